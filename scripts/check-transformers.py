@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+"""Check that a model that bertkit saved is the same model in transformers.
+
+    pip install torch transformers
+
+    python scripts/check-transformers.py runs/quickstart --input datasets/sentiment/amazon_test.csv
+
+1. Loads it by the Auto class of the architecture that config.json names; any missing, unexpected or mis-shaped tensor
+   fails.
+2. Loads its tokenizer by AutoTokenizer.
+3. For sequence classification: computes every class's probability of the given texts (softmax; sigmoid where the
+   problem is multi-label; of a regression the score itself), lets `bertkit predict` do the same, and prints the largest
+   absolute difference in the columns `probability_*` (of a regression, in the column `--score-column`).
+
+Exits 0 if all is well, 1 if a check fails or a difference is above the tolerance, 2 on wrong usage.
+"""
+
+import argparse
+import csv
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+# An architecture's last part -> the Auto class that makes it.
+AUTO = {
+    "ForSequenceClassification": "AutoModelForSequenceClassification",
+    "ForTokenClassification": "AutoModelForTokenClassification",
+    "ForQuestionAnswering": "AutoModelForQuestionAnswering",
+    "ForMaskedLM": "AutoModelForMaskedLM",
+    "ForPreTraining": "AutoModelForPreTraining",
+    "Model": "AutoModel",
+}
+
+# Used where no --input is given: plain, long, empty of words, accents, other scripts, an emoji, special tokens spelt out.
+TEXTS = [
+    "Great player, it works with every disc I own.",
+    "it stopped working after two weeks , and nobody answers the phone !",
+    "?!",
+    "Ünïcödé naïve café — “quoted” … 日本語のテキスト Дакле \U0001f600",
+    "A text that spells [CLS] and [SEP] and [MASK] and <s> out.",
+    "tab\tand\nnew line,  two  spaces, \"quotes\"",
+    "word " * 700,
+]
+
+
+def fail(message):
+    sys.exit(f"error: {message}")
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=pathlib.Path, help="a run of bertkit, or the folder of a model")
+    parser.add_argument("--input", type=pathlib.Path, help="CSV with texts (default: a few built-in ones)")
+    parser.add_argument("--text", default="text", help="column with the text (default: %(default)s)")
+    parser.add_argument("--text-pair", help="column with the second text of a pair")
+    parser.add_argument("--reference", type=pathlib.Path, metavar="CSV",
+                        help="what `bertkit predict` wrote for these texts earlier; bertkit is not run")
+    parser.add_argument("--bertkit", type=pathlib.Path, default=pathlib.Path("target/release/bertkit"), help="the program (default: %(default)s)")
+    parser.add_argument("--bertkit-arg", action="append", default=[], metavar="ARG", help="one more argument of `bertkit predict`; may be repeated")
+    parser.add_argument("--load-only", action="store_true", help="check 1 and 2 only")
+    parser.add_argument("--max-length", type=int, help="tokens (default: of the tokenizer, bounded by the model's positions)")
+    parser.add_argument("--score-column", default="prediction", help="a regression's column (default: %(default)s)")
+    parser.add_argument("--tolerance", type=float, default=1e-4, help="largest absolute difference allowed (default: %(default)s)")
+    args = parser.parse_args()
+    if args.reference and not args.input:
+        parser.error("--reference needs the --input that it was made from")
+    return args
+
+
+def load(folder):
+    import torch
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    architecture = (json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or [None])[0]
+    if architecture is None:
+        fail(f"`{folder / 'config.json'}` names no architecture")
+    auto = next((name for end, name in AUTO.items() if architecture.endswith(end)), None)
+    if auto is None:
+        fail(f"no Auto class is known for the architecture `{architecture}`")
+    model, report = getattr(transformers, auto).from_pretrained(folder, output_loading_info=True, dtype=torch.float32, local_files_only=True)
+    problems = {kind: sorted(map(str, found)) for kind, found in report.items() if found}
+    if problems:
+        fail(f"transformers did not load `{folder}` whole: {problems}")
+    if type(model).__name__ != architecture:
+        fail(f"{auto} made a `{type(model).__name__}` of `{architecture}`")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    if len(tokenizer) > model.config.vocab_size:
+        fail(f"the tokenizer has {len(tokenizer)} tokens, the model {model.config.vocab_size} embeddings")
+    parameters = sum(p.numel() for p in model.parameters())
+    print(f"{architecture}: {parameters:,} parameters, no tensor missing, unexpected or mis-shaped (transformers {transformers.__version__})")
+    return model.eval(), tokenizer
+
+
+def default_max_length(model, tokenizer):
+    config = model.config
+    positions = getattr(config, "max_position_embeddings", None) or tokenizer.model_max_length
+    if config.model_type == "roberta":  # positions start after the padding's
+        positions -= config.pad_token_id + 1
+    return min(positions, tokenizer.model_max_length)
+
+
+def expected_columns(model, tokenizer, texts, pairs, max_length, score_column):
+    """Column -> one number per text, as transformers computes it."""
+    import torch
+
+    rows = []
+    with torch.no_grad():
+        for start in range(0, len(texts), 32):
+            second = pairs[start:start + 32] if pairs else None
+            fed = tokenizer(texts[start:start + 32], second, truncation=True, max_length=max_length, padding=True, return_tensors="pt")
+            rows.append(model(**fed).logits.double())
+    logits = torch.cat(rows)
+    names = [model.config.id2label[i] for i in range(logits.shape[1])]
+    kind = model.config.problem_type or ("regression" if len(names) == 1 else "single_label_classification")
+    if kind == "regression":
+        if len(names) != 1:
+            fail(f"a regression of {len(names)} scores cannot be compared")
+        return kind, {score_column: logits[:, 0].tolist()}
+    numbers = torch.sigmoid(logits) if kind == "multi_label_classification" else torch.softmax(logits, dim=-1)
+    return kind, {f"probability_{name}": numbers[:, i].tolist() for i, name in enumerate(names)}
+
+
+def read_csv(path):
+    if not path.is_file():
+        fail(f"`{path}` is missing")
+    csv.field_size_limit(1 << 30)
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def predict(args, texts_file, temporary):
+    out = pathlib.Path(temporary) / "predictions.csv"
+    command = [str(args.bertkit), "predict", str(args.model), "--input", str(texts_file), "--output", str(out), *args.bertkit_arg]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    except OSError as error:
+        fail(f"could not run `{args.bertkit}`: {error}")
+    if done.returncode != 0:
+        fail(f"`{' '.join(command)}` ended with {done.returncode}:\n{done.stderr}")
+    return read_csv(out)
+
+
+def compare(args, model, tokenizer):
+    with tempfile.TemporaryDirectory() as temporary:
+        source = args.input
+        if source is None:
+            source = pathlib.Path(temporary) / "texts.csv"
+            columns = [args.text] + ([args.text_pair] if args.text_pair else [])
+            with open(source, "w", encoding="utf-8", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(columns)
+                writer.writerows([text] + ([TEXTS[i - 1]] if args.text_pair else []) for i, text in enumerate(TEXTS))
+        rows = read_csv(source)
+        for column in filter(None, (args.text, args.text_pair)):
+            if not rows or column not in rows[0]:
+                fail(f"`{source}` has no rows, or no column `{column}`")
+        found = read_csv(args.reference) if args.reference else predict(args, source, temporary)
+    if len(found) != len(rows):
+        fail(f"bertkit wrote {len(found)} rows for {len(rows)} texts")
+
+    max_length = args.max_length or default_max_length(model, tokenizer)
+    pairs = [row[args.text_pair] for row in rows] if args.text_pair else None
+    kind, expected = expected_columns(model, tokenizer, [row[args.text] for row in rows], pairs, max_length, args.score_column)
+    missing = [name for name in expected if name not in found[0]]
+    extra = [name for name in found[0] if name.startswith("probability_") and name not in expected]
+    if missing or extra:
+        fail(f"bertkit's columns are {list(found[0])}; missing {missing}, not of the model {extra}")
+
+    worst, where = 0.0, None
+    for name, numbers in expected.items():
+        for line, (ours, theirs) in enumerate(zip((row[name] for row in found), numbers), 1):
+            try:
+                difference = abs(float(ours) - theirs)
+            except ValueError:
+                fail(f"row {line}, column {name}: `{ours}` is no number")
+            if not difference <= worst:  # NaN counts as worst
+                worst, where = difference, f"row {line}, column {name}: bertkit {float(ours):.8f}, transformers {theirs:.8f}"
+                if difference != difference:
+                    fail(f"not a number at {where}")
+    print(f"{kind}: {len(rows)} texts, at most {max_length} tokens: max |difference| {worst:.3e}" + (f" ({where})" if where else ""))
+    if worst > args.tolerance:
+        fail(f"the difference is above {args.tolerance:g}")
+
+
+def main():
+    args = parse_arguments()
+    folder = args.model / "model" if (args.model / "model/config.json").is_file() else args.model
+    if not (folder / "config.json").is_file():
+        fail(f"`{args.model}` holds neither config.json nor model/config.json")
+    model, tokenizer = load(folder)
+    if args.load_only:
+        return
+    if not type(model).__name__.endswith("ForSequenceClassification"):
+        print("no probabilities to compare: that is for sequence classification")
+        return
+    compare(args, model, tokenizer)
+
+
+if __name__ == "__main__":
+    main()
