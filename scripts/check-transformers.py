@@ -60,7 +60,7 @@ def parse_arguments():
     parser.add_argument("--bertkit", type=pathlib.Path, default=pathlib.Path("target/release/bertkit"), help="the program (default: %(default)s)")
     parser.add_argument("--bertkit-arg", action="append", default=[], metavar="ARG", help="one more argument of `bertkit predict`; may be repeated")
     parser.add_argument("--load-only", action="store_true", help="check 1 and 2 only")
-    parser.add_argument("--max-length", type=int, help="tokens (default: of the tokenizer, bounded by the model's positions)")
+    parser.add_argument("--max-length", type=int, help="tokens (default: the run's; of a model alone, the tokenizer's, bounded by the model's positions)")
     parser.add_argument("--score-column", default="prediction", help="a regression's column (default: %(default)s)")
     parser.add_argument("--tolerance", type=float, default=1e-4, help="largest absolute difference allowed (default: %(default)s)")
     args = parser.parse_args()
@@ -95,8 +95,23 @@ def load(folder):
     return model.eval(), tokenizer
 
 
-def default_max_length(model, tokenizer):
+def max_length_of_run(value):
+    """The first `max_length` anywhere in a parsed config.toml, or None."""
+    if not isinstance(value, dict):
+        return None
+    if isinstance(value.get("max_length"), int):
+        return value["max_length"]
+    return next((found for part in value.values() if (found := max_length_of_run(part))), None)
+
+
+def default_max_length(run, model, tokenizer):
     config = model.config
+    if (run / "config.toml").is_file():
+        import tomllib  # Python 3.11
+
+        written = max_length_of_run(tomllib.loads((run / "config.toml").read_text(encoding="utf-8")))
+        if written:
+            return written
     positions = getattr(config, "max_position_embeddings", None) or tokenizer.model_max_length
     if config.model_type == "roberta":  # positions start after the padding's
         positions -= config.pad_token_id + 1
@@ -162,7 +177,7 @@ def compare(args, model, tokenizer):
     if len(found) != len(rows):
         fail(f"bertkit wrote {len(found)} rows for {len(rows)} texts")
 
-    max_length = args.max_length or default_max_length(model, tokenizer)
+    max_length = args.max_length or default_max_length(args.model, model, tokenizer)
     pairs = [row[args.text_pair] for row in rows] if args.text_pair else None
     kind, expected = expected_columns(model, tokenizer, [row[args.text] for row in rows], pairs, max_length, args.score_column)
     missing = [name for name in expected if name not in found[0]]
