@@ -1,0 +1,391 @@
+//! What can be wrong with files, columns, labels and splits.
+
+use std::io;
+
+/// What is wrong with a data file, or with what was asked of it.
+///
+/// Lines and columns of text count from 1, byte offsets from 0; a line is a line of the file, not a row of the table.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The file is not there.
+    #[error("`{path}` does not exist")]
+    NotFound {
+        /// The file asked for.
+        path: String,
+    },
+    /// A directory, where a file belongs.
+    #[error("`{path}` is a directory, expected a file")]
+    Directory {
+        /// The path asked for.
+        path: String,
+    },
+    /// The operating system could not read the file.
+    #[error("could not read `{path}`")]
+    Read {
+        /// The file or stream.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The operating system could not write.
+    #[error("could not write the table")]
+    Write {
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The name of the file does not say what is in it.
+    #[error(
+        "could not tell the format of `{path}` from its name, expected `.csv`, `.tsv`, `.jsonl` or `.ndjson`"
+    )]
+    UnknownFormat {
+        /// The file.
+        path: String,
+        /// Its extension, without the dot.
+        extension: Option<String>,
+    },
+    /// Not the name of a delimiter.
+    #[error(
+        "`{found}` is no delimiter, expected `tab`, `comma`, `semicolon`, `pipe`, `space` or one ASCII character"
+    )]
+    UnknownDelimiter {
+        /// What was given.
+        found: String,
+    },
+    /// Not the name of a format.
+    #[error("`{found}` is no format, expected `csv`, `tsv` or `jsonl`")]
+    UnknownFormatName {
+        /// What was given.
+        found: String,
+    },
+    /// Not text, but a container of some kind.
+    #[error("`{path}` is {looks_like}, expected plain text")]
+    NotPlainText {
+        /// The file.
+        path: String,
+        /// What its first bytes say it is.
+        looks_like: &'static str,
+    },
+    /// Two or four bytes a character.
+    #[error("`{path}` is {encoding}, expected UTF-8 (line 1, byte offset 0)")]
+    WideEncoding {
+        /// The file.
+        path: String,
+        /// `UTF-16LE`, `UTF-16BE`, `UTF-32LE` or `UTF-32BE`.
+        encoding: &'static str,
+    },
+    /// A byte 0 among the text.
+    #[error("line {line} of `{path}` holds a NUL byte (byte offset {byte}), expected text")]
+    NulByte {
+        /// The file.
+        path: String,
+        /// Line of the byte.
+        line: u64,
+        /// Offset of the byte from the start of the file.
+        byte: usize,
+    },
+    /// Bytes that are not UTF-8.
+    #[error("line {line} of `{path}` is not UTF-8: byte 0x{found:02x} at byte offset {byte}{}", match looks_like {
+        Some(encoding) => format!(" (it looks like {encoding})"),
+        None => String::new(),
+    })]
+    NotUtf8 {
+        /// The file.
+        path: String,
+        /// Line of the first such byte.
+        line: u64,
+        /// Offset of the first such byte from the start of the file.
+        byte: usize,
+        /// The byte.
+        found: u8,
+        /// A guess at the encoding.
+        looks_like: Option<&'static str>,
+    },
+    /// No bytes, or nothing but white space.
+    #[error("`{path}` is empty")]
+    Empty {
+        /// The file.
+        path: String,
+    },
+    /// A header, and nothing after it.
+    #[error("`{path}` holds a header and no rows")]
+    HeaderOnly {
+        /// The file.
+        path: String,
+    },
+    /// A row with too few or too many fields.
+    #[error("{} of `{path}` has {found} field{}, expected {expected}", match last_line {
+        last if last > line => format!("the row on lines {line} to {last}"),
+        _ => format!("line {line}"),
+    }, if *found == 1 { "" } else { "s" })]
+    FieldCount {
+        /// The file.
+        path: String,
+        /// Line where the row starts.
+        line: u64,
+        /// Line where the row ends: later than `line` if a quoted field holds line breaks.
+        last_line: u64,
+        /// Fields of the first row.
+        expected: usize,
+        /// Fields of this row.
+        found: usize,
+    },
+    /// A quote that opens a field and is never closed.
+    #[error("a quote opened in the row on line {line} of `{path}` is never closed")]
+    UnclosedQuote {
+        /// The file.
+        path: String,
+        /// Line where the row starts.
+        line: u64,
+    },
+    /// A line that is not JSON.
+    #[error("line {line} of `{path}` is not JSON: {message} (column {column})")]
+    Json {
+        /// The file.
+        path: String,
+        /// The line.
+        line: u64,
+        /// Where in the line, in bytes from 1.
+        column: usize,
+        /// What the parser says.
+        message: String,
+    },
+    /// A line of JSON that is not an object.
+    #[error("line {line} of `{path}` is {found}, expected a JSON object")]
+    JsonNotObject {
+        /// The file.
+        path: String,
+        /// The line.
+        line: u64,
+        /// What it is.
+        found: &'static str,
+    },
+    /// Two columns of one name.
+    #[error("columns {first} and {second} of `{path}` are both called `{name}`")]
+    DuplicateColumn {
+        /// The file.
+        path: String,
+        /// Their name.
+        name: String,
+        /// Position of the one, from 1.
+        first: usize,
+        /// Position of the other, from 1.
+        second: usize,
+    },
+    /// A column that is not there.
+    #[error("`{path}` has no column `{column}`, found {}", list_columns(columns))]
+    UnknownColumn {
+        /// The file.
+        path: String,
+        /// What was asked for.
+        column: String,
+        /// What there is.
+        columns: Vec<String>,
+        /// The most similar name, if one is similar.
+        nearest: Option<String>,
+        /// The delimiter that the file seems to use instead, by name.
+        other_delimiter: Option<&'static str>,
+    },
+    /// A row without a text, a label or a group, where none may be missing.
+    #[error("line {line} of `{path}` has no {part} (column `{column}`)")]
+    Missing {
+        /// The file.
+        path: String,
+        /// The line.
+        line: u64,
+        /// What is missing: `text`, `label`, ….
+        part: &'static str,
+        /// The column that should hold it.
+        column: String,
+    },
+    /// A list where one text belongs.
+    #[error("column `{column}` of line {line} of `{path}` is a list, expected a text")]
+    ListForText {
+        /// The file.
+        path: String,
+        /// The line.
+        line: u64,
+        /// The column.
+        column: String,
+    },
+    /// Every row was dropped.
+    #[error("no row of `{path}` can be used: {summary}")]
+    NoExamples {
+        /// The file.
+        path: String,
+        /// What was dropped and why.
+        summary: String,
+    },
+    /// A label that is not a number, in a regression task.
+    #[error("the label on line {line} of `{path}` is `{found}`, expected a number")]
+    NotANumber {
+        /// The file.
+        path: String,
+        /// The line.
+        line: u64,
+        /// The label.
+        found: String,
+    },
+    /// No label anywhere.
+    #[error("there are no labels")]
+    NoLabels,
+    /// The same label everywhere.
+    #[error("all {rows} rows have the label `{label}`, expected at least two different labels")]
+    OneLabel {
+        /// The label.
+        label: String,
+        /// How many rows have it.
+        rows: usize,
+    },
+    /// Two classes of one name.
+    #[error("the class `{name}` is listed twice")]
+    DuplicateClass {
+        /// The name.
+        name: String,
+    },
+    /// A class without a name.
+    #[error("class {position} has an empty name")]
+    UnnamedClass {
+        /// Its position, from 1.
+        position: usize,
+    },
+    /// A fraction outside (0, 1).
+    #[error("the held-out fraction is {found}, expected more than 0 and less than 1")]
+    Fraction {
+        /// What was given.
+        found: f64,
+    },
+    /// Too little to divide.
+    #[error("cannot split {found} {what}, expected at least 2")]
+    TooFewToSplit {
+        /// `rows` or `groups`.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+    },
+    /// A balanced batch must hold a row of every class.
+    #[error("a batch of {rows} rows cannot hold every one of {classes} classes")]
+    BatchTooSmall {
+        /// Rows in a batch.
+        rows: usize,
+        /// Classes that have rows.
+        classes: usize,
+    },
+}
+
+impl DataError {
+    /// What the user can do about it, if we know.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Directory { .. } => Some("name a file in that directory".into()),
+            Self::UnknownFormat { extension, .. } => Some(match extension.as_deref() {
+                Some("json") => {
+                    "if it holds one JSON object a line, say so: format `jsonl`; a JSON array has to be written as one object a line first"
+                        .into()
+                }
+                Some("gz" | "zip" | "bz2" | "xz" | "zst" | "xlsx" | "xls" | "ods" | "parquet") => {
+                    "unpack it or export it as CSV or JSON Lines first".into()
+                }
+                _ => "say the format (`csv`, `tsv` or `jsonl`) or the delimiter".into(),
+            }),
+            Self::NotPlainText { .. } => {
+                Some("unpack it or export it as CSV or JSON Lines first".into())
+            }
+            Self::WideEncoding { path, encoding } => Some(convert(encoding, path)),
+            Self::NulByte { path, .. } => Some(format!(
+                "if the file is text, remove the NUL bytes: tr -d '\\000' < {path} > clean"
+            )),
+            Self::NotUtf8 { path, looks_like, .. } => Some(match looks_like {
+                Some(encoding) => convert(encoding, path),
+                None => format!(
+                    "find out its encoding (try `file -i {path}`), then convert it: iconv -f ENCODING -t UTF-8 {path} > {}",
+                    converted(path)
+                ),
+            }),
+            Self::HeaderOnly { .. } => {
+                Some("if its only line is data, say that the file has no header".into())
+            }
+            Self::FieldCount { line, last_line, .. } if last_line > line => Some(format!(
+                "a quote opened on line {line} may be a plain character of the text: double it, or switch quoting off"
+            )),
+            Self::FieldCount { expected, found, .. } if found > expected => {
+                Some("put quotes around fields that hold the delimiter, or check the delimiter".into())
+            }
+            Self::FieldCount { .. } => {
+                Some("check the delimiter, and for line breaks inside a field without quotes".into())
+            }
+            Self::UnclosedQuote { .. } => {
+                Some("close or double the quote, or switch quoting off if quotes are plain characters here".into())
+            }
+            Self::Json { .. } => Some("JSON Lines holds one complete object on each line".into()),
+            Self::JsonNotObject { .. } => {
+                Some("JSON Lines holds one object on each line, like {\"text\": \"…\", \"label\": \"…\"}".into())
+            }
+            Self::DuplicateColumn { .. } => Some("rename one of them in the header".into()),
+            Self::UnknownColumn { other_delimiter: Some(name), .. } => {
+                Some(format!("the fields seem to be divided by another delimiter: try `{name}`"))
+            }
+            Self::UnknownColumn { nearest: Some(nearest), .. } => {
+                Some(format!("did you mean `{nearest}`?"))
+            }
+            Self::UnknownColumn { .. } => Some(
+                "columns can be chosen by name or by position from 1; if the first line is data, say that the file has no header"
+                    .into(),
+            ),
+            Self::Missing { .. } => Some("fill it in, or drop such rows".into()),
+            Self::NotANumber { .. } => {
+                Some("correct the label, or make it a classification task".into())
+            }
+            Self::OneLabel { .. } => {
+                Some("check the label column, and that the file was not filtered by label".into())
+            }
+            Self::NoLabels => Some("check the label column".into()),
+            Self::Fraction { .. } => Some("0.1 holds out one row in ten".into()),
+            Self::TooFewToSplit { what: "groups", .. } => {
+                Some("check the group column: whole groups stay on one side".into())
+            }
+            Self::BatchTooSmall { classes, .. } => {
+                Some(format!("use batches of at least {classes} rows"))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn converted(path: &str) -> String {
+    match path.rsplit_once('.') {
+        Some((stem, extension)) if !extension.contains('/') => format!("{stem}.utf8.{extension}"),
+        _ => format!("{path}.utf8"),
+    }
+}
+
+fn convert(encoding: &str, path: &str) -> String {
+    format!(
+        "convert it: iconv -f {encoding} -t UTF-8 {path} > {}",
+        converted(path)
+    )
+}
+
+/// `` `a`, `b` and 12 more ``, each name cut to 40 characters.
+fn list_columns(columns: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let short = |name: &String| {
+        if name.chars().count() > 40 {
+            format!("`{}…`", name.chars().take(39).collect::<String>())
+        } else {
+            format!("`{name}`")
+        }
+    };
+    let mut list = columns
+        .iter()
+        .take(SHOWN)
+        .map(short)
+        .collect::<Vec<_>>()
+        .join(", ");
+    if columns.len() > SHOWN {
+        list.push_str(&format!(" and {} more", columns.len() - SHOWN));
+    }
+    list
+}

@@ -1,0 +1,404 @@
+//! Tables to examples: which columns hold what, and what becomes of rows that lack something.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::columns::Column;
+use crate::error::DataError;
+use crate::formats::{Cell, Row, Table};
+
+/// Stands between the labels of a row whose label column holds JSON lists, if no separator was given.
+const LIST_SEPARATOR: &str = "\u{1f}";
+
+/// Which columns of a table hold what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    /// The text.
+    pub text: Column,
+    /// A second text, for tasks about pairs.
+    pub text_pair: Option<Column>,
+    /// The label, or the labels.
+    pub label: Option<Column>,
+    /// What keeps rows together in a split: a speaker, a document, a patient.
+    pub group: Option<Column>,
+    /// What stands between the labels of one cell; makes it a multi-label task.
+    pub label_separator: Option<String>,
+}
+
+impl Selection {
+    /// Text and label alone.
+    pub fn new(text: impl Into<Column>, label: impl Into<Column>) -> Self {
+        Self {
+            text: text.into(),
+            text_pair: None,
+            label: Some(label.into()),
+            group: None,
+            label_separator: None,
+        }
+    }
+}
+
+/// What becomes of a row that lacks a text, a label or a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MissingPolicy {
+    /// It is left out, and counted.
+    Drop,
+    /// The file is refused.
+    #[default]
+    Refuse,
+}
+
+/// What a row can lack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The text.
+    Text,
+    /// The second text.
+    TextPair,
+    /// The label.
+    Label,
+    /// The group.
+    Group,
+}
+
+impl Part {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::TextPair => "second text",
+            Self::Label => "label",
+            Self::Group => "group",
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// A row that was left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dropped {
+    /// Its line in the file, from 1.
+    pub line: u64,
+    /// What it lacks (the first thing, if several).
+    pub part: Part,
+}
+
+/// One row, as it stands in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawExample {
+    /// Its line in the file, from 1.
+    pub line: u64,
+    /// The text, untouched.
+    pub text: String,
+    /// The second text, if one was selected.
+    pub text_pair: Option<String>,
+    /// The label cell, trimmed; under a separator it may hold several labels, or none.
+    pub label: Option<String>,
+    /// The group, trimmed.
+    pub group: Option<String>,
+}
+
+/// The rows of a table that can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Examples {
+    /// The file they came from, for messages.
+    pub name: String,
+    /// The rows, in the order of the file.
+    pub rows: Vec<RawExample>,
+    /// The rows left out, in the order of the file.
+    pub dropped: Vec<Dropped>,
+    /// What stands between the labels of one cell: as selected, or, if the label column holds JSON lists, a character
+    /// that no label holds. `None` if a cell is one label.
+    pub label_separator: Option<String>,
+}
+
+impl Examples {
+    /// Examples to learn or to measure from: each has everything that was selected.
+    ///
+    /// A text, label or group is missing if its cell is absent, empty or white space; under a label separator, or with
+    /// JSON lists as labels, an empty cell is a row without labels, and only a JSON `null` or an absent key is missing.
+    ///
+    /// # Errors
+    /// Unknown columns; a row that lacks something, under [`MissingPolicy::Refuse`]; no row that lacks nothing; a list
+    /// where a text belongs.
+    pub fn labelled(
+        table: &Table,
+        selection: &Selection,
+        policy: MissingPolicy,
+    ) -> Result<Self, DataError> {
+        Self::select(table, selection, Some(policy))
+    }
+
+    /// Examples to predict for: every row of the table, in order.
+    ///
+    /// A missing text is an empty one; labels and groups are taken along where a row has them.
+    ///
+    /// # Errors
+    /// Unknown columns; a list where a text belongs.
+    pub fn unlabelled(table: &Table, selection: &Selection) -> Result<Self, DataError> {
+        Self::select(table, selection, None)
+    }
+
+    fn select(
+        table: &Table,
+        selection: &Selection,
+        policy: Option<MissingPolicy>,
+    ) -> Result<Self, DataError> {
+        let find = |column: &Option<Column>| column.as_ref().map(|c| table.column(c)).transpose();
+        let text = table.column(&selection.text)?;
+        let text_pair = find(&selection.text_pair)?;
+        let label = find(&selection.label)?;
+        let group = find(&selection.group)?;
+
+        let given = selection.label_separator.as_deref();
+        let lists = label.is_some_and(|at| {
+            table
+                .rows
+                .iter()
+                .any(|row| matches!(row.cells[at], Cell::List(_)))
+        });
+        let separator = if lists { Some(LIST_SEPARATOR) } else { given };
+
+        let mut examples = Self {
+            name: table.name.clone(),
+            rows: Vec::with_capacity(table.rows.len()),
+            dropped: Vec::new(),
+            label_separator: separator.map(str::to_string),
+        };
+        let read_text = |row: &Row, at: usize| match &row.cells[at] {
+            Cell::Text(text) => Ok(text.clone()),
+            Cell::Missing => Ok(String::new()),
+            Cell::List(_) => Err(DataError::ListForText {
+                path: table.name.clone(),
+                line: row.line,
+                column: table.columns[at].clone(),
+            }),
+        };
+        for row in &table.rows {
+            let example = RawExample {
+                line: row.line,
+                text: read_text(row, text)?,
+                text_pair: text_pair.map(|at| read_text(row, at)).transpose()?,
+                label: label.and_then(|at| label_of(&row.cells[at], lists, given)),
+                group: match group {
+                    Some(at) => Some(read_text(row, at)?.trim().to_string())
+                        .filter(|group| !group.is_empty()),
+                    None => None,
+                },
+            };
+            let blank = |text: &str| text.trim().is_empty();
+            let label_missing = match &example.label {
+                None => true,
+                Some(label) => separator.is_none() && label.is_empty(),
+            };
+            let missing = if blank(&example.text) {
+                Some((Part::Text, text))
+            } else if let (Some(at), true) =
+                (text_pair, example.text_pair.as_deref().is_some_and(blank))
+            {
+                Some((Part::TextPair, at))
+            } else if let (Some(at), true) = (label, label_missing) {
+                Some((Part::Label, at))
+            } else if let (Some(at), true) = (group, example.group.is_none()) {
+                Some((Part::Group, at))
+            } else {
+                None
+            };
+            match (policy, missing) {
+                (Some(MissingPolicy::Refuse), Some((part, at))) => {
+                    return Err(DataError::Missing {
+                        path: table.name.clone(),
+                        line: row.line,
+                        part: part.name(),
+                        column: table.columns[at].clone(),
+                    });
+                }
+                (Some(MissingPolicy::Drop), Some((part, _))) => {
+                    examples.dropped.push(Dropped {
+                        line: row.line,
+                        part,
+                    });
+                }
+                (None, _) => {
+                    let label = example.label.filter(|_| !label_missing);
+                    examples.rows.push(RawExample { label, ..example });
+                }
+                (Some(_), None) => examples.rows.push(example),
+            }
+        }
+        if examples.rows.is_empty() {
+            let summary = examples
+                .dropped_summary()
+                .unwrap_or_else(|| "it has no rows".into());
+            return Err(DataError::NoExamples {
+                path: table.name.clone(),
+                summary,
+            });
+        }
+        Ok(examples)
+    }
+
+    /// The label cells, of the rows that have one.
+    pub fn labels(&self) -> Vec<&str> {
+        self.rows
+            .iter()
+            .filter_map(|row| row.label.as_deref())
+            .collect()
+    }
+
+    /// What was left out, in a line: ``dropped 3 rows: no label on lines 4, 9; no text on line 12``.
+    pub fn dropped_summary(&self) -> Option<String> {
+        const SHOWN: usize = 5;
+        let mut reasons = Vec::new();
+        for part in [Part::Text, Part::TextPair, Part::Label, Part::Group] {
+            let lines: Vec<String> = self
+                .dropped
+                .iter()
+                .filter(|dropped| dropped.part == part)
+                .map(|dropped| dropped.line.to_string())
+                .collect();
+            if lines.is_empty() {
+                continue;
+            }
+            let more = match lines.len().saturating_sub(SHOWN) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            reasons.push(format!(
+                "no {part} on line{} {}{more}",
+                if lines.len() == 1 { "" } else { "s" },
+                lines[..lines.len().min(SHOWN)].join(", "),
+            ));
+        }
+        let rows = self.dropped.len();
+        (rows > 0).then(|| {
+            format!(
+                "dropped {rows} row{}: {}",
+                if rows == 1 { "" } else { "s" },
+                reasons.join("; ")
+            )
+        })
+    }
+}
+
+/// The label cell as one string, its labels divided by [`LIST_SEPARATOR`] if any row of the column is a list.
+fn label_of(cell: &Cell, lists: bool, given: Option<&str>) -> Option<String> {
+    match (cell, given) {
+        (Cell::Missing, _) => None,
+        (Cell::List(labels), _) => Some(labels.join(LIST_SEPARATOR)),
+        (Cell::Text(text), Some(separator)) if lists && !separator.is_empty() => Some(
+            text.split(separator)
+                .collect::<Vec<_>>()
+                .join(LIST_SEPARATOR),
+        ),
+        (Cell::Text(text), _) => Some(text.trim().to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::formats::{Format, ReadOptions, read_table_from};
+
+    fn table(format: Format, text: &str) -> Table {
+        let options = ReadOptions {
+            format: Some(format),
+            ..Default::default()
+        };
+        read_table_from(text.as_bytes(), "t", &options).unwrap()
+    }
+
+    const GAPS: &str = "text,label\ngood,pos\n,neg\nbad, \nfine, pos \n  ,neg\n";
+
+    #[test]
+    fn rows_that_lack_something_are_dropped_and_counted() {
+        let table = table(Format::Csv, GAPS);
+        let examples = Examples::labelled(
+            &table,
+            &Selection::new("text", "label"),
+            MissingPolicy::Drop,
+        )
+        .unwrap();
+        assert_eq!(examples.labels(), ["pos", "pos"]);
+        assert_eq!(
+            examples.dropped_summary().unwrap(),
+            "dropped 3 rows: no text on lines 3, 6; no label on line 4"
+        );
+    }
+
+    #[test]
+    fn rows_that_lack_something_are_refused_with_their_line() {
+        let table = table(Format::Csv, GAPS);
+        let error = Examples::labelled(
+            &table,
+            &Selection::new("text", "label"),
+            MissingPolicy::Refuse,
+        )
+        .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "line 3 of `t` has no text (column `text`)"
+        );
+    }
+
+    #[test]
+    fn prediction_keeps_every_row() {
+        let table = table(Format::Csv, GAPS);
+        let examples = Examples::unlabelled(&table, &Selection::new("text", "label")).unwrap();
+        assert_eq!(examples.rows.len(), 5);
+        assert_eq!(examples.rows[1].text, "");
+        assert_eq!(examples.rows[2].label, None);
+    }
+
+    #[test]
+    fn an_empty_cell_is_no_labels_under_a_separator_and_null_is_missing() {
+        let lines = r#"{"text": "a", "label": ["x", "y"]}
+{"text": "b", "label": []}
+{"text": "c", "label": null}
+{"text": "d", "label": "y|z"}
+"#;
+        let table = table(Format::Jsonl, lines);
+        let mut selection = Selection::new("text", "label");
+        selection.label_separator = Some("|".into());
+        let examples = Examples::labelled(&table, &selection, MissingPolicy::Drop).unwrap();
+        assert_eq!(examples.labels(), ["x\u{1f}y", "", "y\u{1f}z"]);
+        assert_eq!(examples.label_separator.as_deref(), Some("\u{1f}"));
+        assert_eq!(
+            examples.dropped,
+            [Dropped {
+                line: 3,
+                part: Part::Label
+            }]
+        );
+    }
+
+    #[test]
+    fn a_file_without_a_usable_row_is_refused() {
+        let table = table(Format::Csv, "text,label\nx,\ny,\n");
+        let error = Examples::labelled(
+            &table,
+            &Selection::new("text", "label"),
+            MissingPolicy::Drop,
+        )
+        .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no row of `t` can be used: dropped 2 rows: no label on lines 2, 3"
+        );
+    }
+
+    #[test]
+    fn a_list_is_no_text() {
+        let table = table(Format::Jsonl, r#"{"text": ["a"], "label": "x"}"#);
+        let error = Examples::unlabelled(&table, &Selection::new("text", "label")).unwrap_err();
+        assert!(matches!(error, DataError::ListForText { line: 1, .. }));
+    }
+}

@@ -1,0 +1,143 @@
+//! What can be wrong with a tokenizer's files, or with what is asked of it.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a tokenizer could not be read, written, trained or used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenizerError {
+    /// None of the files that hold a tokenizer.
+    #[error("`{}` holds no tokenizer: neither `tokenizer.json`, nor `vocab.txt`, nor `vocab.json` with `merges.txt`", dir.display())]
+    NotFound {
+        /// The directory.
+        dir: PathBuf,
+        /// What the directory holds instead: some of its file names.
+        found: Vec<String>,
+    },
+    /// One of two files that belong together.
+    #[error("`{}` holds `{present}` but not `{missing}`", dir.display())]
+    Incomplete {
+        /// The directory.
+        dir: PathBuf,
+        /// The file that is there.
+        present: &'static str,
+        /// The file that is not.
+        missing: &'static str,
+    },
+    /// A file that could not be read, or is not UTF-8.
+    #[error("could not read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A file that could not be written.
+    #[error("could not write `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A file that is not JSON.
+    #[error("`{}` is not JSON", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What and where, as the parser says.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// JSON that does not describe what it should.
+    #[error("`{}` is not {expected}: {message}", path.display())]
+    Content {
+        /// The file, or the directory.
+        path: PathBuf,
+        /// `a tokenizer`, `a vocabulary`, ….
+        expected: &'static str,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A line of `merges.txt` that is not two tokens.
+    #[error("line {line} of `{}` is `{found}`, expected two tokens with a space between", path.display())]
+    Merge {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The line's content.
+        found: String,
+    },
+    /// A vocabulary without a token that every input needs.
+    #[error("the vocabulary in `{}` has no `{token}` (the {role})", path.display())]
+    SpecialToken {
+        /// The file, or the directory.
+        path: PathBuf,
+        /// The token.
+        token: String,
+        /// What it is for, as `tokenizer_config.json` calls it: `cls_token`, ….
+        role: &'static str,
+    },
+    /// No room for the special tokens.
+    #[error("a maximum length of {max_length} tokens has no room for the {special} special tokens")]
+    MaxLength {
+        /// What was asked for.
+        max_length: usize,
+        /// The special tokens alone.
+        special: usize,
+    },
+    /// The tokenizer could not encode a text.
+    #[error("could not encode the text: {message}")]
+    Encode {
+        /// What the tokenizer says.
+        message: String,
+    },
+    /// No words to learn from.
+    #[error("there is no text to train a tokenizer on")]
+    NoText,
+    /// A vocabulary too small to hold anything.
+    #[error("a vocabulary of {found} tokens is too small, expected at least {least}")]
+    VocabSize {
+        /// What was asked for.
+        found: usize,
+        /// The special tokens and one character.
+        least: usize,
+    },
+}
+
+impl TokenizerError {
+    /// What the user can do about it, if we know.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotFound { dir, found } if found.is_empty() && !dir.is_dir() => {
+                Some(format!("`{}` is not a directory", dir.display()))
+            }
+            Self::NotFound { found, .. } => {
+                let there = match found.is_empty() {
+                    true => "it is empty".to_string(),
+                    false => format!("it holds {}", found.join(", ")),
+                };
+                Some(format!(
+                    "{there}; copy the tokenizer's files beside the weights"
+                ))
+            }
+            Self::Incomplete { missing, .. } => {
+                Some(format!("copy `{missing}` from where the model came from"))
+            }
+            Self::Json { .. } | Self::Content { .. } => {
+                Some("the file may be cut off, or a Git LFS pointer: fetch it again".into())
+            }
+            Self::SpecialToken { role, .. } => Some(format!(
+                "if the token has another name, give it as `{role}` in `tokenizer_config.json`"
+            )),
+            Self::MaxLength { special, .. } => {
+                Some(format!("use a maximum length of more than {special}"))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Texts to token ids, as Hugging Face transformers does it.
+
+mod error;
+mod files;
+mod training;
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokenizers::Tokenizer;
+use tokenizers::utils::truncation::{
+    TruncationDirection, TruncationParams, TruncationStrategy, truncate_encodings,
+};
+
+pub use self::error::TokenizerError;
+pub use self::training::{TrainOptions, train_wordpiece};
+
+/// The encoder families, as far as tokenizers differ between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// WordPiece, `[CLS] A [SEP] B [SEP]`, token types 0 and 1.
+    Bert,
+    /// Byte-level BPE, `<s> A </s></s> B </s>`, token type 0 throughout.
+    Roberta,
+    /// As BERT.
+    Electra,
+    /// As BERT, but without token types: 0 throughout.
+    Distilbert,
+}
+
+impl Family {
+    fn has_token_types(self) -> bool {
+        matches!(self, Self::Bert | Self::Electra)
+    }
+}
+
+/// One text, or pair of texts, as the model reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Encoding {
+    /// Token ids, special tokens included.
+    pub ids: Vec<u32>,
+    /// As long as `ids`: 1 for the second text and its last special token where the family tells them apart, else 0.
+    pub type_ids: Vec<u32>,
+    /// Whether tokens were cut off to keep to the maximum length.
+    pub truncated: bool,
+}
+
+impl Encoding {
+    /// Number of tokens, special tokens included.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether there are no tokens, not even special ones.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+}
+
+/// Ids of the special tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct SpecialIds {
+    cls: u32,
+    sep: u32,
+    unk: Option<u32>,
+    pad: Option<u32>,
+    mask: Option<u32>,
+}
+
+/// A tokenizer with the rules of its encoder family; can be shared between threads.
+///
+/// Text that spells a special token, such as `[SEP]`, becomes that token, as in transformers.
+#[derive(Debug, Clone)]
+pub struct TextTokenizer {
+    /// Without truncation and padding: those are ours to do.
+    inner: Tokenizer,
+    family: Family,
+    special: SpecialIds,
+    vocab_size: usize,
+    model_max_length: Option<usize>,
+    warnings: Vec<String>,
+    source: Source,
+}
+
+/// What a saved tokenizer takes over from the files it was read from.
+#[derive(Debug, Clone, Default)]
+struct Source {
+    /// `tokenizer_config.json`.
+    config: Map<String, Value>,
+    /// `special_tokens_map.json`, with what was found elsewhere filled in: by role, text or description.
+    special_tokens: BTreeMap<&'static str, Value>,
+    /// `truncation` and `padding` of `tokenizer.json`.
+    truncation: Value,
+    padding: Value,
+}
+
+impl TextTokenizer {
+    /// Encodes a text or a pair, cut to `max_length` tokens, special tokens included.
+    ///
+    /// Too long a pair loses tokens at the end of the longer text first, then of both, as `truncation=True` does in
+    /// transformers. An empty text is special tokens alone.
+    ///
+    /// # Errors
+    /// [`TokenizerError::MaxLength`] if `max_length` has no room for the special tokens.
+    pub fn encode(
+        &self,
+        text: &str,
+        pair: Option<&str>,
+        max_length: usize,
+    ) -> Result<Encoding, TokenizerError> {
+        let failed = |error: tokenizers::Error| TokenizerError::Encode {
+            message: error.to_string(),
+        };
+        let special = self.special_tokens_added(pair.is_some());
+        let room = max_length
+            .checked_sub(special)
+            .ok_or(TokenizerError::MaxLength {
+                max_length,
+                special,
+            })?;
+
+        let first = self.inner.encode_fast(text, false).map_err(failed)?;
+        let second = match pair {
+            Some(pair) => {
+                let mut second = self.inner.encode_fast(pair, false).map_err(failed)?;
+                second.set_type_ids(vec![1; second.len()]);
+                Some(second)
+            }
+            None => None,
+        };
+        let length = first.len() + second.as_ref().map_or(0, |second| second.len());
+        let truncation = TruncationParams {
+            direction: TruncationDirection::Right,
+            max_length: room,
+            strategy: TruncationStrategy::LongestFirst,
+            stride: 0,
+        };
+        let (first, second) = if length > room {
+            truncate_encodings(first, second, &truncation).map_err(failed)?
+        } else {
+            (first, second)
+        };
+        let whole = self
+            .inner
+            .post_process(first, second, true)
+            .map_err(failed)?;
+        let type_ids = match self.family.has_token_types() {
+            true => whole.get_type_ids().to_vec(),
+            false => vec![0; whole.len()],
+        };
+        Ok(Encoding {
+            ids: whole.get_ids().to_vec(),
+            type_ids,
+            truncated: length > room,
+        })
+    }
+
+    /// Encodes many texts or pairs on all cores; the results are in the order of the texts.
+    ///
+    /// # Errors
+    /// As [`TextTokenizer::encode`].
+    pub fn encode_batch(
+        &self,
+        texts: &[(&str, Option<&str>)],
+        max_length: usize,
+    ) -> Result<Vec<Encoding>, TokenizerError> {
+        texts
+            .par_iter()
+            .map(|&(text, pair)| self.encode(text, pair, max_length))
+            .collect()
+    }
+
+    /// How many special tokens an encoded text, or pair, has.
+    pub fn special_tokens_added(&self, pair: bool) -> usize {
+        use tokenizers::PostProcessor;
+        self.inner
+            .get_post_processor()
+            .map_or(0, |processor| processor.added_tokens(pair))
+    }
+
+    /// The family whose rules it follows.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// The same tokenizer under the rules of another family; only token types and saved class names differ.
+    pub fn with_family(mut self, family: Family) -> Self {
+        self.family = family;
+        self.source.config.remove("tokenizer_class");
+        self
+    }
+
+    /// The longest input of the model, in tokens, if the tokenizer's files say.
+    pub fn model_max_length(&self) -> Option<usize> {
+        self.model_max_length
+    }
+
+    /// Sets what [`TextTokenizer::save`] writes as the longest input of the model, in tokens.
+    pub fn with_model_max_length(mut self, tokens: usize) -> Self {
+        self.model_max_length = Some(tokens);
+        self
+    }
+
+    /// What is odd about the tokenizer's files, for the user to read.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// One more than the largest token id, added tokens included: the rows an embedding needs.
+    pub fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    /// The token of an id.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
+    /// The id of a token.
+    pub fn id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// Id of the token at the start of every input: `[CLS]` or `<s>`.
+    pub fn cls_id(&self) -> u32 {
+        self.special.cls
+    }
+
+    /// Id of the token at the end of every text: `[SEP]` or `</s>`.
+    pub fn sep_id(&self) -> u32 {
+        self.special.sep
+    }
+
+    /// Id of the token for what the vocabulary lacks.
+    pub fn unk_id(&self) -> Option<u32> {
+        self.special.unk
+    }
+
+    /// Id of the token that fills up short inputs; nothing here needs it.
+    pub fn pad_id(&self) -> Option<u32> {
+        self.special.pad
+    }
+
+    /// Id of the token that masking puts in.
+    pub fn mask_id(&self) -> Option<u32> {
+        self.special.mask
+    }
+}
+
+#[cfg(test)]
+mod tests;
