@@ -1,0 +1,37 @@
+//! Tells replaced tokens from original ones.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use crate::config::{Activation, EncoderConfig};
+use crate::initialize::Initializer;
+use crate::ops::{Linear, activate};
+
+/// Dense, nonlinearity, one logit a token: positive = replaced (Clark et al. 2020, §3.1).
+#[derive(Module, Debug)]
+pub struct DiscriminatorHead {
+    /// `h` to `h`.
+    pub dense: Linear,
+    /// `h` to 1.
+    pub prediction: Linear,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl DiscriminatorHead {
+    /// Fresh weights.
+    pub fn new(config: &EncoderConfig, init: &mut Initializer) -> Self {
+        let h = config.hidden_size;
+        Self {
+            dense: Linear::new(h, h, init),
+            prediction: Linear::new(h, 1, init),
+            activation: config.hidden_act,
+        }
+    }
+
+    /// `[rows, h]` to logits `[rows]`.
+    pub fn forward(&self, hidden: Tensor<2>) -> Tensor<1> {
+        let hidden = activate(self.dense.forward(hidden), self.activation);
+        self.prediction.forward(hidden).squeeze_dim(1)
+    }
+}

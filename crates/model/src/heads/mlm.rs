@@ -1,0 +1,51 @@
+//! Predicts the word behind a mask.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+use crate::config::{Activation, EncoderConfig, Family};
+use crate::initialize::Initializer;
+use crate::ops::{LayerNorm, Linear, activate};
+
+/// Dense, nonlinearity, LayerNorm, then the word table as decoder (Devlin et al. 2019, §3.1).
+///
+/// ELECTRA's generator goes to the embedding's width here, the others keep the layers'.
+#[derive(Module, Debug)]
+pub struct MlmHead {
+    /// `h` to `e`.
+    pub dense: Linear,
+    /// Over `e`.
+    pub norm: LayerNorm,
+    /// `[vocabulary, e]` where the decoder is not the word embedding itself.
+    pub decoder: Option<Param<Tensor<2>>>,
+    /// `[vocabulary]`.
+    pub bias: Param<Tensor<1>>,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl MlmHead {
+    /// Fresh weights.
+    pub fn new(config: &EncoderConfig, init: &mut Initializer) -> Self {
+        let (h, e) = (config.hidden_size, config.embedding_size);
+        Self {
+            dense: Linear::new(h, e, init),
+            norm: LayerNorm::new(e, config.layer_norm_eps, init),
+            decoder: (!config.tie_word_embeddings).then(|| init.normal([config.vocab_size, e])),
+            bias: init.zeros([config.vocab_size]),
+            // modeling_roberta and modeling_electra have GELU here whatever the configuration says.
+            activation: match config.family {
+                Family::Bert | Family::Distilbert => config.hidden_act,
+                Family::Roberta | Family::Electra => Activation::Gelu,
+            },
+        }
+    }
+
+    /// `[rows, h]` to logits `[rows, vocabulary]`. `words` is the word embedding, `[vocabulary, e]`,
+    /// read where the decoder is tied to it. Pass the masked rows only: the product is the head's cost.
+    pub fn forward(&self, hidden: Tensor<2>, words: &Param<Tensor<2>>) -> Tensor<2> {
+        let table = self.decoder.as_ref().unwrap_or(words).val();
+        let hidden = self.norm.forward(activate(self.dense.forward(hidden), self.activation));
+        hidden.matmul(table.transpose()) + self.bias.val().unsqueeze()
+    }
+}

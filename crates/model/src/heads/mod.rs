@@ -1,0 +1,15 @@
+//! What stands on the encoder: one plain struct a head, named after what it predicts.
+
+mod discriminator;
+mod mlm;
+mod pretraining;
+mod sequence;
+mod span;
+mod token;
+
+pub use discriminator::DiscriminatorHead;
+pub use mlm::MlmHead;
+pub use pretraining::PretrainingHead;
+pub use sequence::SequenceHead;
+pub use span::SpanHead;
+pub use token::TokenHead;

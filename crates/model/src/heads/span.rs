@@ -1,0 +1,38 @@
+//! Where an answer starts and ends.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use crate::config::{EncoderConfig, Family};
+use crate::initialize::Initializer;
+use crate::ops::{Linear, Mode, dropout};
+
+/// Two logits a token: start and end of the answer (Devlin et al. 2019, §4.2).
+#[derive(Module, Debug)]
+pub struct SpanHead {
+    /// `h` to 2.
+    pub outputs: Linear,
+    #[module(skip)]
+    dropout: f64,
+}
+
+impl SpanHead {
+    /// Fresh weights.
+    pub fn new(config: &EncoderConfig, init: &mut Initializer) -> Self {
+        let dropout = match config.family {
+            // DistilBertForQuestionAnswering alone has dropout here.
+            Family::Distilbert => {
+                config.extra.get("qa_dropout").and_then(serde_json::Value::as_f64).unwrap_or(0.1)
+            }
+            _ => 0.0,
+        };
+        Self { outputs: Linear::new(config.hidden_size, 2, init), dropout }
+    }
+
+    /// `[rows, h]` to start and end logits, `[rows]` each.
+    pub fn forward(&self, hidden: Tensor<2>, mode: Mode<'_>) -> (Tensor<1>, Tensor<1>) {
+        let logits = self.outputs.forward(dropout(hidden, self.dropout, mode));
+        let part = |i: usize| logits.clone().narrow(1, i, 1).squeeze_dim(1);
+        (part(0), part(1))
+    }
+}

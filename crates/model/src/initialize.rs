@@ -1,0 +1,104 @@
+//! Fresh weights: a function of the seed alone, on every device.
+
+use burn::module::Param;
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Draws fresh parameters one after the other on one device.
+///
+/// BERT draws from a normal distribution cut off at two standard deviations
+/// (`google-research/bert`, `create_initializer`); transformers does not cut off. We do, as the
+/// paper's code does.
+#[derive(Debug)]
+pub struct Initializer {
+    device: Device,
+    random: ChaCha8Rng,
+    standard_deviation: f64,
+    /// Parameters that a checkpoint is about to replace need no drawing.
+    placeholder: bool,
+}
+
+impl Initializer {
+    /// Draws with the given standard deviation (`initializer_range`).
+    pub fn new(device: &Device, seed: u64, standard_deviation: f64) -> Self {
+        Self {
+            device: device.clone(),
+            random: ChaCha8Rng::seed_from_u64(seed),
+            standard_deviation,
+            placeholder: false,
+        }
+    }
+
+    /// Gives zeros wherever numbers would be drawn, for weights that are loaded right after.
+    pub fn placeholders(device: &Device) -> Self {
+        Self { placeholder: true, ..Self::new(device, 0, 0.0) }
+    }
+
+    /// The device of the parameters.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// A matrix from the truncated normal distribution.
+    pub fn normal(&mut self, shape: [usize; 2]) -> Param<Tensor<2>> {
+        let n = shape[0] * shape[1];
+        let values = if self.placeholder { vec![0.0_f32; n] } else { self.normal_values(n) };
+        Param::from_data(TensorData::new(values, shape), &self.device)
+    }
+
+    /// `n` numbers from the truncated normal distribution.
+    pub(crate) fn normal_values(&mut self, n: usize) -> Vec<f32> {
+        (0..n).map(|_| (self.truncated_normal() * self.standard_deviation) as f32).collect()
+    }
+
+    /// A vector of zeros.
+    pub fn zeros(&mut self, shape: [usize; 1]) -> Param<Tensor<1>> {
+        Param::from_data(TensorData::new(vec![0.0_f32; shape[0]], shape), &self.device)
+    }
+
+    /// A vector of ones.
+    pub fn ones(&mut self, shape: [usize; 1]) -> Param<Tensor<1>> {
+        Param::from_data(TensorData::new(vec![1.0_f32; shape[0]], shape), &self.device)
+    }
+
+    /// Standard normal, drawn again beyond ±2 (Box & Muller 1958).
+    fn truncated_normal(&mut self) -> f64 {
+        loop {
+            let u: f64 = 1.0 - unit(self.random.next_u64());
+            let v: f64 = unit(self.random.next_u64());
+            let z = (-2.0 * u.ln()).sqrt() * (2.0 * std::f64::consts::PI * v).cos();
+            if z.abs() <= 2.0 {
+                return z;
+            }
+        }
+    }
+}
+
+/// A number in [0, 1) from 53 random bits.
+fn unit(bits: u64) -> f64 {
+    (bits >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn fresh_weights_have_the_spread_of_a_normal_cut_at_two_deviations() {
+        let device = Device::flex();
+        let draw = |seed| -> Vec<f32> {
+            let weight = Initializer::new(&device, seed, 0.02).normal([200, 500]);
+            weight.val().into_data().try_into_vec().unwrap()
+        };
+        let values = draw(1);
+        let n = values.len() as f64;
+        let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
+        let sd = (values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n).sqrt();
+        assert!(mean.abs() < 3e-4 && (sd - 0.02 * 0.8796).abs() < 2e-4, "{mean} {sd}");
+        assert!(values.iter().all(|v| v.abs() <= 0.04));
+        assert_eq!(values, draw(1));
+        assert_ne!(values, draw(2));
+    }
+}

@@ -1,0 +1,44 @@
+//! Tensors to tensors: BERT-family encoders and their heads, with weights in Hugging Face's layout.
+//!
+//! Start at [`Encoder`]: embeddings → layers → pooler. Its layers work on packed rows
+//! `[tokens, hidden]`; a [`Sequences`] value says where each sequence lies, and attention alone
+//! reads it. Nothing is computed for padding.
+//!
+//! ```
+//! use bertkit_model::{Batch, DeviceSpec, EncoderConfig, Family, Mode, SequenceModel};
+//!
+//! let device = DeviceSpec::Cpu.resolve().expect("the CPU is always there").device;
+//! let config = EncoderConfig::new(Family::Bert, 100, 32, 2, 4, 64);
+//! let model = SequenceModel::fresh(&config, 3, &device, 42);
+//! let batch = Batch::new(vec![2, 7, 3, 2, 8, 9, 3], vec![0; 7], &[3, 4]);
+//! assert_eq!(model.forward(&batch, Mode::Inference).dims(), [2, 3]);
+//! ```
+
+mod batch;
+mod config;
+mod device;
+mod embeddings;
+mod encoder;
+pub mod heads;
+mod initialize;
+pub mod losses;
+mod model;
+mod names;
+pub mod ops;
+mod sequences;
+pub mod weights;
+
+pub use batch::Batch;
+pub use config::{Activation, ConfigError, EncoderConfig, Family, ProblemType};
+pub use device::{DeviceError, DeviceSpec, ParseDeviceError, ResolvedDevice, is_cpu};
+pub use embeddings::Embeddings;
+pub use encoder::{Encoder, Layer};
+pub use initialize::Initializer;
+pub use model::{
+    DiscriminatorModel, Head, MlmModel, Model, ModelError, ModelFolder, PretrainingModel,
+    SequenceModel, SpanModel, TokenModel,
+};
+pub use names::{Architecture, Naming};
+pub use ops::{DropoutStream, Mode};
+pub use sequences::Sequences;
+pub use weights::{Checkpoint, HeadPolicy, LoadReport, WeightsError};

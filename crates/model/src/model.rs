@@ -1,0 +1,204 @@
+//! An encoder with a head, and the folder it lives in.
+
+use std::path::Path;
+
+use burn::module::{Module, ModuleDisplay};
+use burn::tensor::{Device, Tensor};
+
+use crate::batch::Batch;
+use crate::config::{ConfigError, EncoderConfig, Family};
+use crate::encoder::Encoder;
+use crate::heads::{
+    DiscriminatorHead, MlmHead, PretrainingHead, SequenceHead, SpanHead, TokenHead,
+};
+use crate::initialize::Initializer;
+use crate::names::{Architecture, Naming};
+use crate::ops::Mode;
+use crate::weights::{self, Checkpoint, HeadPolicy, LoadReport, WeightsError};
+
+/// An encoder and what stands on it.
+#[derive(Module, Debug)]
+pub struct Model<H: Module> {
+    /// The encoder.
+    pub encoder: Encoder,
+    /// The head.
+    pub head: H,
+}
+
+/// One answer a sequence.
+pub type SequenceModel = Model<SequenceHead>;
+/// Masked words.
+pub type MlmModel = Model<MlmHead>;
+/// Masked words and next sentence.
+pub type PretrainingModel = Model<PretrainingHead>;
+/// Replaced tokens.
+pub type DiscriminatorModel = Model<DiscriminatorHead>;
+/// One tag a token.
+pub type TokenModel = Model<TokenHead>;
+/// Start and end of an answer.
+pub type SpanModel = Model<SpanHead>;
+
+/// What a model folder could not be read for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// Its configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Its weights.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+}
+
+impl ModelError {
+    /// What the user can do about it, if we know.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Config(error) => error.hint(),
+            Self::Weights(error) => error.hint(),
+        }
+    }
+}
+
+/// A model folder, opened: its configuration, and its weights ready to be read.
+#[derive(Debug)]
+pub struct ModelFolder {
+    /// What `config.json` says.
+    pub config: EncoderConfig,
+    /// The weights.
+    pub checkpoint: Checkpoint,
+}
+
+impl ModelFolder {
+    /// Opens `config.json` and the weights beside it.
+    ///
+    /// # Errors
+    /// Either cannot be read; see [`EncoderConfig::read`] and [`Checkpoint::open`].
+    pub fn open(folder: &Path) -> Result<Self, ModelError> {
+        let path = folder.join("config.json");
+        // The configuration is read first: a folder without one is the commonest mistake.
+        if !path.exists() {
+            EncoderConfig::read(&path, || None)?;
+        }
+        let mut checkpoint = None;
+        let config = EncoderConfig::read(&path, || {
+            let opened = Checkpoint::open(folder).ok()?;
+            let family = opened.guess_family();
+            checkpoint = Some(opened);
+            family
+        })?;
+        let checkpoint = match checkpoint {
+            Some(opened) => opened,
+            None => Checkpoint::open(folder)?,
+        };
+        Ok(Self { config, checkpoint })
+    }
+
+    /// The masked-LM decoder is the word embedding unless the configuration unties them *and* the
+    /// checkpoint has one of its own.
+    fn settle_ties(mut config: EncoderConfig, checkpoint: &Checkpoint, naming: Naming) -> EncoderConfig {
+        let decoder = naming.parts("head.decoder").pop().unwrap_or_default();
+        if !config.tie_word_embeddings && checkpoint.shape(&decoder).is_none() {
+            config.tie_word_embeddings = true;
+        }
+        config
+    }
+}
+
+/// Heads that know their architecture and how to start.
+pub trait Head: Module + ModuleDisplay + Sized {
+    /// The class in transformers that has this head.
+    const ARCHITECTURE: Architecture;
+
+    /// Fresh weights; `outputs` is read by heads with a number of classes.
+    fn fresh(config: &EncoderConfig, outputs: usize, init: &mut Initializer) -> Self;
+}
+
+macro_rules! head {
+    ($head:ty, $architecture:ident, |$config:ident, $outputs:ident, $init:ident| $fresh:expr) => {
+        impl Head for $head {
+            const ARCHITECTURE: Architecture = Architecture::$architecture;
+
+            fn fresh($config: &EncoderConfig, $outputs: usize, $init: &mut Initializer) -> Self {
+                $fresh
+            }
+        }
+    };
+}
+
+head!(MlmHead, MaskedLm, |config, _outputs, init| Self::new(config, init));
+head!(PretrainingHead, Pretraining, |config, _outputs, init| Self::new(config, init));
+head!(DiscriminatorHead, Discriminator, |config, _outputs, init| Self::new(config, init));
+head!(SequenceHead, Sequence, |config, outputs, init| Self::new(config, outputs, init));
+head!(TokenHead, Token, |config, outputs, init| Self::new(config, outputs, init));
+head!(SpanHead, Span, |config, _outputs, init| Self::new(config, init));
+
+impl<H: Head> Model<H> {
+    /// Fresh weights throughout, a function of `seed` alone.
+    pub fn fresh(config: &EncoderConfig, outputs: usize, device: &Device, seed: u64) -> Self {
+        let mut init = Initializer::new(device, seed, config.initializer_range);
+        Self::build(config, outputs, &mut init)
+    }
+
+    fn build(config: &EncoderConfig, outputs: usize, init: &mut Initializer) -> Self {
+        let pooler = H::ARCHITECTURE.has_pooler(config.family);
+        Self { encoder: Encoder::new(config, pooler, init), head: H::fresh(config, outputs, init) }
+    }
+
+    /// How the parameters of this model are called in a checkpoint.
+    pub fn naming(family: Family) -> Naming {
+        Naming { family, architecture: H::ARCHITECTURE }
+    }
+
+    /// Reads the weights of an opened folder.
+    ///
+    /// # Errors
+    /// A tensor is absent, or has another shape than `config.json` says; see [`weights::load`].
+    pub fn load(
+        folder: &ModelFolder,
+        outputs: usize,
+        device: &Device,
+        policy: HeadPolicy,
+    ) -> Result<(Self, LoadReport), WeightsError> {
+        let naming = Self::naming(folder.config.family);
+        let config = ModelFolder::settle_ties(folder.config.clone(), &folder.checkpoint, naming);
+        let empty = Self::build(&config, outputs, &mut Initializer::placeholders(device));
+        weights::load(empty, &folder.checkpoint, naming, policy, config.initializer_range)
+    }
+
+    /// Writes `config.json` and `model.safetensors`, as transformers reads them.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn save(&self, config: &EncoderConfig, folder: &Path) -> Result<(), ModelError> {
+        let mut config = config.clone();
+        config.architectures = vec![H::ARCHITECTURE.class_name(config.family)];
+        let naming = Self::naming(config.family);
+        weights::save(self, &folder.join("model.safetensors"), naming)?;
+        config.write(&folder.join("config.json"))?;
+        Ok(())
+    }
+}
+
+impl SequenceModel {
+    /// A packed batch to logits, `[batch, outputs]`.
+    pub fn forward(&self, batch: &Batch, mode: Mode<'_>) -> Tensor<2> {
+        let hidden = self.encoder.forward(batch, mode);
+        self.head.forward(self.encoder.pool(hidden, batch), mode)
+    }
+}
+
+impl MlmModel {
+    /// A packed batch to logits of every row, `[tokens, vocabulary]`.
+    pub fn forward(&self, batch: &Batch, mode: Mode<'_>) -> Tensor<2> {
+        let hidden = self.encoder.forward(batch, mode);
+        self.head.forward(hidden, &self.encoder.embeddings.word)
+    }
+}
+
+impl TokenModel {
+    /// A packed batch to logits of every row, `[tokens, tags]`.
+    pub fn forward(&self, batch: &Batch, mode: Mode<'_>) -> Tensor<2> {
+        self.head.forward(self.encoder.forward(batch, mode), mode)
+    }
+}

@@ -1,0 +1,73 @@
+//! Attention within each sequence of a packed batch.
+
+use burn::tensor::activation::softmax;
+use burn::tensor::{Bool, Device, Int, Tensor};
+
+use super::{Mode, dropout};
+use crate::sequences::Sequences;
+
+/// What attention needs to know of a batch, made once and used by every layer.
+#[derive(Debug, Clone)]
+pub struct AttentionPlan {
+    batch: usize,
+    longest: usize,
+    /// How rows get into `[batch, longest]` and back; `None` where that is a reshape.
+    padded: Option<Padded>,
+}
+
+#[derive(Debug, Clone)]
+struct Padded {
+    gather: Tensor<1, Int>,
+    scatter: Tensor<1, Int>,
+    /// `[batch, 1, 1, longest]`, true on padding.
+    padding: Tensor<4, Bool>,
+}
+
+impl AttentionPlan {
+    /// For the sequences of one batch.
+    pub fn new(sequences: &Sequences, device: &Device) -> Self {
+        let (batch, longest) = (sequences.len(), sequences.longest());
+        let padded = (!sequences.is_uniform()).then(|| Padded {
+            gather: sequences.gather_rows(device),
+            scatter: sequences.scatter_cells(device),
+            padding: sequences.padding(device).reshape([batch, 1, 1, longest]),
+        });
+        Self { batch, longest, padded }
+    }
+}
+
+/// Mixes every token with every token of its own sequence (Vaswani et al. 2017, §3.2; Devlin et
+/// al. 2019, §3): `qkv` `[tokens, 3 h]`, query, key and value side by side, to `[tokens, h]`.
+///
+/// Shapes: `b` sequences, `t` the longest, `h` hidden = `n` heads × `d` per head.
+pub fn attention(
+    qkv: Tensor<2>,
+    plan: &AttentionPlan,
+    heads: usize,
+    rate: f64,
+    mode: Mode<'_>,
+) -> Tensor<2> {
+    let [_, width] = qkv.dims();
+    let (b, t, n, h) = (plan.batch, plan.longest, heads, width / 3);
+    let d = h / n;
+    let cells = match &plan.padded {
+        Some(padded) => qkv.select(0, padded.gather.clone()),
+        None => qkv,
+    };
+    // [b t, 3 h] → [3, b, n, t, d]
+    let cells = cells.reshape([b, t, 3, n, d]).permute([2, 0, 3, 1, 4]);
+    let part = |i: usize| cells.clone().narrow(0, i, 1).reshape([b, n, t, d]);
+    let (q, k, v) = (part(0), part(1), part(2));
+
+    let scores = (q / (d as f64).sqrt()).matmul(k.transpose()); // [b, n, t, t]
+    let scores = match &plan.padded {
+        Some(padded) => scores.mask_fill(padded.padding.clone().expand([b, n, t, t]), -1e9),
+        None => scores,
+    };
+    let weights = dropout(softmax(scores, 3), rate, mode);
+    let context = weights.matmul(v).swap_dims(1, 2).reshape([b * t, h]);
+    match &plan.padded {
+        Some(padded) => context.select(0, padded.scatter.clone()),
+        None => context,
+    }
+}

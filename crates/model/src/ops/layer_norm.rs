@@ -1,0 +1,45 @@
+//! Layer normalisation, alone and behind a residual connection.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+use super::{Mode, dropout};
+use crate::initialize::Initializer;
+
+/// Normalises each row to mean 0 and variance 1, then scales and shifts (Ba et al. 2016).
+#[derive(Module, Debug)]
+pub struct LayerNorm {
+    /// The scale, `[h]`.
+    pub weight: Param<Tensor<1>>,
+    /// The shift, `[h]`.
+    pub bias: Param<Tensor<1>>,
+    /// Added to the variance.
+    #[module(skip)]
+    pub epsilon: f64,
+}
+
+impl LayerNorm {
+    /// Scale 1, shift 0.
+    pub fn new(width: usize, epsilon: f64, init: &mut Initializer) -> Self {
+        Self { weight: init.ones([width]), bias: init.zeros([width]), epsilon }
+    }
+
+    /// `[rows, h]` to the same shape.
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let centred = x.clone() - x.mean_dim(1);
+        let variance = (centred.clone() * centred.clone()).mean_dim(1);
+        let normal = centred / (variance + self.epsilon).sqrt();
+        normal * self.weight.val().unsqueeze() + self.bias.val().unsqueeze()
+    }
+}
+
+/// `LayerNorm(residual + dropout(x))`: the end of both blocks of a layer. `[rows, h]` each.
+pub fn add_dropout_norm(
+    x: Tensor<2>,
+    residual: Tensor<2>,
+    norm: &LayerNorm,
+    rate: f64,
+    mode: Mode<'_>,
+) -> Tensor<2> {
+    norm.forward(residual + dropout(x, rate, mode))
+}

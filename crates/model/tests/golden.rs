@@ -1,0 +1,336 @@
+//! Parity with Hugging Face transformers: every golden case, every stage.
+//!
+//! `BERTKIT_GOLDEN_DIR` names another folder of cases, made by `scripts/golden/make_golden.py`
+//! with another seed.
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use bertkit_model::heads::{
+    DiscriminatorHead, MlmHead, PretrainingHead, SequenceHead, SpanHead, TokenHead,
+};
+use bertkit_model::losses::{ClassLoss, binary_cross_entropy, squared_error};
+use bertkit_model::weights::{self, to_vec};
+use bertkit_model::{
+    Architecture, Batch, Encoder, Head, HeadPolicy, Initializer, Mode, Model, ModelFolder, Naming,
+};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use safetensors::SafeTensors;
+
+fn cases_dir() -> PathBuf {
+    std::env::var_os("BERTKIT_GOLDEN_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/cases"),
+        PathBuf::from,
+    )
+}
+
+/// The inputs and outputs of a case, by name.
+struct Recorded {
+    bytes: Vec<u8>,
+}
+
+impl Recorded {
+    fn open(folder: &Path) -> Self {
+        Self { bytes: std::fs::read(folder.join("io.safetensors")).unwrap() }
+    }
+
+    fn tensors(&self) -> SafeTensors<'_> {
+        SafeTensors::deserialize(&self.bytes).unwrap()
+    }
+
+    fn floats(&self, name: &str) -> Vec<f32> {
+        let tensors = self.tensors();
+        let tensor = tensors.tensor(name).unwrap();
+        tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+    }
+
+    fn ints(&self, name: &str) -> Option<Vec<i64>> {
+        let tensors = self.tensors();
+        let tensor = tensors.tensor(name).ok()?;
+        Some(tensor.data().chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap())).collect())
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.tensors().tensor(name).is_ok()
+    }
+
+    fn gradient_names(&self) -> Vec<String> {
+        let tensors = self.tensors();
+        tensors.names().into_iter().filter_map(|n| n.strip_prefix("grad.").map(str::to_owned)).collect()
+    }
+}
+
+struct Case {
+    name: String,
+    folder: PathBuf,
+    recorded: Recorded,
+    batch: Batch,
+    /// For each packed row, its cell in the padded `[batch, length]`.
+    cells: Vec<usize>,
+    out: f32,
+    grad: f32,
+    loss: Option<f64>,
+    class: String,
+    device: Device,
+}
+
+impl Case {
+    fn open(folder: &Path) -> Self {
+        let about: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(folder.join("case.json")).unwrap()).unwrap();
+        let recorded = Recorded::open(folder);
+        let ids = recorded.ints("in.input_ids").unwrap();
+        let mask = recorded.ints("in.attention_mask").unwrap();
+        let types = recorded.ints("in.token_type_ids");
+        let length = recorded.tensors().tensor("in.input_ids").unwrap().shape()[1];
+        let cells: Vec<usize> = (0..ids.len()).filter(|&i| mask[i] == 1).collect();
+        let lengths: Vec<usize> =
+            mask.chunks(length).map(|row| row.iter().filter(|&&m| m == 1).count()).collect();
+        let batch = Batch::new(
+            cells.iter().map(|&c| ids[c] as u32).collect(),
+            cells.iter().map(|&c| types.as_ref().map_or(0, |t| t[c] as u8)).collect(),
+            &lengths,
+        );
+        Self {
+            name: folder.file_name().unwrap().to_string_lossy().into_owned(),
+            folder: folder.into(),
+            batch,
+            cells,
+            out: about["tolerance"]["out"].as_f64().unwrap() as f32,
+            grad: about["tolerance"]["grad"].as_f64().unwrap() as f32,
+            loss: about["loss"].as_f64(),
+            class: about["class"].as_str().unwrap().into(),
+            recorded,
+            device: Device::flex().autodiff(),
+        }
+    }
+
+    fn near(&self, what: &str, ours: &[f32], golden: &[f32], tolerance: f32) {
+        assert_eq!(ours.len(), golden.len(), "{}: size of {what}", self.name);
+        let worst = ours.iter().zip(golden).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst <= tolerance, "{}: {what} differs by {worst:e}, allowed {tolerance:e}", self.name);
+    }
+
+    /// Rows of width `w` against the padded output `name`, padding left out.
+    fn rows_near(&self, name: &str, rows: Tensor<2>) {
+        let [_, w] = rows.dims();
+        let golden = self.recorded.floats(name);
+        let golden: Vec<f32> = self.cells.iter().flat_map(|&c| golden[c * w..(c + 1) * w].to_vec()).collect();
+        self.near(name, &to_vec(rows), &golden, self.out);
+    }
+
+    fn states(&self, encoder: &Encoder) -> Tensor<2> {
+        let states = encoder.hidden_states(&self.batch, Mode::Inference);
+        for (i, state) in states.iter().enumerate() {
+            self.rows_near(&format!("out.hidden_states.{i}"), state.clone());
+        }
+        assert!(!self.recorded.has(&format!("out.hidden_states.{}", states.len())));
+        states.last().unwrap().clone()
+    }
+
+    /// The packed rows that carry a label, and the labels.
+    fn labelled(&self) -> (Vec<usize>, Vec<i64>) {
+        let labels = self.recorded.ints("in.labels").unwrap();
+        (0..self.cells.len())
+            .map(|row| (row, labels[self.cells[row]]))
+            .filter(|&(_, label)| label != -100)
+            .unzip()
+    }
+
+    fn index(&self, values: impl IntoIterator<Item = i64>) -> Tensor<1, Int> {
+        let values: Vec<i32> = values.into_iter().map(|v| v as i32).collect();
+        let n = values.len();
+        Tensor::from_data(TensorData::new(values, [n]), &self.device)
+    }
+
+    fn mean_cross_entropy(&self, logits: Tensor<2>, labels: Vec<i64>) -> Tensor<1> {
+        let weights = Tensor::ones([labels.len()], &self.device);
+        ClassLoss::CROSS_ENTROPY.per_row(logits, self.index(labels), weights).mean()
+    }
+
+    fn cells_loss(&self, logits: Tensor<2>) -> Tensor<1> {
+        let (rows, labels) = self.labelled();
+        self.mean_cross_entropy(logits.select(0, self.index(rows.iter().map(|&r| r as i64))), labels)
+    }
+
+    fn check_loss<M: Module>(&self, model: &M, naming: Naming, loss: Tensor<1>) {
+        let ours = to_vec(loss.clone())[0];
+        self.near("loss", &[ours], &[self.loss.unwrap() as f32], self.out);
+        let gradients = named_gradients(model, naming, &loss.backward());
+        for name in self.recorded.gradient_names() {
+            let ours = gradients.get(&name).unwrap_or_else(|| panic!("{}: no gradient for {name}", self.name));
+            self.near(&format!("gradient of {name}"), ours, &self.recorded.floats(&format!("grad.{name}")), self.grad);
+        }
+    }
+
+    fn load<H: Head>(&self, outputs: usize) -> Model<H> {
+        let folder = ModelFolder::open(&self.folder).unwrap();
+        let (model, report) = Model::load(&folder, outputs, &self.device, HeadPolicy::Required).unwrap();
+        assert_eq!(report, Default::default(), "{}", self.name);
+        model
+    }
+
+    fn run(&self) {
+        let folder = ModelFolder::open(&self.folder).unwrap();
+        let family = folder.config.family;
+        let outputs = folder.checkpoint.classifier_outputs().unwrap_or(0);
+        let infer = Mode::Inference;
+        match self.class.rsplit_once("For").map_or("Model", |(_, head)| head) {
+            "Model" => {
+                let naming = Naming { family, architecture: Architecture::Encoder };
+                let empty = Encoder::new(&folder.config, true, &mut Initializer::placeholders(&self.device));
+                let (encoder, report) =
+                    weights::load(empty, &folder.checkpoint, naming, HeadPolicy::Required, 0.02).unwrap();
+                assert_eq!(report, Default::default());
+                let hidden = self.states(&encoder);
+                self.rows_near("out.last_hidden_state", hidden.clone());
+                let pooled = to_vec(encoder.pool(hidden, &self.batch));
+                self.near("pooler", &pooled, &self.recorded.floats("out.pooler_output"), self.out);
+            }
+            "MaskedLM" => {
+                let model = self.load::<MlmHead>(0);
+                let logits = model.head.forward(self.states(&model.encoder), &model.encoder.embeddings.word);
+                self.rows_near("out.logits", logits.clone());
+                let loss = self.cells_loss(logits);
+                self.check_loss(&model, Model::<MlmHead>::naming(family), loss);
+            }
+            "PreTraining" if family == bertkit_model::Family::Electra => {
+                let model = self.load::<DiscriminatorHead>(0);
+                let logits = model.head.forward(self.states(&model.encoder)).unsqueeze_dim::<2>(1);
+                self.rows_near("out.logits", logits.clone());
+                let labels = self.recorded.ints("in.labels").unwrap();
+                let targets: Vec<f32> = self.cells.iter().map(|&c| labels[c] as f32).collect();
+                let n = targets.len();
+                let targets = Tensor::from_data(TensorData::new(targets, [n, 1]), &self.device);
+                let loss = binary_cross_entropy(logits, targets).mean();
+                self.check_loss(&model, Model::<DiscriminatorHead>::naming(family), loss);
+            }
+            "PreTraining" => {
+                let model = self.load::<PretrainingHead>(0);
+                let hidden = self.states(&model.encoder);
+                let words = model.head.mlm.forward(hidden.clone(), &model.encoder.embeddings.word);
+                self.rows_near("out.prediction_logits", words.clone());
+                let next = model.head.next_sentence(model.encoder.pool(hidden, &self.batch));
+                self.near("next", &to_vec(next.clone()), &self.recorded.floats("out.seq_relationship_logits"), self.out);
+                let labels = self.recorded.ints("in.next_sentence_label").unwrap();
+                let loss = self.cells_loss(words) + self.mean_cross_entropy(next, labels);
+                self.check_loss(&model, Model::<PretrainingHead>::naming(family), loss);
+            }
+            "SequenceClassification" => {
+                let model = self.load::<SequenceHead>(outputs);
+                let hidden = self.states(&model.encoder);
+                let logits = model.head.forward(model.encoder.pool(hidden, &self.batch), infer);
+                self.near("logits", &to_vec(logits.clone()), &self.recorded.floats("out.logits"), self.out);
+                let shape = logits.dims();
+                let targets = || {
+                    let values = self.recorded.floats("in.labels");
+                    Tensor::from_data(TensorData::new(values, shape), &self.device)
+                };
+                let loss = match folder.config.problem_type {
+                    Some(bertkit_model::ProblemType::Regression) => squared_error(logits, targets()).mean(),
+                    Some(bertkit_model::ProblemType::MultiLabelClassification) => {
+                        binary_cross_entropy(logits, targets()).mean()
+                    }
+                    _ => self.mean_cross_entropy(logits, self.recorded.ints("in.labels").unwrap()),
+                };
+                self.check_loss(&model, Model::<SequenceHead>::naming(family), loss);
+            }
+            "TokenClassification" => {
+                let model = self.load::<TokenHead>(outputs);
+                let logits = model.head.forward(self.states(&model.encoder), infer);
+                self.rows_near("out.logits", logits.clone());
+                let loss = self.cells_loss(logits);
+                self.check_loss(&model, Model::<TokenHead>::naming(family), loss);
+            }
+            "QuestionAnswering" => {
+                let model = self.load::<SpanHead>(0);
+                let (start, end) = model.head.forward(self.states(&model.encoder), infer);
+                let b = self.batch.len();
+                let mut loss = Tensor::zeros([1], &self.device);
+                for (name, logits) in [("start", start), ("end", end)] {
+                    self.near(name, &to_vec(logits.clone()), &self.recorded.floats(&format!("out.{name}_logits")), self.out);
+                    let rows = logits.reshape([b, self.batch.tokens() / b]); // span cases have no padding
+                    let labels = self.recorded.ints(&format!("in.{name}_positions")).unwrap();
+                    loss = loss + self.mean_cross_entropy(rows, labels) / 2.0;
+                }
+                self.check_loss(&model, Model::<SpanHead>::naming(family), loss);
+            }
+            other => panic!("no test for the class {other}"),
+        }
+    }
+}
+
+/// The gradient of every parameter under its name in transformers.
+fn named_gradients<M: Module>(model: &M, naming: Naming, gradients: &Gradients) -> HashMap<String, Vec<f32>> {
+    struct Visitor<'a> {
+        path: Vec<String>,
+        naming: Naming,
+        gradients: &'a Gradients,
+        found: HashMap<String, Vec<f32>>,
+    }
+    impl ModuleVisitor for Visitor<'_> {
+        fn enter_module(&mut self, name: &str, _container: &str) {
+            self.path.push(name.into());
+        }
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let Some(gradient) = param.val().grad(self.gradients) else { return };
+            let values = to_vec(gradient);
+            let parts = self.naming.parts(&self.path.join("."));
+            let length = values.len() / parts.len();
+            for (part, values) in parts.iter().zip(values.chunks(length)) {
+                if part == "cls.predictions.bias" {
+                    self.found.insert("cls.predictions.decoder.bias".into(), values.to_vec());
+                }
+                self.found.insert(self.naming.full_name(part), values.to_vec());
+            }
+        }
+    }
+    let mut visitor = Visitor { path: Vec::new(), naming, gradients, found: HashMap::new() };
+    model.visit(&mut visitor);
+    visitor.found
+}
+
+#[test]
+fn golden_cases_agree_in_states_logits_loss_and_gradients() {
+    let mut seen = 0;
+    let mut folders: Vec<_> = std::fs::read_dir(cases_dir()).unwrap().map(|e| e.unwrap().path()).collect();
+    folders.sort();
+    for folder in folders {
+        if folder.join("case.json").exists() && !folder.ends_with("optimizer") {
+            Case::open(&folder).run();
+            seen += 1;
+        }
+    }
+    println!("{seen} golden cases");
+    assert!(seen >= 20, "only {seen} golden cases in {}", cases_dir().display());
+}
+
+#[test]
+fn golden_weights_survive_saving_under_the_same_names() {
+    for name in ["bert-pretraining-nsp", "bert-masked-lm-untied"] {
+        let case = Case::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/cases").join(name));
+        let folder = tempfile::tempdir().unwrap();
+        let opened = ModelFolder::open(&case.folder).unwrap();
+        match name {
+            "bert-pretraining-nsp" => case.load::<PretrainingHead>(0).save(&opened.config, folder.path()).unwrap(),
+            _ => case.load::<MlmHead>(0).save(&opened.config, folder.path()).unwrap(),
+        }
+        let written = ModelFolder::open(folder.path()).unwrap();
+        let names = |folder: &ModelFolder| {
+            let mut names: Vec<_> = folder.checkpoint.names().map(str::to_owned).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(&written), names(&opened), "{name}");
+        for tensor in names(&opened) {
+            if tensor != "cls.predictions.bias" {
+                assert_eq!(written.checkpoint.read(&tensor).unwrap(), opened.checkpoint.read(&tensor).unwrap(), "{tensor}");
+            }
+        }
+    }
+}

@@ -1,0 +1,863 @@
+//! A run's configuration: one TOML file that, run again, repeats the run.
+//!
+//! The file is parsed alone, so that errors carry line and caret; then each override is applied,
+//! so that errors name it; then everything is checked at once, so that all problems are told
+//! together.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use bertkit_data::examples::MissingPolicy;
+use bertkit_data::formats::Format;
+use bertkit_data::labels::TaskKind;
+use bertkit_evaluation::ThresholdObjective;
+use bertkit_model::Family;
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+/// Everything that decides a fine-tuning run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "snake_case")]
+pub struct RunConfig {
+    /// Decides fresh weights, the order of rows, dropout and splits.
+    pub seed: u64,
+    /// `auto`, `cpu`, `wgpu`, `wgpu:N`, `cuda` or `cuda:N`.
+    pub device: String,
+    /// The run directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<PathBuf>,
+    /// Where the encoder comes from.
+    pub model: ModelConfig,
+    /// The tokenizer that is trained when none is given.
+    pub tokenizer: TokenizerConfig,
+    /// What is read.
+    pub data: DataConfig,
+    /// What is learnt.
+    pub task: TaskConfig,
+    /// How long and in which portions.
+    pub training: TrainingConfig,
+    /// How weights move.
+    pub optimizer: OptimizerConfig,
+    /// How the learning rate moves.
+    pub schedule: ScheduleConfig,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self {
+            seed: 42,
+            device: "auto".into(),
+            output: None,
+            model: ModelConfig::default(),
+            tokenizer: TokenizerConfig::default(),
+            data: DataConfig::default(),
+            task: TaskConfig::default(),
+            training: TrainingConfig::default(),
+            optimizer: OptimizerConfig::default(),
+            schedule: ScheduleConfig::default(),
+        }
+    }
+}
+
+/// Where the encoder comes from: a folder, or fresh weights of given sizes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelConfig {
+    /// A model folder in Hugging Face's layout.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// Sizes of an encoder that starts from fresh weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fresh: Option<FreshModel>,
+    /// Dropout of the hidden layers instead of the checkpoint's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden_dropout: Option<f64>,
+    /// Dropout of the attention weights instead of the checkpoint's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attention_dropout: Option<f64>,
+    /// Dropout before the head instead of the checkpoint's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classifier_dropout: Option<f64>,
+}
+
+/// Sizes of a fresh encoder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FreshModel {
+    /// bert, roberta, electra or distilbert.
+    #[serde(default = "bert")]
+    pub family: Family,
+    /// Number of layers.
+    pub num_hidden_layers: usize,
+    /// Width.
+    pub hidden_size: usize,
+    /// Heads a layer.
+    pub num_attention_heads: usize,
+    /// Width of the feed-forward block.
+    pub intermediate_size: usize,
+    /// Rows of the position embedding.
+    #[serde(default = "positions")]
+    pub max_position_embeddings: usize,
+    /// Width of the embeddings (ELECTRA); the layers' width if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedding_size: Option<usize>,
+    /// Dropout of the hidden layers.
+    #[serde(default = "tenth")]
+    pub hidden_dropout: f64,
+    /// Dropout of the attention weights.
+    #[serde(default = "tenth")]
+    pub attention_dropout: f64,
+}
+
+const fn bert() -> Family {
+    Family::Bert
+}
+
+const fn positions() -> usize {
+    512
+}
+
+const fn tenth() -> f64 {
+    0.1
+}
+
+/// The tokenizer of a fresh model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TokenizerConfig {
+    /// A folder with a tokenizer; without it, one is trained from the training text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// What is trained.
+    #[serde(rename = "type")]
+    pub kind: TokenizerKind,
+    /// At most this many tokens; the text decides what is reached.
+    pub vocab_size: usize,
+    /// Whether text is lower-cased and accents are stripped.
+    pub lowercase: bool,
+    /// A pair of pieces is joined if it occurs at least this often.
+    pub min_frequency: u64,
+}
+
+impl Default for TokenizerConfig {
+    fn default() -> Self {
+        Self { path: None, kind: TokenizerKind::Wordpiece, vocab_size: 8000, lowercase: true, min_frequency: 2 }
+    }
+}
+
+/// The kinds of tokenizer that fine-tuning trains on the spot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenizerKind {
+    /// WordPiece, as BERT's.
+    Wordpiece,
+}
+
+/// What is read, and how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataConfig {
+    /// Labelled rows to learn from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train: Option<PathBuf>,
+    /// Labelled rows to choose by (best checkpoint, threshold, early stop).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub valid: Option<PathBuf>,
+    /// The share of the training rows held out where no `valid` is given; 0 holds out none.
+    pub valid_fraction: f64,
+    /// Column with the text: its name or its number, from 1.
+    pub text: String,
+    /// Column with the second text of a pair.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_pair: Option<String>,
+    /// Column with the label.
+    pub label: String,
+    /// Column whose equal values stay on one side of the split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// What separates several labels in one cell; makes the task multi-label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_separator: Option<String>,
+    /// csv, tsv or jsonl; by the file's extension if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
+    /// The character between fields, or its name: comma, tab, semicolon, pipe, space.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<String>,
+    /// The quotation mark; `none` switches quoting off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quote: Option<String>,
+    /// Whether the first row names the columns.
+    pub header: bool,
+    /// What happens to rows without text or label: drop (with a count) or refuse.
+    pub missing: MissingPolicy,
+    /// Longest input, in tokens, special tokens included; longer texts are cut.
+    pub max_length: usize,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            train: None,
+            valid: None,
+            valid_fraction: 0.1,
+            text: "text".into(),
+            text_pair: None,
+            label: "label".into(),
+            group: None,
+            label_separator: None,
+            format: None,
+            delimiter: None,
+            quote: None,
+            header: true,
+            missing: MissingPolicy::Drop,
+            max_length: 128,
+        }
+    }
+}
+
+/// What is learnt.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TaskConfig {
+    /// classification, multi-label or regression; inferred from the labels if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<TaskKind>,
+    /// The positive class of two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub positive: Option<String>,
+    /// Where a probability counts as positive.
+    pub threshold: Threshold,
+    /// How much each class counts in the loss.
+    pub class_weights: ClassWeights,
+    /// What is minimised.
+    pub loss: LossConfig,
+}
+
+/// Where a probability counts as positive.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Threshold {
+    /// At a number.
+    At(f64),
+    /// Where the validation set says.
+    Best(ThresholdObjective),
+}
+
+impl Default for Threshold {
+    fn default() -> Self {
+        Self::At(0.5)
+    }
+}
+
+/// How much each class counts in the loss.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ClassWeights {
+    /// All the same.
+    #[default]
+    #[serde(skip)]
+    Equal,
+    /// `none`, or `balanced`: inversely to the class's share.
+    Named(NamedWeights),
+    /// Given for each class.
+    Given(BTreeMap<String, f64>),
+}
+
+/// Class weights that have a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NamedWeights {
+    /// All the same.
+    None,
+    /// `n / (classes × count)`, as scikit-learn.
+    Balanced,
+}
+
+/// What is minimised.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum LossConfig {
+    /// Cross-entropy (binary cross-entropy with several labels; squared error for numbers).
+    CrossEntropy {
+        /// The share of the target that is spread over all classes.
+        #[serde(default)]
+        label_smoothing: f64,
+    },
+    /// Focal loss.
+    Focal {
+        /// How fast easy rows lose weight.
+        #[serde(default = "two")]
+        gamma: f64,
+    },
+}
+
+impl Default for LossConfig {
+    fn default() -> Self {
+        Self::CrossEntropy { label_smoothing: 0.0 }
+    }
+}
+
+const fn two() -> f64 {
+    2.0
+}
+
+/// How long, and in which portions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainingConfig {
+    /// Passes over the training rows.
+    pub epochs: usize,
+    /// Stops after this many optimizer updates, whatever `epochs` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_steps: Option<u64>,
+    /// Rows a micro-batch.
+    pub batch_size: usize,
+    /// Tokens a micro-batch, instead of rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_tokens: Option<usize>,
+    /// Micro-batches an update.
+    pub gradient_accumulation: usize,
+    /// The order of rows.
+    pub sampler: Sampler,
+    /// Whether rows of like length are batched together.
+    pub bucket_by_length: bool,
+    /// Evaluates every so many updates, besides after every epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evaluate_steps: Option<u64>,
+    /// The validation metric that decides which weights are kept; the task's main one if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best_metric: Option<String>,
+    /// Stops after this many evaluations without a better one; 0 never stops early.
+    pub early_stopping: u32,
+    /// Writes a checkpoint every so many updates, besides after every epoch.
+    pub checkpoint_steps: u64,
+    /// How many checkpoints are kept, the best one not counted.
+    pub keep_checkpoints: usize,
+    /// Leaves the embeddings as they are.
+    pub freeze_embeddings: bool,
+    /// Leaves the lowest layers as they are.
+    pub freeze_layers: usize,
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 3,
+            max_steps: None,
+            batch_size: 16,
+            batch_tokens: None,
+            gradient_accumulation: 1,
+            sampler: Sampler::Shuffle,
+            bucket_by_length: true,
+            evaluate_steps: None,
+            best_metric: None,
+            early_stopping: 0,
+            checkpoint_steps: 500,
+            keep_checkpoints: 1,
+            freeze_embeddings: false,
+            freeze_layers: 0,
+        }
+    }
+}
+
+/// The order of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sampler {
+    /// Each row once an epoch, in an order drawn anew.
+    Shuffle,
+    /// Each batch holds every class equally often; rows of rarer classes come round again.
+    Balanced,
+}
+
+/// AdamW (Loshchilov & Hutter 2019).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimizerConfig {
+    /// The highest rate of the schedule.
+    pub learning_rate: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+    /// Decoupled weight decay; not applied to biases and LayerNorm.
+    pub weight_decay: f64,
+    /// Gradients longer than this, over all parameters, are scaled down to it; 0 never scales.
+    pub max_grad_norm: f64,
+    /// Layer-wise decay of the learning rate, from the head downwards; 1 is none.
+    pub layer_decay: f64,
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self {
+            learning_rate: 5e-5,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.01,
+            max_grad_norm: 1.0,
+            layer_decay: 1.0,
+        }
+    }
+}
+
+/// How the learning rate moves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScheduleConfig {
+    /// Behind the warm-up.
+    pub kind: ScheduleKind,
+    /// Linear rise from 0 over this share of all updates.
+    pub warmup: f64,
+    /// Linear rise over this many updates, instead of a share.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warmup_steps: Option<u64>,
+}
+
+impl Default for ScheduleConfig {
+    fn default() -> Self {
+        Self { kind: ScheduleKind::Linear, warmup: 0.1, warmup_steps: None }
+    }
+}
+
+/// What the learning rate does behind the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScheduleKind {
+    /// Falls to 0 in a straight line.
+    Linear,
+    /// Falls to 0 along half a cosine.
+    Cosine,
+    /// Stays.
+    Constant,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunConfigError {
+    /// The file cannot be read.
+    #[error("could not read the configuration `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not TOML, or says something that is no setting.
+    #[error("in the configuration `{}`:\n{message}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Line, caret and reason.
+        message: String,
+    },
+    /// An override is not `key=value`.
+    #[error("`--set {text}` is not of the form key=value")]
+    SetForm {
+        /// What was given.
+        text: String,
+    },
+    /// An override names a setting that does not exist.
+    #[error("unknown key `{key}` in {origin}")]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// The flag.
+        origin: String,
+        /// The nearest existing key.
+        nearest: Option<String>,
+    },
+    /// An override's value does not fit.
+    #[error("`{key}` cannot be `{value}` (in {origin}): {reason}")]
+    SetValue {
+        /// The key.
+        key: String,
+        /// The value.
+        value: String,
+        /// The flag.
+        origin: String,
+        /// What would fit.
+        reason: String,
+    },
+    /// Settings that contradict each other or lie out of range: all of them.
+    #[error("{}", list(problems))]
+    Problems {
+        /// One sentence each.
+        problems: Vec<String>,
+    },
+}
+
+fn list(problems: &[String]) -> String {
+    match problems {
+        [one] => one.clone(),
+        many => {
+            let lines: Vec<String> = many.iter().map(|p| format!("\n  - {p}")).collect();
+            format!("{} settings need a change:{}", many.len(), lines.concat())
+        }
+    }
+}
+
+impl RunConfigError {
+    /// What the user can do about it, if we know.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Read { .. } => Some("give the path of a TOML file, such as configs/models/tiny.toml".into()),
+            Self::SetForm { .. } => Some("write, for example, --set optimizer.learning_rate=3e-5".into()),
+            Self::UnknownKey { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
+            Self::UnknownKey { .. } => Some("`--dry-run` prints every key with its value".into()),
+            _ => None,
+        }
+    }
+}
+
+/// One setting from the command line, laid over the file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Override {
+    /// The key's path, `data.text`.
+    pub key: String,
+    /// The new value.
+    pub value: Value,
+    /// How errors call it: `--text`, `--set`.
+    pub origin: String,
+}
+
+impl Override {
+    /// A flag's value for a key.
+    pub fn flag(key: &str, value: impl Into<Value>, origin: &str) -> Self {
+        Self { key: key.into(), value: value.into(), origin: origin.into() }
+    }
+
+    /// Parses the text behind `--set`: `key=value`, the value in TOML or else taken as a string.
+    ///
+    /// # Errors
+    /// There is no `=`.
+    pub fn parse(text: &str) -> Result<Self, RunConfigError> {
+        let (key, value) =
+            text.split_once('=').ok_or_else(|| RunConfigError::SetForm { text: text.into() })?;
+        let (key, value) = (key.trim(), value.trim());
+        let parsed = format!("x = {value}").parse::<Table>().ok().and_then(|mut t| t.remove("x"));
+        let value = parsed.unwrap_or_else(|| Value::String(value.into()));
+        Ok(Self { key: key.into(), value, origin: "--set".into() })
+    }
+}
+
+impl RunConfig {
+    /// Reads the file (if any), lays the overrides over it in order, and checks the result.
+    ///
+    /// # Errors
+    /// The file cannot be read or parsed, an override does not fit, or settings contradict each other.
+    pub fn resolve(file: Option<&Path>, overrides: &[Override]) -> Result<Self, RunConfigError> {
+        let config = Self::resolve_unchecked(file, overrides)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// As [`Self::resolve`], without the check across settings.
+    ///
+    /// # Errors
+    /// The file cannot be read or parsed, or an override does not fit.
+    pub fn resolve_unchecked(file: Option<&Path>, overrides: &[Override]) -> Result<Self, RunConfigError> {
+        let mut table = match file {
+            None => Table::new(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|source| RunConfigError::Read { path: path.into(), source })?;
+                let parse = |e: toml::de::Error| RunConfigError::Parse {
+                    path: path.into(),
+                    message: e.to_string().trim_end().to_owned(),
+                };
+                toml::from_str::<Self>(&text).map_err(parse)?;
+                text.parse::<Table>().map_err(parse)?
+            }
+        };
+        for set in overrides {
+            apply(&mut table, set)?;
+        }
+        table.try_into().map_err(|e: toml::de::Error| RunConfigError::Problems { problems: vec![e.message().into()] })
+    }
+
+    /// The file that repeats this run.
+    ///
+    /// # Panics
+    /// Never: every value of a configuration has a form in TOML.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a configuration has a form in TOML")
+    }
+
+    /// Checks what no single value shows: ranges, and settings that exclude each other.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn check(&self) -> Result<(), RunConfigError> {
+        let mut problems = Vec::new();
+        let mut need = |ok: bool, text: String| {
+            if !ok {
+                problems.push(text);
+            }
+        };
+        let (m, d, t, o, s) = (&self.model, &self.data, &self.training, &self.optimizer, &self.schedule);
+        need(d.train.is_some(), "`data.train` is missing: give the training file with --train FILE".into());
+        need(self.output.is_some(), "`output` is missing: give the run directory with --output DIR".into());
+        need(
+            m.path.is_some() || m.fresh.is_some(),
+            "there is no model: give a folder with --model DIR, or sizes with --config configs/models/tiny.toml".into(),
+        );
+        need(
+            m.path.is_none() || m.fresh.is_none(),
+            "`model.path` and `model.fresh` exclude each other: load a model, or start a fresh one".into(),
+        );
+        need(
+            (0.0..=0.9).contains(&d.valid_fraction),
+            format!("`data.valid_fraction` is {}, expected 0 to 0.9", d.valid_fraction),
+        );
+        need(d.max_length >= 4, format!("`data.max_length` is {}, expected 4 or more", d.max_length));
+        need(
+            d.label_separator.as_deref() != Some(""),
+            "`data.label_separator` is empty, expected one or more characters".into(),
+        );
+        need(t.epochs >= 1, "`training.epochs` is 0, expected 1 or more".into());
+        need(t.max_steps != Some(0), "`training.max_steps` is 0, expected 1 or more".into());
+        need(t.batch_size >= 1, "`training.batch_size` is 0, expected 1 or more".into());
+        need(t.batch_tokens != Some(0), "`training.batch_tokens` is 0, expected 1 or more".into());
+        need(t.gradient_accumulation >= 1, "`training.gradient_accumulation` is 0, expected 1 or more".into());
+        need(t.evaluate_steps != Some(0), "`training.evaluate_steps` is 0, expected 1 or more".into());
+        need(t.checkpoint_steps >= 1, "`training.checkpoint_steps` is 0, expected 1 or more".into());
+        need(t.keep_checkpoints >= 1, "`training.keep_checkpoints` is 0, expected 1 or more".into());
+        need(
+            t.sampler != Sampler::Balanced || t.batch_tokens.is_none(),
+            "`training.batch_tokens` cannot be combined with the balanced sampler: give `training.batch_size`".into(),
+        );
+        need(
+            o.learning_rate > 0.0 && o.learning_rate < 1.0,
+            format!("`optimizer.learning_rate` is {}, expected more than 0 and less than 1", o.learning_rate),
+        );
+        for (name, beta) in [("beta1", o.beta1), ("beta2", o.beta2)] {
+            need((0.0..1.0).contains(&beta), format!("`optimizer.{name}` is {beta}, expected 0 to below 1"));
+        }
+        need(o.epsilon > 0.0, format!("`optimizer.epsilon` is {}, expected more than 0", o.epsilon));
+        need(o.weight_decay >= 0.0, format!("`optimizer.weight_decay` is {}, expected 0 or more", o.weight_decay));
+        need(o.max_grad_norm >= 0.0, format!("`optimizer.max_grad_norm` is {}, expected 0 or more", o.max_grad_norm));
+        need(
+            o.layer_decay > 0.0 && o.layer_decay <= 1.0,
+            format!("`optimizer.layer_decay` is {}, expected more than 0, at most 1", o.layer_decay),
+        );
+        need((0.0..=1.0).contains(&s.warmup), format!("`schedule.warmup` is {}, expected 0 to 1", s.warmup));
+        if let Threshold::At(at) = self.task.threshold {
+            need((0.0..=1.0).contains(&at), format!("`task.threshold` is {at}, expected 0 to 1, or f1"));
+        }
+        match &self.task.loss {
+            LossConfig::CrossEntropy { label_smoothing } => need(
+                (0.0..1.0).contains(label_smoothing),
+                format!("`task.loss.cross-entropy.label_smoothing` is {label_smoothing}, expected 0 to below 1"),
+            ),
+            LossConfig::Focal { gamma } => {
+                need(*gamma >= 0.0, format!("`task.loss.focal.gamma` is {gamma}, expected 0 or more"));
+            }
+        }
+        if let ClassWeights::Given(weights) = &self.task.class_weights {
+            for (class, weight) in weights {
+                need(
+                    *weight >= 0.0 && weight.is_finite(),
+                    format!("the weight of class `{class}` is {weight}, expected 0 or more"),
+                );
+            }
+        }
+        for (name, rate) in [
+            ("hidden_dropout", m.hidden_dropout),
+            ("attention_dropout", m.attention_dropout),
+            ("classifier_dropout", m.classifier_dropout),
+        ] {
+            if let Some(rate) = rate {
+                need((0.0..1.0).contains(&rate), format!("`model.{name}` is {rate}, expected 0 to below 1"));
+            }
+        }
+        if let Err(error) = self.device.parse::<bertkit_model::DeviceSpec>() {
+            need(false, error.to_string());
+        }
+        if problems.is_empty() { Ok(()) } else { Err(RunConfigError::Problems { problems }) }
+    }
+
+    /// Every key that exists, `data.text` style.
+    pub fn keys() -> Vec<String> {
+        let full = Self {
+            output: Some("x".into()),
+            model: ModelConfig {
+                path: Some("x".into()),
+                fresh: Some(FreshModel {
+                    family: Family::Bert,
+                    num_hidden_layers: 1,
+                    hidden_size: 1,
+                    num_attention_heads: 1,
+                    intermediate_size: 1,
+                    max_position_embeddings: 1,
+                    embedding_size: Some(1),
+                    hidden_dropout: 0.0,
+                    attention_dropout: 0.0,
+                }),
+                hidden_dropout: Some(0.0),
+                attention_dropout: Some(0.0),
+                classifier_dropout: Some(0.0),
+            },
+            tokenizer: TokenizerConfig { path: Some("x".into()), ..Default::default() },
+            data: DataConfig {
+                train: Some("x".into()),
+                valid: Some("x".into()),
+                text_pair: Some("x".into()),
+                group: Some("x".into()),
+                label_separator: Some("x".into()),
+                format: Some(Format::Csv),
+                delimiter: Some("x".into()),
+                quote: Some("x".into()),
+                ..Default::default()
+            },
+            task: TaskConfig {
+                kind: Some(TaskKind::Classification),
+                positive: Some("x".into()),
+                class_weights: ClassWeights::Named(NamedWeights::None),
+                ..Default::default()
+            },
+            training: TrainingConfig {
+                max_steps: Some(1),
+                batch_tokens: Some(1),
+                evaluate_steps: Some(1),
+                best_metric: Some("x".into()),
+                ..Default::default()
+            },
+            schedule: ScheduleConfig { warmup_steps: Some(1), ..Default::default() },
+            ..Default::default()
+        };
+        let mut keys = Vec::new();
+        if let Ok(table) = Table::try_from(&full) {
+            collect_keys("", &table, &mut keys);
+        }
+        keys.push("task.loss.focal.gamma".into());
+        keys
+    }
+}
+
+fn collect_keys(prefix: &str, table: &Table, keys: &mut Vec<String>) {
+    for (key, value) in table {
+        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            Value::Table(inner) => {
+                keys.push(path.clone());
+                collect_keys(&path, inner, keys);
+            }
+            _ => keys.push(path),
+        }
+    }
+}
+
+fn apply(table: &mut Table, set: &Override) -> Result<(), RunConfigError> {
+    let known = RunConfig::keys();
+    let open = set.key.starts_with("task.class_weights.");
+    if !open && !known.contains(&set.key) {
+        let nearest = known
+            .iter()
+            .map(|key| (strsim::normalized_damerau_levenshtein(key, &set.key), key))
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .filter(|(likeness, _)| *likeness > 0.5)
+            .map(|(_, key)| key.clone());
+        return Err(RunConfigError::UnknownKey { key: set.key.clone(), origin: set.origin.clone(), nearest });
+    }
+    let mut path: Vec<&str> = set.key.split('.').collect();
+    let leaf = path.pop().unwrap_or_default();
+    // A choice between tables (one loss or the other) is replaced, not mixed.
+    if set.key.starts_with("task.loss.")
+        && let Some(task) = table.get_mut("task").and_then(Value::as_table_mut)
+        && let Some(loss) = task.get_mut("loss").and_then(Value::as_table_mut)
+    {
+        loss.retain(|kind, _| Some(kind.as_str()) == path.get(2).copied());
+    }
+    let mut place = &mut *table;
+    for part in path {
+        let entry = place.entry(part).or_insert_with(|| Value::Table(Table::new()));
+        if !entry.is_table() {
+            *entry = Value::Table(Table::new());
+        }
+        match entry {
+            Value::Table(inner) => place = inner,
+            _ => return Ok(()),
+        }
+    }
+    place.insert(leaf.into(), set.value.clone());
+    // A partial `model.fresh` is completed by later overrides: it is judged at the end.
+    if set.key.starts_with("model.fresh.") {
+        return Ok(());
+    }
+    match table.clone().try_into::<RunConfig>() {
+        Ok(_) => Ok(()),
+        Err(e) => Err(RunConfigError::SetValue {
+            key: set.key.clone(),
+            value: set.value.as_str().map_or_else(|| set.value.to_string(), str::to_owned),
+            origin: set.origin.clone(),
+            reason: e.message().to_owned(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn write(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.toml");
+        std::fs::write(&path, text).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn the_resolved_file_repeats_the_run() {
+        let sets = ["data.train=a.csv", "output=runs/a", "model.path=m", "task.threshold=f1",
+            "task.class_weights.spam=2.5", "task.loss.focal.gamma=1.5", "schedule.kind=cosine"];
+        let sets: Vec<_> = sets.iter().map(|s| Override::parse(s).unwrap()).collect();
+        let config = RunConfig::resolve(None, &sets).unwrap();
+        assert_eq!(config.task.threshold, Threshold::Best(ThresholdObjective::F1));
+        assert_eq!(config.task.loss, LossConfig::Focal { gamma: 1.5 });
+        let (_folder, path) = write(&config.to_toml());
+        assert_eq!(RunConfig::resolve(Some(&path), &[]).unwrap(), config);
+        let defaults = RunConfig::default();
+        let (_folder, path) = write(&defaults.to_toml());
+        assert_eq!(RunConfig::resolve_unchecked(Some(&path), &[]).unwrap(), defaults);
+    }
+
+    #[test]
+    fn an_unknown_override_names_the_nearest_key() {
+        let set = Override::parse("optimizer.learning_rte=3e-5").unwrap();
+        let error = RunConfig::resolve(None, &[set]).unwrap_err();
+        assert_eq!(error.to_string(), "unknown key `optimizer.learning_rte` in --set");
+        assert_eq!(error.hint().unwrap(), "did you mean `optimizer.learning_rate`?");
+    }
+
+    #[test]
+    fn a_typo_in_the_file_is_shown_with_its_line() {
+        let (_folder, path) = write("seed = 1\n[optimizer]\nlearning_rte = 1\n");
+        let error = RunConfig::resolve(Some(&path), &[]).unwrap_err().to_string();
+        assert!(error.contains("line 3") && error.contains('^') && error.contains("learning_rate"), "{error}");
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let sets = ["training.epochs=0", "optimizer.learning_rate=7", "device=gpu"];
+        let sets: Vec<_> = sets.iter().map(|s| Override::parse(s).unwrap()).collect();
+        let error = RunConfig::resolve(None, &sets).unwrap_err().to_string();
+        for part in ["epochs", "learning_rate", "--train", "--output", "no model", "gpu"] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_names_its_flag() {
+        let set = Override::flag("training.epochs", "three", "--epochs");
+        let error = RunConfig::resolve(None, &[set]).unwrap_err().to_string();
+        assert!(error.contains("--epochs") && error.contains("three"), "{error}");
+    }
+}

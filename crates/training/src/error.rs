@@ -1,0 +1,158 @@
+//! Why a run, an evaluation or a prediction stopped.
+
+use std::path::PathBuf;
+
+use bertkit_data::DataError;
+use bertkit_model::{DeviceError, ModelError, WeightsError};
+
+use crate::config::RunConfigError;
+
+/// Why a run stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] RunConfigError),
+    /// The data or the tokenizer.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The model folder.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The device.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// A setting does not fit the data or the model.
+    #[error("{message}")]
+    Setting {
+        /// What does not fit what.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// The run directory holds something.
+    #[error("the run directory `{}` is not empty", path.display())]
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// There is nothing to resume.
+    #[error("there is no checkpoint to resume from in `{}`", path.display())]
+    NothingToResume {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The run to resume had other settings or other data.
+    #[error("`{}` cannot be resumed: {reason}", path.display())]
+    ResumeMismatch {
+        /// The directory.
+        path: PathBuf,
+        /// What differs.
+        reason: String,
+    },
+    /// A checkpoint cannot be read.
+    #[error("the checkpoint `{}` cannot be read: {reason}", path.display())]
+    Checkpoint {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A run's folder lacks its model.
+    #[error("`{}` holds no trained model", path.display())]
+    NoModel {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Writing failed.
+    #[error("could not write `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Reading failed.
+    #[error("could not read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The loss or the gradient is no number any more.
+    #[error("the {what} is {value} at step {step}, in the batch with the rows from lines {lines} of the training file")]
+    NotFinite {
+        /// `loss` or `gradient norm`.
+        what: &'static str,
+        /// What it is.
+        value: f64,
+        /// The update that failed.
+        step: u64,
+        /// Where the rows stand.
+        lines: String,
+    },
+    /// The user pressed Ctrl-C, or the system asked to stop.
+    #[error("interrupted at step {step}")]
+    Interrupted {
+        /// Updates done.
+        step: u64,
+        /// What continues the run.
+        resume: String,
+    },
+}
+
+impl TrainError {
+    /// What the user can do about it, if we know.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Config(error) => error.hint(),
+            Self::Data(error) => error.hint(),
+            Self::Model(error) => error.hint(),
+            Self::Device(error) => error.hint(),
+            Self::Setting { hint, .. } => Some(hint.clone()),
+            Self::NotEmpty { .. } => Some(
+                "continue what is there with --resume, replace it with --overwrite, or name another directory".into(),
+            ),
+            Self::NothingToResume { .. } => Some("start the run without --resume".into()),
+            Self::ResumeMismatch { .. } => {
+                Some("start anew with --overwrite, or give the settings that the run began with".into())
+            }
+            Self::Checkpoint { .. } => {
+                Some("remove that checkpoint's folder to continue from the one before, or start anew with --overwrite".into())
+            }
+            Self::NoModel { .. } => Some(
+                "give a run directory that `bertkit finetune` has finished, or a model folder with config.json".into(),
+            ),
+            Self::Write { .. } => Some("check free space and permissions; what was complete before is untouched".into()),
+            Self::NotFinite { .. } => Some(
+                "lower the learning rate (--learning-rate), or look at those rows; the last checkpoint is intact".into(),
+            ),
+            Self::Interrupted { resume, .. } => Some(resume.clone()),
+            Self::Read { .. } => None,
+        }
+    }
+
+    /// The process's exit code: 2 for usage, configuration and data, 130 after Ctrl-C, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_)
+            | Self::Data(_)
+            | Self::Model(_)
+            | Self::Device(_)
+            | Self::Setting { .. }
+            | Self::NotEmpty { .. }
+            | Self::NothingToResume { .. }
+            | Self::ResumeMismatch { .. }
+            | Self::NoModel { .. } => match self {
+                Self::Model(ModelError::Weights(WeightsError::Write { .. })) => 1,
+                _ => 2,
+            },
+            Self::Interrupted { .. } => 130,
+            _ => 1,
+        }
+    }
+}

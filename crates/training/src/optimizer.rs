@@ -1,0 +1,376 @@
+//! AdamW over all parameters of a model, with global-norm clipping.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use bertkit_model::weights::to_vec;
+use bertkit_model::{Checkpoint, WeightsError, is_cpu};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Gradients, Tensor, TensorData};
+use rayon::prelude::*;
+
+use crate::config::OptimizerConfig;
+
+/// Elements that one thread updates, or sums, at a time. Fixed, so that results do not depend on
+/// the number of threads.
+const CHUNK: usize = 1 << 14;
+
+/// What applies to one parameter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ParameterRule {
+    /// Multiplies the learning rate; 0 leaves the parameter as it is.
+    pub rate_factor: f64,
+    /// Whether weight decay applies.
+    pub decays: bool,
+}
+
+/// Which rule applies to the parameter at a path of ours (`encoder.layers.0.qkv.weight`).
+///
+/// No decay on biases and LayerNorm (Devlin et al. 2019, appendix A.2). The layer-wise rate is
+/// `lr · d^(n + 2 − depth)`, with the embeddings at depth 0, layer i at depth i + 1 and everything
+/// above at depth n + 2 (`google-research/electra`, `model/optimization.py`).
+pub fn rule(path: &str, layers: usize, layer_decay: f64, freeze_embeddings: bool, freeze_layers: usize) -> ParameterRule {
+    let decays = !path.ends_with("bias") && !path.contains("norm");
+    let layer = path
+        .strip_prefix("encoder.layers.")
+        .and_then(|rest| rest.split('.').next())
+        .and_then(|number| number.parse::<usize>().ok());
+    let embeddings = path.starts_with("encoder.embeddings.");
+    let depth = match layer {
+        Some(layer) => layer + 1,
+        None if embeddings => 0,
+        None => layers + 2,
+    };
+    let frozen = (embeddings && freeze_embeddings) || layer.is_some_and(|layer| layer < freeze_layers);
+    let rate_factor = if frozen { 0.0 } else { layer_decay.powi((layers + 2 - depth) as i32) };
+    ParameterRule { rate_factor, decays }
+}
+
+/// Gradients of one update by the parameter's path, summed over its micro-batches.
+#[derive(Debug, Default)]
+pub struct GradientSum {
+    sums: HashMap<String, Tensor<1>>,
+}
+
+impl GradientSum {
+    /// Takes the gradients of `model` out of a backward pass and adds them.
+    pub fn add<M: Module>(&mut self, model: &M, gradients: Gradients) {
+        struct Visitor<'a> {
+            path: Vec<String>,
+            gradients: Gradients,
+            sums: &'a mut HashMap<String, Tensor<1>>,
+        }
+        impl ModuleVisitor for Visitor<'_> {
+            fn enter_module(&mut self, name: &str, _container: &str) {
+                self.path.push(name.into());
+            }
+            fn exit_module(&mut self, _name: &str, _container: &str) {
+                self.path.pop();
+            }
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                let Some(gradient) = param.val().grad_remove(&mut self.gradients) else { return };
+                let n = gradient.shape().num_elements();
+                let gradient = gradient.reshape([n]);
+                let path = self.path.join(".");
+                let sum = match self.sums.remove(&path) {
+                    Some(sum) => sum + gradient,
+                    None => gradient,
+                };
+                self.sums.insert(path, sum);
+            }
+        }
+        model.visit(&mut Visitor { path: Vec::new(), gradients, sums: &mut self.sums });
+    }
+}
+
+/// The first and second moment of one parameter.
+#[derive(Debug, Clone)]
+enum Moments {
+    /// In the CPU's memory, updated in place.
+    Host(Vec<f32>, Vec<f32>),
+    /// On another device.
+    Device(Tensor<1>, Tensor<1>),
+}
+
+/// AdamW with decoupled weight decay and bias correction (Loshchilov & Hutter 2019, algorithm 2),
+/// in the order of operations of `torch.optim.AdamW`.
+#[derive(Debug)]
+pub struct AdamW {
+    config: OptimizerConfig,
+    updates: u64,
+    moments: HashMap<String, Moments>,
+}
+
+impl AdamW {
+    /// Without any history.
+    pub fn new(config: &OptimizerConfig) -> Self {
+        Self { config: config.clone(), updates: 0, moments: HashMap::new() }
+    }
+
+    /// Moves every parameter of `model` that has a gradient, and gives back the gradient's length
+    /// over all of them before clipping (`torch.nn.utils.clip_grad_norm_`).
+    ///
+    /// `rules` says what applies to the parameter at a path. If the length is no finite number,
+    /// nothing moves.
+    pub fn step<M: Module>(
+        &mut self,
+        model: M,
+        gradients: GradientSum,
+        rate: f64,
+        rules: impl Fn(&str) -> ParameterRule,
+    ) -> (M, f64) {
+        let mut host = HashMap::new();
+        let mut device = HashMap::new();
+        let mut paths: Vec<String> = gradients.sums.keys().cloned().collect();
+        paths.sort();
+        let mut square = 0.0;
+        let mut sums = gradients.sums;
+        for path in &paths {
+            let Some(gradient) = sums.remove(path) else { continue };
+            if is_cpu(&gradient.device()) {
+                let values = to_vec(gradient);
+                square += sum_of_squares(&values);
+                host.insert(path.clone(), values);
+            } else {
+                let sum = (gradient.clone() * gradient.clone()).sum();
+                square += f64::from(to_vec(sum)[0]);
+                device.insert(path.clone(), gradient);
+            }
+        }
+        let norm = square.sqrt();
+        if !norm.is_finite() {
+            return (model, norm);
+        }
+        let max = self.config.max_grad_norm;
+        let clip = if max > 0.0 { (max / (norm + 1e-6)).min(1.0) } else { 1.0 };
+        self.updates += 1;
+        let mut mapper = Mapper { path: Vec::new(), optimizer: self, host, device, rate, clip, rules };
+        (model.map(&mut mapper), norm)
+    }
+
+    fn coefficients(&self, rate: f64, clip: f64, rule: ParameterRule) -> Coefficients {
+        let c = &self.config;
+        let t = self.updates.min(i32::MAX as u64) as i32;
+        let rate = rate * rule.rate_factor;
+        Coefficients {
+            clip: clip as f32,
+            keep: if rule.decays { (1.0 - rate * c.weight_decay) as f32 } else { 1.0 },
+            beta1: c.beta1 as f32,
+            beta2: c.beta2 as f32,
+            step: (rate / (1.0 - c.beta1.powi(t))) as f32,
+            root: (1.0 - c.beta2.powi(t)).sqrt() as f32,
+            epsilon: c.epsilon as f32,
+        }
+    }
+
+    /// Writes the history as safetensors: `PATH.m`, `PATH.v` and the number of updates.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), WeightsError> {
+        let mut tensors: Vec<(String, Vec<f32>)> = Vec::with_capacity(2 * self.moments.len());
+        for (name, moments) in &self.moments {
+            let (m, v) = match moments {
+                Moments::Host(m, v) => (m.clone(), v.clone()),
+                Moments::Device(m, v) => (to_vec(m.clone()), to_vec(v.clone())),
+            };
+            tensors.push((format!("{name}.m"), m));
+            tensors.push((format!("{name}.v"), v));
+        }
+        let metadata = HashMap::from([("updates".to_owned(), self.updates.to_string())]);
+        let views = tensors.iter().map(|(name, values)| (name.as_str(), Flat { shape: [values.len()], values }));
+        safetensors::serialize_to_file(views, Some(metadata), path).map_err(|e| WeightsError::Write {
+            path: path.into(),
+            source: match e {
+                safetensors::SafeTensorError::IoError(source) => source,
+                other => std::io::Error::other(other.to_string()),
+            },
+        })
+    }
+
+    /// Reads a history back. `updates` comes from the checkpoint's own record.
+    ///
+    /// # Errors
+    /// The file is damaged.
+    pub fn load(config: &OptimizerConfig, path: &Path, updates: u64) -> Result<Self, WeightsError> {
+        let checkpoint = Checkpoint::open_safetensors(path)?;
+        let mut moments = HashMap::new();
+        let mut names: Vec<&str> = checkpoint.names().filter_map(|name| name.strip_suffix(".m")).collect();
+        names.sort_unstable();
+        for name in names {
+            let m = checkpoint.read(&format!("{name}.m"))?;
+            let v = checkpoint.read(&format!("{name}.v"))?;
+            moments.insert(name.to_owned(), Moments::Host(m, v));
+        }
+        Ok(Self { config: config.clone(), updates, moments })
+    }
+
+    /// Updates done.
+    pub fn updates(&self) -> u64 {
+        self.updates
+    }
+}
+
+/// A vector on its way to a file.
+struct Flat<'a> {
+    shape: [usize; 1],
+    values: &'a [f32],
+}
+
+impl safetensors::View for Flat<'_> {
+    fn dtype(&self) -> safetensors::Dtype {
+        safetensors::Dtype::F32
+    }
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+    fn data(&self) -> std::borrow::Cow<'_, [u8]> {
+        bytemuck::cast_slice(self.values).into()
+    }
+    fn data_len(&self) -> usize {
+        self.values.len() * 4
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Coefficients {
+    clip: f32,
+    keep: f32,
+    beta1: f32,
+    beta2: f32,
+    step: f32,
+    root: f32,
+    epsilon: f32,
+}
+
+impl Coefficients {
+    fn update_host(&self, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
+        let c = *self;
+        p.par_chunks_mut(CHUNK)
+            .zip(g.par_chunks(CHUNK))
+            .zip(m.par_chunks_mut(CHUNK))
+            .zip(v.par_chunks_mut(CHUNK))
+            .for_each(|(((p, g), m), v)| {
+                for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
+                    let g = g * c.clip;
+                    *p *= c.keep;
+                    *m += (g - *m) * (1.0 - c.beta1);
+                    *v = *v * c.beta2 + (1.0 - c.beta2) * g * g;
+                    *p -= c.step * *m / (v.sqrt() / c.root + c.epsilon);
+                }
+            });
+    }
+
+    fn update_device(&self, p: Tensor<1>, g: Tensor<1>, m: Tensor<1>, v: Tensor<1>) -> [Tensor<1>; 3] {
+        let g = g * self.clip;
+        let m = m.clone() + (g.clone() - m) * (1.0 - self.beta1);
+        let v = v * self.beta2 + g.clone() * g * (1.0 - self.beta2);
+        let p = p * self.keep - m.clone() * self.step / (v.clone().sqrt() / self.root + self.epsilon);
+        [p, m, v]
+    }
+}
+
+struct Mapper<'a, R> {
+    path: Vec<String>,
+    optimizer: &'a mut AdamW,
+    host: HashMap<String, Vec<f32>>,
+    device: HashMap<String, Tensor<1>>,
+    rate: f64,
+    clip: f64,
+    rules: R,
+}
+
+impl<R: Fn(&str) -> ParameterRule> ModuleMapper for Mapper<'_, R> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.into());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let path = self.path.join(".");
+        let rule = (self.rules)(&path);
+        if rule.rate_factor == 0.0 {
+            return param;
+        }
+        let coefficients = self.optimizer.coefficients(self.rate, self.clip, rule);
+        let shape = param.shape();
+        let device = param.device();
+        let n = shape.num_elements();
+        if let Some(gradient) = self.host.remove(&path) {
+            let (id, tensor, mapper) = param.consume();
+            // Nothing else holds the tensor now, so this is its own memory and not a copy.
+            let mut data = tensor.inner().into_data();
+            let moments = self
+                .optimizer
+                .moments
+                .entry(path)
+                .or_insert_with(|| Moments::Host(vec![0.0; n], vec![0.0; n]));
+            if let (Moments::Host(m, v), Ok(values)) = (moments, data.as_mut_slice::<f32>()) {
+                coefficients.update_host(values, &gradient, m, v);
+            }
+            let tensor = Tensor::from_data(data, &device).require_grad();
+            Param::from_mapped_value(id, tensor, mapper)
+        } else if let Some(gradient) = self.device.remove(&path) {
+            let (id, tensor, mapper) = param.consume();
+            let plain = device.clone().inner();
+            let place = |values: Vec<f32>| Tensor::from_data(TensorData::new(values, [n]), &plain);
+            let (m, v) = match self.optimizer.moments.remove(&path) {
+                Some(Moments::Device(m, v)) => (m, v),
+                Some(Moments::Host(m, v)) => (place(m), place(v)),
+                None => (Tensor::zeros([n], &plain), Tensor::zeros([n], &plain)),
+            };
+            let [p, m, v] = coefficients.update_device(tensor.inner().reshape([n]), gradient, m, v);
+            self.optimizer.moments.insert(path, Moments::Device(m, v));
+            let tensor = Tensor::from_inner(p.reshape(shape)).require_grad();
+            Param::from_mapped_value(id, tensor, mapper)
+        } else {
+            param
+        }
+    }
+}
+
+/// In f64, chunk by chunk in a fixed order.
+fn sum_of_squares(values: &[f32]) -> f64 {
+    let sums: Vec<f64> = values
+        .par_chunks(CHUNK)
+        .map(|chunk| {
+            let mut lanes = [0.0_f64; 8];
+            for eight in chunk.chunks(8) {
+                for (lane, &x) in lanes.iter_mut().zip(eight) {
+                    *lane += f64::from(x) * f64::from(x);
+                }
+            }
+            lanes.iter().sum()
+        })
+        .collect();
+    sums.iter().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn biases_and_layer_norm_do_not_decay() {
+        for path in ["encoder.layers.0.qkv.bias", "encoder.embeddings.norm.weight", "encoder.layers.1.output_norm.weight", "head.bias"] {
+            assert!(!rule(path, 2, 1.0, false, 0).decays, "{path}");
+        }
+        assert!(rule("encoder.layers.0.qkv.weight", 2, 1.0, false, 0).decays);
+        assert!(rule("encoder.embeddings.word", 2, 1.0, false, 0).decays);
+    }
+
+    #[test]
+    fn rates_fall_towards_the_embeddings_and_frozen_parts_stay() {
+        let factor = |path| rule(path, 12, 0.8, false, 0).rate_factor;
+        assert!((factor("encoder.embeddings.word") - 0.8_f64.powi(14)).abs() < 1e-12);
+        assert!((factor("encoder.layers.11.output.weight") - 0.8_f64.powi(2)).abs() < 1e-12);
+        assert_eq!(factor("head.classifier.weight"), 1.0);
+        assert_eq!(factor("encoder.pooler.weight"), 1.0);
+        assert_eq!(rule("encoder.layers.1.qkv.weight", 12, 1.0, true, 2).rate_factor, 0.0);
+        assert_eq!(rule("encoder.layers.2.qkv.weight", 12, 1.0, true, 2).rate_factor, 1.0);
+        assert_eq!(rule("encoder.embeddings.word", 12, 1.0, true, 0).rate_factor, 0.0);
+    }
+}

@@ -1,0 +1,468 @@
+//! One answer a text, or a pair of texts: classes, several labels, or a number.
+
+use std::path::{Path, PathBuf};
+
+use bertkit_data::labels::TaskKind;
+use bertkit_data::batches::{BatchPolicy, PackedBatch, plan};
+use bertkit_data::tokenizer::{Encoding, TextTokenizer};
+use bertkit_evaluation::{
+    ClassPredictions, Metric, MultiLabelPredictions, Predictions, ScorePredictions, best_threshold,
+    score,
+};
+use bertkit_model::heads::SequenceHead;
+use bertkit_model::losses::{ClassLoss, binary_cross_entropy, binary_focal, squared_error};
+use bertkit_model::weights::to_vec;
+use bertkit_model::{Batch, EncoderConfig, Mode, Model, SequenceModel};
+use burn::module::Param;
+use burn::tensor::{Int, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use super::{Task, Validation};
+use crate::config::{LossConfig, Threshold};
+use crate::error::TrainError;
+use crate::run_dir::write_atomically;
+
+/// What a trained model answers, and how its answers are read; `bertkit.json` in the model's folder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskInfo {
+    /// Classes, several labels, or a number.
+    pub kind: TaskKind,
+    /// Names of the classes, by output; empty for a number.
+    pub classes: Vec<String>,
+    /// The positive one of two classes.
+    pub positive: Option<usize>,
+    /// Where a probability counts: one for two classes, one a class for several labels.
+    pub thresholds: Vec<f64>,
+    /// How the thresholds came about, as a sentence.
+    pub threshold_origin: String,
+    /// Longest input in tokens.
+    pub max_length: usize,
+    /// The column that held the text in training.
+    pub text: String,
+    /// The column that held the second text.
+    pub text_pair: Option<String>,
+    /// The column that held the label.
+    pub label: String,
+    /// What separated several labels in a cell.
+    pub label_separator: Option<String>,
+    /// Whether the training file's first row named its columns.
+    pub header: bool,
+}
+
+impl TaskInfo {
+    /// The file beside the weights.
+    pub const FILE: &'static str = "bertkit.json";
+
+    /// The number of outputs of the head.
+    pub fn outputs(&self) -> usize {
+        self.classes.len().max(1)
+    }
+}
+
+/// What is to be learnt about each row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Targets {
+    /// One class a row.
+    Classes(Vec<usize>),
+    /// `[rows, classes]`, row after row.
+    Sets(Vec<bool>),
+    /// One number a row.
+    Scores(Vec<f64>),
+}
+
+impl Targets {
+    /// Those of some rows; `classes` is the width of label sets.
+    pub fn select(&self, rows: &[usize], classes: usize) -> Self {
+        match self {
+            Self::Classes(all) => Self::Classes(rows.iter().map(|&r| all[r]).collect()),
+            Self::Sets(all) => {
+                Self::Sets(rows.iter().flat_map(|&r| all[r * classes..(r + 1) * classes].to_vec()).collect())
+            }
+            Self::Scores(all) => Self::Scores(rows.iter().map(|&r| all[r]).collect()),
+        }
+    }
+
+    /// These with what a model said of the same rows: class probabilities, row after row, or numbers.
+    pub fn with_answers(self, info: &TaskInfo, answers: Vec<f64>) -> Predictions {
+        match self {
+            Self::Classes(labels) => {
+                let mut predictions =
+                    ClassPredictions::from_probabilities(info.classes.clone(), labels, answers, info.positive);
+                if info.positive.is_some()
+                    && let Some(&threshold) = info.thresholds.first()
+                {
+                    predictions.decide_at(threshold);
+                }
+                Predictions::Classes(predictions)
+            }
+            Self::Sets(labels) => Predictions::MultiLabel(MultiLabelPredictions {
+                classes: info.classes.clone(),
+                labels,
+                scores: answers,
+                thresholds: info.thresholds.clone(),
+            }),
+            Self::Scores(targets) => Predictions::Scores(ScorePredictions { targets, predictions: answers }),
+        }
+    }
+}
+
+/// Token ids and targets of a file's rows.
+#[derive(Debug, Clone)]
+pub struct Rows {
+    /// Token ids of each row.
+    pub encodings: Vec<Encoding>,
+    /// Tokens of each row.
+    pub lengths: Vec<usize>,
+    /// Where each row stands in its file.
+    pub lines: Vec<u64>,
+    /// What is to be learnt.
+    pub targets: Targets,
+}
+
+impl Rows {
+    /// From encodings, lines and targets of the same rows.
+    pub fn new(encodings: Vec<Encoding>, lines: Vec<u64>, targets: Targets) -> Self {
+        let lengths = encodings.iter().map(Encoding::len).collect();
+        Self { encodings, lengths, lines, targets }
+    }
+
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        self.encodings.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.encodings.is_empty()
+    }
+}
+
+/// Encoded rows, packed for the encoder.
+pub(crate) fn pack(encodings: &[Encoding], rows: &[usize]) -> Batch {
+    let packed = PackedBatch::pack(encodings, rows);
+    // Token types are 0 and 1.
+    let types = packed.token_type_ids.iter().map(|&t| t as u8).collect();
+    Batch::new(packed.input_ids, types, &packed.lengths)
+}
+
+/// Batches for inference: rows of like length together, about so many tokens each.
+pub fn inference_batches(lengths: &[usize]) -> Vec<Vec<usize>> {
+    const TOKENS: usize = 2048;
+    plan(lengths, BatchPolicy::Tokens(TOKENS), true, None)
+}
+
+/// What the head's outputs say: probabilities of the classes, or the number itself. Row after row.
+pub fn probabilities(kind: TaskKind, logits: &[f32], outputs: usize) -> Vec<f64> {
+    match kind {
+        TaskKind::Regression => logits.iter().map(|&x| f64::from(x)).collect(),
+        TaskKind::MultiLabel => logits.iter().map(|&x| 1.0 / (1.0 + (-f64::from(x)).exp())).collect(),
+        TaskKind::Classification => logits
+            .chunks(outputs)
+            .flat_map(|row| {
+                let top = row.iter().copied().fold(f32::MIN, f32::max);
+                let powers: Vec<f64> = row.iter().map(|&x| f64::from(x - top).exp()).collect();
+                let sum: f64 = powers.iter().sum();
+                powers.into_iter().map(move |p| p / sum)
+            })
+            .collect(),
+    }
+}
+
+/// A model's answer to one text.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Answer {
+    /// The class; several joined by the separator; or the number.
+    pub prediction: String,
+    /// One a class; empty for a number.
+    pub probabilities: Vec<f64>,
+    /// Whether the text was longer than the model reads.
+    pub truncated: bool,
+}
+
+/// The answer that one row of [`probabilities`] leads to.
+pub fn decide(info: &TaskInfo, row: &[f64], truncated: bool) -> Answer {
+    let prediction = match info.kind {
+        TaskKind::Regression => return Answer { prediction: row[0].to_string(), probabilities: Vec::new(), truncated },
+        TaskKind::MultiLabel => {
+            let separator = info.label_separator.as_deref().unwrap_or("|");
+            let named: Vec<&str> = (0..row.len())
+                .filter(|&c| row[c] >= info.thresholds[c])
+                .map(|c| info.classes[c].as_str())
+                .collect();
+            named.join(separator)
+        }
+        TaskKind::Classification => {
+            let class = match (info.positive, info.thresholds.first()) {
+                (Some(positive), Some(&threshold)) if row.len() == 2 => {
+                    if row[positive] >= threshold { positive } else { 1 - positive }
+                }
+                _ => (1..row.len()).fold(0, |best, c| if row[c] > row[best] { c } else { best }),
+            };
+            info.classes[class].clone()
+        }
+    };
+    Answer { prediction, probabilities: row.to_vec(), truncated }
+}
+
+/// Classes, several labels or a number, as a [`Task`].
+#[derive(Debug)]
+pub struct SequenceTask {
+    /// What the answers mean.
+    pub info: TaskInfo,
+    /// The encoder's configuration, with labels, for the folder that is exported.
+    pub model_config: EncoderConfig,
+    /// Saved beside the weights.
+    pub tokenizer: TextTokenizer,
+    /// Rows to learn from.
+    pub train: Rows,
+    /// Rows to choose by; empty if there are none.
+    pub valid: Rows,
+    /// How much each class counts in the loss; empty if all the same.
+    pub class_weights: Vec<f32>,
+    /// What is minimised.
+    pub loss: LossConfig,
+    /// How the threshold is settled.
+    pub threshold: Threshold,
+    /// What chooses the best weights; `None` is the validation loss.
+    pub best_metric: Option<Metric>,
+    /// Mean and standard deviation of the training targets of a regression: it is learnt in their
+    /// units, and the exported head answers in the file's.
+    pub scale: (f64, f64),
+}
+
+impl SequenceTask {
+    fn logits(&self, model: &SequenceModel, rows: &Rows) -> Vec<f32> {
+        let outputs = self.info.outputs();
+        let mut logits = vec![0.0; rows.len() * outputs];
+        for batch in inference_batches(&rows.lengths) {
+            let values = to_vec(model.forward(&pack(&rows.encodings, &batch), Mode::Inference));
+            for (&row, values) in batch.iter().zip(values.chunks(outputs)) {
+                logits[row * outputs..(row + 1) * outputs].copy_from_slice(values);
+            }
+        }
+        logits
+    }
+
+    fn answers(&self, logits: &[f32]) -> Vec<f64> {
+        let mut answers = probabilities(self.info.kind, logits, self.info.outputs());
+        if self.info.kind == TaskKind::Regression {
+            let (mean, deviation) = self.scale;
+            answers.iter_mut().for_each(|x| *x = *x * deviation + mean);
+        }
+        answers
+    }
+
+    /// Loss of each item, summed; rows are those of `rows`.
+    fn summed_loss(&self, logits: Tensor<2>, rows: &Rows, chosen: &[usize]) -> Tensor<1> {
+        let device = logits.device();
+        let [n, outputs] = logits.dims();
+        let floats = |values: Vec<f32>| -> Tensor<2> { Tensor::from_data(TensorData::new(values, [n, outputs]), &device) };
+        match &rows.targets {
+            Targets::Classes(labels) => {
+                let labels: Vec<i32> = chosen.iter().map(|&row| labels[row] as i32).collect();
+                let weights: Vec<f32> = labels.iter().map(|&l| self.class_weight(l as usize)).collect();
+                let labels: Tensor<1, Int> = Tensor::from_data(TensorData::new(labels, [n]), &device);
+                let weights = Tensor::from_data(TensorData::new(weights, [n]), &device);
+                let loss = match self.loss {
+                    LossConfig::CrossEntropy { label_smoothing } => ClassLoss::CrossEntropy { label_smoothing },
+                    LossConfig::Focal { gamma } => ClassLoss::Focal { gamma },
+                };
+                loss.per_row(logits, labels, weights).sum()
+            }
+            Targets::Sets(sets) => {
+                let smoothing = match self.loss {
+                    LossConfig::CrossEntropy { label_smoothing } => label_smoothing as f32,
+                    LossConfig::Focal { .. } => 0.0,
+                };
+                let cells = || chosen.iter().flat_map(|&row| sets[row * outputs..(row + 1) * outputs].iter());
+                let targets = cells().map(|&t| f32::from(t) * (1.0 - smoothing) + smoothing / 2.0).collect();
+                let cell_loss = match self.loss {
+                    LossConfig::CrossEntropy { .. } => binary_cross_entropy(logits, floats(targets)),
+                    LossConfig::Focal { gamma } => binary_focal(logits, floats(targets), gamma),
+                };
+                // As `pos_weight` of BCEWithLogitsLoss: a class's weight is that of its positive cells.
+                let weights = cells()
+                    .enumerate()
+                    .map(|(cell, &t)| if t { self.class_weight(cell % outputs) } else { 1.0 })
+                    .collect();
+                (cell_loss * floats(weights)).sum()
+            }
+            Targets::Scores(scores) => {
+                let (mean, deviation) = self.scale;
+                let targets = chosen.iter().map(|&row| ((scores[row] - mean) / deviation) as f32).collect();
+                squared_error(logits, floats(targets)).sum()
+            }
+        }
+    }
+
+    fn class_weight(&self, class: usize) -> f32 {
+        self.class_weights.get(class).copied().unwrap_or(1.0)
+    }
+
+    fn weight_of(&self, rows: &Rows, chosen: &[usize]) -> f64 {
+        match &rows.targets {
+            // Divided by the sum of the weights, as PyTorch's weighted mean is.
+            Targets::Classes(labels) => chosen.iter().map(|&row| f64::from(self.class_weight(labels[row]))).sum(),
+            Targets::Sets(_) => (chosen.len() * self.info.outputs()) as f64,
+            Targets::Scores(_) => chosen.len() as f64,
+        }
+    }
+
+    /// Mean loss on the validation rows, from logits already computed.
+    fn validation_loss(&self, logits: &[f32]) -> f64 {
+        let outputs = self.info.outputs();
+        let device = burn::tensor::Device::flex();
+        let all: Vec<usize> = (0..self.valid.len()).collect();
+        let logits = Tensor::from_data(TensorData::new(logits.to_vec(), [all.len(), outputs]), &device);
+        let sum = to_vec(self.summed_loss(logits, &self.valid, &all))[0];
+        f64::from(sum) / self.weight_of(&self.valid, &all)
+    }
+
+    fn settle_threshold(&mut self, model: &SequenceModel) {
+        let Threshold::Best(objective) = self.threshold else { return };
+        let answers = self.answers(&self.logits(model, &self.valid));
+        let chosen = match (&self.valid.targets, self.info.positive) {
+            (Targets::Classes(labels), Some(positive)) => {
+                let truth: Vec<bool> = labels.iter().map(|&l| l == positive).collect();
+                let scores: Vec<f64> = answers.chunks(2).map(|row| row[positive]).collect();
+                best_threshold(&truth, &scores, objective).map(|t| vec![t])
+            }
+            (Targets::Sets(sets), _) => {
+                let outputs = self.info.outputs();
+                let column = |c: usize| (0..sets.len() / outputs).map(move |row| row * outputs + c);
+                let chosen = (0..outputs).map(|c| {
+                    let truth: Vec<bool> = column(c).map(|cell| sets[cell]).collect();
+                    let scores: Vec<f64> = column(c).map(|cell| answers[cell]).collect();
+                    best_threshold(&truth, &scores, objective).unwrap_or(0.5)
+                });
+                Some(chosen.collect())
+            }
+            _ => None,
+        };
+        match chosen {
+            Some(thresholds) => {
+                self.info.thresholds = thresholds;
+                self.info.threshold_origin =
+                    format!("chosen for the best {objective} on {} validation rows", self.valid.len());
+            }
+            None => {
+                self.info.threshold_origin =
+                    "the validation rows have one class only, so that no threshold could be chosen".into();
+            }
+        }
+    }
+}
+
+impl Task for SequenceTask {
+    type Head = SequenceHead;
+
+    fn lengths(&self) -> &[usize] {
+        &self.train.lengths
+    }
+
+    fn classes(&self) -> Option<&[usize]> {
+        match &self.train.targets {
+            Targets::Classes(classes) => Some(classes),
+            _ => None,
+        }
+    }
+
+    fn batch(&self, rows: &[usize]) -> Batch {
+        pack(&self.train.encodings, rows)
+    }
+
+    fn lines(&self, rows: &[usize]) -> Vec<u64> {
+        rows.iter().map(|&row| self.train.lines[row]).collect()
+    }
+
+    fn weight(&self, rows: &[usize]) -> f64 {
+        self.weight_of(&self.train, rows)
+    }
+
+    fn loss(&self, model: &SequenceModel, batch: &Batch, rows: &[usize], mode: Mode<'_>) -> Tensor<1> {
+        self.summed_loss(model.forward(batch, mode), &self.train, rows)
+    }
+
+    fn validation_rows(&self) -> usize {
+        self.valid.len()
+    }
+
+    fn validate(&self, model: &SequenceModel) -> Result<Validation, TrainError> {
+        let logits = self.logits(model, &self.valid);
+        let loss = self.validation_loss(&logits);
+        let predictions = self.valid.targets.clone().with_answers(&self.info, self.answers(&logits));
+        let task = predictions.task();
+        let mut metrics: Vec<(String, Option<f64>)> = Metric::for_task(task)
+            .iter()
+            .map(|&metric| (metric.to_string(), score(&predictions, metric).ok()))
+            .collect();
+        metrics.push(("loss".into(), Some(loss).filter(|loss| loss.is_finite())));
+        let choosing = self.best_metric.map_or("loss".to_owned(), |metric| metric.to_string());
+        let place = metrics.iter().position(|(name, _)| *name == choosing).unwrap_or(0);
+        let chosen = metrics.remove(place);
+        let sign = if self.best_metric.is_some_and(Metric::higher_is_better) { 1.0 } else { -1.0 };
+        let score = chosen.1.map(|value| sign * value);
+        metrics.insert(0, chosen);
+        Ok(Validation { metrics, score })
+    }
+
+    fn export(&mut self, model: SequenceModel, folder: &Path) -> Result<(), TrainError> {
+        self.settle_threshold(&model);
+        let model = if self.info.kind == TaskKind::Regression { unscale(model, self.scale) } else { model };
+        model.save(&self.model_config, folder)?;
+        self.tokenizer.save(folder).map_err(bertkit_data::DataError::from)?;
+        let mut text = serde_json::to_string_pretty(&self.info)
+            .map_err(|e| TrainError::Write { path: PathBuf::from(folder), source: e.into() })?;
+        text.push('\n');
+        write_atomically(&folder.join(TaskInfo::FILE), text.as_bytes())
+    }
+}
+
+/// Folds the targets' mean and deviation into the last layer, so that it answers in their units.
+fn unscale(mut model: SequenceModel, (mean, deviation): (f64, f64)) -> SequenceModel {
+    let classifier = &mut model.head.classifier;
+    classifier.weight = Param::from_tensor(classifier.weight.val() * deviation);
+    classifier.bias = Param::from_tensor(classifier.bias.val() * deviation + mean);
+    model
+}
+
+/// The model of this task.
+pub type TaskModel = Model<SequenceHead>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(kind: TaskKind) -> TaskInfo {
+        TaskInfo {
+            kind,
+            classes: vec!["a".into(), "b".into()],
+            positive: Some(1),
+            thresholds: vec![0.7, 0.2],
+            threshold_origin: String::new(),
+            max_length: 8,
+            text: "text".into(),
+            text_pair: None,
+            label: "label".into(),
+            label_separator: Some(";".into()),
+            header: true,
+        }
+    }
+
+    #[test]
+    fn probabilities_add_up_to_one_and_survive_large_logits() {
+        let p = probabilities(TaskKind::Classification, &[1000.0, 1000.0, -1e30, 5.0], 2);
+        assert_eq!(p, [0.5, 0.5, 0.0, 1.0]);
+        assert_eq!(probabilities(TaskKind::MultiLabel, &[0.0], 1), [0.5]);
+    }
+
+    #[test]
+    fn a_threshold_moves_the_decision_between_two_classes() {
+        let one = info(TaskKind::Classification);
+        assert_eq!(decide(&one, &[0.4, 0.6], false).prediction, "a");
+        assert_eq!(decide(&one, &[0.3, 0.7], false).prediction, "b");
+        let several = info(TaskKind::MultiLabel);
+        assert_eq!(decide(&several, &[0.8, 0.3], false).prediction, "a;b");
+        assert_eq!(decide(&several, &[0.6, 0.1], false).prediction, "");
+    }
+}
