@@ -163,7 +163,10 @@ pub enum DataError {
         found: &'static str,
     },
     /// Two columns of one name.
-    #[error("columns {first} and {second} of `{path}` are both called `{name}`")]
+    #[error(
+        "columns {first} and {second} of `{path}` are both called `{}`",
+        short(name)
+    )]
     DuplicateColumn {
         /// The file.
         path: String,
@@ -175,7 +178,7 @@ pub enum DataError {
         second: usize,
     },
     /// A column that is not there.
-    #[error("`{path}` has no column `{column}`, found {}", list_columns(columns))]
+    #[error("`{path}` has no column `{column}`, found {}", list(columns, 20))]
     UnknownColumn {
         /// The file.
         path: String,
@@ -219,7 +222,10 @@ pub enum DataError {
         summary: String,
     },
     /// A label that is not a number, in a regression task.
-    #[error("the label on line {line} of `{path}` is `{found}`, expected a number")]
+    #[error(
+        "the label on line {line} of `{path}` is `{}`, expected a number",
+        short(found)
+    )]
     NotANumber {
         /// The file.
         path: String,
@@ -232,7 +238,10 @@ pub enum DataError {
     #[error("there are no labels")]
     NoLabels,
     /// The same label everywhere.
-    #[error("all {rows} rows have the label `{label}`, expected at least two different labels")]
+    #[error(
+        "all {rows} rows have the label `{}`, expected at least two different labels",
+        short(label)
+    )]
     OneLabel {
         /// The label.
         label: String,
@@ -265,6 +274,9 @@ pub enum DataError {
         /// How many there are.
         found: usize,
     },
+    /// Every class has a single row.
+    #[error("no class has more than one row, so none can be split")]
+    SingleRowClasses,
     /// A balanced batch must hold a row of every class.
     #[error("a batch of {rows} rows cannot hold every one of {classes} classes")]
     BatchTooSmall {
@@ -341,7 +353,7 @@ impl DataError {
             Self::OneLabel { .. } => {
                 Some("check the label column, and that the file was not filtered by label".into())
             }
-            Self::NoLabels => Some("check the label column".into()),
+            Self::NoLabels | Self::SingleRowClasses => Some("check the label column".into()),
             Self::Fraction { .. } => Some("0.1 holds out one row in ten".into()),
             Self::TooFewToSplit { what: "groups", .. } => {
                 Some("check the group column: whole groups stay on one side".into())
@@ -368,24 +380,25 @@ fn convert(encoding: &str, path: &str) -> String {
     )
 }
 
-/// `` `a`, `b` and 12 more ``, each name cut to 40 characters.
-fn list_columns(columns: &[String]) -> String {
-    const SHOWN: usize = 20;
-    let short = |name: &String| {
-        if name.chars().count() > 40 {
-            format!("`{}…`", name.chars().take(39).collect::<String>())
-        } else {
-            format!("`{name}`")
-        }
-    };
-    let mut list = columns
-        .iter()
-        .take(SHOWN)
-        .map(short)
-        .collect::<Vec<_>>()
-        .join(", ");
-    if columns.len() > SHOWN {
-        list.push_str(&format!(" and {} more", columns.len() - SHOWN));
+/// At most 40 characters of a name or a label: a text chosen by mistake must not fill the screen.
+pub(crate) fn short(name: &str) -> String {
+    const SHOWN: usize = 40;
+    if name.chars().count() > SHOWN {
+        name.chars().take(SHOWN - 1).chain(['…']).collect()
+    } else {
+        name.to_string()
     }
-    list
+}
+
+/// `` `a`, `b` and 12 more ``, each name cut short.
+pub(crate) fn list(names: &[String], shown: usize) -> String {
+    let quoted: Vec<String> = names
+        .iter()
+        .take(shown)
+        .map(|name| format!("`{}`", short(name)))
+        .collect();
+    match names.len().saturating_sub(shown) {
+        0 => quoted.join(", "),
+        more => format!("{} and {more} more", quoted.join(", ")),
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 use crate::columns;
-use crate::error::DataError;
+use crate::error::{DataError, list, short};
 use crate::examples::Examples;
 
 /// What is to be learned about a text.
@@ -50,7 +50,7 @@ pub fn infer_task(labels: &[&str], separator: Option<&str>) -> Result<Inference,
         let count = set.len();
         let reason = format!(
             "cells hold any number of {count} labels: {}",
-            listed(set.names())
+            list(set.names(), 10)
         );
         return Ok(Inference {
             kind: TaskKind::MultiLabel,
@@ -84,8 +84,8 @@ pub fn infer_task(labels: &[&str], separator: Option<&str>) -> Result<Inference,
         }
     }
     let mut reason = match set.len() {
-        2 => format!("two classes: {}", listed(set.names())),
-        count => format!("{count} classes: {}", listed(set.names())),
+        2 => format!("two classes: {}", list(set.names(), 10)),
+        count => format!("{count} classes: {}", list(set.names(), 10)),
     };
     if set.len() > MOST_INTEGER_CLASSES && set.len() * 2 > rows {
         reason.push_str("; most rows have a label of their own: is this the label column?");
@@ -94,20 +94,6 @@ pub fn infer_task(labels: &[&str], separator: Option<&str>) -> Result<Inference,
         kind: TaskKind::Classification,
         reason,
     })
-}
-
-fn listed(names: &[String]) -> String {
-    const SHOWN: usize = 10;
-    let mut list = names
-        .iter()
-        .take(SHOWN)
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ");
-    if names.len() > SHOWN {
-        list.push_str(&format!(" and {} more", names.len() - SHOWN));
-    }
-    list
 }
 
 /// The number that a label is, unless it is written like a code (`007`) or is not finite.
@@ -295,7 +281,7 @@ impl UnseenLabels {
             .labels
             .iter()
             .take(SHOWN)
-            .map(|(label, (count, _))| format!("`{label}` ({count})"));
+            .map(|(label, (count, _))| format!("`{}` ({count})", short(label)));
         let mut list = list.collect::<Vec<_>>().join(", ");
         if self.labels.len() > SHOWN {
             list.push_str(&format!(" and {} more", self.labels.len() - SHOWN));

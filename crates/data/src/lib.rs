@@ -32,7 +32,7 @@
 //! let lengths: Vec<usize> = encodings.iter().map(|encoding| encoding.len()).collect();
 //! for rows in plan(&lengths, BatchPolicy::Tokens(4096), true, Some((13, 0))) {
 //!     let batch = PackedBatch::pack(&encodings, &rows);
-//!     assert_eq!(batch.tokens(), lengths.iter().sum());
+//!     assert_eq!(batch.tokens(), lengths.iter().sum::<usize>());
 //! }
 //! # Ok(())
 //! # }

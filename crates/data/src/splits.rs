@@ -69,10 +69,7 @@ pub fn stratified(labels: &[usize], fraction: f64, seed: u64) -> Result<Split, D
     let mut classes: Vec<Vec<usize>> = classes.into_values().collect();
     classes.iter_mut().for_each(|rows| random.shuffle(rows));
     if classes.iter().all(|rows| rows.len() < 2) {
-        return Err(DataError::TooFewToSplit {
-            what: "rows of any class",
-            found: 1,
-        });
+        return Err(DataError::SingleRowClasses);
     }
 
     // Largest remainders: round all down, then give the rows still due to the classes that lost most by rounding; the
@@ -430,7 +427,7 @@ mod tests {
         ));
         assert!(matches!(
             stratified(&[0, 1, 2], 0.5, 0),
-            Err(DataError::TooFewToSplit { .. })
+            Err(DataError::SingleRowClasses)
         ));
         assert!(matches!(
             grouped(&["a", "a"], None, 0.5, 0),

@@ -13,10 +13,12 @@ fn read(format: Format, bytes: &[u8]) -> Result<Table, DataError> {
 }
 
 fn rows(table: &Table) -> Vec<(u64, Vec<&str>)> {
-    let text = |cell| match cell {
-        &Cell::Text(ref text) => text.as_str(),
-        _ => panic!("{cell:?} is not a text"),
-    };
+    fn text(cell: &Cell) -> &str {
+        match cell {
+            Cell::Text(text) => text,
+            _ => panic!("{cell:?} is not a text"),
+        }
+    }
     table
         .rows
         .iter()

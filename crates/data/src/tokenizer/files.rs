@@ -43,7 +43,8 @@ impl TextTokenizer {
     /// `special_tokens_map.json` may tell the special tokens, `do_lower_case`, `strip_accents`,
     /// `tokenize_chinese_chars` and `add_prefix_space`; where they do not, transformers' defaults hold (texts are
     /// lower-cased, for one). Where `tokenizer_config.json` contradicts the normaliser in `tokenizer.json`, it wins, as
-    /// in transformers.
+    /// in transformers. A special token that the vocabulary lacks stays unknown, where transformers would give it an id
+    /// beyond the model's embeddings.
     ///
     /// # Errors
     /// None of the files is there; a file cannot be read or is not what it should be; the vocabulary lacks the tokens

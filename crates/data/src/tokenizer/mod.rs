@@ -138,11 +138,16 @@ impl TextTokenizer {
             strategy: TruncationStrategy::LongestFirst,
             stride: 0,
         };
-        let (first, second) = if length > room {
+        let (mut first, mut second) = if length > room {
             truncate_encodings(first, second, &truncation).map_err(failed)?
         } else {
             (first, second)
         };
+        // What was cut off is kept aside, and would be processed in every combination with that of the other text.
+        first.take_overflowing();
+        if let Some(second) = &mut second {
+            second.take_overflowing();
+        }
         let whole = self
             .inner
             .post_process(first, second, true)
