@@ -1,0 +1,260 @@
+//! From predictions to a report: every metric of the task, with intervals.
+
+use crate::metric::Metric;
+use crate::metrics::{Evaluator, Outcome, Undefined};
+use crate::predictions::{ClassPredictions, MultiLabelPredictions, Predictions, TaskKind};
+use crate::report::{BootstrapSummary, ClassReport, ConfusionMatrix, Estimate, Report, UNSEEN};
+use crate::statistics::{BootstrapOptions, Resampler, percentile_interval};
+
+/// One metric, without an interval: for choosing the best checkpoint.
+///
+/// # Errors
+/// [`Undefined`] if the metric does not apply to the task or the predictions do not define it.
+///
+/// # Panics
+/// If [`Predictions::check`] fails.
+pub fn score(predictions: &Predictions, metric: Metric) -> Result<f64, Undefined> {
+    if let Err(error) = predictions.check() {
+        panic!("{error}");
+    }
+    let task = predictions.task();
+    if !metric.applies_to(task) {
+        return Err(Undefined::NotApplicable { metric, task });
+    }
+    let metrics = [metric];
+    let mut outcome = Evaluator::new(predictions, &metrics).outcome(&vec![1.0; predictions.rows()]);
+    outcome.metrics.swap_remove(0)
+}
+
+/// Every metric of the task and of each class, with percentile bootstrap intervals.
+///
+/// Rows are resampled within each true class for one class per row, so that each resample has the classes of the data;
+/// freely for other tasks; and by whole groups if [`BootstrapOptions::groups`] says which rows belong together. The
+/// resamples on which a metric is undefined are counted and left out of its interval; if they are more than half, there
+/// is no interval. The result depends on the seed, not on the number of threads.
+///
+/// # Panics
+/// If [`Predictions::check`] or [`BootstrapOptions::check`] fails.
+pub fn evaluate(predictions: &Predictions, options: &BootstrapOptions) -> Report {
+    let rows = predictions.rows();
+    if let Err(error) = predictions.check().and_then(|()| options.check(rows)) {
+        panic!("{error}");
+    }
+    let task = predictions.task();
+    let metrics = Metric::for_task(task);
+    let evaluator = Evaluator::new(predictions, metrics);
+    let point = evaluator.outcome(&vec![1.0; rows]);
+    let intervals = Intervals::find(predictions, options, &evaluator);
+
+    let estimate = |value: &Result<f64, Undefined>, column| match value {
+        Ok(value) => intervals.around(*value, column),
+        Err(reason) => Estimate {
+            undefined: Some(reason.to_string()),
+            ..Estimate::default()
+        },
+    };
+    let values = metrics.iter().zip(&point.metrics).enumerate();
+    let metrics_with_intervals =
+        values.map(|(column, (&metric, value))| (metric, estimate(value, column)));
+
+    let classes = classes(predictions);
+    let per_class =
+        classes
+            .iter()
+            .zip(support(predictions))
+            .enumerate()
+            .map(|(class, (name, support))| {
+                let of_class = |which: usize| {
+                    let value = point
+                        .per_class
+                        .as_ref()
+                        .map(|scores| scores[class][which])
+                        .map_err(Clone::clone);
+                    estimate(&value, metrics.len() + 3 * class + which)
+                };
+                (
+                    name.clone(),
+                    ClassReport {
+                        precision: of_class(0),
+                        recall: of_class(1),
+                        f1: of_class(2),
+                        support,
+                    },
+                )
+            });
+
+    Report {
+        task,
+        rows,
+        positive: positive(predictions),
+        metrics: metrics_with_intervals.collect(),
+        per_class: per_class.collect(),
+        classes: classes.to_vec(),
+        confusion_matrix: match predictions {
+            Predictions::Classes(p) => Some(confusion_matrix(p)),
+            _ => None,
+        },
+        bootstrap: intervals.summary,
+    }
+}
+
+/// What the resamples gave: a column of values for each metric, then for each class its precision, recall and F1.
+struct Intervals {
+    /// By column and then by resample; not a number where undefined.
+    columns: Vec<Vec<f64>>,
+    confidence: f64,
+    /// Why no resample was drawn.
+    fixed: Option<&'static str>,
+    summary: Option<BootstrapSummary>,
+}
+
+impl Intervals {
+    fn find(
+        predictions: &Predictions,
+        options: &BootstrapOptions,
+        evaluator: &Evaluator<'_>,
+    ) -> Self {
+        let BootstrapOptions {
+            resamples,
+            confidence,
+            seed,
+            ..
+        } = *options;
+        if resamples == 0 {
+            return Self {
+                columns: Vec::new(),
+                confidence,
+                fixed: None,
+                summary: None,
+            };
+        }
+        let resampler = Resampler::new(predictions, options);
+        let groups = resampler.groups();
+        let stratified = groups.is_none() && matches!(predictions, Predictions::Classes(_));
+        let summary = Some(BootstrapSummary {
+            resamples,
+            confidence,
+            seed,
+            stratified,
+            groups,
+        });
+        let fixed = resampler.fixed();
+        if fixed.is_some() {
+            return Self {
+                columns: Vec::new(),
+                confidence,
+                fixed,
+                summary,
+            };
+        }
+        let found = resampler.map(resamples, |weights| flatten(evaluator.outcome(weights)));
+        let width = found.iter().map(Vec::len).max().unwrap_or(0);
+        let column = |column: usize| {
+            found
+                .iter()
+                .map(|row| row.get(column).copied().unwrap_or(f64::NAN))
+                .collect()
+        };
+        Self {
+            columns: (0..width).map(column).collect(),
+            confidence,
+            fixed,
+            summary,
+        }
+    }
+
+    /// `value` with its interval, or with the reason why it has none.
+    fn around(&self, value: f64, column: usize) -> Estimate {
+        let mut estimate = Estimate {
+            value: Some(value),
+            ..Estimate::default()
+        };
+        estimate.interval_undefined = self.fixed.map(str::to_owned);
+        if let Some(column) = self.columns.get(column) {
+            let mut defined: Vec<f64> = column
+                .iter()
+                .copied()
+                .filter(|value| !value.is_nan())
+                .collect();
+            let undefined = column.len() - defined.len();
+            estimate.undefined_resamples = undefined;
+            if 2 * undefined > column.len() {
+                let reason = format!("undefined on {undefined} of {} resamples", column.len());
+                estimate.interval_undefined = Some(reason);
+            } else if let Some((low, high)) = percentile_interval(&mut defined, self.confidence) {
+                (estimate.low, estimate.high) = (Some(low), Some(high));
+            }
+        }
+        estimate
+    }
+}
+
+/// One row of [`Intervals::columns`], before it is turned.
+fn flatten(outcome: Outcome) -> Vec<f64> {
+    let metrics = outcome
+        .metrics
+        .into_iter()
+        .map(|value| value.unwrap_or(f64::NAN));
+    metrics
+        .chain(outcome.per_class.into_iter().flatten().flatten())
+        .collect()
+}
+
+fn classes(predictions: &Predictions) -> &[String] {
+    match predictions {
+        Predictions::Classes(p) => &p.classes,
+        Predictions::MultiLabel(p) => &p.classes,
+        Predictions::Scores(_) => &[],
+    }
+}
+
+fn positive(predictions: &Predictions) -> Option<String> {
+    match predictions {
+        Predictions::Classes(p) if p.task() == TaskKind::Binary => p
+            .positive
+            .and_then(|positive| p.classes.get(positive))
+            .cloned(),
+        _ => None,
+    }
+}
+
+/// Number of rows of each class.
+fn support(predictions: &Predictions) -> Vec<usize> {
+    let mut support = vec![0; classes(predictions).len()];
+    match predictions {
+        Predictions::Classes(ClassPredictions { labels, .. }) => {
+            labels.iter().for_each(|&label| {
+                support
+                    .get_mut(label)
+                    .into_iter()
+                    .for_each(|count| *count += 1)
+            });
+        }
+        Predictions::MultiLabel(MultiLabelPredictions { labels, .. }) => {
+            for row in labels.chunks(support.len().max(1)) {
+                support
+                    .iter_mut()
+                    .zip(row)
+                    .for_each(|(count, &label)| *count += usize::from(label));
+            }
+        }
+        Predictions::Scores(_) => {}
+    }
+    support
+}
+
+fn confusion_matrix(p: &ClassPredictions) -> ConfusionMatrix {
+    let classes = p.classes.len();
+    let mut labels = p.classes.clone();
+    if p.labels.iter().any(|&label| label >= classes) {
+        labels.push(UNSEEN.to_owned());
+    }
+    let mut rows = vec![vec![0; classes]; labels.len()];
+    for (&label, &predicted) in p.labels.iter().zip(&p.predicted) {
+        rows[label.min(classes)][predicted] += 1;
+    }
+    ConfusionMatrix { labels, rows }
+}
+
+#[cfg(test)]
+mod tests;

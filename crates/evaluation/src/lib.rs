@@ -1,0 +1,46 @@
+//! Predictions to numbers one can trust: metrics that agree with scikit-learn and SciPy, each with a bootstrap interval.
+//!
+//! Start with one of the three kinds of [`Predictions`], give it to [`evaluate`], and print [`Report::table`] or write
+//! the [`Report`] as JSON. [`score`] computes a single [`Metric`], for choosing a checkpoint; [`best_threshold`] chooses
+//! the decision threshold of a binary classifier.
+//!
+//! A metric that the data do not define (the area under the curve of one class, the correlation with a constant) is
+//! [`Undefined`] with a reason, never a number. This crate knows nothing of tensors or models; all arithmetic is `f64`.
+//!
+//! ```
+//! use bertkit_evaluation::{BootstrapOptions, ClassPredictions, Metric, Predictions, evaluate, score};
+//!
+//! let probabilities = vec![0.9, 0.1, 0.6, 0.4, 0.3, 0.7, 0.6, 0.4, 0.8, 0.2, 0.1, 0.9];
+//! let predictions = Predictions::Classes(ClassPredictions::from_probabilities(
+//!     vec!["healthy".into(), "ill".into()],
+//!     vec![0, 0, 1, 1, 0, 1],
+//!     probabilities,
+//!     Some(1),
+//! ));
+//! assert_eq!(score(&predictions, Metric::Recall), Ok(2.0 / 3.0));
+//!
+//! let report = evaluate(&predictions, &BootstrapOptions::default());
+//! let f1 = report.metric(Metric::F1).expect("F1 is a metric of binary predictions");
+//! assert_eq!(f1.value, Some(0.8));
+//! assert!(f1.low <= f1.value && f1.value <= f1.high);
+//! println!("{}", report.table());
+//! ```
+
+mod evaluate;
+mod metric;
+mod metrics;
+mod predictions;
+mod report;
+mod statistics;
+mod threshold;
+
+pub use evaluate::{evaluate, score};
+pub use metric::{Metric, UnknownMetric};
+pub use metrics::Undefined;
+pub use predictions::{
+    ClassPredictions, EvaluationError, MultiLabelPredictions, Predictions, ScorePredictions,
+    TaskKind,
+};
+pub use report::{BootstrapSummary, ClassReport, ConfusionMatrix, Estimate, Report, UNSEEN};
+pub use statistics::{BootstrapOptions, MeanAndSd, mean_and_sd};
+pub use threshold::{ThresholdObjective, UnknownObjective, best_threshold};

@@ -1,0 +1,177 @@
+//! One number per row.
+
+use crate::metric::Metric;
+use crate::predictions::{ScorePredictions, TaskKind};
+
+use super::{Outcome, Undefined, Value, finite, not_finite};
+
+/// Numbers with the order of both sides worked out.
+pub(crate) struct ScoreEvaluator<'a> {
+    predictions: &'a ScorePredictions,
+    metrics: &'a [Metric],
+    fault: Option<Undefined>,
+    /// The order of targets and of predictions, if asked for.
+    orders: Option<[Ascending; 2]>,
+}
+
+impl<'a> ScoreEvaluator<'a> {
+    pub fn new(predictions: &'a ScorePredictions, metrics: &'a [Metric]) -> Self {
+        let fault = not_finite("target", &predictions.targets, 1);
+        let fault = fault.or_else(|| not_finite("prediction", &predictions.predictions, 1));
+        let orders = (fault.is_none() && metrics.contains(&Metric::Spearman)).then(|| {
+            [
+                Ascending::new(&predictions.targets),
+                Ascending::new(&predictions.predictions),
+            ]
+        });
+        Self {
+            predictions,
+            metrics,
+            fault,
+            orders,
+        }
+    }
+
+    pub fn outcome(&self, weights: &[f64]) -> Outcome {
+        let total: f64 = weights.iter().sum();
+        match &self.fault {
+            _ if total == 0.0 => Outcome::undefined(self.metrics, &Undefined::NoRows),
+            Some(fault) => Outcome::undefined(self.metrics, fault),
+            None => Outcome {
+                metrics: self
+                    .metrics
+                    .iter()
+                    .map(|&metric| self.value(metric, weights, total))
+                    .collect(),
+                per_class: Ok(Vec::new()),
+            },
+        }
+    }
+
+    fn value(&self, metric: Metric, weights: &[f64], total: f64) -> Value {
+        let ScorePredictions {
+            targets,
+            predictions,
+        } = self.predictions;
+        let mean_error = |of: fn(f64) -> f64| {
+            let rows = targets.iter().zip(predictions).zip(weights);
+            rows.filter(|&(_, &weight)| weight > 0.0)
+                .map(|((y, p), weight)| weight * of(y - p))
+                .sum::<f64>()
+                / total
+        };
+        match (metric, &self.orders) {
+            (Metric::Mse, _) => finite(mean_error(|error| error * error)),
+            (Metric::Mae, _) => finite(mean_error(f64::abs)),
+            (Metric::R2, _) => {
+                let [spread, _] = varying(targets, &[], weights, total)?;
+                let spread = spread.norm.powi(2) * spread.scale.powi(2) / total;
+                finite(1.0 - mean_error(|error| error * error) / spread)
+            }
+            (Metric::Pearson, _) => correlation(targets, predictions, weights, total),
+            (Metric::Spearman, Some([targets, predictions])) => correlation(
+                &targets.ranks(weights),
+                &predictions.ranks(weights),
+                weights,
+                total,
+            ),
+            _ => Err(Undefined::NotApplicable {
+                metric,
+                task: TaskKind::Regression,
+            }),
+        }
+    }
+}
+
+/// Deviations from the mean of values that vary.
+#[derive(Clone, Copy, Default)]
+struct Spread {
+    mean: f64,
+    /// The largest deviation.
+    scale: f64,
+    /// The norm of the deviations over `scale`, so that no square leaves the range of `f64`.
+    norm: f64,
+}
+
+/// The spread of each side; `y` may be empty, which skips it.
+fn varying(x: &[f64], y: &[f64], weights: &[f64], total: f64) -> Result<[Spread; 2], Undefined> {
+    if total < 2.0 {
+        return Err(Undefined::OneRow);
+    }
+    let spread = |values: &[f64], constant: Undefined| {
+        let counted = || {
+            values
+                .iter()
+                .zip(weights)
+                .filter(|&(_, &weight)| weight > 0.0)
+        };
+        let Some((&first, _)) = counted().next() else {
+            return Ok(Spread::default());
+        };
+        if counted().all(|(&value, _)| value == first) {
+            return Err(constant);
+        }
+        let mean = finite(counted().map(|(value, weight)| value * weight).sum::<f64>() / total)?;
+        let scale = finite(
+            counted()
+                .map(|(value, _)| (value - mean).abs())
+                .fold(0.0, f64::max),
+        )?;
+        let squares = counted().map(|(value, weight)| weight * ((value - mean) / scale).powi(2));
+        Ok(Spread {
+            mean,
+            scale,
+            norm: squares.sum::<f64>().sqrt(),
+        })
+    };
+    Ok([
+        spread(x, Undefined::ConstantTargets)?,
+        spread(y, Undefined::ConstantPredictions)?,
+    ])
+}
+
+/// Pearson's correlation, from -1 to 1; exactly one of them for two rows, as in SciPy.
+fn correlation(x: &[f64], y: &[f64], weights: &[f64], total: f64) -> Value {
+    let [sx, sy] = varying(x, y, weights, total)?;
+    let products = x.iter().zip(y).zip(weights).map(|((x, y), weight)| {
+        weight * ((x - sx.mean) / sx.scale / sx.norm) * ((y - sy.mean) / sy.scale / sy.norm)
+    });
+    let r = finite(products.sum::<f64>())?.clamp(-1.0, 1.0);
+    Ok(if total == 2.0 { r.round() } else { r })
+}
+
+/// Rows in ascending order of a value, in groups of equal values.
+struct Ascending {
+    rows: Vec<u32>,
+    /// Where each group ends in `rows`.
+    ends: Vec<usize>,
+}
+
+impl Ascending {
+    fn new(values: &[f64]) -> Self {
+        let mut rows: Vec<u32> = (0..values.len() as u32).collect();
+        let value = |row: u32| values[row as usize];
+        rows.sort_unstable_by(|&a, &b| value(a).total_cmp(&value(b)));
+        let ends = (1..rows.len())
+            .filter(|&i| value(rows[i - 1]) != value(rows[i]))
+            .chain(Some(rows.len()))
+            .collect();
+        Self { rows, ends }
+    }
+
+    /// The rank of each row from 1, equal values sharing their mean rank, where row `i` is there `weights[i]` times.
+    fn ranks(&self, weights: &[f64]) -> Vec<f64> {
+        let mut ranks = vec![0.0; self.rows.len()];
+        let (mut start, mut below) = (0, 0.0);
+        for &end in &self.ends {
+            let group = &self.rows[start..end];
+            let weight: f64 = group.iter().map(|&row| weights[row as usize]).sum();
+            for &row in group {
+                ranks[row as usize] = below + (weight + 1.0) / 2.0;
+            }
+            below += weight;
+            start = end;
+        }
+        ranks
+    }
+}
