@@ -773,7 +773,7 @@ fn apply(table: &mut Table, set: &Override) -> Result<(), RunConfigError> {
         && let Some(task) = table.get_mut("task").and_then(Value::as_table_mut)
         && let Some(loss) = task.get_mut("loss").and_then(Value::as_table_mut)
     {
-        loss.retain(|kind, _| Some(kind.as_str()) == path.get(2).copied());
+        loss.retain(|kind, _| path.get(2).is_some_and(|chosen| kind == *chosen));
     }
     let mut place = &mut *table;
     for part in path {

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use bertkit_data::DataError;
-use bertkit_model::{DeviceError, ModelError, WeightsError};
+use bertkit_data::tokenizer::TokenizerError;
+use bertkit_model::{ConfigError, DeviceError, ModelError, WeightsError};
 
 use crate::config::RunConfigError;
 
@@ -17,6 +18,9 @@ pub enum TrainError {
     /// The data or the tokenizer.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The tokenizer.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
     /// The model folder.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -111,6 +115,7 @@ impl TrainError {
         match self {
             Self::Config(error) => error.hint(),
             Self::Data(error) => error.hint(),
+            Self::Tokenizer(error) => error.hint(),
             Self::Model(error) => error.hint(),
             Self::Device(error) => error.hint(),
             Self::Setting { hint, .. } => Some(hint.clone()),
@@ -141,6 +146,7 @@ impl TrainError {
         match self {
             Self::Config(_)
             | Self::Data(_)
+            | Self::Tokenizer(_)
             | Self::Model(_)
             | Self::Device(_)
             | Self::Setting { .. }
@@ -148,7 +154,11 @@ impl TrainError {
             | Self::NothingToResume { .. }
             | Self::ResumeMismatch { .. }
             | Self::NoModel { .. } => match self {
-                Self::Model(ModelError::Weights(WeightsError::Write { .. })) => 1,
+                Self::Model(
+                    ModelError::Weights(WeightsError::Write { .. }) | ModelError::Config(ConfigError::Write { .. }),
+                )
+                | Self::Tokenizer(TokenizerError::Write { .. })
+                | Self::Data(DataError::Write { .. }) => 1,
                 _ => 2,
             },
             Self::Interrupted { .. } => 130,

@@ -1,1 +1,48 @@
-//! training
+//! Tasks, the training loop, run directories, evaluation and prediction.
+//!
+//! [`prepare()`] turns a [`RunConfig`] into a [`Prepared`] run without writing anything;
+//! [`Prepared::train`] trains it; a [`Predictor`] answers, and [`evaluate`] says how well.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use std::sync::atomic::AtomicBool;
+//!
+//! use bertkit_training::{DirectoryPolicy, Override, Predictor, RunConfig, Silent, prepare};
+//!
+//! # fn main() -> Result<(), bertkit_training::TrainError> {
+//! let settings = ["data.train=train.csv", "model.path=models/minilm", "output=runs/first"];
+//! let settings = settings.iter().map(|s| Override::parse(s)).collect::<Result<Vec<_>, _>>()?;
+//! let config = RunConfig::resolve(None, &settings)?;
+//! let run = prepare(config, DirectoryPolicy::New, &mut Silent)?;
+//! run.train(&mut Silent, &AtomicBool::new(false))?;
+//!
+//! let predictor = Predictor::open(Path::new("runs/first"), "cpu".parse().unwrap_or_default())?;
+//! let answers = predictor.predict(&[("what a film".into(), None)], &mut |_| {})?;
+//! println!("{}", answers[0].prediction);
+//! # Ok(())
+//! # }
+//! ```
+
+mod checkpoint;
+pub mod config;
+mod error;
+mod evaluation;
+mod observer;
+mod optimizer;
+mod predictor;
+mod prepare;
+mod run_dir;
+mod schedule;
+pub mod tasks;
+mod trainer;
+
+pub use config::{Override, RunConfig, RunConfigError};
+pub use error::TrainError;
+pub use evaluation::{EvalOptions, Evaluation, RowResult, evaluate};
+pub use observer::{Estimate, EvaluationReport, Event, Observer, Silent, StepReport, Summary};
+pub use optimizer::{AdamW, GradientSum, ParameterRule};
+pub use predictor::{Outputs, Predictor};
+pub use prepare::{Outcome, Prepared, prepare, read_options};
+pub use run_dir::{DirectoryPolicy, MetricLine, RunDirectory, write_atomically};
+pub use schedule::Schedule;
+pub use tasks::{Answer, TaskInfo};

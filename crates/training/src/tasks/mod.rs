@@ -8,8 +8,9 @@ use bertkit_model::{Batch, Head, Mode, Model};
 use burn::tensor::Tensor;
 
 use crate::error::TrainError;
+pub(crate) use sequence::pack;
 pub use sequence::{
-    Answer, Rows, SequenceTask, TaskInfo, Targets, decide, inference_batches, probabilities,
+    Answer, Rows, SequenceTask, Targets, TaskInfo, decide, inference_batches, probabilities,
 };
 
 /// What an evaluation on the validation rows found.

@@ -410,7 +410,7 @@ impl Task for SequenceTask {
         self.settle_threshold(&model);
         let model = if self.info.kind == TaskKind::Regression { unscale(model, self.scale) } else { model };
         model.save(&self.model_config, folder)?;
-        self.tokenizer.save(folder).map_err(bertkit_data::DataError::from)?;
+        self.tokenizer.save(folder)?;
         let mut text = serde_json::to_string_pretty(&self.info)
             .map_err(|e| TrainError::Write { path: PathBuf::from(folder), source: e.into() })?;
         text.push('\n');

@@ -1,0 +1,244 @@
+//! How good a trained model is on a labelled file.
+
+use std::path::PathBuf;
+
+use bertkit_data::columns::Column;
+use bertkit_data::examples::{Examples, MissingPolicy, Selection};
+use bertkit_data::formats::{ReadOptions, read_table};
+use bertkit_data::labels::{LabelSet, TaskKind};
+use bertkit_evaluation::{BootstrapOptions, Report};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::error::TrainError;
+use crate::predictor::Predictor;
+use crate::run_dir::write_atomically;
+use crate::tasks::{Targets, TaskInfo, decide};
+
+/// What to evaluate on, and how.
+#[derive(Debug, Clone)]
+pub struct EvalOptions {
+    /// The labelled file.
+    pub data: PathBuf,
+    /// How it is read.
+    pub read: ReadOptions,
+    /// Column with the text; that of training if not given.
+    pub text: Option<String>,
+    /// Column with the second text; that of training if not given.
+    pub text_pair: Option<String>,
+    /// Column with the label; that of training if not given.
+    pub label: Option<String>,
+    /// Column whose equal values are resampled together.
+    pub group: Option<String>,
+    /// What separates several labels in a cell; as in training if not given.
+    pub label_separator: Option<String>,
+    /// What happens to rows without text or label.
+    pub missing: MissingPolicy,
+    /// Whether labels that training never saw are refused instead of scored as wrong.
+    pub strict: bool,
+    /// Resamples, confidence and seed of the intervals; groups come from `group`.
+    pub bootstrap: BootstrapOptions,
+    /// A threshold instead of the model's.
+    pub threshold: Option<f64>,
+    /// The name of the files under `eval/`; the data file's stem if not given.
+    pub name: Option<String>,
+}
+
+/// What the model said to one row.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RowResult {
+    /// Where the row stands in its file.
+    pub line: u64,
+    /// The truth, as in the file.
+    pub label: String,
+    /// The model's answer.
+    pub prediction: String,
+    /// One a class; empty for a number.
+    pub probabilities: Vec<f64>,
+}
+
+/// An evaluation.
+#[derive(Debug, Clone)]
+pub struct Evaluation {
+    /// Metrics with intervals.
+    pub report: Report,
+    /// The threshold that decided, and how it was chosen.
+    pub threshold: Option<(f64, String)>,
+    /// What the user should know.
+    pub notes: Vec<String>,
+    /// Row by row, in the order of the file.
+    pub rows: Vec<RowResult>,
+    /// Where report and rows were written, if a run directory was evaluated.
+    pub written: Option<(PathBuf, PathBuf)>,
+}
+
+fn setting(message: String, hint: &str) -> TrainError {
+    TrainError::Setting { message, hint: hint.into() }
+}
+
+/// Evaluates a model on a labelled file. `progress` hears rows done and rows in all.
+///
+/// Reports are written below the run directory, if one was opened: `eval/NAME.json` and
+/// `eval/NAME.predictions.jsonl`.
+///
+/// # Errors
+/// The file cannot be used, labels are unseen under `strict`, or a report cannot be written.
+pub fn evaluate(
+    predictor: &Predictor,
+    options: &EvalOptions,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Evaluation, TrainError> {
+    let mut info = predictor.task().clone();
+    let mut notes = Vec::new();
+    if let Some(at) = options.threshold {
+        set_threshold(&mut info, at)?;
+    }
+    let examples = read(options, &info)?;
+    notes.extend(examples.dropped_summary());
+    let (targets, unseen) = truth(&info, &examples)?;
+    if let Some(unseen) = unseen {
+        if options.strict {
+            return Err(setting(unseen, "correct those labels, or leave --strict out to score them as wrong"));
+        }
+        notes.push(format!("{unseen}; scored as wrong"));
+    }
+    let texts: Vec<(&str, Option<&str>)> =
+        examples.rows.iter().map(|row| (row.text.as_str(), row.text_pair.as_deref())).collect();
+    let total = texts.len();
+    let outputs = predictor.outputs(&texts, &mut |done| progress(done, total))?;
+    let cut = outputs.truncated.iter().filter(|&&t| t).count();
+    if cut > 0 {
+        notes.push(format!("{cut} of {total} texts were cut at {} tokens", info.max_length));
+    }
+    let rows = examples
+        .rows
+        .iter()
+        .zip(outputs.values.chunks(outputs.width))
+        .zip(&outputs.truncated)
+        .map(|((row, values), &truncated)| {
+            let answer = decide(&info, values, truncated);
+            RowResult {
+                line: row.line,
+                label: row.label.clone().unwrap_or_default(),
+                prediction: answer.prediction,
+                probabilities: answer.probabilities,
+            }
+        })
+        .collect();
+    let predictions = targets.with_answers(&info, outputs.values);
+    predictions.check().map_err(|e| setting(e.to_string(), "the model gave no usable numbers: train it again with a lower learning rate"))?;
+    let bootstrap = BootstrapOptions { groups: group_numbers(options, &examples), ..options.bootstrap.clone() };
+    bootstrap
+        .check(examples.rows.len())
+        .map_err(|e| setting(e.to_string(), "look at --bootstrap, --confidence and --group"))?;
+    let report = bertkit_evaluation::evaluate(&predictions, &bootstrap);
+    let threshold = info.thresholds.first().map(|&at| (at, info.threshold_origin.clone()));
+    let mut evaluation = Evaluation { report, threshold, notes, rows, written: None };
+    evaluation.written = write(predictor, options, &evaluation)?;
+    Ok(evaluation)
+}
+
+fn set_threshold(info: &mut TaskInfo, at: f64) -> Result<(), TrainError> {
+    if !(0.0..=1.0).contains(&at) {
+        return Err(setting(format!("the threshold is {at}, expected 0 to 1"), "give one with --threshold 0.5"));
+    }
+    if info.thresholds.is_empty() {
+        return Err(setting(
+            "a threshold decides between two classes, or for each of several labels; this model has neither".into(),
+            "leave --threshold out",
+        ));
+    }
+    info.thresholds.iter_mut().for_each(|threshold| *threshold = at);
+    info.threshold_origin = "as asked for".into();
+    Ok(())
+}
+
+fn read(options: &EvalOptions, info: &TaskInfo) -> Result<Examples, TrainError> {
+    let table = read_table(&options.data, &options.read)?;
+    let column = |given: &Option<String>, trained: &str| Column::from(given.as_deref().unwrap_or(trained));
+    let pair = options.text_pair.as_ref().or(info.text_pair.as_ref());
+    let selection = Selection {
+        text: column(&options.text, &info.text),
+        text_pair: pair.map(|name| Column::from(name.as_str())),
+        label: Some(column(&options.label, &info.label)),
+        group: options.group.as_ref().map(|name| Column::from(name.as_str())),
+        label_separator: options.label_separator.clone().or_else(|| info.label_separator.clone()),
+    };
+    Ok(Examples::labelled(&table, &selection, options.missing)?)
+}
+
+/// The truth of each row, and a sentence about labels that training never saw.
+fn truth(info: &TaskInfo, examples: &Examples) -> Result<(Targets, Option<String>), TrainError> {
+    match info.kind {
+        TaskKind::Regression => {
+            let numbers = examples.numbers()?;
+            Ok((Targets::Scores(numbers.into_iter().map(|n| n.unwrap_or(f64::NAN)).collect()), None))
+        }
+        TaskKind::Classification => {
+            let set = LabelSet::new(info.classes.clone())?;
+            let (classes, unseen) = examples.classes(&set);
+            let beyond = info.classes.len();
+            Ok((Targets::Classes(classes.into_iter().map(|c| c.unwrap_or(beyond)).collect()), unseen.summary()))
+        }
+        TaskKind::MultiLabel => {
+            let set = LabelSet::new(info.classes.clone())?;
+            if examples.label_separator.is_none() {
+                return Err(setting(
+                    "the model gives several labels, but nothing says what separates them in a cell".into(),
+                    "give it with --label-separator",
+                ));
+            }
+            let (sets, unseen) = examples.label_sets(&set);
+            let width = info.classes.len();
+            let mut flat = vec![false; sets.len() * width];
+            for (row, labels) in sets.iter().enumerate() {
+                labels.iter().for_each(|&label| flat[row * width + label] = true);
+            }
+            Ok((Targets::Sets(flat), unseen.summary()))
+        }
+    }
+}
+
+/// A number for each row's group, equal for equal groups.
+fn group_numbers(options: &EvalOptions, examples: &Examples) -> Option<Vec<usize>> {
+    options.group.as_ref()?;
+    let mut numbers = std::collections::HashMap::new();
+    let groups = examples.rows.iter().map(|row| {
+        let next = numbers.len();
+        *numbers.entry(row.group.as_deref().unwrap_or_default()).or_insert(next)
+    });
+    Some(groups.collect())
+}
+
+fn write(
+    predictor: &Predictor,
+    options: &EvalOptions,
+    evaluation: &Evaluation,
+) -> Result<Option<(PathBuf, PathBuf)>, TrainError> {
+    let Some(run) = predictor.run_directory() else { return Ok(None) };
+    let folder = run.join("eval");
+    let failed = |path: &std::path::Path, source: std::io::Error| TrainError::Write { path: path.into(), source };
+    std::fs::create_dir_all(&folder).map_err(|e| failed(&folder, e))?;
+    let stem = options.data.file_stem().map(|s| s.to_string_lossy().into_owned());
+    let name = options.name.clone().or(stem).unwrap_or_else(|| "data".into());
+    let (json_path, rows_path) = (folder.join(format!("{name}.json")), folder.join(format!("{name}.predictions.jsonl")));
+    let mut rows = String::new();
+    for row in &evaluation.rows {
+        rows.push_str(&serde_json::to_string(row).map_err(|e| failed(&rows_path, e.into()))?);
+        rows.push('\n');
+    }
+    write_atomically(&rows_path, rows.as_bytes())?;
+    write_atomically(&json_path, format!("{:#}\n", evaluation.to_json()).as_bytes())?;
+    Ok(Some((json_path, rows_path)))
+}
+
+impl Evaluation {
+    /// The report as JSON, with the threshold.
+    pub fn to_json(&self) -> serde_json::Value {
+        let mut value = json!(self.report);
+        if let (Some(object), Some((at, origin))) = (value.as_object_mut(), &self.threshold) {
+            object.insert("threshold".into(), json!({"value": at, "origin": origin}));
+        }
+        value
+    }
+}

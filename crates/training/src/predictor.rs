@@ -1,0 +1,180 @@
+//! A trained model, ready to answer: what a command, a service or a binding wraps.
+
+use std::path::{Path, PathBuf};
+
+use bertkit_data::labels::{TaskKind, positive_class};
+use bertkit_data::tokenizer::TextTokenizer;
+use bertkit_model::weights::to_vec;
+use bertkit_model::{
+    DeviceSpec, HeadPolicy, Mode, ModelError, ModelFolder, ProblemType, SequenceModel,
+};
+
+use crate::error::TrainError;
+use crate::prepare::open_tokenizer;
+use crate::tasks::{Answer, TaskInfo, decide, inference_batches, pack, probabilities};
+
+/// A classifier or regressor with its tokenizer.
+#[derive(Debug)]
+pub struct Predictor {
+    model: SequenceModel,
+    tokenizer: TextTokenizer,
+    info: TaskInfo,
+    notes: Vec<String>,
+    run: Option<PathBuf>,
+}
+
+/// Model outputs for some texts: one row a text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outputs {
+    /// Probabilities of the classes, or the number; row after row.
+    pub values: Vec<f64>,
+    /// Values a row.
+    pub width: usize,
+    /// Whether each text was longer than the model reads.
+    pub truncated: Vec<bool>,
+}
+
+impl Predictor {
+    /// Opens a run directory that `finetune` has finished, or a model folder in Hugging Face's layout
+    /// whose class is a sequence classification one.
+    ///
+    /// # Errors
+    /// There is no model, or it cannot be read.
+    pub fn open(path: &Path, device: DeviceSpec) -> Result<Self, TrainError> {
+        let run = path.join("model").join("config.json").is_file();
+        let folder = if run { path.join("model") } else { path.to_path_buf() };
+        if !folder.join("config.json").is_file() {
+            return Err(TrainError::NoModel { path: path.into() });
+        }
+        let opened = ModelFolder::open(&folder)?;
+        let device = device.resolve()?.device;
+        let rows = opened.checkpoint.classifier_outputs();
+        let mut notes = Vec::new();
+        let described = folder.join(TaskInfo::FILE);
+        let info = if described.is_file() {
+            let text = std::fs::read_to_string(&described)
+                .map_err(|source| TrainError::Read { path: described.clone(), source })?;
+            serde_json::from_str(&text).map_err(|e| TrainError::Setting {
+                message: format!("`{}` cannot be read: {e}", described.display()),
+                hint: "train again, or remove that file to use the model as transformers would".into(),
+            })?
+        } else {
+            let (labels, note) = opened.config.resolve_labels(rows);
+            notes.extend(note);
+            notes.push(format!(
+                "`{}` was not trained by bertkit: task and threshold follow its config.json",
+                folder.display()
+            ));
+            describe(&opened, labels)
+        };
+        let outputs = info.outputs();
+        if let Some(found) = rows.filter(|&found| found != outputs) {
+            return Err(TrainError::Setting {
+                message: format!("the head in `{}` has {found} outputs, but {outputs} classes are named", folder.display()),
+                hint: format!("`{}` and the weights do not belong together", TaskInfo::FILE),
+            });
+        }
+        let tokenizer = open_tokenizer(&folder, &opened.config)?;
+        notes.extend(tokenizer.warnings().iter().cloned());
+        let (model, _) = SequenceModel::load(&opened, outputs, &device, HeadPolicy::Required)
+            .map_err(ModelError::from)?;
+        Ok(Self { model, tokenizer, info, notes, run: run.then(|| path.into()) })
+    }
+
+    /// What the answers mean.
+    pub fn task(&self) -> &TaskInfo {
+        &self.info
+    }
+
+    /// What the user should know about the folder.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The run directory, if one was opened.
+    pub fn run_directory(&self) -> Option<&Path> {
+        self.run.as_deref()
+    }
+
+    /// Runs the model over texts, or pairs of texts. `progress` hears how many rows are done.
+    ///
+    /// # Errors
+    /// A text cannot be tokenised.
+    pub fn outputs(
+        &self,
+        texts: &[(&str, Option<&str>)],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Outputs, TrainError> {
+        // Tokenised in portions, so that memory follows the portion and not the file.
+        const PORTION: usize = 8192;
+        let width = self.info.outputs();
+        let mut values = vec![0.0; texts.len() * width];
+        let mut truncated = Vec::with_capacity(texts.len());
+        let mut done = 0;
+        for (portion, texts) in texts.chunks(PORTION).enumerate() {
+            let first = portion * PORTION;
+            let encodings = self.tokenizer.encode_batch(texts, self.info.max_length)?;
+            let lengths: Vec<usize> = encodings.iter().map(|e| e.len()).collect();
+            for batch in inference_batches(&lengths) {
+                let logits = to_vec(self.model.forward(&pack(&encodings, &batch), Mode::Inference));
+                let answers = probabilities(self.info.kind, &logits, width);
+                for (&row, answer) in batch.iter().zip(answers.chunks(width)) {
+                    let at = (first + row) * width;
+                    values[at..at + width].copy_from_slice(answer);
+                }
+                done += batch.len();
+                progress(done);
+            }
+            truncated.extend(encodings.iter().map(|encoding| encoding.truncated));
+        }
+        Ok(Outputs { values, width, truncated })
+    }
+
+    /// Answers texts, or pairs of texts, in their order. `progress` hears how many rows are done.
+    ///
+    /// # Errors
+    /// A text cannot be tokenised.
+    pub fn predict(
+        &self,
+        texts: &[(String, Option<String>)],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Answer>, TrainError> {
+        let texts: Vec<(&str, Option<&str>)> = texts.iter().map(|(a, b)| (a.as_str(), b.as_deref())).collect();
+        let outputs = self.outputs(&texts, progress)?;
+        let rows = outputs.values.chunks(outputs.width).zip(outputs.truncated);
+        Ok(rows.map(|(row, truncated)| decide(&self.info, row, truncated)).collect())
+    }
+}
+
+/// The task of a folder that bertkit did not train.
+fn describe(opened: &ModelFolder, classes: Vec<String>) -> TaskInfo {
+    let config = &opened.config;
+    let kind = match config.problem_type {
+        Some(ProblemType::Regression) => TaskKind::Regression,
+        Some(ProblemType::MultiLabelClassification) => TaskKind::MultiLabel,
+        Some(ProblemType::SingleLabelClassification) => TaskKind::Classification,
+        // As transformers takes a single output without a problem type.
+        None if classes.len() == 1 => TaskKind::Regression,
+        None => TaskKind::Classification,
+    };
+    let classes = if kind == TaskKind::Regression { Vec::new() } else { classes };
+    let binary = kind == TaskKind::Classification && classes.len() == 2;
+    let thresholds = match kind {
+        TaskKind::MultiLabel => vec![0.5; classes.len()],
+        _ if binary => vec![0.5],
+        _ => Vec::new(),
+    };
+    TaskInfo {
+        kind,
+        positive: binary.then(|| positive_class(&classes).unwrap_or(1)),
+        classes,
+        thresholds,
+        threshold_origin: "0.5, as the folder names none".into(),
+        max_length: config.max_length().min(512),
+        text: "text".into(),
+        text_pair: None,
+        label: "label".into(),
+        label_separator: None,
+        header: true,
+    }
+}

@@ -1,0 +1,869 @@
+//! From a configuration to a run that is ready to start: nothing is written before everything fits.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use bertkit_data::columns::Column;
+use bertkit_data::examples::{Examples, Selection};
+use bertkit_data::formats::{ReadOptions, parse_delimiter, read_table};
+use bertkit_data::labels::{LabelSet, TaskKind, balanced_weights, infer_task, positive_class};
+use bertkit_data::splits;
+use bertkit_data::tokenizer::{Family as TokenizerFamily, TextTokenizer, TrainOptions, train_wordpiece};
+use bertkit_evaluation::{Metric, TaskKind as MetricTask};
+use bertkit_model::{
+    DeviceSpec, EncoderConfig, Family, HeadPolicy, ModelError, ModelFolder, ProblemType,
+    ResolvedDevice, SequenceModel,
+};
+use burn::module::Module;
+use serde_json::json;
+
+use crate::checkpoint::{self, Progress};
+use crate::config::{ClassWeights, DataConfig, FreshModel, NamedWeights, RunConfig, Threshold};
+use crate::error::TrainError;
+use crate::observer::{Estimate, EvaluationReport, Event, Observer, Summary};
+use crate::optimizer::AdamW;
+use crate::run_dir::{DirectoryPolicy, RunDirectory, sha256};
+use crate::schedule::Schedule;
+use crate::tasks::{Rows, SequenceTask, Targets, Task, TaskInfo};
+use crate::trainer::{Trainer, epoch_batches, freeze, rules, total_steps};
+
+/// A run whose data, task, tokenizer and model are settled.
+#[derive(Debug)]
+pub struct Prepared {
+    config: RunConfig,
+    policy: DirectoryPolicy,
+    directory: RunDirectory,
+    device: ResolvedDevice,
+    task: SequenceTask,
+    model: SequenceModel,
+    optimizer: AdamW,
+    progress: Progress,
+    summary: Summary,
+    command: Vec<String>,
+}
+
+/// What a run ended with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The trained model's folder.
+    pub model: PathBuf,
+    /// Optimizer updates done.
+    pub steps: u64,
+    /// Seconds of training.
+    pub seconds: f64,
+    /// The evaluation of the weights that were kept.
+    pub best: Option<EvaluationReport>,
+    /// The decision threshold of a binary or multi-label task, and how it was chosen.
+    pub threshold: Option<(f64, String)>,
+}
+
+fn setting(message: impl Into<String>, hint: impl Into<String>) -> TrainError {
+    TrainError::Setting { message: message.into(), hint: hint.into() }
+}
+
+/// How the configuration says that files are read.
+///
+/// # Errors
+/// The delimiter or the quotation mark is none.
+pub fn read_options(data: &DataConfig) -> Result<ReadOptions, TrainError> {
+    let delimiter = data.delimiter.as_deref().map(parse_delimiter).transpose()?;
+    let (quote, quoting) = match data.quote.as_deref() {
+        None => (None, None),
+        Some("none") => (None, Some(false)),
+        Some(mark) => match mark.as_bytes() {
+            [byte] if byte.is_ascii() => (Some(*byte), Some(true)),
+            _ => {
+                return Err(setting(
+                    format!("`{mark}` is no quotation mark, expected one ASCII character or `none`"),
+                    "for files without quoting use `--quote none`",
+                ));
+            }
+        },
+    };
+    Ok(ReadOptions { format: data.format, delimiter, quote, quoting, header: data.header, ..ReadOptions::default() })
+}
+
+fn selection(data: &DataConfig, group: bool) -> Selection {
+    let column = |name: &String| Column::from(name.as_str());
+    Selection {
+        text: column(&data.text),
+        text_pair: data.text_pair.as_ref().map(column),
+        label: Some(column(&data.label)),
+        group: data.group.as_ref().filter(|_| group).map(column),
+        label_separator: data.label_separator.clone(),
+    }
+}
+
+/// A file's usable rows, and a note about those left out.
+fn read_examples(
+    path: &Path,
+    data: &DataConfig,
+    group: bool,
+    observer: &mut dyn Observer,
+) -> Result<Examples, TrainError> {
+    let table = read_table(path, &read_options(data)?)?;
+    let examples = Examples::labelled(&table, &selection(data, group), data.missing)?;
+    if let Some(dropped) = examples.dropped_summary() {
+        observer.event(&Event::Note(format!("{}: {dropped}", path.display())));
+    }
+    Ok(examples)
+}
+
+/// Everything about the labels of the training file.
+struct Settled {
+    kind: TaskKind,
+    reason: String,
+    classes: Option<LabelSet>,
+    positive: Option<usize>,
+}
+
+fn settle_task(config: &RunConfig, examples: &Examples) -> Result<Settled, TrainError> {
+    let separator = examples.label_separator.as_deref();
+    let labels = examples.labels();
+    let inferred = infer_task(&labels, separator)?;
+    let (kind, reason) = match config.task.kind {
+        None => (inferred.kind, format!("inferred from the labels: {}", inferred.reason)),
+        Some(kind) if kind == inferred.kind => (kind, inferred.reason),
+        Some(TaskKind::MultiLabel) => {
+            return Err(setting(
+                "a multi-label task needs to know what separates the labels of a cell",
+                "give it with --label-separator, for example --label-separator \";\"",
+            ));
+        }
+        Some(kind) => (kind, format!("as asked for, where the labels look like this: {}", inferred.reason)),
+    };
+    let classes = match kind {
+        TaskKind::Regression => None,
+        TaskKind::Classification => Some(LabelSet::from_labels(&labels)?),
+        TaskKind::MultiLabel => Some(LabelSet::from_multi_labels(&labels, separator.unwrap_or_default())?),
+    };
+    let positive = match (&classes, &config.task.positive) {
+        (Some(set), Some(name)) if kind == TaskKind::Classification && set.len() == 2 => {
+            Some(set.index(name).ok_or_else(|| {
+                setting(
+                    format!("`{name}` is none of the two classes `{}`", set.names().join("`, `")),
+                    "give one of them with --positive",
+                )
+            })?)
+        }
+        (_, Some(name)) => {
+            return Err(setting(
+                format!("there is no positive class `{name}`: the task does not have two classes"),
+                "leave --positive out",
+            ));
+        }
+        (Some(set), None) if kind == TaskKind::Classification && set.len() == 2 => {
+            Some(positive_class(set.names()).unwrap_or(1))
+        }
+        _ => None,
+    };
+    Ok(Settled { kind, reason, classes, positive })
+}
+
+/// Targets of the rows, and which rows have one: a label that training does not know has none.
+fn targets(settled: &Settled, examples: &Examples) -> Result<(Targets, Vec<usize>, Option<String>), TrainError> {
+    let all = || (0..examples.rows.len()).collect();
+    match (&settled.classes, settled.kind) {
+        (Some(set), TaskKind::Classification) => {
+            let (classes, unseen) = examples.classes(set);
+            let (rows, known) = classes.into_iter().enumerate().filter_map(|(i, c)| c.map(|c| (i, c))).unzip();
+            Ok((Targets::Classes(known), rows, unseen.summary()))
+        }
+        (Some(set), _) => {
+            let (sets, unseen) = examples.label_sets(set);
+            let mut flat = vec![false; sets.len() * set.len()];
+            for (row, labels) in sets.iter().enumerate() {
+                labels.iter().for_each(|&label| flat[row * set.len() + label] = true);
+            }
+            Ok((Targets::Sets(flat), all(), unseen.summary()))
+        }
+        (None, _) => {
+            let numbers = examples.numbers()?;
+            Ok((Targets::Scores(numbers.into_iter().map(|n| n.unwrap_or(0.0)).collect()), all(), None))
+        }
+    }
+}
+
+fn split(config: &RunConfig, examples: &Examples, targets: &Targets) -> Result<(Vec<usize>, Vec<usize>), TrainError> {
+    let fraction = config.data.valid_fraction;
+    let all: Vec<usize> = (0..examples.rows.len()).collect();
+    if config.data.valid.is_some() || fraction == 0.0 {
+        return Ok((all, Vec::new()));
+    }
+    let classes = match targets {
+        Targets::Classes(classes) => Some(classes.as_slice()),
+        _ => None,
+    };
+    let split = if config.data.group.is_some() {
+        let groups: Vec<&str> = examples.rows.iter().map(|row| row.group.as_deref().unwrap_or_default()).collect();
+        splits::grouped(&groups, classes, fraction, config.seed)?
+    } else if let Some(classes) = classes {
+        splits::stratified(classes, fraction, config.seed)?
+    } else {
+        splits::random(all.len(), fraction, config.seed)?
+    };
+    Ok((split.train, split.held_out))
+}
+
+const fn tokenizer_family(family: Family) -> TokenizerFamily {
+    match family {
+        Family::Bert => TokenizerFamily::Bert,
+        Family::Roberta => TokenizerFamily::Roberta,
+        Family::Electra => TokenizerFamily::Electra,
+        Family::Distilbert => TokenizerFamily::Distilbert,
+    }
+}
+
+/// The tokenizer of a model folder; its ids must fit the embedding.
+///
+/// # Errors
+/// There is none, it is damaged, or its vocabulary is larger than the embedding.
+pub(crate) fn open_tokenizer(folder: &Path, config: &EncoderConfig) -> Result<TextTokenizer, TrainError> {
+    let tokenizer = TextTokenizer::from_dir(folder, tokenizer_family(config.family))?;
+    if tokenizer.vocab_size() > config.vocab_size {
+        return Err(setting(
+            format!(
+                "the tokenizer in `{}` has {} tokens, but the model's embedding has {} rows",
+                folder.display(),
+                tokenizer.vocab_size(),
+                config.vocab_size
+            ),
+            "tokenizer and weights do not belong together; take both from the same checkpoint",
+        ));
+    }
+    Ok(tokenizer)
+}
+
+fn fresh_config(fresh: &FreshModel, tokenizer: &TextTokenizer) -> Result<EncoderConfig, TrainError> {
+    let mut config = EncoderConfig::new(
+        fresh.family,
+        tokenizer.vocab_size(),
+        fresh.hidden_size,
+        fresh.num_hidden_layers,
+        fresh.num_attention_heads,
+        fresh.intermediate_size,
+    );
+    config.max_position_embeddings = fresh.max_position_embeddings;
+    config.hidden_dropout = fresh.hidden_dropout;
+    config.attention_dropout = fresh.attention_dropout;
+    config.classifier_dropout = fresh.hidden_dropout;
+    config.pad_token_id = tokenizer.pad_id().map_or(0, |id| id as usize);
+    if let Some(size) = fresh.embedding_size {
+        if fresh.family != Family::Electra && size != fresh.hidden_size {
+            return Err(setting(
+                format!("`model.fresh.embedding_size` is {size}, but only electra has embeddings of a width of their own"),
+                "leave it out, or use family = \"electra\"",
+            ));
+        }
+        config.embedding_size = size;
+    }
+    config.check(Path::new("model.fresh")).map_err(ModelError::from)?;
+    Ok(config)
+}
+
+/// Reads the data, settles the task, and brings tokenizer and model. Nothing is written.
+///
+/// # Errors
+/// Anything that would stop the run later, as far as it can be seen now.
+pub fn prepare(
+    config: RunConfig,
+    policy: DirectoryPolicy,
+    observer: &mut dyn Observer,
+) -> Result<Prepared, TrainError> {
+    config.check()?;
+    let spec: DeviceSpec = config.device.parse().map_err(|e: bertkit_model::ParseDeviceError| {
+        setting(e.to_string(), "use `--device auto`")
+    })?;
+    let device = spec.resolve()?;
+    let output = config.output.clone().unwrap_or_default();
+    let directory = RunDirectory::check(&output, policy)?;
+    if policy == DirectoryPolicy::Resume {
+        compare_with_started(&config, &directory)?;
+    }
+    let mut lines: Vec<(String, String)> = Vec::new();
+
+    // The model's configuration before the data: a wrong folder is told at once.
+    let folder = config.model.path.as_deref().map(ModelFolder::open).transpose()?;
+    let loaded_tokenizer = match (&folder, &config.model.path, &config.tokenizer.path) {
+        (Some(folder), _, Some(path)) => Some(open_tokenizer(path, &folder.config)?),
+        (Some(folder), Some(path), None) => Some(open_tokenizer(path, &folder.config)?),
+        (None, _, Some(path)) => {
+            let family = config.model.fresh.as_ref().map_or(Family::Bert, |fresh| fresh.family);
+            Some(TextTokenizer::from_dir(path, tokenizer_family(family))?)
+        }
+        _ => None,
+    };
+
+    let train_path = config.data.train.clone().unwrap_or_default();
+    let group = config.data.valid.is_none() && config.data.valid_fraction > 0.0;
+    let examples = read_examples(&train_path, &config.data, group, observer)?;
+    let settled = settle_task(&config, &examples)?;
+    let (all_targets, _, _) = targets(&settled, &examples)?;
+    let (train, held_out) = split(&config, &examples, &all_targets)?;
+
+    // Tokenizer and configuration of the encoder.
+    let (tokenizer, mut encoder) = match (loaded_tokenizer, &folder, &config.model.fresh) {
+        (Some(tokenizer), Some(folder), _) => (tokenizer, folder.config.clone()),
+        (given, _, Some(fresh)) => {
+            let tokenizer = match given {
+                Some(tokenizer) => tokenizer,
+                None => {
+                    let texts = train.iter().flat_map(|&row| {
+                        let row = &examples.rows[row];
+                        std::iter::once(row.text.as_str()).chain(row.text_pair.as_deref())
+                    });
+                    let options = TrainOptions {
+                        vocab_size: config.tokenizer.vocab_size,
+                        lowercase: config.tokenizer.lowercase,
+                        min_frequency: config.tokenizer.min_frequency,
+                        max_length: fresh.max_position_embeddings,
+                    };
+                    let tokenizer = train_wordpiece(texts, &options)?.with_family(tokenizer_family(fresh.family));
+                    lines.push((
+                        "tokenizer".into(),
+                        format!("WordPiece, {} tokens, trained on the training text", tokenizer.vocab_size()),
+                    ));
+                    tokenizer
+                }
+            };
+            let encoder = fresh_config(fresh, &tokenizer)?;
+            (tokenizer, encoder)
+        }
+        _ => return Err(setting("there is no model", "give a folder with --model DIR")),
+    };
+    for warning in tokenizer.warnings() {
+        observer.event(&Event::Note(warning.clone()));
+    }
+    let m = &config.model;
+    encoder.hidden_dropout = m.hidden_dropout.unwrap_or(encoder.hidden_dropout);
+    encoder.attention_dropout = m.attention_dropout.unwrap_or(encoder.attention_dropout);
+    encoder.classifier_dropout = m.classifier_dropout.unwrap_or(encoder.classifier_dropout);
+    if config.training.freeze_layers > encoder.num_hidden_layers {
+        return Err(setting(
+            format!(
+                "`training.freeze_layers` is {}, but the encoder has {} layers",
+                config.training.freeze_layers, encoder.num_hidden_layers
+            ),
+            "freeze fewer layers with --freeze-layers",
+        ));
+    }
+    let max_length = config.data.max_length.min(encoder.max_length());
+    if max_length < config.data.max_length {
+        observer.event(&Event::Note(format!(
+            "the model has positions for {max_length} tokens: inputs are cut there, not at {}",
+            config.data.max_length
+        )));
+    }
+
+    // Rows to ids.
+    let encode = |examples: &Examples, rows: &[usize], targets: Targets| -> Result<Rows, TrainError> {
+        let texts: Vec<(&str, Option<&str>)> =
+            rows.iter().map(|&row| (examples.rows[row].text.as_str(), examples.rows[row].text_pair.as_deref())).collect();
+        let encodings = tokenizer.encode_batch(&texts, max_length)?;
+        let lines = rows.iter().map(|&row| examples.rows[row].line).collect();
+        Ok(Rows::new(encodings, lines, targets))
+    };
+    let outputs = settled.classes.as_ref().map_or(1, LabelSet::len);
+    let train_rows = encode(&examples, &train, all_targets.select(&train, outputs))?;
+    let valid_rows = match &config.data.valid {
+        Some(path) => {
+            let examples = read_examples(path, &config.data, false, observer)?;
+            let (targets, rows, unseen) = targets(&settled, &examples)?;
+            if let Some(unseen) = unseen {
+                observer.event(&Event::Note(format!("{}: {unseen}; left out of validation", path.display())));
+            }
+            // `targets` already holds the known rows only where a row can be unknown.
+            encode(&examples, &rows, targets)?
+        }
+        None => encode(&examples, &held_out, all_targets.select(&held_out, outputs))?,
+    };
+
+    let scale = match &train_rows.targets {
+        Targets::Scores(scores) => mean_and_deviation(scores)?,
+        _ => (0.0, 1.0),
+    };
+    let class_weights = settle_class_weights(&config, &settled, &train_rows.targets)?;
+    let metric_task = match (settled.kind, settled.positive) {
+        (TaskKind::Regression, _) => MetricTask::Regression,
+        (TaskKind::MultiLabel, _) => MetricTask::Multilabel,
+        (TaskKind::Classification, Some(_)) => MetricTask::Binary,
+        (TaskKind::Classification, None) => MetricTask::Multiclass,
+    };
+    let best_metric = settle_metric(&config, metric_task)?;
+    check_threshold(&config, metric_task, valid_rows.len())?;
+    let (thresholds, threshold_origin) = match (metric_task, config.task.threshold) {
+        (MetricTask::Binary, Threshold::At(at)) => (vec![at], threshold_sentence(at)),
+        (MetricTask::Multilabel, Threshold::At(at)) => (vec![at; outputs], threshold_sentence(at)),
+        (MetricTask::Binary, Threshold::Best(_)) => (vec![0.5], String::new()),
+        (MetricTask::Multilabel, Threshold::Best(_)) => (vec![0.5; outputs], String::new()),
+        _ => (Vec::new(), String::new()),
+    };
+    let classes = settled.classes.as_ref().map_or_else(Vec::new, |set| set.names().to_vec());
+    let old_labels = encoder.labels.take();
+    encoder.labels = Some(if classes.is_empty() { vec!["LABEL_0".into()] } else { classes.clone() });
+    encoder.problem_type = Some(match settled.kind {
+        TaskKind::Classification => ProblemType::SingleLabelClassification,
+        TaskKind::MultiLabel => ProblemType::MultiLabelClassification,
+        TaskKind::Regression => ProblemType::Regression,
+    });
+    encoder.num_labels = None;
+
+    // The model.
+    let train_device = device.device.clone().autodiff();
+    let model = match &folder {
+        Some(folder) => {
+            // A head for other classes answered another question.
+            let same = old_labels == encoder.labels;
+            let policy = if same { HeadPolicy::Fresh(config.seed) } else { HeadPolicy::Discard(config.seed) };
+            let folder = ModelFolder { config: encoder.clone(), checkpoint: bertkit_model::Checkpoint::open(
+                config.model.path.as_deref().unwrap_or(folder.checkpoint.path()),
+            ).map_err(ModelError::from)? };
+            let (model, report) =
+                SequenceModel::load(&folder, outputs, &train_device, policy).map_err(ModelError::from)?;
+            if !report.fresh.is_empty() {
+                lines.push(("fresh weights".into(), shorten(&report.fresh)));
+            }
+            if !report.unused.is_empty() {
+                lines.push(("not used".into(), shorten(&report.unused)));
+            }
+            model
+        }
+        None => SequenceModel::fresh(&encoder, outputs, &train_device, config.seed),
+    };
+    let model = freeze(model, rules(&config, encoder.num_hidden_layers));
+
+    let task = SequenceTask {
+        info: TaskInfo {
+            kind: settled.kind,
+            classes,
+            positive: settled.positive,
+            thresholds,
+            threshold_origin,
+            max_length,
+            text: config.data.text.clone(),
+            text_pair: config.data.text_pair.clone(),
+            label: config.data.label.clone(),
+            label_separator: config.data.label_separator.clone(),
+            header: config.data.header,
+        },
+        model_config: encoder,
+        tokenizer,
+        train: train_rows,
+        valid: valid_rows,
+        class_weights,
+        loss: config.task.loss.clone(),
+        threshold: config.task.threshold,
+        best_metric,
+        scale,
+    };
+    let data = std::iter::once(&train_path)
+        .chain(config.data.valid.as_ref())
+        .map(|path| sha256(path))
+        .collect::<Result<Vec<_>, _>>()?;
+    let summary = summarise(&config, &task, &model, &settled, &device, lines)?;
+    let mut prepared = Prepared {
+        optimizer: AdamW::new(&config.optimizer),
+        progress: Progress { data, ..Progress::default() },
+        config,
+        policy,
+        directory,
+        device,
+        task,
+        model,
+        summary,
+        command: Vec::new(),
+    };
+    if policy == DirectoryPolicy::Resume {
+        prepared = prepared.restore()?;
+    }
+    Ok(prepared)
+}
+
+fn threshold_sentence(at: f64) -> String {
+    if at == 0.5 { "0.5, as nothing else was asked for".into() } else { "as asked for".into() }
+}
+
+fn mean_and_deviation(scores: &[f64]) -> Result<(f64, f64), TrainError> {
+    let n = scores.len() as f64;
+    let mean = scores.iter().sum::<f64>() / n;
+    let deviation = (scores.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / n).sqrt();
+    if deviation.is_normal() && deviation.is_finite() {
+        Ok((mean, deviation))
+    } else {
+        Err(setting(
+            format!("all training rows have the same number, {mean}: there is nothing to learn"),
+            "look at the label column, or name another one with --label",
+        ))
+    }
+}
+
+fn settle_class_weights(config: &RunConfig, settled: &Settled, targets: &Targets) -> Result<Vec<f32>, TrainError> {
+    let Some(set) = &settled.classes else {
+        return match config.task.class_weights {
+            ClassWeights::Equal | ClassWeights::Named(NamedWeights::None) => Ok(Vec::new()),
+            _ => Err(setting("class weights need classes, but the task is a regression", "leave --class-weights out")),
+        };
+    };
+    let k = set.len();
+    let weights: Vec<f64> = match (&config.task.class_weights, targets) {
+        (ClassWeights::Equal | ClassWeights::Named(NamedWeights::None), _) => return Ok(Vec::new()),
+        (ClassWeights::Named(NamedWeights::Balanced), Targets::Classes(labels)) => {
+            let mut counts = vec![0; k];
+            labels.iter().for_each(|&label| counts[label] += 1);
+            balanced_weights(&counts)
+        }
+        (ClassWeights::Named(NamedWeights::Balanced), Targets::Sets(sets)) => {
+            // Negative over positive cells, as `pos_weight` of PyTorch is usually set.
+            let rows = sets.len() / k;
+            let count = |c: usize| (0..rows).filter(|row| sets[row * k + c]).count();
+            (0..k).map(|c| (rows - count(c)) as f64 / count(c).max(1) as f64).collect()
+        }
+        (ClassWeights::Given(given), _) => {
+            let mut weights = vec![1.0; k];
+            for (name, weight) in given {
+                let class = set.index(name).ok_or_else(|| {
+                    setting(
+                        format!("a weight is given for the class `{name}`, but the classes are `{}`", set.names().join("`, `")),
+                        set.nearest(name).map_or("name one of the classes".into(), |near| format!("did you mean `{near}`?")),
+                    )
+                })?;
+                weights[class] = *weight;
+            }
+            weights
+        }
+        _ => return Ok(Vec::new()),
+    };
+    Ok(weights.into_iter().map(|w| w as f32).collect())
+}
+
+fn settle_metric(config: &RunConfig, task: MetricTask) -> Result<Option<Metric>, TrainError> {
+    let Some(name) = config.training.best_metric.as_deref() else {
+        return Ok(Some(match task {
+            MetricTask::Binary => Metric::F1,
+            MetricTask::Multiclass => Metric::F1Macro,
+            MetricTask::Multilabel => Metric::F1Micro,
+            MetricTask::Regression => Metric::R2,
+        }));
+    };
+    if name == "loss" {
+        return Ok(None);
+    }
+    let names = || Metric::for_task(task).iter().map(Metric::to_string).collect::<Vec<_>>().join(", ");
+    let metric: Metric = name.parse().map_err(|_| {
+        setting(format!("`{name}` is no metric"), format!("for this task there are loss, {}", names()))
+    })?;
+    if !metric.applies_to(task) {
+        return Err(setting(
+            format!("the metric `{name}` does not apply to this task ({task})"),
+            format!("for this task there are loss, {}", names()),
+        ));
+    }
+    Ok(Some(metric))
+}
+
+fn check_threshold(config: &RunConfig, task: MetricTask, valid_rows: usize) -> Result<(), TrainError> {
+    let decides = matches!(task, MetricTask::Binary | MetricTask::Multilabel);
+    match config.task.threshold {
+        Threshold::At(0.5) => Ok(()),
+        _ if !decides => Err(setting(
+            format!("a threshold decides between two classes, or for each of several labels; this task is {task}"),
+            "leave --threshold out",
+        )),
+        Threshold::Best(_) if valid_rows == 0 => Err(setting(
+            "a threshold is chosen on validation rows, and there are none",
+            "give some with --valid FILE or --valid-fraction 0.1",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A list of tensors as a sentence.
+fn shorten(names: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let mut text = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    text
+}
+
+fn summarise(
+    config: &RunConfig,
+    task: &SequenceTask,
+    model: &SequenceModel,
+    settled: &Settled,
+    device: &ResolvedDevice,
+    extra: Vec<(String, String)>,
+) -> Result<Summary, TrainError> {
+    let steps = total_steps(task, config)?;
+    let tokens: u64 = task.train.lengths.iter().map(|&n| n as u64).sum();
+    let cut = task.train.encodings.iter().filter(|encoding| encoding.truncated).count();
+    let mut lines: Vec<(String, String)> = Vec::new();
+    let mut say = |name: &str, text: String| lines.push((name.into(), text));
+    let kind = match settled.kind {
+        TaskKind::Classification => "classification",
+        TaskKind::MultiLabel => "multi-label classification",
+        TaskKind::Regression => "regression",
+    };
+    say("task", format!("{kind} ({})", settled.reason));
+    if let Some(positive) = settled.positive {
+        say("positive class", task.info.classes[positive].clone());
+    }
+    let train = config.data.train.as_deref().unwrap_or(Path::new("")).display();
+    say(
+        "training rows",
+        format!(
+            "{} from {train}, {} tokens, {:.1} a row{}",
+            task.train.len(),
+            tokens,
+            tokens as f64 / task.train.len().max(1) as f64,
+            if cut > 0 { format!("; {cut} cut at {} tokens", task.info.max_length) } else { String::new() }
+        ),
+    );
+    let valid = match (&config.data.valid, task.valid.len()) {
+        (_, 0) => "none: the last weights are kept, and nothing is chosen by validation".to_owned(),
+        (Some(path), n) => format!("{n} from {}", path.display()),
+        (None, n) => match &config.data.group {
+            Some(group) => format!("{n} held out, whole groups of `{group}`"),
+            None => format!("{n} held out at random, stratified where there are classes"),
+        },
+    };
+    say("validation rows", valid);
+    let e = &task.model_config;
+    let source = match (&config.model.path, &config.model.fresh) {
+        (Some(path), _) => format!("from {}", path.display()),
+        _ => "fresh weights".into(),
+    };
+    say(
+        "model",
+        format!(
+            "{} of {} layers, {} wide, {source}; {} parameters",
+            e.family,
+            e.num_hidden_layers,
+            e.hidden_size,
+            model.num_params()
+        ),
+    );
+    for (name, text) in extra {
+        say(&name, text);
+    }
+    say("device", device.name.clone());
+    let t = &config.training;
+    let batch = t.batch_tokens.map_or_else(|| format!("{} rows", t.batch_size), |n| format!("{n} tokens"));
+    let accumulation =
+        if t.gradient_accumulation > 1 { format!(" × {} accumulated", t.gradient_accumulation) } else { String::new() };
+    say("steps", format!("{steps} of {batch}{accumulation}, {} epochs at most", t.epochs));
+    let chooser = task.best_metric.map_or("loss".to_owned(), |metric| metric.to_string());
+    if !task.valid.is_empty() {
+        say("best by", format!("{chooser} on the validation rows"));
+    }
+    Ok(Summary {
+        lines,
+        train_rows: task.train.len(),
+        valid_rows: task.valid.len(),
+        parameters: model.num_params(),
+        steps,
+        tokens_per_epoch: tokens,
+    })
+}
+
+/// A run goes on under the settings it began with; device and directory may be others.
+fn compare_with_started(config: &RunConfig, directory: &RunDirectory) -> Result<(), TrainError> {
+    let mismatch = |reason: String| TrainError::ResumeMismatch { path: directory.path().into(), reason };
+    let started = RunConfig::resolve_unchecked(Some(&directory.path().join("config.toml")), &[])?;
+    let flat = |config: &RunConfig| -> Vec<(String, String)> {
+        let mut config = config.clone();
+        config.output = None;
+        config.device = String::new();
+        config.to_toml().lines().scan(String::new(), |table, line| {
+            if line.starts_with('[') {
+                *table = line.trim_matches(['[', ']']).to_owned() + ".";
+            }
+            Some(line.split_once(" = ").map(|(k, v)| (format!("{table}{k}"), v.to_owned())))
+        }).flatten().collect()
+    };
+    let (old, new) = (flat(&started), flat(config));
+    let changed: Vec<String> = new
+        .iter()
+        .filter(|entry| !old.contains(entry))
+        .map(|(key, value)| {
+            let before = old.iter().find(|(k, _)| k == key).map_or("unset", |(_, v)| v.as_str());
+            format!("`{key}` was {before} and is {value} now")
+        })
+        .collect();
+    if !changed.is_empty() {
+        return Err(mismatch(changed.join("; ")));
+    }
+    if directory.model().is_dir() {
+        return Err(mismatch(format!("the run is finished, its model is {}", directory.model().display())));
+    }
+    Ok(())
+}
+
+impl Prepared {
+    /// What is known before the first step.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// The resolved configuration.
+    pub fn config(&self) -> &RunConfig {
+        &self.config
+    }
+
+    /// The command line, for `environment.json`.
+    #[must_use]
+    pub fn with_command(self, command: Vec<String>) -> Self {
+        Self { command, ..self }
+    }
+
+    /// Reads the newest checkpoint; without one the run begins anew, to the same end.
+    fn restore(mut self) -> Result<Self, TrainError> {
+        let Some((name, progress)) = checkpoint::newest(&self.directory)? else { return Ok(self) };
+        if progress.data != self.progress.data {
+            return Err(TrainError::ResumeMismatch {
+                path: self.directory.path().into(),
+                reason: "the data files have changed since the run began".into(),
+            });
+        }
+        let naming = SequenceModel::naming(self.task.model_config.family);
+        self.model = checkpoint::load_model(&self.directory, &name, self.model, naming)?;
+        // Loading makes every parameter trainable again.
+        self.model = freeze(self.model, rules(&self.config, self.task.model_config.num_hidden_layers));
+        self.optimizer =
+            checkpoint::load_optimizer(&self.directory, &name, &self.config.optimizer, progress.step)?;
+        self.progress = progress;
+        Ok(self)
+    }
+
+    /// Expected time and memory, from two timed steps on a copy of the model (after one that warms up).
+    ///
+    /// # Errors
+    /// The loss is no number from the start.
+    pub fn estimate(&mut self) -> Result<Estimate, TrainError> {
+        let batches = epoch_batches(&self.task, &self.config, 0)?;
+        let accumulation = self.config.training.gradient_accumulation;
+        let mut model = self.model.clone();
+        let mut trainer = self.trainer(self.summary.steps);
+        let (mut seconds, mut tokens) = (0.0, 0);
+        for (i, group) in batches.chunks(accumulation).cycle().take(3).enumerate() {
+            let started = Instant::now();
+            let (next, update) = trainer.update(model, group)?;
+            model = next;
+            if i > 0 {
+                seconds += started.elapsed().as_secs_f64();
+                tokens += update.tokens;
+            }
+        }
+        let rate = tokens as f64 / f64::max(seconds, 1e-9);
+        let t = &self.config.training;
+        let rows_share = match t.batch_tokens {
+            Some(_) => 1.0,
+            // A step limit ends the run earlier than its epochs.
+            None => self.summary.steps as f64 / ((batches.len().div_ceil(accumulation) * t.epochs).max(1) as f64),
+        };
+        let all_tokens = self.summary.tokens_per_epoch as f64 * t.epochs as f64 * rows_share.min(1.0);
+        // Weights, gradients and two moments, in f32, are the least.
+        let least = self.summary.parameters as u64 * 16;
+        Ok(Estimate {
+            seconds: all_tokens / rate,
+            tokens_per_second: rate,
+            memory_bytes: peak_memory().unwrap_or(0).max(least),
+        })
+    }
+
+    fn trainer(&self, steps: u64) -> Trainer<'_, SequenceTask> {
+        Trainer {
+            task: &self.task,
+            config: &self.config,
+            optimizer: AdamW::new(&self.config.optimizer),
+            schedule: Schedule::new(&self.config.schedule, self.config.optimizer.learning_rate, steps),
+            progress: self.progress.clone(),
+            naming: SequenceModel::naming(self.task.model_config.family),
+            layers: self.task.model_config.num_hidden_layers,
+        }
+    }
+
+    /// Trains to the end and writes the model.
+    ///
+    /// Setting `interrupt` stops the run behind the present step, with a checkpoint.
+    ///
+    /// # Errors
+    /// Something cannot be written, the loss is no number any more, or the run was interrupted. What
+    /// was complete before stays.
+    pub fn train(
+        mut self,
+        observer: &mut dyn Observer,
+        interrupt: &AtomicBool,
+    ) -> Result<Outcome, TrainError> {
+        if self.policy == DirectoryPolicy::DryRun {
+            return Err(setting("a dry run does not train", "leave --dry-run out"));
+        }
+        self.directory.create(self.policy)?;
+        self.directory.sweep()?;
+        self.directory.write("config.toml", &self.config.to_toml())?;
+        let environment = self.environment();
+        self.directory.write("environment.json", &format!("{environment:#}\n"))?;
+        observer.event(&Event::Started { summary: self.summary.clone(), from_step: self.progress.step });
+
+        let optimizer = std::mem::replace(&mut self.optimizer, AdamW::new(&self.config.optimizer));
+        let model = self.model.clone();
+        let directory = self.directory.clone();
+        let Self { task, config, mut progress, summary, model: original, .. } = self;
+        drop(original);
+        let mut trainer = Trainer {
+            task: &task,
+            config: &config,
+            optimizer,
+            schedule: Schedule::new(&config.schedule, config.optimizer.learning_rate, summary.steps),
+            progress: std::mem::take(&mut progress),
+            naming: SequenceModel::naming(task.model_config.family),
+            layers: task.model_config.num_hidden_layers,
+        };
+        let (model, best) = trainer.run(model, &directory, observer, interrupt)?;
+        let (steps, seconds) = (trainer.progress.step, trainer.progress.seconds);
+        drop(trainer);
+
+        let mut task = task;
+        let model = model.valid();
+        let folder = directory.replace_folder("model", |folder| task.export(model, folder))?;
+        directory.rotate_checkpoints(0, &[])?;
+        for pointer in ["latest", "best"] {
+            let _ = std::fs::remove_file(directory.path().join("checkpoints").join(pointer));
+        }
+        let _ = std::fs::remove_dir(directory.path().join("checkpoints"));
+        observer.event(&Event::Finished { model: folder.clone(), seconds });
+        let info = &task.info;
+        let threshold = info.thresholds.first().map(|&at| (at, info.threshold_origin.clone()));
+        Ok(Outcome { model: folder, steps, seconds, best, threshold })
+    }
+
+    fn environment(&self) -> serde_json::Value {
+        let files = std::iter::once(&self.config.data.train).chain(std::iter::once(&self.config.data.valid));
+        let files: Vec<_> = files
+            .flatten()
+            .zip(&self.progress.data)
+            .map(|(path, hash)| json!({"path": path, "sha256": hash}))
+            .collect();
+        json!({
+            "bertkit": env!("CARGO_PKG_VERSION"),
+            "commit": env!("BERTKIT_COMMIT"),
+            "burn": "0.22.1",
+            "device": self.device.name,
+            "precision": "f32",
+            "threads": rayon::current_num_threads(),
+            "seed": self.config.seed,
+            "data": files,
+            "command": self.command,
+        })
+    }
+}
+
+/// The largest resident memory of this process so far, in bytes, where the system tells.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes * 1024)
+}
