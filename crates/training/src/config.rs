@@ -251,17 +251,19 @@ impl Default for Threshold {
 }
 
 /// How much each class counts in the loss.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ClassWeights {
-    /// All the same.
-    #[default]
-    #[serde(skip)]
-    Equal,
     /// `none`, or `balanced`: inversely to the class's share.
     Named(NamedWeights),
     /// Given for each class.
     Given(BTreeMap<String, f64>),
+}
+
+impl Default for ClassWeights {
+    fn default() -> Self {
+        Self::Named(NamedWeights::None)
+    }
 }
 
 /// Class weights that have a name.
@@ -719,7 +721,6 @@ impl RunConfig {
             task: TaskConfig {
                 kind: Some(TaskKind::Classification),
                 positive: Some("x".into()),
-                class_weights: ClassWeights::Named(NamedWeights::None),
                 ..Default::default()
             },
             training: TrainingConfig {

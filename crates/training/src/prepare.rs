@@ -501,13 +501,13 @@ fn mean_and_deviation(scores: &[f64]) -> Result<(f64, f64), TrainError> {
 fn settle_class_weights(config: &RunConfig, settled: &Settled, targets: &Targets) -> Result<Vec<f32>, TrainError> {
     let Some(set) = &settled.classes else {
         return match config.task.class_weights {
-            ClassWeights::Equal | ClassWeights::Named(NamedWeights::None) => Ok(Vec::new()),
+            ClassWeights::Named(NamedWeights::None) => Ok(Vec::new()),
             _ => Err(setting("class weights need classes, but the task is a regression", "leave --class-weights out")),
         };
     };
     let k = set.len();
     let weights: Vec<f64> = match (&config.task.class_weights, targets) {
-        (ClassWeights::Equal | ClassWeights::Named(NamedWeights::None), _) => return Ok(Vec::new()),
+        (ClassWeights::Named(NamedWeights::None), _) => return Ok(Vec::new()),
         (ClassWeights::Named(NamedWeights::Balanced), Targets::Classes(labels)) => {
             let mut counts = vec![0; k];
             labels.iter().for_each(|&label| counts[label] += 1);

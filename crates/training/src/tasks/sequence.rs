@@ -12,7 +12,7 @@ use bertkit_evaluation::{
 use bertkit_model::heads::SequenceHead;
 use bertkit_model::losses::{ClassLoss, binary_cross_entropy, binary_focal, squared_error};
 use bertkit_model::weights::to_vec;
-use bertkit_model::{Batch, EncoderConfig, Mode, Model, SequenceModel};
+use bertkit_model::{Batch, EncoderConfig, Mode, SequenceModel};
 use burn::module::Param;
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -425,9 +425,6 @@ fn unscale(mut model: SequenceModel, (mean, deviation): (f64, f64)) -> SequenceM
     classifier.bias = Param::from_tensor(classifier.bias.val() * deviation + mean);
     model
 }
-
-/// The model of this task.
-pub type TaskModel = Model<SequenceHead>;
 
 #[cfg(test)]
 mod tests {

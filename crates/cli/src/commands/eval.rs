@@ -1,0 +1,217 @@
+//! `bertkit eval`: a model and labelled texts to metrics with intervals.
+
+use std::path::PathBuf;
+
+use bertkit_evaluation::BootstrapOptions;
+use bertkit_model::DeviceSpec;
+use bertkit_training::{EvalOptions, Evaluation, Predictor, evaluate};
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::process;
+use crate::progress::{Display, RowProgress};
+use crate::reading::{Missing, ReadFlags, share};
+use crate::render::{self, CliError};
+
+const EXAMPLES: &str = "\
+Examples:
+  bertkit eval runs/spam --data test.csv
+  bertkit eval runs/spam --data test.csv --json > report.json
+  bertkit eval models/some-classifier --data test.tsv --text body --label kind --device cpu
+
+Given a run directory, the report and each row's prediction are also kept there, in
+eval/NAME.json and eval/NAME.predictions.jsonl.";
+
+/// Measure how good a model is on labelled texts
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct EvalArgs {
+    /// A run directory, or a model folder in Hugging Face's layout
+    run: PathBuf,
+    /// Labelled rows, which training must not have seen
+    #[arg(long, value_name = "FILE", help_heading = "Data")]
+    data: PathBuf,
+    /// Column with the text: its name, or its number from 1 [default: as in training]
+    #[arg(long, value_name = "COLUMN", help_heading = "Data")]
+    text: Option<String>,
+    /// Column with the second text, for tasks about pairs [default: as in training]
+    #[arg(long, value_name = "COLUMN", help_heading = "Data")]
+    text_pair: Option<String>,
+    /// Column with the label [default: as in training]
+    #[arg(long, value_name = "COLUMN", help_heading = "Data")]
+    label: Option<String>,
+    /// Column whose equal values belong together: the bootstrap draws whole groups
+    #[arg(long, value_name = "COLUMN", help_heading = "Data")]
+    group: Option<String>,
+    /// What separates several labels in one cell [default: as in training]
+    #[arg(long, value_name = "TEXT", help_heading = "Data")]
+    label_separator: Option<String>,
+    #[command(flatten, next_help_heading = "Data")]
+    read: ReadFlags,
+    /// What happens to rows without a text or a label: left out and counted, or the file is refused
+    #[arg(long, value_enum, default_value = "drop", hide_possible_values = true)]
+    #[arg(value_name = "drop|refuse", help_heading = "Data")]
+    missing: Missing,
+    /// Refuse labels that training never saw, instead of counting their rows as errors
+    #[arg(long, help_heading = "Data")]
+    strict: bool,
+    /// Where a probability counts as positive [default: as training chose]
+    #[arg(long, value_name = "NUMBER", value_parser = share, help_heading = "Metrics")]
+    threshold: Option<f64>,
+    /// Resamples for the intervals; 0 computes none
+    #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Metrics")]
+    bootstrap: u32,
+    /// The share of resamples that an interval holds
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95, help_heading = "Metrics")]
+    #[arg(value_parser = confidence)]
+    confidence: f64,
+    /// Decides the resamples
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Metrics")]
+    seed: u64,
+    /// Name of the report in the run directory [default: by the file]
+    #[arg(long, value_parser = name, help_heading = "Output")]
+    name: Option<String>,
+    /// Print the report as one JSON object
+    #[arg(long, help_heading = "Output")]
+    json: bool,
+    /// No progress and no notes: only errors, and the report
+    #[arg(long, short, help_heading = "Output")]
+    quiet: bool,
+    /// auto, cpu, wgpu, wgpu:N, cuda or cuda:N
+    #[arg(long, default_value = "auto", help_heading = "Output")]
+    device: DeviceSpec,
+    /// Threads on the CPU [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(help_heading = "Output")]
+    threads: Option<u16>,
+}
+
+/// Evaluates.
+///
+/// # Errors
+/// A model or data that cannot be used, and what stops the evaluation.
+pub fn run(args: &EvalArgs) -> Result<(), CliError> {
+    let options = options(args)?;
+    process::use_threads(args.threads)?;
+    process::leave_on_interrupt()?;
+    let predictor = Predictor::open(&args.run, args.device)?;
+    let mut progress = RowProgress::new(Display::choose(args.quiet));
+    let evaluation =
+        evaluate(&predictor, &options, &mut |done, total| progress.done(done, total))?;
+    drop(progress);
+    if !args.quiet {
+        predictor.notes().iter().chain(&evaluation.notes).for_each(|note| render::note(note));
+    }
+    if args.json {
+        render::stdout(&format!("{}\n", as_json(&evaluation)?))?;
+    } else {
+        render::stdout(&as_text(&evaluation))?;
+    }
+    if let (Some((report, rows)), false) = (&evaluation.written, args.quiet) {
+        render::note(&format!("kept as `{}` and `{}`", report.display(), rows.display()));
+    }
+    Ok(())
+}
+
+fn options(args: &EvalArgs) -> Result<EvalOptions, CliError> {
+    Ok(EvalOptions {
+        data: args.data.clone(),
+        read: args.read.options()?,
+        text: args.text.clone(),
+        text_pair: args.text_pair.clone(),
+        label: args.label.clone(),
+        group: args.group.clone(),
+        label_separator: args.label_separator.clone(),
+        missing: args.missing.into(),
+        strict: args.strict,
+        bootstrap: BootstrapOptions {
+            resamples: args.bootstrap as usize,
+            confidence: args.confidence,
+            seed: args.seed,
+            ..BootstrapOptions::default()
+        },
+        threshold: args.threshold,
+        name: args.name.clone(),
+    })
+}
+
+fn as_text(evaluation: &Evaluation) -> String {
+    let mut text = evaluation.report.table();
+    if let Some((threshold, how)) = &evaluation.threshold {
+        text += &format!("\nthreshold {threshold:.4}: {how}\n");
+    }
+    text
+}
+
+/// The report, and the threshold beside its metrics.
+fn as_json(evaluation: &Evaluation) -> Result<Value, CliError> {
+    let mut value =
+        serde_json::to_value(&evaluation.report).map_err(|source| CliError::Json { source })?;
+    let threshold =
+        evaluation.threshold.as_ref().map(|(value, how)| json!({ "value": value, "how": how }));
+    value["threshold"] = json!(threshold);
+    Ok(value)
+}
+
+/// A number between 0 and 1, neither of them.
+fn confidence(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number < 1.0 => Ok(number),
+        _ => Err("expected a number between 0 and 1, such as 0.95".into()),
+    }
+}
+
+/// A name that is a file's name and no path.
+fn name(text: &str) -> Result<String, String> {
+    let path = text.contains(['/', '\\', '\0']);
+    if text.is_empty() || text.starts_with('.') || path {
+        return Err("expected a plain name: no path, and no dot in front".into());
+    }
+    Ok(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use bertkit_evaluation::{ClassPredictions, Predictions};
+
+    fn evaluation() -> Evaluation {
+        let predictions = Predictions::Classes(ClassPredictions::from_probabilities(
+            vec!["ham".into(), "spam".into()],
+            vec![0, 1],
+            vec![0.9, 0.1, 0.2, 0.8],
+            Some(1),
+        ));
+        Evaluation {
+            report: bertkit_evaluation::evaluate(&predictions, &BootstrapOptions::none()),
+            threshold: Some((0.5, "given".into())),
+            notes: Vec::new(),
+            rows: Vec::new(),
+            written: None,
+        }
+    }
+
+    #[test]
+    fn the_report_in_json_has_the_threshold_beside_its_metrics() {
+        let value = as_json(&evaluation()).unwrap();
+        assert_eq!(value["metrics"]["accuracy"]["value"], 1.0);
+        assert_eq!(value["threshold"], json!({ "value": 0.5, "how": "given" }));
+        let none = Evaluation { threshold: None, ..evaluation() };
+        assert_eq!(as_json(&none).unwrap()["threshold"], Value::Null);
+    }
+
+    #[test]
+    fn the_report_as_text_ends_with_the_threshold() {
+        assert!(as_text(&evaluation()).ends_with("\nthreshold 0.5000: given\n"));
+    }
+
+    #[test]
+    fn names_of_reports_are_no_paths() {
+        assert_eq!(name("test-2").unwrap(), "test-2");
+        for text in ["", "a/b", "..", ".hidden"] {
+            assert!(name(text).is_err(), "{text}");
+        }
+        assert!(confidence("1").is_err() && confidence("95").is_err() && confidence("0.9").is_ok());
+    }
+}

@@ -1,0 +1,311 @@
+//! `bertkit finetune`: a table of texts and labels to a model.
+
+use std::path::{Path, PathBuf};
+
+use bertkit_training::{
+    DirectoryPolicy, Estimate, Outcome, Override, Prepared, RunConfig, Summary, TrainError, prepare,
+};
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use crate::format::{bytes, count, duration};
+use crate::overrides::Settings;
+use crate::process;
+use crate::progress::{Display, Progress, metrics, summary_lines};
+use crate::render::{self, CliError};
+
+const EXAMPLES: &str = "\
+Examples:
+  A small model from scratch, in minutes on a CPU:
+    bertkit finetune --config configs/models/tiny.toml --train train.csv --output runs/tiny \\
+        --epochs 10 --learning-rate 5e-4
+  A pretrained model, columns by name, a threshold chosen for F1:
+    bertkit finetune --model models/minilm --train mail.tsv --text body --label kind \\
+        --threshold f1 --output runs/spam
+  Look before: settings, data, memory and time, and nothing is written:
+    bertkit finetune --config run.toml --dry-run
+  Go on after an interruption:
+    bertkit finetune --resume --output runs/spam
+
+Each flag stands for a key of the configuration; --dry-run prints them all. The run directory holds
+the complete configuration, the metrics, checkpoints and, under model/, the trained model.";
+
+/// Fine-tune a model on labelled texts
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct FinetuneArgs {
+    /// Configuration in TOML; every flag below overrides it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Set any key of the configuration, such as optimizer.beta2=0.98; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    #[command(flatten)]
+    settings: Settings,
+    #[command(flatten)]
+    output: OutputFlags,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+struct OutputFlags {
+    /// The run directory; must be new or empty, unless --resume or --overwrite
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Continue from the last checkpoint in the run directory; takes its configuration from there
+    /// unless --config is given
+    #[arg(long, conflicts_with = "overwrite")]
+    resume: bool,
+    /// Replace what is in the run directory
+    #[arg(long)]
+    overwrite: bool,
+    /// Print the complete configuration, what the data hold, and the memory and time it would take
+    /// by two trial steps; write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    json: bool,
+    /// No progress and no notes: only errors, and the result
+    #[arg(long, short)]
+    quiet: bool,
+    /// Threads on the CPU [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+}
+
+/// Does the run.
+///
+/// # Errors
+/// Contradicting flags, and whatever stops the run.
+pub fn run(args: &FinetuneArgs) -> Result<(), CliError> {
+    let config = resolve(args)?;
+    let flags = &args.output;
+    process::use_threads(flags.threads)?;
+    let mut progress = Progress::new(Display::choose(flags.quiet));
+    let policy = match (flags.dry_run, flags.resume, flags.overwrite) {
+        (true, ..) => DirectoryPolicy::DryRun,
+        (_, true, _) => DirectoryPolicy::Resume,
+        (.., true) => DirectoryPolicy::Overwrite,
+        _ => DirectoryPolicy::New,
+    };
+    if flags.dry_run {
+        process::leave_on_interrupt()?;
+        return dry_run(prepare(config, policy, &mut progress)?, flags.json);
+    }
+    let interrupt = process::stop_on_interrupt()?;
+    let prepared = prepare(config, policy, &mut progress)?;
+    let directory = prepared.config().output.clone().unwrap_or_default();
+    let outcome = prepared.train(&mut progress, interrupt)?;
+    drop(progress);
+    if flags.json {
+        render::stdout(&format!("{}\n", as_json(&outcome)))
+    } else {
+        render::stdout(&as_text(&outcome, &directory))
+    }
+}
+
+/// The configuration that file and flags make together.
+fn resolve(args: &FinetuneArgs) -> Result<RunConfig, CliError> {
+    if let Some((flag, other)) = args.settings.contradiction() {
+        return Err(CliError::usage(
+            format!("{flag} cannot be used with {other}"),
+            format!("leave one of them out; {flag} alone implies its own loss"),
+        ));
+    }
+    let mut sets = Vec::new();
+    for text in &args.set {
+        sets.push(Override::parse(text).map_err(TrainError::from)?);
+    }
+    let file = match (&args.config, args.output.resume) {
+        (Some(file), _) => Some(file.clone()),
+        (None, true) => Some(resumed_config(args, &sets)?),
+        (None, false) => None,
+    };
+    // What a flag must take away depends on the file; a wrong file is told of here.
+    let base = RunConfig::resolve_unchecked(file.as_deref(), &[]).map_err(TrainError::from)?;
+    let mut overrides = args.settings.overrides(&base);
+    if let Some(output) = &args.output.output {
+        overrides.push(Override::flag("output", output.to_string_lossy().as_ref(), "--output"));
+    }
+    overrides.extend(sets);
+    Ok(RunConfig::resolve(file.as_deref(), &overrides).map_err(TrainError::from)?)
+}
+
+/// The configuration that the run to resume was started with.
+fn resumed_config(args: &FinetuneArgs, sets: &[Override]) -> Result<PathBuf, CliError> {
+    let set = sets.iter().rev().find(|set| set.key == "output").and_then(|set| set.value.as_str());
+    let directory = set.map(PathBuf::from).or_else(|| args.output.output.clone());
+    let directory = directory.ok_or_else(|| {
+        CliError::usage(
+            "--resume does not say which run to continue",
+            "name its directory with --output DIR, or its configuration with --config FILE",
+        )
+    })?;
+    let file = directory.join("config.toml");
+    if file.is_file() { Ok(file) } else { Err(TrainError::NothingToResume { path: directory }.into()) }
+}
+
+fn dry_run(mut prepared: Prepared, json: bool) -> Result<(), CliError> {
+    let estimate = prepared.estimate()?;
+    if json {
+        let value = json!({
+            "config": prepared.config(),
+            "summary": prepared.summary(),
+            "estimate": estimate,
+        });
+        return render::stdout(&format!("{value}\n"));
+    }
+    let text = prepared.config().to_toml() + &comments(prepared.summary(), &estimate);
+    render::stdout(&text)
+}
+
+/// Summary and estimate as comments, so that the whole output is a configuration.
+fn comments(summary: &Summary, estimate: &Estimate) -> String {
+    let mut text = String::from("\n");
+    for line in summary_lines(summary) {
+        text += &format!("# {line}\n");
+    }
+    text += &format!(
+        "#\n# memory  about {}\n# time    about {} at {} tokens/s, by two trial steps; evaluation not counted\n",
+        bytes(estimate.memory_bytes),
+        duration(estimate.seconds),
+        count(estimate.tokens_per_second.round() as u64),
+    );
+    text
+}
+
+fn as_text(outcome: &Outcome, directory: &Path) -> String {
+    let mut text = format!("model      {}\n", outcome.model.display());
+    let steps = crate::format::plural(outcome.steps, "step");
+    text += &format!("trained    {steps} in {}\n", duration(outcome.seconds));
+    if let Some(best) = &outcome.best {
+        text += &format!("best       {}  (validation, step {})\n", metrics(best), count(best.step));
+    }
+    if let Some((threshold, how)) = &outcome.threshold {
+        text += &format!("threshold  {threshold:.4}: {how}\n");
+    }
+    text += &format!("next       bertkit eval {} --data FILE\n", directory.display());
+    text
+}
+
+fn as_json(outcome: &Outcome) -> Value {
+    let best = outcome.best.as_ref().map(|best| {
+        let metrics: Map<_, _> = best.metrics.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
+        json!({ "step": best.step, "epoch": best.epoch, "metrics": metrics })
+    });
+    let threshold =
+        outcome.threshold.as_ref().map(|(value, how)| json!({ "value": value, "how": how }));
+    json!({
+        "model": outcome.model.to_string_lossy(),
+        "steps": outcome.steps,
+        "seconds": outcome.seconds,
+        "best": best,
+        "threshold": threshold,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use bertkit_training::EvaluationReport;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        finetune: FinetuneArgs,
+    }
+
+    fn resolved(arguments: &[&str]) -> Result<RunConfig, CliError> {
+        resolve(&Line::try_parse_from([&["bertkit"], arguments].concat()).unwrap().finetune)
+    }
+
+    fn outcome() -> Outcome {
+        Outcome {
+            model: "runs/a/model".into(),
+            steps: 171,
+            seconds: 75.0,
+            best: Some(EvaluationReport {
+                step: 114,
+                epoch: 2.0,
+                metrics: vec![("f1".into(), Some(0.75)), ("roc_auc".into(), None)],
+                is_best: true,
+            }),
+            threshold: Some((0.25, "maximises f1 on the validation rows".into())),
+        }
+    }
+
+    #[test]
+    fn the_result_reads_well_and_says_what_comes_next() {
+        assert_eq!(
+            as_text(&outcome(), Path::new("runs/a")),
+            "model      runs/a/model\n\
+             trained    171 steps in 1 min 15 s\n\
+             best       f1 0.7500  roc_auc undefined  (validation, step 114)\n\
+             threshold  0.2500: maximises f1 on the validation rows\n\
+             next       bertkit eval runs/a --data FILE\n"
+        );
+    }
+
+    #[test]
+    fn the_result_in_json_keeps_what_is_undefined_as_null() {
+        let value = as_json(&outcome());
+        assert_eq!(value["best"]["metrics"]["f1"], 0.75);
+        assert_eq!(value["best"]["metrics"]["roc_auc"], Value::Null);
+        assert_eq!(value["threshold"]["value"], 0.25);
+        let none = Outcome { best: None, threshold: None, ..outcome() };
+        assert_eq!(as_json(&none)["best"], Value::Null);
+    }
+
+    #[test]
+    fn set_comes_last_and_flags_override_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("run.toml");
+        std::fs::write(&file, "seed = 1\noutput = 'o'\n[data]\ntrain = 'a.csv'\n[model]\npath = 'm'\n")
+            .unwrap();
+        let file = file.to_str().unwrap();
+        let config = resolved(&["--config", file, "--seed", "2", "--output", "p", "--set", "seed=3"]);
+        let config = config.unwrap();
+        assert_eq!((config.seed, config.output), (3, Some("p".into())));
+        assert_eq!(config.data.train, Some("a.csv".into()));
+    }
+
+    #[test]
+    fn resume_takes_the_configuration_of_the_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().to_str().unwrap().to_owned();
+        let resume = ["--resume", "--output", &directory];
+        let error = resolved(&resume).unwrap_err();
+        assert!(matches!(error, CliError::Train(TrainError::NothingToResume { .. })), "{error}");
+        let mut config = RunConfig { output: Some(directory.clone().into()), ..RunConfig::default() };
+        config.data.train = Some("a.csv".into());
+        config.model.path = Some("m".into());
+        config.training.epochs = 9;
+        std::fs::write(folder.path().join("config.toml"), config.to_toml()).unwrap();
+        assert_eq!(resolved(&resume).unwrap(), config);
+        assert!(resolved(&["--resume"]).unwrap_err().to_string().contains("--resume"));
+    }
+
+    #[test]
+    fn a_dry_run_is_a_configuration_as_a_whole() {
+        let summary = Summary {
+            lines: vec![("data".into(), "9 rows".into())],
+            train_rows: 9,
+            valid_rows: 1,
+            parameters: 1000,
+            steps: 3,
+            tokens_per_epoch: 40,
+        };
+        let estimate =
+            Estimate { seconds: 90.0, tokens_per_second: 1234.5, memory_bytes: 3 << 30 };
+        let text = RunConfig::default().to_toml() + &comments(&summary, &estimate);
+        assert!(text.contains("# memory  about 3.00 GiB"), "{text}");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("run.toml");
+        std::fs::write(&file, text).unwrap();
+        let read = RunConfig::resolve_unchecked(Some(&file), &[]).unwrap();
+        assert_eq!(read, RunConfig::default());
+    }
+}

@@ -1,0 +1,70 @@
+//! The commands: one a file, each with its flags and a `run`.
+
+mod eval;
+mod finetune;
+mod predict;
+
+use clap::{Parser, Subcommand};
+
+use crate::render::CliError;
+
+const EXAMPLE: &str = "\
+From a table of texts and labels to predictions:
+  bertkit finetune --config configs/models/tiny.toml --train train.csv --output runs/first
+  bertkit eval runs/first --data test.csv
+  bertkit predict runs/first --text \"the picture is sharp and it was easy to set up\"
+
+`finetune` starts from random weights of the sizes in the file above, or from a model folder in
+Hugging Face's layout with --model DIR. The result, runs/first/model, loads in transformers too.
+
+Read on: `bertkit finetune --help`, and README.md for a worked example with its output.";
+
+/// Fine-tune BERT-family encoders on your texts, measure how good they are, and predict.
+#[derive(Debug, Parser)]
+#[command(name = "bertkit", version, after_help = EXAMPLE, max_term_width = 100)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Finetune(Box<finetune::FinetuneArgs>),
+    Eval(Box<eval::EvalArgs>),
+    Predict(Box<predict::PredictArgs>),
+}
+
+impl Cli {
+    /// Does what the command line asks for.
+    ///
+    /// # Errors
+    /// Whatever stops the command; [`crate::render::report`] shows it and knows the exit code.
+    pub fn run(self) -> Result<(), CliError> {
+        match self.command {
+            Command::Finetune(args) => finetune::run(&args),
+            Command::Eval(args) => eval::run(&args),
+            Command::Predict(args) => predict::run(&args),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_commands_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_has_a_help_text() {
+        for command in Cli::command().get_subcommands() {
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument);
+            }
+        }
+    }
+}

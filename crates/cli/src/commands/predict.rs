@@ -1,0 +1,611 @@
+//! `bertkit predict`: a model and texts to predictions.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use bertkit_data::DataError;
+use bertkit_data::examples::{Examples, Selection};
+use bertkit_data::formats::{Cell, Format, Table, read_table, read_table_from, write_table};
+use bertkit_data::labels::TaskKind;
+use bertkit_model::DeviceSpec;
+use bertkit_training::{Answer, Predictor, TaskInfo};
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use crate::format::{count, plural};
+use crate::process;
+use crate::progress::{Display, RowProgress};
+use crate::reading::ReadFlags;
+use crate::render::{self, CliError};
+
+const EXAMPLES: &str = "\
+Examples:
+  bertkit predict runs/spam --text \"you have won\" --text \"see you at nine\"
+  bertkit predict runs/spam --input mail.csv --output predicted.csv
+  cat lines.txt | bertkit predict runs/spam --json
+
+For --text and piped lines, each answer is a line: prediction, probability, text, divided by tabs.
+For a table, all columns stay, and `prediction` and a `probability_LABEL` for each class are added.";
+
+/// Lines that are predicted together: enough to fill batches, few enough to answer soon.
+const LINES_AT_ONCE: usize = 1024;
+
+/// Predict with a model
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct PredictArgs {
+    /// A run directory, or a model folder in Hugging Face's layout
+    run: PathBuf,
+    /// A text to predict; may be repeated
+    #[arg(long, value_name = "TEXT", help_heading = "Texts", conflicts_with = "input")]
+    text: Vec<String>,
+    /// The second text of each --text, for models of pairs
+    #[arg(long, value_name = "TEXT", help_heading = "Texts", requires = "text")]
+    text_pair: Vec<String>,
+    /// A table to predict: CSV, TSV or JSON Lines; `-` is standard input. Without --text and
+    /// --input, standard input is read as one text a line (for pairs: two, divided by a tab)
+    #[arg(long, value_name = "FILE", help_heading = "Table")]
+    input: Option<PathBuf>,
+    /// Where the table goes, in the format of its extension [default: standard output, as CSV]
+    #[arg(long, value_name = "FILE", help_heading = "Table", requires = "input")]
+    output: Option<PathBuf>,
+    /// Column with the text: its name, or its number from 1 [default: as in training]
+    #[arg(long, value_name = "COLUMN", help_heading = "Table", requires = "input")]
+    text_column: Option<String>,
+    /// Column with the second text, for models of pairs [default: as in training]
+    #[arg(long, value_name = "COLUMN", help_heading = "Table", requires = "input")]
+    text_pair_column: Option<String>,
+    #[command(flatten, next_help_heading = "Table")]
+    read: ReadFlags,
+    /// Format of the result, whatever the extension says
+    #[arg(long, value_parser = ["csv", "tsv", "jsonl"], help_heading = "Table", requires = "input")]
+    output_format: Option<String>,
+    /// Print one JSON object a line
+    #[arg(long, help_heading = "Output", conflicts_with_all = ["output", "output_format"])]
+    json: bool,
+    /// No progress and no notes: only errors, and the predictions
+    #[arg(long, short, help_heading = "Output")]
+    quiet: bool,
+    /// auto, cpu, wgpu, wgpu:N, cuda or cuda:N
+    #[arg(long, default_value = "auto", help_heading = "Output")]
+    device: DeviceSpec,
+    /// Threads on the CPU [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(help_heading = "Output")]
+    threads: Option<u16>,
+}
+
+/// Predicts.
+///
+/// # Errors
+/// Nothing to predict, a model or data that cannot be used, and what stops the prediction.
+pub fn run(args: &PredictArgs) -> Result<(), CliError> {
+    // All that can be wrong without the model is told before it is loaded.
+    let source = Source::choose(args)?;
+    process::use_threads(args.threads)?;
+    process::leave_on_interrupt()?;
+    let predictor = Predictor::open(&args.run, args.device)?;
+    if !args.quiet {
+        predictor.notes().iter().for_each(|note| render::note(note));
+    }
+    let cut = match source {
+        Source::Texts => texts(args, &predictor)?,
+        Source::Lines => lines(args, &predictor, io::stdin().lock())?,
+        Source::Table(table, target) => predict_table(args, &predictor, table, target)?,
+    };
+    if cut > 0 && !args.quiet {
+        let limit = count(predictor.task().max_length as u64);
+        let texts = plural(cut as u64, "text");
+        render::note(&format!("cut to the model's limit of {limit} tokens: {texts}"));
+    }
+    Ok(())
+}
+
+/// What is predicted.
+enum Source {
+    Texts,
+    Lines,
+    Table(Table, Target),
+}
+
+impl Source {
+    fn choose(args: &PredictArgs) -> Result<Self, CliError> {
+        if let Some(input) = &args.input {
+            let target = Target::choose(args)?;
+            let options = args.read.options()?;
+            let table = if input == Path::new("-") {
+                read_table_from(io::stdin().lock(), "standard input", &options)?
+            } else {
+                read_table(input, &options)?
+            };
+            return Ok(Self::Table(table, target));
+        }
+        let read = &args.read;
+        if read.format.is_some() || read.delimiter.is_some() || read.quote.is_some() || read.no_header
+        {
+            return Err(CliError::usage(
+                "--format, --delimiter, --quote and --no-header say how a table is read, but there is none",
+                "name the table with --input FILE; `-` is standard input",
+            ));
+        }
+        if args.text.is_empty() {
+            if io::stdin().is_terminal() {
+                return Err(CliError::usage(
+                    "there is nothing to predict",
+                    "give --text TEXT or --input FILE, or pipe texts in, one a line",
+                ));
+            }
+            return Ok(Self::Lines);
+        }
+        let (found, expected) = (args.text_pair.len(), args.text.len());
+        if found != 0 && found != expected {
+            return Err(CliError::usage(
+                format!("--text is given {expected} times, but --text-pair {found}"),
+                "give one --text-pair for each --text, in the same order",
+            ));
+        }
+        Ok(Self::Texts)
+    }
+}
+
+/// Predicts what --text says; returns how many texts were cut.
+fn texts(args: &PredictArgs, predictor: &Predictor) -> Result<usize, CliError> {
+    let pairs = args.text_pair.iter().cloned().map(Some).chain(std::iter::repeat(None));
+    let texts: Vec<_> = args.text.iter().cloned().zip(pairs).collect();
+    if predictor.task().text_pair.is_some() && args.text_pair.is_empty() {
+        return Err(CliError::usage(
+            "this model was trained on pairs of texts, but there is no second text",
+            "give it with --text-pair TEXT",
+        ));
+    }
+    let answers = predictor.predict(&texts, &mut |_| {})?;
+    show(args, predictor.task(), &texts, &answers)?;
+    Ok(cut(&answers))
+}
+
+/// Predicts standard input, one text a line; returns how many texts were cut.
+fn lines(
+    args: &PredictArgs,
+    predictor: &Predictor,
+    mut reader: impl BufRead,
+) -> Result<usize, CliError> {
+    let pairs = predictor.task().text_pair.is_some();
+    let mut shortened = 0;
+    let mut number = 0;
+    loop {
+        let texts = read_lines(&mut reader, &mut number, pairs)?;
+        if texts.is_empty() {
+            return Ok(shortened);
+        }
+        let answers = predictor.predict(&texts, &mut |_| {})?;
+        show(args, predictor.task(), &texts, &answers)?;
+        shortened += cut(&answers);
+    }
+}
+
+/// The next lines as texts, or as pairs divided by a tab; none at the end. `number` counts lines.
+fn read_lines(
+    reader: &mut impl BufRead,
+    number: &mut u64,
+    pairs: bool,
+) -> Result<Vec<(String, Option<String>)>, CliError> {
+    let mut texts = Vec::new();
+    while texts.len() < LINES_AT_ONCE {
+        let mut bytes = Vec::new();
+        let read = reader.read_until(b'\n', &mut bytes);
+        if read.map_err(|source| CliError::Stdin { source })? == 0 {
+            break;
+        }
+        *number += 1;
+        let line = *number;
+        let text = String::from_utf8(bytes).map_err(|_| CliError::Line {
+            line,
+            problem: "is not UTF-8".into(),
+            hint: "convert the text first, for example with iconv -t UTF-8".into(),
+        })?;
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        let text = text.strip_suffix('\r').unwrap_or(text);
+        let text = if line == 1 { text.trim_start_matches('\u{feff}') } else { text };
+        texts.push(match (pairs, text.split_once('\t')) {
+            (false, _) => (text.to_owned(), None),
+            (true, Some((first, second))) => (first.to_owned(), Some(second.to_owned())),
+            (true, None) => {
+                return Err(CliError::Line {
+                    line,
+                    problem: "holds one text, but this model was trained on pairs".into(),
+                    hint: "divide the two texts by a tab, or give a table with --input FILE".into(),
+                });
+            }
+        });
+    }
+    Ok(texts)
+}
+
+/// Prints answers, a line each.
+fn show(
+    args: &PredictArgs,
+    task: &TaskInfo,
+    texts: &[(String, Option<String>)],
+    answers: &[Answer],
+) -> Result<(), CliError> {
+    let mut out = String::new();
+    for ((text, pair), answer) in texts.iter().zip(answers) {
+        if args.json {
+            out += &answer_json(task, text, pair.as_deref(), answer).to_string();
+        } else {
+            out += &answer_line(task, text, pair.as_deref(), answer);
+        }
+        out.push('\n');
+    }
+    render::stdout(&out)
+}
+
+fn answer_json(task: &TaskInfo, text: &str, pair: Option<&str>, answer: &Answer) -> Value {
+    let mut object = Map::new();
+    object.insert("text".into(), text.into());
+    if let Some(pair) = pair {
+        object.insert("text_pair".into(), pair.into());
+    }
+    object.insert("prediction".into(), prediction(task, answer));
+    if task.kind != TaskKind::Regression {
+        let named = task.classes.iter().cloned().zip(answer.probabilities.iter().map(|p| json!(p)));
+        object.insert("probabilities".into(), named.collect::<Map<_, _>>().into());
+    }
+    object.insert("truncated".into(), answer.truncated.into());
+    object.into()
+}
+
+/// `spam<TAB>0.9731<TAB>you have won`; of a regression, the number and the text.
+fn answer_line(task: &TaskInfo, text: &str, pair: Option<&str>, answer: &Answer) -> String {
+    let mut fields = vec![one_line(&answer.prediction)];
+    match task.kind {
+        TaskKind::Regression => {}
+        TaskKind::Classification => {
+            fields.push(probability(task, answer, &answer.prediction).unwrap_or_default());
+        }
+        TaskKind::MultiLabel => {
+            let separator = task.label_separator.as_deref().unwrap_or("|");
+            let labels = answer.prediction.split(separator);
+            let each: Vec<_> = labels.filter_map(|label| probability(task, answer, label)).collect();
+            fields.push(each.join(separator));
+        }
+    }
+    fields.push(one_line(text));
+    fields.extend(pair.map(one_line));
+    fields.join("\t")
+}
+
+fn probability(task: &TaskInfo, answer: &Answer, class: &str) -> Option<String> {
+    let at = task.classes.iter().position(|name| name == class)?;
+    answer.probabilities.get(at).map(|probability| format!("{probability:.4}"))
+}
+
+/// The text with each tab, line break and other control character as a space.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// The class or the classes, or the number of a regression.
+fn prediction(task: &TaskInfo, answer: &Answer) -> Value {
+    match (task.kind, answer.prediction.parse::<f64>()) {
+        (TaskKind::Regression, Ok(number)) => json!(number),
+        _ => answer.prediction.clone().into(),
+    }
+}
+
+fn cut(answers: &[Answer]) -> usize {
+    answers.iter().filter(|answer| answer.truncated).count()
+}
+
+/// Where a table goes, and how.
+struct Target {
+    format: Format,
+    /// Standard output if there is none.
+    path: Option<PathBuf>,
+}
+
+impl Target {
+    fn choose(args: &PredictArgs) -> Result<Self, CliError> {
+        let asked = args.output_format.as_deref().map(str::parse::<Format>).transpose()?;
+        let asked = asked.or(args.json.then_some(Format::Jsonl));
+        let Some(path) = &args.output else {
+            return Ok(Self { format: asked.unwrap_or(Format::Csv), path: None });
+        };
+        if path.is_dir() {
+            return Err(CliError::usage(
+                format!("the output `{}` is a directory, expected a file", path.display()),
+                "name a file in it, such as predicted.csv",
+            ));
+        }
+        let folder = folder_of(path);
+        if !folder.is_dir() {
+            return Err(CliError::usage(
+                format!("the output's folder `{}` does not exist", folder.display()),
+                "make it first, or write to another",
+            ));
+        }
+        let format = match asked {
+            Some(format) => format,
+            None => Format::of_path(path).map_err(|source| CliError::Hinted {
+                source,
+                hint: "say the format of the output with --output-format csv, tsv or jsonl".into(),
+            })?,
+        };
+        Ok(Self { format, path: Some(path.clone()) })
+    }
+
+    fn write(&self, columns: &[String], rows: Vec<Vec<Value>>) -> Result<(), CliError> {
+        let Some(path) = &self.path else {
+            let mut out = BufWriter::new(io::stdout().lock());
+            let written = write_rows(&mut out, self.format, columns, rows);
+            return written.map_err(|source| CliError::Stdout { source });
+        };
+        let failed = |source| CliError::Write { path: path.clone(), source };
+        // A pipe or a device cannot be replaced; through a link, its target is.
+        let path = match fs::metadata(path) {
+            Ok(found) if !found.is_file() => {
+                let mut out = BufWriter::new(File::create(path).map_err(failed)?);
+                return write_rows(&mut out, self.format, columns, rows).map_err(failed);
+            }
+            Ok(_) => fs::canonicalize(path).map_err(failed)?,
+            Err(_) => path.clone(),
+        };
+        let file = temporary(&folder_of(&path)).map_err(failed)?;
+        process::remove_on_interrupt(Some(file.path()));
+        let mut out = BufWriter::new(file.as_file());
+        let filled = write_rows(&mut out, self.format, columns, rows).and_then(|()| file.as_file().sync_all());
+        drop(out);
+        let written = filled.and_then(|()| file.persist(&path).map_err(|error| error.error));
+        process::remove_on_interrupt(None);
+        written.map(|_| ()).map_err(failed)
+    }
+}
+
+/// A file for the output to grow in, with the permissions that a new file gets.
+fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".bertkit-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
+fn write_rows(
+    out: &mut impl Write,
+    format: Format,
+    columns: &[String],
+    rows: Vec<Vec<Value>>,
+) -> io::Result<()> {
+    write_table(&mut *out, format, columns, rows).map_err(|error| match error {
+        DataError::Write { source } => source,
+        other => io::Error::other(other),
+    })?;
+    out.flush()
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.into(),
+        _ => ".".into(),
+    }
+}
+
+/// Predicts a table; returns how many texts were cut.
+fn predict_table(
+    args: &PredictArgs,
+    predictor: &Predictor,
+    table: Table,
+    target: Target,
+) -> Result<usize, CliError> {
+    let task = predictor.task();
+    let examples = examples(args, task, &table)?;
+    let texts: Vec<_> = examples.rows.into_iter().map(|row| (row.text, row.text_pair)).collect();
+    let mut progress = RowProgress::new(Display::choose(args.quiet));
+    let answers = predictor.predict(&texts, &mut |done| progress.done(done, texts.len()))?;
+    drop(progress);
+    let (columns, rows, replaced) = joined(table, task, &answers);
+    if !replaced.is_empty() && !args.quiet {
+        let names: Vec<_> = replaced.iter().map(|name| format!("`{name}`")).collect();
+        render::note(&format!("the table's own {} replaced by new ones", names.join(", ")));
+    }
+    target.write(&columns, rows)?;
+    if let (Some(path), false) = (&target.path, args.quiet) {
+        let rows = plural(answers.len() as u64, "row");
+        render::note(&format!("wrote {rows} to `{}`", path.display()));
+    }
+    Ok(cut(&answers))
+}
+
+/// The texts of the table's rows.
+fn examples(args: &PredictArgs, task: &TaskInfo, table: &Table) -> Result<Examples, CliError> {
+    let text = args.text_column.as_deref().unwrap_or(&task.text);
+    let pair = args.text_pair_column.as_deref().or(task.text_pair.as_deref());
+    let selection = Selection {
+        text: text.into(),
+        text_pair: pair.map(Into::into),
+        label: None,
+        group: None,
+        label_separator: None,
+    };
+    Examples::unlabelled(table, &selection).map_err(|source| {
+        let flag = match &source {
+            DataError::UnknownColumn { other_delimiter: Some(_), .. } => None,
+            DataError::UnknownColumn { column, .. } if column == text => {
+                args.text_column.is_none().then_some("--text-column")
+            }
+            DataError::UnknownColumn { .. } => {
+                args.text_pair_column.is_none().then_some("--text-pair-column")
+            }
+            _ => None,
+        };
+        match flag {
+            Some(flag) => CliError::Hinted {
+                source,
+                hint: format!("the model learnt from a column of that name: name yours with {flag}"),
+            },
+            None => source.into(),
+        }
+    })
+}
+
+/// The table with its predictions, and the columns that these replace.
+fn joined(
+    table: Table,
+    task: &TaskInfo,
+    answers: &[Answer],
+) -> (Vec<String>, Vec<Vec<Value>>, Vec<String>) {
+    let mut added = vec!["prediction".to_owned()];
+    if task.kind != TaskKind::Regression {
+        added.extend(task.classes.iter().map(|class| format!("probability_{class}")));
+    }
+    let kept: Vec<bool> = table.columns.iter().map(|column| !added.contains(column)).collect();
+    let (mut columns, mut replaced) = (Vec::new(), Vec::new());
+    for (column, keep) in table.columns.into_iter().zip(&kept) {
+        if *keep { columns.push(column) } else { replaced.push(column) }
+    }
+    columns.extend(added);
+    let rows = table.rows.into_iter().zip(answers).map(|(row, answer)| {
+        let own = row.cells.into_iter().zip(&kept).filter(|(_, keep)| **keep);
+        let mut values: Vec<_> = own.map(|(cell, _)| value(cell)).collect();
+        values.push(prediction(task, answer));
+        values.extend(answer.probabilities.iter().map(|probability| json!(probability)));
+        values
+    });
+    (columns, rows.collect(), replaced)
+}
+
+fn value(cell: Cell) -> Value {
+    match cell {
+        Cell::Missing => Value::Null,
+        Cell::Text(text) => text.into(),
+        Cell::List(items) => items.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use bertkit_data::formats::ReadOptions;
+
+    fn task(kind: TaskKind) -> TaskInfo {
+        TaskInfo {
+            kind,
+            classes: vec!["ham".into(), "spam".into()],
+            positive: Some(1),
+            thresholds: vec![0.5],
+            max_length: 128,
+            text: "text".into(),
+            text_pair: None,
+            label: "label".into(),
+            label_separator: None,
+        }
+    }
+
+    fn answer(prediction: &str, probabilities: &[f64]) -> Answer {
+        Answer {
+            prediction: prediction.into(),
+            probabilities: probabilities.into(),
+            truncated: false,
+        }
+    }
+
+    #[test]
+    fn an_answer_is_one_line_whatever_the_text_holds() {
+        let spam = answer("spam", &[0.25, 0.75]);
+        let line = answer_line(&task(TaskKind::Classification), "a\tb\nc\u{1b}[2J", None, &spam);
+        assert_eq!(line, "spam\t0.7500\ta b c [2J");
+        let both = answer("ham|spam", &[0.6, 0.75]);
+        let line = answer_line(&task(TaskKind::MultiLabel), "a", Some("b"), &both);
+        assert_eq!(line, "ham|spam\t0.6000|0.7500\ta\tb");
+        let none = answer_line(&task(TaskKind::MultiLabel), "a", None, &answer("", &[0.1, 0.2]));
+        assert_eq!(none, "\t\ta");
+        let number = answer_line(&task(TaskKind::Regression), "a", None, &answer("2.5", &[]));
+        assert_eq!(number, "2.5\ta");
+    }
+
+    #[test]
+    fn an_answer_in_json_names_its_probabilities() {
+        let spam = answer("spam", &[0.25, 0.75]);
+        let value = answer_json(&task(TaskKind::Classification), "a", None, &spam);
+        assert_eq!(
+            value.to_string(),
+            r#"{"text":"a","prediction":"spam","probabilities":{"ham":0.25,"spam":0.75},"truncated":false}"#
+        );
+        let number = answer_json(&task(TaskKind::Regression), "a", Some("b"), &answer("2.5", &[]));
+        assert_eq!(
+            number.to_string(),
+            r#"{"text":"a","text_pair":"b","prediction":2.5,"truncated":false}"#
+        );
+    }
+
+    fn table(text: &str) -> Table {
+        let options = ReadOptions { format: Some(Format::Csv), ..ReadOptions::default() };
+        read_table_from(text.as_bytes(), "t.csv", &options).unwrap()
+    }
+
+    #[test]
+    fn a_table_keeps_its_columns_and_replaces_old_predictions() {
+        let table = table("id,prediction,text\n1,old,\"a,b\"\n2,old,\n");
+        let answers = [answer("spam", &[0.25, 0.75]), answer("ham", &[0.75, 0.25])];
+        let (columns, rows, replaced) = joined(table, &task(TaskKind::Classification), &answers);
+        assert_eq!(columns, ["id", "text", "prediction", "probability_ham", "probability_spam"]);
+        assert_eq!(replaced, ["prediction"]);
+        let mut out = Vec::new();
+        write_rows(&mut out, Format::Csv, &columns, rows).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "id,text,prediction,probability_ham,probability_spam\n\
+             1,\"a,b\",spam,0.25,0.75\n2,,ham,0.75,0.25\n"
+        );
+    }
+
+    #[test]
+    fn an_output_replaces_a_file_at_once_and_leaves_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.jsonl");
+        fs::write(&path, "before").unwrap();
+        let target = Target { format: Format::Jsonl, path: Some(path.clone()) };
+        target.write(&["a".into()], vec![vec![json!(1)]]).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{\"a\":1}\n");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_output_through_a_link_replaces_its_target_and_devices_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("out.csv"), folder.path().join("link.csv"));
+        fs::write(&path, "before").unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let write = |path: &Path| {
+            let target = Target { format: Format::Csv, path: Some(path.into()) };
+            target.write(&["a".into()], vec![vec![json!(1)]]).unwrap();
+        };
+        write(&link);
+        assert!(link.is_symlink());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "a\n1\n");
+        write(Path::new("/dev/null"));
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    #[test]
+    fn lines_are_texts_without_their_ends() {
+        let mut number = 0;
+        let mut input: &[u8] = "\u{feff}one\r\n\ntwo\tx".as_bytes();
+        let texts = read_lines(&mut input, &mut number, false).unwrap();
+        let texts: Vec<_> = texts.iter().map(|(text, _)| text.as_str()).collect();
+        assert_eq!((texts, number), (vec!["one", "", "two\tx"], 3));
+        assert!(read_lines(&mut input, &mut number, false).unwrap().is_empty());
+    }
+
+    #[test]
+    fn lines_of_pairs_are_divided_by_a_tab() {
+        let read = |text: &str| read_lines(&mut text.as_bytes(), &mut 0, true);
+        assert_eq!(read("a\tb\n").unwrap(), [("a".into(), Some("b".into()))]);
+        let error = read("a\tb\nc\n").unwrap_err();
+        assert!(error.to_string().contains("line 2"), "{error}");
+        assert!(read_lines(&mut &b"\xff\n"[..], &mut 0, false).is_err());
+    }
+}

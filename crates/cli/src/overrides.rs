@@ -1,0 +1,587 @@
+//! The flags that stand for a key of the configuration, and how they become one.
+
+use std::path::PathBuf;
+
+use bertkit_model::DeviceSpec;
+use bertkit_training::{Override, RunConfig};
+use clap::Args;
+use toml::{Table, Value};
+
+use crate::reading::{Missing, ReadFlags, finite, share};
+
+/// Every flag of `finetune` that stands for a key of the configuration.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Settings {
+    #[command(flatten)]
+    data: DataFlags,
+    #[command(flatten)]
+    model: ModelFlags,
+    #[command(flatten)]
+    task: TaskFlags,
+    #[command(flatten)]
+    training: TrainingFlags,
+    #[command(flatten)]
+    optimizer: OptimizerFlags,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Data")]
+struct DataFlags {
+    /// Labelled rows to learn from: CSV, TSV or JSON Lines
+    #[arg(long, value_name = "FILE")]
+    train: Option<PathBuf>,
+    /// Labelled rows to choose by: best weights, threshold, early stop
+    #[arg(long, value_name = "FILE")]
+    valid: Option<PathBuf>,
+    /// Share of the training rows held out where there is no --valid; 0 holds out none
+    /// [default: 0.1]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    valid_fraction: Option<f64>,
+    /// Column with the text: its name, or its number from 1 [default: text]
+    #[arg(long, value_name = "COLUMN")]
+    text: Option<String>,
+    /// Column with the second text, for tasks about pairs
+    #[arg(long, value_name = "COLUMN")]
+    text_pair: Option<String>,
+    /// Column with the label [default: label]
+    #[arg(long, value_name = "COLUMN")]
+    label: Option<String>,
+    /// Column whose equal values stay on one side of the split: a speaker, a document
+    #[arg(long, value_name = "COLUMN")]
+    group: Option<String>,
+    /// What separates several labels in one cell; makes it a multi-label task
+    #[arg(long, value_name = "TEXT")]
+    label_separator: Option<String>,
+    #[command(flatten)]
+    read: ReadFlags,
+    /// What happens to rows without a text or a label: left out and counted, or the file is
+    /// refused [default: drop]
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "drop|refuse")]
+    missing: Option<Missing>,
+    /// Longest input in tokens, special tokens included; longer texts are cut [default: 128]
+    #[arg(long, value_name = "TOKENS")]
+    max_length: Option<u32>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Model")]
+struct ModelFlags {
+    /// Model folder in Hugging Face's layout to start from; without one, --config gives the sizes
+    /// of a fresh model
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Folder with a tokenizer [default: the model's; trained on the training text for a fresh one]
+    #[arg(long, value_name = "DIR")]
+    tokenizer: Option<PathBuf>,
+    /// Leave the embeddings as they are
+    #[arg(long)]
+    freeze_embeddings: bool,
+    /// Leave the lowest N layers as they are [default: 0]
+    #[arg(long, value_name = "N")]
+    freeze_layers: Option<u32>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Task")]
+struct TaskFlags {
+    /// What is learnt [default: told by the labels]
+    #[arg(long, value_parser = ["classification", "multi-label", "regression"])]
+    task: Option<String>,
+    /// The positive class of two [default: told by the names]
+    #[arg(long, value_name = "LABEL")]
+    positive: Option<String>,
+    /// Where a probability counts as positive: a number, or what a threshold chosen on the
+    /// validation rows maximises: f1, balanced_accuracy, mcc, accuracy [default: 0.5]
+    #[arg(long, value_name = "NUMBER|METRIC", value_parser = threshold)]
+    threshold: Option<Threshold>,
+    /// How much each class counts in the loss: none, balanced, or for each, such as "spam=2,ham=1"
+    /// [default: none]
+    #[arg(long, value_name = "WEIGHTS", value_parser = class_weights)]
+    class_weights: Option<ClassWeights>,
+    /// What is minimised [default: cross-entropy]
+    #[arg(long, value_parser = ["cross-entropy", "focal"])]
+    loss: Option<String>,
+    /// How fast easy rows lose weight; implies the focal loss [default: 2]
+    #[arg(long, value_name = "GAMMA", value_parser = finite, conflicts_with = "label_smoothing")]
+    focal_gamma: Option<f64>,
+    /// Share of the target spread over all classes; implies the cross-entropy loss [default: 0]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    label_smoothing: Option<f64>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Training")]
+struct TrainingFlags {
+    /// Passes over the training rows [default: 3]
+    #[arg(long, value_name = "N")]
+    epochs: Option<u32>,
+    /// Stop after this many optimizer updates, whatever --epochs says
+    #[arg(long, value_name = "N")]
+    max_steps: Option<u32>,
+    /// Rows in a micro-batch [default: 16]
+    #[arg(long, value_name = "ROWS", conflicts_with = "batch_tokens")]
+    batch_size: Option<u32>,
+    /// Tokens in a micro-batch, instead of rows
+    #[arg(long, value_name = "TOKENS")]
+    batch_tokens: Option<u32>,
+    /// Micro-batches in an update [default: 1]
+    #[arg(long, value_name = "N")]
+    gradient_accumulation: Option<u32>,
+    /// Order of rows: drawn anew each epoch, or every class equally often in each batch
+    /// [default: shuffle]
+    #[arg(long, value_parser = ["shuffle", "balanced"])]
+    sampler: Option<String>,
+    /// Evaluate every N updates too [default: after every epoch]
+    #[arg(long, value_name = "N")]
+    evaluate_steps: Option<u32>,
+    /// Validation metric that decides which weights are kept, such as f1 [default: the task's]
+    #[arg(long, value_name = "METRIC")]
+    best_metric: Option<String>,
+    /// Stop after N evaluations without a better one; 0 never stops early [default: 0]
+    #[arg(long, value_name = "N")]
+    early_stopping: Option<u32>,
+    /// Write a checkpoint every N updates, besides after every epoch [default: 500]
+    #[arg(long, value_name = "N")]
+    checkpoint_steps: Option<u32>,
+    /// Decides fresh weights, the order of rows, dropout and splits [default: 42]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=i64::MAX as u64))]
+    seed: Option<u64>,
+    /// auto, cpu, wgpu, wgpu:N, cuda or cuda:N [default: auto]
+    #[arg(long)]
+    device: Option<DeviceSpec>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Optimizer")]
+struct OptimizerFlags {
+    /// Highest learning rate of the schedule [default: 5e-5]
+    #[arg(long, value_name = "RATE", value_parser = finite)]
+    learning_rate: Option<f64>,
+    /// Decoupled weight decay; not for biases and LayerNorm [default: 0.01]
+    #[arg(long, value_name = "RATE", value_parser = finite)]
+    weight_decay: Option<f64>,
+    /// Scale longer gradients down to this length; 0 never scales [default: 1]
+    #[arg(long, value_name = "LENGTH", value_parser = finite)]
+    max_grad_norm: Option<f64>,
+    /// Factor of the learning rate from each layer to the one below; 1 is none [default: 1]
+    #[arg(long, value_name = "FACTOR", value_parser = finite)]
+    layer_decay: Option<f64>,
+    /// What the learning rate does after the warm-up [default: linear]
+    #[arg(long, value_parser = ["linear", "cosine", "constant"])]
+    schedule: Option<String>,
+    /// Warm-up: a share of all updates, or, from 1, a number of updates [default: 0.1]
+    #[arg(long, value_name = "SHARE|STEPS", value_parser = warmup)]
+    warmup: Option<Warmup>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Threshold {
+    At(f64),
+    Best(String),
+}
+
+fn threshold(text: &str) -> Result<Threshold, String> {
+    match text {
+        "f1" | "balanced_accuracy" | "mcc" | "accuracy" => Ok(Threshold::Best(text.into())),
+        _ => share(text).map(Threshold::At).map_err(|_| {
+            "expected a number from 0 to 1, `f1`, `balanced_accuracy`, `mcc` or `accuracy`".into()
+        }),
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum ClassWeights {
+    Named(String),
+    Given(Table),
+}
+
+fn class_weights(text: &str) -> Result<ClassWeights, String> {
+    if matches!(text, "none" | "balanced") {
+        return Ok(ClassWeights::Named(text.into()));
+    }
+    let mut weights = Table::new();
+    for part in text.split(',') {
+        // A class may hold `=` itself: the last one counts.
+        let pair = part.rsplit_once('=').map(|(class, weight)| (class.trim(), finite(weight.trim())));
+        let Some((class, Ok(weight))) = pair else {
+            return Err(format!(
+                "`{part}` is not class=weight; expected `none`, `balanced`, or such as \"spam=2,ham=1\""
+            ));
+        };
+        if weights.insert(class.into(), Value::Float(weight)).is_some() {
+            return Err(format!("the class `{class}` is given twice"));
+        }
+    }
+    Ok(ClassWeights::Given(weights))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Warmup {
+    Share(f64),
+    Steps(u32),
+}
+
+fn warmup(text: &str) -> Result<Warmup, String> {
+    let error = || "expected a share below 1, or a whole number of updates".to_owned();
+    match finite(text)? {
+        share if (0.0..1.0).contains(&share) => Ok(Warmup::Share(share)),
+        steps if steps.fract() == 0.0 && (1.0..=f64::from(u32::MAX)).contains(&steps) => {
+            Ok(Warmup::Steps(steps as u32)) // exact: whole, and within the range
+        }
+        _ => Err(error()),
+    }
+}
+
+impl Settings {
+    /// The overrides that the given flags stand for, in the order of the help.
+    ///
+    /// `base` is what they are laid over. Where it holds a setting that would win over a flag (such
+    /// as `training.batch_tokens` over `--batch-size`), that setting is taken away first.
+    pub fn overrides(&self, base: &RunConfig) -> Vec<Override> {
+        let mut list = Overrides(Vec::new());
+        self.data.add(&mut list);
+        self.model.add(&mut list);
+        self.task.add(&mut list);
+        self.training.add(&mut list, base);
+        self.optimizer.add(&mut list, base);
+        list.0
+    }
+}
+
+impl DataFlags {
+    fn add(&self, list: &mut Overrides) {
+        list.path("data.train", "--train", &self.train);
+        list.path("data.valid", "--valid", &self.valid);
+        list.put("data.valid_fraction", "--valid-fraction", self.valid_fraction);
+        list.text("data.text", "--text", &self.text);
+        list.text("data.text_pair", "--text-pair", &self.text_pair);
+        list.text("data.label", "--label", &self.label);
+        list.text("data.group", "--group", &self.group);
+        list.text("data.label_separator", "--label-separator", &self.label_separator);
+        list.text("data.format", "--format", &self.read.format);
+        list.text("data.delimiter", "--delimiter", &self.read.delimiter);
+        list.text("data.quote", "--quote", &self.read.quote);
+        list.put("data.header", "--no-header", self.read.no_header.then_some(false));
+        list.put("data.missing", "--missing", self.missing.map(Missing::name));
+        list.put("data.max_length", "--max-length", self.max_length);
+    }
+}
+
+impl ModelFlags {
+    fn add(&self, list: &mut Overrides) {
+        list.path("model.path", "--model", &self.model);
+        list.path("tokenizer.path", "--tokenizer", &self.tokenizer);
+        let freeze = self.freeze_embeddings.then_some(true);
+        list.put("training.freeze_embeddings", "--freeze-embeddings", freeze);
+        list.put("training.freeze_layers", "--freeze-layers", self.freeze_layers);
+    }
+}
+
+impl TaskFlags {
+    fn add(&self, list: &mut Overrides) {
+        list.text("task.kind", "--task", &self.task);
+        list.text("task.positive", "--positive", &self.positive);
+        let threshold = self.threshold.as_ref().map(|threshold| match threshold {
+            Threshold::At(number) => Value::Float(*number),
+            Threshold::Best(metric) => Value::String(metric.clone()),
+        });
+        list.put("task.threshold", "--threshold", threshold);
+        let weights = self.class_weights.as_ref().map(|weights| match weights {
+            ClassWeights::Named(name) => Value::String(name.clone()),
+            ClassWeights::Given(weights) => Value::Table(weights.clone()),
+        });
+        list.put("task.class_weights", "--class-weights", weights);
+        let loss = self.loss.as_ref().map(|loss| {
+            Value::Table(Table::from_iter([(loss.clone(), Value::Table(Table::new()))]))
+        });
+        list.put("task.loss", "--loss", loss);
+        list.put("task.loss.focal.gamma", "--focal-gamma", self.focal_gamma);
+        let smoothing = "task.loss.cross-entropy.label_smoothing";
+        list.put(smoothing, "--label-smoothing", self.label_smoothing);
+    }
+
+    /// A flag of the one loss beside the name of the other, if there is such a contradiction.
+    fn contradiction(&self) -> Option<(&'static str, &'static str)> {
+        match self.loss.as_deref() {
+            Some("cross-entropy") if self.focal_gamma.is_some() => {
+                Some(("--focal-gamma", "--loss cross-entropy"))
+            }
+            Some("focal") if self.label_smoothing.is_some() => {
+                Some(("--label-smoothing", "--loss focal"))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Settings {
+    /// Two flags that contradict each other, if there are such.
+    pub fn contradiction(&self) -> Option<(&'static str, &'static str)> {
+        self.task.contradiction()
+    }
+}
+
+impl TrainingFlags {
+    fn add(&self, list: &mut Overrides, base: &RunConfig) {
+        list.put("training.epochs", "--epochs", self.epochs);
+        list.put("training.max_steps", "--max-steps", self.max_steps);
+        if self.batch_size.is_some() && base.training.batch_tokens.is_some() {
+            let section = Table::try_from(&base.training);
+            list.section_without("training", "batch_tokens", "--batch-size", section);
+        }
+        list.put("training.batch_size", "--batch-size", self.batch_size);
+        list.put("training.batch_tokens", "--batch-tokens", self.batch_tokens);
+        let accumulation = self.gradient_accumulation;
+        list.put("training.gradient_accumulation", "--gradient-accumulation", accumulation);
+        list.text("training.sampler", "--sampler", &self.sampler);
+        list.put("training.evaluate_steps", "--evaluate-steps", self.evaluate_steps);
+        list.text("training.best_metric", "--best-metric", &self.best_metric);
+        list.put("training.early_stopping", "--early-stopping", self.early_stopping);
+        list.put("training.checkpoint_steps", "--checkpoint-steps", self.checkpoint_steps);
+        // The flag's range ends where TOML's integers do.
+        let seed = self.seed.map(|seed| Value::Integer(seed.cast_signed()));
+        list.put("seed", "--seed", seed);
+        list.put("device", "--device", self.device.map(|device| device.to_string()));
+    }
+}
+
+impl OptimizerFlags {
+    fn add(&self, list: &mut Overrides, base: &RunConfig) {
+        list.put("optimizer.learning_rate", "--learning-rate", self.learning_rate);
+        list.put("optimizer.weight_decay", "--weight-decay", self.weight_decay);
+        list.put("optimizer.max_grad_norm", "--max-grad-norm", self.max_grad_norm);
+        list.put("optimizer.layer_decay", "--layer-decay", self.layer_decay);
+        let is_share = matches!(self.warmup, Some(Warmup::Share(_)));
+        if is_share && base.schedule.warmup_steps.is_some() {
+            let section = Table::try_from(&base.schedule);
+            list.section_without("schedule", "warmup_steps", "--warmup", section);
+        }
+        list.text("schedule.kind", "--schedule", &self.schedule);
+        match self.warmup {
+            None => {}
+            Some(Warmup::Share(share)) => list.put("schedule.warmup", "--warmup", Some(share)),
+            Some(Warmup::Steps(steps)) => {
+                list.put("schedule.warmup_steps", "--warmup", Some(steps));
+            }
+        }
+    }
+}
+
+/// Overrides, collected in order.
+struct Overrides(Vec<Override>);
+
+impl Overrides {
+    fn put(&mut self, key: &str, flag: &str, value: Option<impl Into<Value>>) {
+        self.0.extend(value.map(|value| Override::flag(key, value, flag)));
+    }
+
+    fn text(&mut self, key: &str, flag: &str, value: &Option<String>) {
+        self.put(key, flag, value.as_deref());
+    }
+
+    fn path(&mut self, key: &str, flag: &str, value: &Option<PathBuf>) {
+        self.put(key, flag, value.as_ref().map(|path| path.to_string_lossy().into_owned()));
+    }
+
+    /// Lays a section over itself without one of its keys. It stands before every flag: what other
+    /// flags have set in the section stays.
+    fn section_without(
+        &mut self,
+        name: &str,
+        key: &str,
+        flag: &str,
+        section: Result<Table, toml::ser::Error>,
+    ) {
+        // Sections of a configuration always have a form in TOML.
+        if let Ok(mut section) = section {
+            section.remove(key);
+            self.0.insert(0, Override::flag(name, section, flag));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use bertkit_training::config::{self, LossConfig, NamedWeights, ThresholdRule};
+    use clap::{CommandFactory, Parser};
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        settings: Settings,
+    }
+
+    /// Each flag with its key and a value that is not the default.
+    const FLAGS: &[(&str, &str, &str)] = &[
+        ("train", "data.train", "a.csv"),
+        ("valid", "data.valid", "b.csv"),
+        ("valid-fraction", "data.valid_fraction", "0.2"),
+        ("text", "data.text", "2"),
+        ("text-pair", "data.text_pair", "question"),
+        ("label", "data.label", "class"),
+        ("group", "data.group", "speaker"),
+        ("label-separator", "data.label_separator", ";"),
+        ("format", "data.format", "tsv"),
+        ("delimiter", "data.delimiter", "pipe"),
+        ("quote", "data.quote", "none"),
+        ("missing", "data.missing", "refuse"),
+        ("max-length", "data.max_length", "64"),
+        ("model", "model.path", "models/a"),
+        ("tokenizer", "tokenizer.path", "models/b"),
+        ("freeze-layers", "training.freeze_layers", "2"),
+        ("task", "task.kind", "multi-label"),
+        ("positive", "task.positive", "spam"),
+        ("threshold", "task.threshold", "0.25"),
+        ("class-weights", "task.class_weights", "balanced"),
+        ("focal-gamma", "task.loss.focal.gamma", "1.5"),
+        ("label-smoothing", "task.loss.cross-entropy.label_smoothing", "0.05"),
+        ("epochs", "training.epochs", "7"),
+        ("max-steps", "training.max_steps", "9"),
+        ("batch-size", "training.batch_size", "8"),
+        ("batch-tokens", "training.batch_tokens", "2048"),
+        ("gradient-accumulation", "training.gradient_accumulation", "2"),
+        ("sampler", "training.sampler", "balanced"),
+        ("evaluate-steps", "training.evaluate_steps", "20"),
+        ("best-metric", "training.best_metric", "mcc"),
+        ("early-stopping", "training.early_stopping", "3"),
+        ("checkpoint-steps", "training.checkpoint_steps", "50"),
+        ("seed", "seed", "7"),
+        ("device", "device", "cpu"),
+        ("learning-rate", "optimizer.learning_rate", "0.001"),
+        ("weight-decay", "optimizer.weight_decay", "0.02"),
+        ("max-grad-norm", "optimizer.max_grad_norm", "0.5"),
+        ("layer-decay", "optimizer.layer_decay", "0.9"),
+        ("schedule", "schedule.kind", "cosine"),
+        ("warmup", "schedule.warmup", "0.2"),
+    ];
+
+    fn settings(arguments: &[&str]) -> Settings {
+        Line::try_parse_from([&["bertkit"], arguments].concat()).unwrap().settings
+    }
+
+    fn resolved(arguments: &[&str]) -> RunConfig {
+        let overrides = settings(arguments).overrides(&RunConfig::default());
+        RunConfig::resolve_unchecked(None, &overrides).unwrap()
+    }
+
+    fn value_at(config: &RunConfig, key: &str) -> Option<Value> {
+        let mut value = Value::try_from(config).unwrap();
+        for part in key.split('.') {
+            value = value.get(part)?.clone();
+        }
+        Some(value)
+    }
+
+    fn shown(value: &Value) -> String {
+        value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    }
+
+    #[test]
+    fn every_flag_sets_its_key() {
+        for (flag, key, value) in FLAGS {
+            let config = resolved(&[&format!("--{flag}"), value]);
+            assert_eq!(shown(&value_at(&config, key).unwrap()), *value, "{flag}");
+        }
+        assert!(!resolved(&["--no-header"]).data.header);
+        assert!(resolved(&["--freeze-embeddings"]).training.freeze_embeddings);
+    }
+
+    #[test]
+    fn every_flag_is_tested() {
+        let others = ["loss", "no-header", "freeze-embeddings", "help"];
+        for argument in Line::command().get_arguments() {
+            let name = argument.get_long().unwrap();
+            let known = FLAGS.iter().any(|(flag, ..)| *flag == name) || others.contains(&name);
+            assert!(known, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_in_the_help_are_the_defaults() {
+        let defaults = RunConfig::default();
+        let command = Line::command();
+        for (flag, key, _) in FLAGS {
+            let argument = command.get_arguments().find(|a| a.get_long() == Some(flag)).unwrap();
+            let help = argument.get_help().unwrap().to_string();
+            let Some((_, told)) = help.rsplit_once("[default: ") else { continue };
+            let told = told.trim_end_matches(']');
+            let Some(value) = value_at(&defaults, key) else { continue };
+            let same = match value.as_float().or_else(|| value.as_integer().map(|n| n as f64)) {
+                Some(number) => told.parse::<f64>().unwrap() == number,
+                None => told == shown(&value) || told.starts_with("after") || told.starts_with("the"),
+            };
+            assert!(same, "--{flag}: told {told}, found {value}");
+        }
+        assert_eq!(resolved(&["--focal-gamma", "2"]), resolved(&["--loss", "focal"]));
+    }
+
+    #[test]
+    fn no_flag_changes_nothing() {
+        assert!(settings(&[]).overrides(&RunConfig::default()).is_empty());
+    }
+
+    #[test]
+    fn the_loss_is_chosen_by_name_and_shaped_by_its_own_flag() {
+        assert_eq!(resolved(&["--loss", "focal"]).task.loss, LossConfig::Focal { gamma: 2.0 });
+        let shaped = resolved(&["--loss", "cross-entropy", "--label-smoothing", "0.1"]);
+        assert_eq!(shaped.task.loss, LossConfig::CrossEntropy { label_smoothing: 0.1 });
+        let wrong = settings(&["--loss", "focal", "--label-smoothing", "0.1"]);
+        assert_eq!(wrong.contradiction(), Some(("--label-smoothing", "--loss focal")));
+        let wrong = settings(&["--loss", "cross-entropy", "--focal-gamma", "1"]);
+        assert_eq!(wrong.contradiction(), Some(("--focal-gamma", "--loss cross-entropy")));
+        assert_eq!(settings(&["--loss", "focal", "--focal-gamma", "1"]).contradiction(), None);
+        let both = ["bertkit", "--focal-gamma", "1", "--label-smoothing", "0.1"];
+        assert!(Line::try_parse_from(both).is_err());
+    }
+
+    #[test]
+    fn class_weights_are_named_or_given_for_each_class() {
+        let given = resolved(&["--class-weights", "spam=2, a=b=0.5"]).task.class_weights;
+        let expected = [("a=b".to_owned(), 0.5), ("spam".to_owned(), 2.0)];
+        assert_eq!(given, config::ClassWeights::Given(expected.into()));
+        let named = resolved(&["--class-weights", "balanced"]).task.class_weights;
+        assert_eq!(named, config::ClassWeights::Named(NamedWeights::Balanced));
+        for text in ["spam", "spam=x", "spam=1,spam=2", ""] {
+            assert!(class_weights(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_threshold_is_a_number_or_what_it_maximises() {
+        let best = resolved(&["--threshold", "balanced_accuracy"]).task.threshold;
+        assert_eq!(best, config::Threshold::Best(ThresholdRule::BalancedAccuracy));
+        assert_eq!(resolved(&["--threshold", "1"]).task.threshold, config::Threshold::At(1.0));
+        assert!(threshold("2").is_err() && threshold("f2").is_err());
+    }
+
+    #[test]
+    fn a_warmup_from_one_is_a_number_of_updates() {
+        assert_eq!(warmup("0.06"), Ok(Warmup::Share(0.06)));
+        assert_eq!(warmup("0"), Ok(Warmup::Share(0.0)));
+        assert_eq!(warmup("100"), Ok(Warmup::Steps(100)));
+        for text in ["1.5", "-1", "nan", "x"] {
+            assert!(warmup(text).is_err(), "{text}");
+        }
+        assert_eq!(resolved(&["--warmup", "100"]).schedule.warmup_steps, Some(100));
+    }
+
+    #[test]
+    fn a_flag_takes_away_what_would_win_over_it() {
+        let mut base = RunConfig::default();
+        base.schedule.warmup_steps = Some(50);
+        base.training.batch_tokens = Some(4096);
+        base.training.epochs = 9;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.toml");
+        std::fs::write(&path, base.to_toml()).unwrap();
+        let arguments = ["--max-steps", "3", "--batch-size", "4", "--warmup", "0.3", "--schedule", "cosine"];
+        let overrides = settings(&arguments).overrides(&base);
+        let config = RunConfig::resolve_unchecked(Some(&path), &overrides).unwrap();
+        assert_eq!((config.training.batch_size, config.training.batch_tokens), (4, None));
+        assert_eq!((config.training.epochs, config.training.max_steps), (9, Some(3)));
+        assert_eq!((config.schedule.warmup, config.schedule.warmup_steps), (0.3, None));
+        assert_eq!(config.schedule.kind, config::ScheduleKind::Cosine);
+    }
+}

@@ -1,0 +1,106 @@
+//! What concerns the process as a whole: signals, threads, memory, panics.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::render::{self, CliError};
+
+/// Exit code after Ctrl-C: 128 + SIGINT.
+pub const INTERRUPTED: u8 = 130;
+
+static STOP: AtomicBool = AtomicBool::new(false);
+static TEMPORARY: Mutex<Option<PathBuf>> = Mutex::new(None);
+static PANIC: Mutex<Option<String>> = Mutex::new(None);
+
+/// Lets the C library keep what is freed, up to 2 GiB, instead of giving it back at once.
+///
+/// Each training step allocates and frees the same large buffers. By default, glibc returns them to
+/// the kernel, which then clears every page again for the next step. 32 MiB is the largest
+/// threshold for buffers with a mapping of their own that glibc accepts.
+pub fn keep_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: mallopt sets two numbers of the allocator, before there is another thread; a value
+    // that it does not accept changes nothing.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+    }
+}
+
+/// Sets the number of threads for everything that computes on the CPU; all cores without a number.
+///
+/// # Errors
+/// The threads could not be started.
+pub fn use_threads(number: Option<u16>) -> Result<(), CliError> {
+    let builder = rayon::ThreadPoolBuilder::new().num_threads(number.map_or(0, usize::from));
+    builder.build_global().map_err(|source| CliError::Threads { source })
+}
+
+/// From now on, Ctrl-C or a termination signal raises the flag; a second one ends the process.
+///
+/// # Errors
+/// The system does not let us handle signals.
+pub fn stop_on_interrupt() -> Result<&'static AtomicBool, CliError> {
+    handle(|| {
+        if STOP.swap(true, Ordering::SeqCst) {
+            leave();
+        }
+        render::note("finishing this step and writing a checkpoint; Ctrl-C again stops at once");
+    })?;
+    Ok(&STOP)
+}
+
+/// From now on, Ctrl-C or a termination signal ends the process, and removes its temporary file.
+///
+/// # Errors
+/// The system does not let us handle signals.
+pub fn leave_on_interrupt() -> Result<(), CliError> {
+    handle(|| leave())
+}
+
+fn handle(action: impl FnMut() + Send + 'static) -> Result<(), CliError> {
+    ctrlc::set_handler(action).map_err(|source| CliError::Signals { source })
+}
+
+fn leave() -> ! {
+    // Held until the end: a file that is about to be renamed is either removed or complete.
+    let temporary = TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(path) = temporary.as_deref() {
+        // It lies where we could write; if it is gone already, so much the better.
+        let _ = std::fs::remove_file(path);
+    }
+    std::process::exit(i32::from(INTERRUPTED))
+}
+
+/// Names the file that an interruption removes, or, with `None`, says that there is none any more.
+pub fn remove_on_interrupt(path: Option<&Path>) {
+    *TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner) = path.map(Path::to_path_buf);
+}
+
+/// Runs the program; a panic is told in one line, with the request to report it, and exits with 1.
+pub fn guarded(program: impl FnOnce() -> ExitCode) -> ExitCode {
+    let default = panic::take_hook();
+    let verbose = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
+    panic::set_hook(Box::new(move |info| {
+        let what = info.payload_as_str().unwrap_or("unknown reason").replace('\n', " ");
+        let place = info.location().map(|l| format!(" ({}:{})", l.file(), l.line()));
+        // The first panic is the reason of those that follow in other threads.
+        let mut first = PANIC.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert_with(|| format!("{what}{}", place.unwrap_or_default()));
+        drop(first);
+        if verbose {
+            default(info);
+        }
+    }));
+    match panic::catch_unwind(AssertUnwindSafe(program)) {
+        Ok(code) => code,
+        Err(_) => {
+            let message = PANIC.lock().unwrap_or_else(PoisonError::into_inner).take();
+            render::bug(&message.unwrap_or_else(|| "unknown reason".into()));
+            ExitCode::from(1)
+        }
+    }
+}

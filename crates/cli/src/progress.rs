@@ -1,0 +1,393 @@
+//! What a run tells the user while it works, on standard error: a bar on a terminal, a line every
+//! ten seconds elsewhere, nothing if it shall be quiet.
+
+use std::time::{Duration, Instant};
+
+use bertkit_training::{EvaluationReport, Event, Observer, StepReport, Summary};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::format::{count, duration, plural};
+use crate::render;
+
+/// Time between two lines where there is no bar.
+const BETWEEN_LINES: Duration = Duration::from_secs(10);
+
+/// How much an earlier value counts in a smoothed one, per step: about the last 20 steps are seen.
+const SMOOTHING: f64 = 0.95;
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Display {
+    /// Not at all.
+    Quiet,
+    /// As lines.
+    Lines,
+    /// As a bar, with lines above it.
+    Bar,
+}
+
+impl Display {
+    /// A bar on a terminal, else lines; nothing if `quiet`.
+    pub fn choose(quiet: bool) -> Self {
+        match (quiet, render::stderr_is_terminal()) {
+            (true, _) => Self::Quiet,
+            (false, true) => Self::Bar,
+            (false, false) => Self::Lines,
+        }
+    }
+}
+
+/// Shows a fine-tuning run.
+pub struct Progress {
+    display: Display,
+    bar: Option<ProgressBar>,
+    last_line: Option<Instant>,
+    pace: Pace,
+}
+
+impl Progress {
+    /// Shows the run in this way.
+    pub fn new(display: Display) -> Self {
+        Self { display, bar: None, last_line: None, pace: Pace::default() }
+    }
+
+    /// A line, above the bar if there is one.
+    fn line(&self, text: &str) {
+        match (&self.bar, self.display) {
+            (_, Display::Quiet) => {}
+            (Some(bar), _) => bar.suspend(|| render::stderr(&format!("{text}\n"))),
+            (None, _) => render::stderr(&format!("{text}\n")),
+        }
+    }
+
+    fn started(&mut self, summary: &Summary, from_step: u64) {
+        for line in summary_lines(summary) {
+            self.line(&line);
+        }
+        if from_step > 0 {
+            self.line(&format!("continuing after step {}", count(from_step)));
+        }
+        self.pace = Pace { from_start: from_step == 0, ..Pace::default() };
+        if self.display == Display::Bar {
+            let bar = ProgressBar::new(summary.steps).with_position(from_step);
+            bar.set_style(style("{bar:24} {pos}/{len} steps  {wide_msg}"));
+            bar.tick();
+            self.bar = Some(bar);
+        }
+    }
+
+    fn step(&mut self, report: &StepReport) {
+        self.pace.update(report);
+        if let Some(bar) = &self.bar {
+            bar.set_message(self.pace.shown(report));
+            bar.set_position(report.step);
+            return;
+        }
+        let now = Instant::now();
+        let due = self.last_line.is_none_or(|last| now.duration_since(last) >= BETWEEN_LINES);
+        if due || report.step == report.steps {
+            self.last_line = Some(now);
+            self.line(&step_line(report, &self.pace));
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn event(&mut self, event: &Event) {
+        if self.display == Display::Quiet {
+            return;
+        }
+        match event {
+            Event::Note(text) => match &self.bar {
+                Some(bar) => bar.suspend(|| render::note(text)),
+                None => render::note(text),
+            },
+            Event::Started { summary, from_step } => self.started(summary, *from_step),
+            Event::Step(report) => self.step(report),
+            Event::Evaluating { rows } => {
+                if let Some(bar) = &self.bar {
+                    bar.set_message(format!("evaluating {}", plural(*rows as u64, "row")));
+                }
+            }
+            Event::Evaluated(report) => self.line(&evaluation_line(report)),
+            Event::Checkpoint(path) => {
+                if let Some(bar) = &self.bar {
+                    bar.set_message(format!("wrote {}", path.display()));
+                }
+            }
+            Event::StoppedEarly(reason) => self.line(&format!("stopped early: {reason}")),
+            Event::Finished { .. } => {
+                if let Some(bar) = self.bar.take() {
+                    bar.finish_and_clear();
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Progress {
+    /// A run that ends in an error leaves no half a line behind.
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// The sentences of a summary, aligned, and the sizes of the run.
+pub fn summary_lines(summary: &Summary) -> Vec<String> {
+    let sizes = [
+        ("parameters", format!("{} trainable", count(summary.parameters as u64))),
+        (
+            "length",
+            format!(
+                "{}, {} an epoch",
+                plural(summary.steps, "step"),
+                plural(summary.tokens_per_epoch, "token")
+            ),
+        ),
+    ];
+    let told = summary.lines.iter().map(|(name, text)| (name.as_str(), text.clone()));
+    let pairs: Vec<_> = told.chain(sizes).collect();
+    let width = pairs.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    pairs.iter().map(|(name, text)| format!("{name:<width$}  {text}")).collect()
+}
+
+/// Loss, speed and time left, smoothed over the last steps.
+#[derive(Debug, Default)]
+struct Pace {
+    /// Whether the first report counts from the beginning of the run, not from a checkpoint.
+    from_start: bool,
+    last_seconds: Option<f64>,
+    weight: f64,
+    loss: f64,
+    timed: f64,
+    seconds: f64,
+    tokens: f64,
+}
+
+impl Pace {
+    fn update(&mut self, report: &StepReport) {
+        // A loss that is no number would stay in the mean for ever; the run ends on it anyway.
+        if report.loss.is_finite() {
+            self.loss = SMOOTHING * self.loss + (1.0 - SMOOTHING) * report.loss;
+            self.weight = SMOOTHING * self.weight + (1.0 - SMOOTHING);
+        }
+        let before = self.last_seconds.or(self.from_start.then_some(0.0));
+        if let Some(before) = before {
+            self.timed = SMOOTHING * self.timed + 1.0;
+            self.seconds = SMOOTHING * self.seconds + (report.seconds - before).max(0.0);
+            self.tokens = SMOOTHING * self.tokens + report.step_tokens as f64;
+        }
+        self.last_seconds = Some(report.seconds);
+    }
+
+    fn loss(&self) -> f64 {
+        if self.weight > 0.0 { self.loss / self.weight } else { f64::NAN }
+    }
+
+    fn tokens_per_second(&self) -> Option<f64> {
+        (self.seconds > 0.0).then(|| self.tokens / self.seconds)
+    }
+
+    fn seconds_left(&self, report: &StepReport) -> Option<f64> {
+        let left = report.steps.saturating_sub(report.step) as f64;
+        (self.timed > 0.0).then(|| left * self.seconds / self.timed)
+    }
+
+    /// `loss 0.412  rate 3.1e-5  12,345 tokens/s  1 min 20 s left`.
+    fn shown(&self, report: &StepReport) -> String {
+        let mut text = format!("loss {:.4}  rate {:.2e}", self.loss(), report.learning_rate);
+        if let Some(speed) = self.tokens_per_second() {
+            text += &format!("  {} tokens/s", count(speed.round() as u64));
+        }
+        if let Some(left) = self.seconds_left(report) {
+            text += &format!("  {} left", duration(left));
+        }
+        text
+    }
+}
+
+fn step_line(report: &StepReport, pace: &Pace) -> String {
+    format!(
+        "step {}/{}  epoch {:.2}  {}",
+        count(report.step),
+        count(report.steps),
+        report.epoch,
+        pace.shown(report)
+    )
+}
+
+fn evaluation_line(report: &EvaluationReport) -> String {
+    let best = if report.is_best { "  (best so far)" } else { "" };
+    format!(
+        "step {}  epoch {:.2}  validation: {}{best}",
+        count(report.step),
+        report.epoch,
+        metrics(report)
+    )
+}
+
+/// `f1 0.8123  accuracy 0.9000  roc_auc undefined`.
+pub fn metrics(report: &EvaluationReport) -> String {
+    let shown = report.metrics.iter().map(|(name, value)| match value {
+        Some(value) => format!("{name} {value:.4}"),
+        None => format!("{name} undefined"),
+    });
+    shown.collect::<Vec<_>>().join("  ")
+}
+
+/// Progress over rows, for commands that only read and predict.
+pub struct RowProgress {
+    display: Display,
+    bar: Option<ProgressBar>,
+    started: Instant,
+    last_line: Instant,
+}
+
+impl RowProgress {
+    /// Shows progress in this way. Nothing appears before the first report.
+    pub fn new(display: Display) -> Self {
+        let now = Instant::now();
+        Self { display, bar: None, started: now, last_line: now }
+    }
+
+    /// So many of so many rows are done.
+    pub fn done(&mut self, done: usize, total: usize) {
+        let (done, total) = (done as u64, total as u64);
+        match self.display {
+            Display::Quiet => {}
+            Display::Bar => {
+                let bar = self.bar.get_or_insert_with(|| {
+                    let bar = ProgressBar::new(total);
+                    bar.set_style(style("{bar:24} {pos}/{len} rows  {per_sec}  {eta} left"));
+                    bar
+                });
+                bar.set_position(done);
+            }
+            Display::Lines if self.last_line.elapsed() >= BETWEEN_LINES => {
+                self.last_line = Instant::now();
+                let left = self.started.elapsed().as_secs_f64()
+                    * total.saturating_sub(done) as f64
+                    / done.max(1) as f64;
+                render::stderr(&format!(
+                    "{} of {}  {} left\n",
+                    count(done),
+                    plural(total, "row"),
+                    duration(left)
+                ));
+            }
+            Display::Lines => {}
+        }
+    }
+}
+
+impl Drop for RowProgress {
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A style without colour; the default one if a template were wrong, which a test excludes.
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn report(step: u64, loss: f64, seconds: f64) -> StepReport {
+        StepReport {
+            step,
+            steps: 100,
+            epoch: step as f64 / 50.0,
+            loss,
+            learning_rate: 3.1e-5,
+            gradient_norm: 1.0,
+            tokens: step * 1000,
+            step_tokens: 1000,
+            seconds,
+        }
+    }
+
+    #[test]
+    fn a_constant_run_has_its_own_loss_and_speed() {
+        let mut pace = Pace { from_start: true, ..Pace::default() };
+        for step in 1..=20 {
+            pace.update(&report(step, 0.5, step as f64 * 0.25));
+        }
+        assert!((pace.loss() - 0.5).abs() < 1e-12);
+        assert!((pace.tokens_per_second().unwrap() - 4000.0).abs() < 1e-6);
+        let shown = step_line(&report(20, 0.5, 5.0), &pace);
+        assert_eq!(
+            shown,
+            "step 20/100  epoch 0.40  loss 0.5000  rate 3.10e-5  4,000 tokens/s  20 s left"
+        );
+    }
+
+    #[test]
+    fn a_resumed_run_takes_no_speed_from_before_the_checkpoint() {
+        let mut pace = Pace::default();
+        pace.update(&report(51, 0.5, 1000.0));
+        assert_eq!((pace.tokens_per_second(), pace.seconds_left(&report(51, 0.5, 0.0))), (None, None));
+        pace.update(&report(52, 0.5, 1001.0));
+        assert_eq!(pace.tokens_per_second(), Some(1000.0));
+        assert_eq!(pace.seconds_left(&report(52, 0.5, 1001.0)), Some(48.0));
+    }
+
+    #[test]
+    fn a_loss_that_is_no_number_does_not_stay() {
+        let mut pace = Pace::default();
+        pace.update(&report(1, f64::NAN, 1.0));
+        assert!(pace.loss().is_nan());
+        pace.update(&report(2, 0.5, 2.0));
+        assert_eq!(pace.loss(), 0.5);
+    }
+
+    #[test]
+    fn evaluations_name_every_metric_and_the_undefined() {
+        let report = EvaluationReport {
+            step: 1200,
+            epoch: 2.0,
+            metrics: vec![("f1".into(), Some(0.81234)), ("roc_auc".into(), None)],
+            is_best: true,
+        };
+        assert_eq!(
+            evaluation_line(&report),
+            "step 1,200  epoch 2.00  validation: f1 0.8123  roc_auc undefined  (best so far)"
+        );
+    }
+
+    #[test]
+    fn summaries_are_aligned() {
+        let summary = Summary {
+            lines: vec![("data".into(), "900 rows".into())],
+            train_rows: 900,
+            valid_rows: 100,
+            parameters: 4_385_920,
+            steps: 171,
+            tokens_per_epoch: 40_000,
+        };
+        assert_eq!(
+            summary_lines(&summary),
+            [
+                "data        900 rows",
+                "parameters  4,385,920 trainable",
+                "length      171 steps, 40,000 tokens an epoch"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_templates_of_the_bars_are_right() {
+        for template in ["{bar:24} {pos}/{len} steps  {wide_msg}", "{bar:24} {pos}/{len} rows  {per_sec}  {eta} left"] {
+            assert!(ProgressStyle::with_template(template).is_ok());
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The flags that say how a table is read, and small parsers that several commands share.
+
+use bertkit_data::DataError;
+use bertkit_data::examples::MissingPolicy;
+use bertkit_data::formats::{Format, ReadOptions, parse_delimiter};
+use clap::{Args, ValueEnum};
+
+/// How a table is read.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ReadFlags {
+    /// Format of the file [default: by its extension]
+    #[arg(long, value_parser = ["csv", "tsv", "jsonl"])]
+    pub format: Option<String>,
+    /// The character between fields, or its name: comma, tab, semicolon, pipe, space
+    #[arg(long, value_name = "CHAR", value_parser = delimiter)]
+    pub delimiter: Option<String>,
+    /// The quotation mark around fields; `none` takes quotes as plain characters
+    #[arg(long, value_name = "CHAR", value_parser = quote)]
+    pub quote: Option<String>,
+    /// The first row is data: columns are called 1, 2, 3, …
+    #[arg(long)]
+    pub no_header: bool,
+}
+
+impl ReadFlags {
+    /// The options for reading.
+    ///
+    /// # Errors
+    /// A format or a delimiter that is none; the parsers of the flags let none through.
+    pub fn options(&self) -> Result<ReadOptions, DataError> {
+        let format = self.format.as_deref().map(str::parse::<Format>).transpose()?;
+        let delimiter = self.delimiter.as_deref().map(parse_delimiter).transpose()?;
+        let (quote, quoting) = match self.quote.as_deref() {
+            None => (None, None),
+            Some("none") => (None, Some(false)),
+            Some(mark) => (mark.bytes().next(), Some(true)),
+        };
+        Ok(ReadOptions {
+            format,
+            delimiter,
+            quote,
+            quoting,
+            header: !self.no_header,
+            ..ReadOptions::default()
+        })
+    }
+}
+
+/// What becomes of rows that lack a text or a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Missing {
+    /// They are left out, and counted.
+    Drop,
+    /// The file is refused.
+    Refuse,
+}
+
+impl Missing {
+    /// The name of the flag's value, which is the configuration's.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Drop => "drop",
+            Self::Refuse => "refuse",
+        }
+    }
+}
+
+impl From<Missing> for MissingPolicy {
+    fn from(missing: Missing) -> Self {
+        match missing {
+            Missing::Drop => Self::Drop,
+            Missing::Refuse => Self::Refuse,
+        }
+    }
+}
+
+/// A delimiter by name or character.
+fn delimiter(text: &str) -> Result<String, DataError> {
+    parse_delimiter(text).map(|_| text.to_owned())
+}
+
+/// One ASCII character, or `none`.
+fn quote(text: &str) -> Result<String, String> {
+    match text.as_bytes() {
+        b"none" => Ok(text.into()),
+        [byte] if byte.is_ascii_graphic() => Ok(text.into()),
+        _ => Err("expected one ASCII character, or `none`".into()),
+    }
+}
+
+/// A number that is neither infinite nor `NaN`.
+///
+/// # Errors
+/// Anything else.
+pub fn finite(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok(number),
+        _ => Err("expected a number".into()),
+    }
+}
+
+/// A number from 0 to 1.
+///
+/// # Errors
+/// Anything else.
+pub fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if (0.0..=1.0).contains(&number) => Ok(number),
+        _ => Err("expected a number from 0 to 1".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn reading_flags_become_options() {
+        let flags = ReadFlags {
+            format: Some("tsv".into()),
+            delimiter: Some("pipe".into()),
+            quote: Some("'".into()),
+            no_header: true,
+        };
+        let options = flags.options().unwrap();
+        assert_eq!(options.format, Some(Format::Tsv));
+        assert_eq!(options.delimiter, Some(b'|'));
+        assert_eq!((options.quote, options.quoting), (Some(b'\''), Some(true)));
+        assert!(!options.header);
+        let none = ReadFlags { quote: Some("none".into()), ..ReadFlags::default() };
+        assert_eq!(none.options().unwrap().quoting, Some(false));
+        assert_eq!(ReadFlags::default().options().unwrap(), ReadOptions::default());
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        assert_eq!(share("0.25"), Ok(0.25));
+        for text in ["1.5", "-0.1", "nan", "x"] {
+            assert!(share(text).is_err(), "{text}");
+        }
+        assert!(finite("inf").is_err() && finite("nan").is_err() && finite("3e-5").is_ok());
+        assert!(quote("ab").is_err() && quote("").is_err() && quote("none").is_ok());
+    }
+}
