@@ -537,9 +537,10 @@ impl ModuleMapper for Loader<'_> {
             }
         };
         let tensor = match values {
-            Some(values) => Tensor::from_data(TensorData::new(values, shape), &device).require_grad(),
+            Some(values) => Tensor::from_data(TensorData::new(values, shape), &device),
             None => tensor,
         };
+        let tensor = if device.is_autodiff() { tensor.require_grad() } else { tensor };
         Param::from_mapped_value(id, tensor, mapper)
     }
 }
@@ -591,13 +592,28 @@ pub fn save<M: Module>(module: &M, path: &Path, naming: Naming) -> Result<(), We
     });
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     let views = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
-    safetensors::serialize_to_file(views, Some(metadata), path).map_err(|e| WeightsError::Write {
-        path: path.into(),
-        source: match e {
+    write_safetensors(views, metadata, path)
+}
+
+/// Writes named tensors to a file with the permissions that any new file gets.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_safetensors<'a, V: safetensors::View>(
+    tensors: impl IntoIterator<Item = (&'a str, V)>,
+    metadata: HashMap<String, String>,
+    path: &Path,
+) -> Result<(), WeightsError> {
+    let failed = |source| WeightsError::Write { path: path.into(), source };
+    // The library makes files that only their owner can read.
+    let permissions = File::create(path).and_then(|file| file.metadata()).map_err(failed)?.permissions();
+    safetensors::serialize_to_file(tensors, Some(metadata), path).map_err(|e| {
+        failed(match e {
             safetensors::SafeTensorError::IoError(source) => source,
             other => std::io::Error::other(other.to_string()),
-        },
-    })
+        })
+    })?;
+    std::fs::set_permissions(path, permissions).map_err(failed)
 }
 
 /// Shows every parameter to `see`: its path in our modules, its shape, and its numbers row by row.

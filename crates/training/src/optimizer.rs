@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use bertkit_model::weights::to_vec;
+use bertkit_model::weights::{to_vec, write_safetensors};
 use bertkit_model::{Checkpoint, WeightsError, is_cpu};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor, TensorData};
@@ -179,13 +179,7 @@ impl AdamW {
         }
         let metadata = HashMap::from([("updates".to_owned(), self.updates.to_string())]);
         let views = tensors.iter().map(|(name, values)| (name.as_str(), Flat { shape: [values.len()], values }));
-        safetensors::serialize_to_file(views, Some(metadata), path).map_err(|e| WeightsError::Write {
-            path: path.into(),
-            source: match e {
-                safetensors::SafeTensorError::IoError(source) => source,
-                other => std::io::Error::other(other.to_string()),
-            },
-        })
+        write_safetensors(views, metadata, path)
     }
 
     /// Reads a history back. `updates` comes from the checkpoint's own record.
