@@ -48,7 +48,11 @@ pub fn bytes(number: u64) -> String {
 
 /// `row`, `rows`: a count with its noun.
 pub fn plural(number: u64, noun: &str) -> String {
-    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+    format!(
+        "{} {noun}{}",
+        count(number),
+        if number == 1 { "" } else { "s" }
+    )
 }
 
 #[cfg(test)]
@@ -57,23 +61,44 @@ mod tests {
 
     #[test]
     fn counts_are_grouped_by_thousands() {
-        let shown: Vec<_> = [0, 999, 1000, 12_345, 1_234_567].into_iter().map(count).collect();
+        let shown: Vec<_> = [0, 999, 1000, 12_345, 1_234_567]
+            .into_iter()
+            .map(count)
+            .collect();
         assert_eq!(shown, ["0", "999", "1,000", "12,345", "1,234,567"]);
-        assert_eq!((plural(1, "row"), plural(2000, "row")), ("1 row".into(), "2,000 rows".into()));
+        assert_eq!(
+            (plural(1, "row"), plural(2000, "row")),
+            ("1 row".into(), "2,000 rows".into())
+        );
     }
 
     #[test]
     fn durations_have_two_units_at_most() {
-        let shown: Vec<_> =
-            [0.04, 9.96, 59.4, 200.0, 3900.0, 183_600.0].into_iter().map(duration).collect();
-        assert_eq!(shown, ["0.0 s", "10 s", "59 s", "3 min 20 s", "1 h 05 min", "2 d 03 h"]);
+        let shown: Vec<_> = [0.04, 9.96, 59.4, 200.0, 3900.0, 183_600.0]
+            .into_iter()
+            .map(duration)
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "0.0 s",
+                "10 s",
+                "59 s",
+                "3 min 20 s",
+                "1 h 05 min",
+                "2 d 03 h"
+            ]
+        );
         assert_eq!(duration(f64::NAN), "unknown time");
         assert!(duration(f64::INFINITY).ends_with('h'));
     }
 
     #[test]
     fn bytes_are_counted_in_powers_of_1024() {
-        let shown: Vec<_> = [512, 2048, 3_565_158, 1_288_490_189].into_iter().map(bytes).collect();
+        let shown: Vec<_> = [512, 2048, 3_565_158, 1_288_490_189]
+            .into_iter()
+            .map(bytes)
+            .collect();
         assert_eq!(shown, ["512 B", "2.0 KiB", "3.4 MiB", "1.20 GiB"]);
     }
 }

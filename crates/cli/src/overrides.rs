@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bertkit_evaluation::ThresholdObjective;
 use bertkit_model::DeviceSpec;
 use bertkit_training::{Override, RunConfig};
 use clap::Args;
@@ -56,7 +57,12 @@ struct DataFlags {
     read: ReadFlags,
     /// What happens to rows without a text or a label: left out and counted, or the file is
     /// refused [default: drop]
-    #[arg(long, value_enum, hide_possible_values = true, value_name = "drop|refuse")]
+    #[arg(
+        long,
+        value_enum,
+        hide_possible_values = true,
+        value_name = "drop|refuse"
+    )]
     missing: Option<Missing>,
     /// Longest input in tokens, special tokens included; longer texts are cut [default: 128]
     #[arg(long, value_name = "TOKENS")]
@@ -177,13 +183,13 @@ struct OptimizerFlags {
 #[derive(Debug, Clone, PartialEq)]
 enum Threshold {
     At(f64),
-    Best(String),
+    Best(ThresholdObjective),
 }
 
 fn threshold(text: &str) -> Result<Threshold, String> {
-    match text {
-        "f1" | "balanced_accuracy" | "mcc" | "accuracy" => Ok(Threshold::Best(text.into())),
-        _ => share(text).map(Threshold::At).map_err(|_| {
+    match text.parse() {
+        Ok(objective) => Ok(Threshold::Best(objective)),
+        Err(_) => share(text).map(Threshold::At).map_err(|_| {
             "expected a number from 0 to 1, `f1`, `balanced_accuracy`, `mcc` or `accuracy`".into()
         }),
     }
@@ -202,7 +208,9 @@ fn class_weights(text: &str) -> Result<ClassWeights, String> {
     let mut weights = Table::new();
     for part in text.split(',') {
         // A class may hold `=` itself: the last one counts.
-        let pair = part.rsplit_once('=').map(|(class, weight)| (class.trim(), finite(weight.trim())));
+        let pair = part
+            .rsplit_once('=')
+            .map(|(class, weight)| (class.trim(), finite(weight.trim())));
         let Some((class, Ok(weight))) = pair else {
             return Err(format!(
                 "`{part}` is not class=weight; expected `none`, `balanced`, or such as \"spam=2,ham=1\""
@@ -252,16 +260,28 @@ impl DataFlags {
     fn add(&self, list: &mut Overrides) {
         list.path("data.train", "--train", &self.train);
         list.path("data.valid", "--valid", &self.valid);
-        list.put("data.valid_fraction", "--valid-fraction", self.valid_fraction);
+        list.put(
+            "data.valid_fraction",
+            "--valid-fraction",
+            self.valid_fraction,
+        );
         list.text("data.text", "--text", &self.text);
         list.text("data.text_pair", "--text-pair", &self.text_pair);
         list.text("data.label", "--label", &self.label);
         list.text("data.group", "--group", &self.group);
-        list.text("data.label_separator", "--label-separator", &self.label_separator);
+        list.text(
+            "data.label_separator",
+            "--label-separator",
+            &self.label_separator,
+        );
         list.text("data.format", "--format", &self.read.format);
         list.text("data.delimiter", "--delimiter", &self.read.delimiter);
         list.text("data.quote", "--quote", &self.read.quote);
-        list.put("data.header", "--no-header", self.read.no_header.then_some(false));
+        list.put(
+            "data.header",
+            "--no-header",
+            self.read.no_header.then_some(false),
+        );
         list.put("data.missing", "--missing", self.missing.map(Missing::name));
         list.put("data.max_length", "--max-length", self.max_length);
     }
@@ -273,7 +293,11 @@ impl ModelFlags {
         list.path("tokenizer.path", "--tokenizer", &self.tokenizer);
         let freeze = self.freeze_embeddings.then_some(true);
         list.put("training.freeze_embeddings", "--freeze-embeddings", freeze);
-        list.put("training.freeze_layers", "--freeze-layers", self.freeze_layers);
+        list.put(
+            "training.freeze_layers",
+            "--freeze-layers",
+            self.freeze_layers,
+        );
     }
 }
 
@@ -283,7 +307,7 @@ impl TaskFlags {
         list.text("task.positive", "--positive", &self.positive);
         let threshold = self.threshold.as_ref().map(|threshold| match threshold {
             Threshold::At(number) => Value::Float(*number),
-            Threshold::Best(metric) => Value::String(metric.clone()),
+            Threshold::Best(objective) => Value::String(objective.name().into()),
         });
         list.put("task.threshold", "--threshold", threshold);
         let weights = self.class_weights.as_ref().map(|weights| match weights {
@@ -292,7 +316,10 @@ impl TaskFlags {
         });
         list.put("task.class_weights", "--class-weights", weights);
         let loss = self.loss.as_ref().map(|loss| {
-            Value::Table(Table::from_iter([(loss.clone(), Value::Table(Table::new()))]))
+            Value::Table(Table::from_iter([(
+                loss.clone(),
+                Value::Table(Table::new()),
+            )]))
         });
         list.put("task.loss", "--loss", loss);
         list.put("task.loss.focal.gamma", "--focal-gamma", self.focal_gamma);
@@ -332,24 +359,56 @@ impl TrainingFlags {
         list.put("training.batch_size", "--batch-size", self.batch_size);
         list.put("training.batch_tokens", "--batch-tokens", self.batch_tokens);
         let accumulation = self.gradient_accumulation;
-        list.put("training.gradient_accumulation", "--gradient-accumulation", accumulation);
+        list.put(
+            "training.gradient_accumulation",
+            "--gradient-accumulation",
+            accumulation,
+        );
         list.text("training.sampler", "--sampler", &self.sampler);
-        list.put("training.evaluate_steps", "--evaluate-steps", self.evaluate_steps);
+        list.put(
+            "training.evaluate_steps",
+            "--evaluate-steps",
+            self.evaluate_steps,
+        );
         list.text("training.best_metric", "--best-metric", &self.best_metric);
-        list.put("training.early_stopping", "--early-stopping", self.early_stopping);
-        list.put("training.checkpoint_steps", "--checkpoint-steps", self.checkpoint_steps);
+        list.put(
+            "training.early_stopping",
+            "--early-stopping",
+            self.early_stopping,
+        );
+        list.put(
+            "training.checkpoint_steps",
+            "--checkpoint-steps",
+            self.checkpoint_steps,
+        );
         // The flag's range ends where TOML's integers do.
         let seed = self.seed.map(|seed| Value::Integer(seed.cast_signed()));
         list.put("seed", "--seed", seed);
-        list.put("device", "--device", self.device.map(|device| device.to_string()));
+        list.put(
+            "device",
+            "--device",
+            self.device.map(|device| device.to_string()),
+        );
     }
 }
 
 impl OptimizerFlags {
     fn add(&self, list: &mut Overrides, base: &RunConfig) {
-        list.put("optimizer.learning_rate", "--learning-rate", self.learning_rate);
-        list.put("optimizer.weight_decay", "--weight-decay", self.weight_decay);
-        list.put("optimizer.max_grad_norm", "--max-grad-norm", self.max_grad_norm);
+        list.put(
+            "optimizer.learning_rate",
+            "--learning-rate",
+            self.learning_rate,
+        );
+        list.put(
+            "optimizer.weight_decay",
+            "--weight-decay",
+            self.weight_decay,
+        );
+        list.put(
+            "optimizer.max_grad_norm",
+            "--max-grad-norm",
+            self.max_grad_norm,
+        );
         list.put("optimizer.layer_decay", "--layer-decay", self.layer_decay);
         let is_share = matches!(self.warmup, Some(Warmup::Share(_)));
         if is_share && base.schedule.warmup_steps.is_some() {
@@ -372,7 +431,8 @@ struct Overrides(Vec<Override>);
 
 impl Overrides {
     fn put(&mut self, key: &str, flag: &str, value: Option<impl Into<Value>>) {
-        self.0.extend(value.map(|value| Override::flag(key, value, flag)));
+        self.0
+            .extend(value.map(|value| Override::flag(key, value, flag)));
     }
 
     fn text(&mut self, key: &str, flag: &str, value: &Option<String>) {
@@ -380,7 +440,13 @@ impl Overrides {
     }
 
     fn path(&mut self, key: &str, flag: &str, value: &Option<PathBuf>) {
-        self.put(key, flag, value.as_ref().map(|path| path.to_string_lossy().into_owned()));
+        self.put(
+            key,
+            flag,
+            value
+                .as_ref()
+                .map(|path| path.to_string_lossy().into_owned()),
+        );
     }
 
     /// Lays a section over itself without one of its keys. It stands before every flag: what other
@@ -404,7 +470,7 @@ impl Overrides {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use bertkit_training::config::{self, LossConfig, NamedWeights, ThresholdRule};
+    use bertkit_training::config::{self, LossConfig, NamedWeights};
     use clap::{CommandFactory, Parser};
 
     #[derive(Debug, Parser)]
@@ -436,12 +502,20 @@ mod tests {
         ("threshold", "task.threshold", "0.25"),
         ("class-weights", "task.class_weights", "balanced"),
         ("focal-gamma", "task.loss.focal.gamma", "1.5"),
-        ("label-smoothing", "task.loss.cross-entropy.label_smoothing", "0.05"),
+        (
+            "label-smoothing",
+            "task.loss.cross-entropy.label_smoothing",
+            "0.05",
+        ),
         ("epochs", "training.epochs", "7"),
         ("max-steps", "training.max_steps", "9"),
         ("batch-size", "training.batch_size", "8"),
         ("batch-tokens", "training.batch_tokens", "2048"),
-        ("gradient-accumulation", "training.gradient_accumulation", "2"),
+        (
+            "gradient-accumulation",
+            "training.gradient_accumulation",
+            "2",
+        ),
         ("sampler", "training.sampler", "balanced"),
         ("evaluate-steps", "training.evaluate_steps", "20"),
         ("best-metric", "training.best_metric", "mcc"),
@@ -458,7 +532,9 @@ mod tests {
     ];
 
     fn settings(arguments: &[&str]) -> Settings {
-        Line::try_parse_from([&["bertkit"], arguments].concat()).unwrap().settings
+        Line::try_parse_from([&["bertkit"], arguments].concat())
+            .unwrap()
+            .settings
     }
 
     fn resolved(arguments: &[&str]) -> RunConfig {
@@ -475,7 +551,9 @@ mod tests {
     }
 
     fn shown(value: &Value) -> String {
-        value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
     }
 
     #[test]
@@ -485,7 +563,11 @@ mod tests {
             assert_eq!(shown(&value_at(&config, key).unwrap()), *value, "{flag}");
         }
         assert!(!resolved(&["--no-header"]).data.header);
-        assert!(resolved(&["--freeze-embeddings"]).training.freeze_embeddings);
+        assert!(
+            resolved(&["--freeze-embeddings"])
+                .training
+                .freeze_embeddings
+        );
     }
 
     #[test]
@@ -503,18 +585,33 @@ mod tests {
         let defaults = RunConfig::default();
         let command = Line::command();
         for (flag, key, _) in FLAGS {
-            let argument = command.get_arguments().find(|a| a.get_long() == Some(flag)).unwrap();
+            let argument = command
+                .get_arguments()
+                .find(|a| a.get_long() == Some(flag))
+                .unwrap();
             let help = argument.get_help().unwrap().to_string();
-            let Some((_, told)) = help.rsplit_once("[default: ") else { continue };
+            let Some((_, told)) = help.rsplit_once("[default: ") else {
+                continue;
+            };
             let told = told.trim_end_matches(']');
-            let Some(value) = value_at(&defaults, key) else { continue };
-            let same = match value.as_float().or_else(|| value.as_integer().map(|n| n as f64)) {
+            let Some(value) = value_at(&defaults, key) else {
+                continue;
+            };
+            let same = match value
+                .as_float()
+                .or_else(|| value.as_integer().map(|n| n as f64))
+            {
                 Some(number) => told.parse::<f64>().unwrap() == number,
-                None => told == shown(&value) || told.starts_with("after") || told.starts_with("the"),
+                None => {
+                    told == shown(&value) || told.starts_with("after") || told.starts_with("the")
+                }
             };
             assert!(same, "--{flag}: told {told}, found {value}");
         }
-        assert_eq!(resolved(&["--focal-gamma", "2"]), resolved(&["--loss", "focal"]));
+        assert_eq!(
+            resolved(&["--focal-gamma", "2"]),
+            resolved(&["--loss", "focal"])
+        );
     }
 
     #[test]
@@ -524,24 +621,45 @@ mod tests {
 
     #[test]
     fn the_loss_is_chosen_by_name_and_shaped_by_its_own_flag() {
-        assert_eq!(resolved(&["--loss", "focal"]).task.loss, LossConfig::Focal { gamma: 2.0 });
+        assert_eq!(
+            resolved(&["--loss", "focal"]).task.loss,
+            LossConfig::Focal { gamma: 2.0 }
+        );
         let shaped = resolved(&["--loss", "cross-entropy", "--label-smoothing", "0.1"]);
-        assert_eq!(shaped.task.loss, LossConfig::CrossEntropy { label_smoothing: 0.1 });
+        assert_eq!(
+            shaped.task.loss,
+            LossConfig::CrossEntropy {
+                label_smoothing: 0.1
+            }
+        );
         let wrong = settings(&["--loss", "focal", "--label-smoothing", "0.1"]);
-        assert_eq!(wrong.contradiction(), Some(("--label-smoothing", "--loss focal")));
+        assert_eq!(
+            wrong.contradiction(),
+            Some(("--label-smoothing", "--loss focal"))
+        );
         let wrong = settings(&["--loss", "cross-entropy", "--focal-gamma", "1"]);
-        assert_eq!(wrong.contradiction(), Some(("--focal-gamma", "--loss cross-entropy")));
-        assert_eq!(settings(&["--loss", "focal", "--focal-gamma", "1"]).contradiction(), None);
+        assert_eq!(
+            wrong.contradiction(),
+            Some(("--focal-gamma", "--loss cross-entropy"))
+        );
+        assert_eq!(
+            settings(&["--loss", "focal", "--focal-gamma", "1"]).contradiction(),
+            None
+        );
         let both = ["bertkit", "--focal-gamma", "1", "--label-smoothing", "0.1"];
         assert!(Line::try_parse_from(both).is_err());
     }
 
     #[test]
     fn class_weights_are_named_or_given_for_each_class() {
-        let given = resolved(&["--class-weights", "spam=2, a=b=0.5"]).task.class_weights;
+        let given = resolved(&["--class-weights", "spam=2, a=b=0.5"])
+            .task
+            .class_weights;
         let expected = [("a=b".to_owned(), 0.5), ("spam".to_owned(), 2.0)];
         assert_eq!(given, config::ClassWeights::Given(expected.into()));
-        let named = resolved(&["--class-weights", "balanced"]).task.class_weights;
+        let named = resolved(&["--class-weights", "balanced"])
+            .task
+            .class_weights;
         assert_eq!(named, config::ClassWeights::Named(NamedWeights::Balanced));
         for text in ["spam", "spam=x", "spam=1,spam=2", ""] {
             assert!(class_weights(text).is_err(), "{text}");
@@ -550,9 +668,17 @@ mod tests {
 
     #[test]
     fn a_threshold_is_a_number_or_what_it_maximises() {
-        let best = resolved(&["--threshold", "balanced_accuracy"]).task.threshold;
-        assert_eq!(best, config::Threshold::Best(ThresholdRule::BalancedAccuracy));
-        assert_eq!(resolved(&["--threshold", "1"]).task.threshold, config::Threshold::At(1.0));
+        let best = resolved(&["--threshold", "balanced_accuracy"])
+            .task
+            .threshold;
+        assert_eq!(
+            best,
+            config::Threshold::Best(ThresholdObjective::BalancedAccuracy)
+        );
+        assert_eq!(
+            resolved(&["--threshold", "1"]).task.threshold,
+            config::Threshold::At(1.0)
+        );
         assert!(threshold("2").is_err() && threshold("f2").is_err());
     }
 
@@ -564,7 +690,10 @@ mod tests {
         for text in ["1.5", "-1", "nan", "x"] {
             assert!(warmup(text).is_err(), "{text}");
         }
-        assert_eq!(resolved(&["--warmup", "100"]).schedule.warmup_steps, Some(100));
+        assert_eq!(
+            resolved(&["--warmup", "100"]).schedule.warmup_steps,
+            Some(100)
+        );
     }
 
     #[test]
@@ -576,12 +705,30 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.toml");
         std::fs::write(&path, base.to_toml()).unwrap();
-        let arguments = ["--max-steps", "3", "--batch-size", "4", "--warmup", "0.3", "--schedule", "cosine"];
+        let arguments = [
+            "--max-steps",
+            "3",
+            "--batch-size",
+            "4",
+            "--warmup",
+            "0.3",
+            "--schedule",
+            "cosine",
+        ];
         let overrides = settings(&arguments).overrides(&base);
         let config = RunConfig::resolve_unchecked(Some(&path), &overrides).unwrap();
-        assert_eq!((config.training.batch_size, config.training.batch_tokens), (4, None));
-        assert_eq!((config.training.epochs, config.training.max_steps), (9, Some(3)));
-        assert_eq!((config.schedule.warmup, config.schedule.warmup_steps), (0.3, None));
+        assert_eq!(
+            (config.training.batch_size, config.training.batch_tokens),
+            (4, None)
+        );
+        assert_eq!(
+            (config.training.epochs, config.training.max_steps),
+            (9, Some(3))
+        );
+        assert_eq!(
+            (config.schedule.warmup, config.schedule.warmup_steps),
+            (0.3, None)
+        );
         assert_eq!(config.schedule.kind, config::ScheduleKind::Cosine);
     }
 }

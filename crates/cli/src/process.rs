@@ -36,7 +36,9 @@ pub fn keep_freed_memory() {
 /// The threads could not be started.
 pub fn use_threads(number: Option<u16>) -> Result<(), CliError> {
     let builder = rayon::ThreadPoolBuilder::new().num_threads(number.map_or(0, usize::from));
-    builder.build_global().map_err(|source| CliError::Threads { source })
+    builder
+        .build_global()
+        .map_err(|source| CliError::Threads { source })
 }
 
 /// From now on, Ctrl-C or a termination signal raises the flag; a second one ends the process.
@@ -85,8 +87,13 @@ pub fn guarded(program: impl FnOnce() -> ExitCode) -> ExitCode {
     let default = panic::take_hook();
     let verbose = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
     panic::set_hook(Box::new(move |info| {
-        let what = info.payload_as_str().unwrap_or("unknown reason").replace('\n', " ");
-        let place = info.location().map(|l| format!(" ({}:{})", l.file(), l.line()));
+        let what = info
+            .payload_as_str()
+            .unwrap_or("unknown reason")
+            .replace('\n', " ");
+        let place = info
+            .location()
+            .map(|l| format!(" ({}:{})", l.file(), l.line()));
         // The first panic is the reason of those that follow in other threads.
         let mut first = PANIC.lock().unwrap_or_else(PoisonError::into_inner);
         first.get_or_insert_with(|| format!("{what}{}", place.unwrap_or_default()));

@@ -48,7 +48,12 @@ pub struct Progress {
 impl Progress {
     /// Shows the run in this way.
     pub fn new(display: Display) -> Self {
-        Self { display, bar: None, last_line: None, pace: Pace::default() }
+        Self {
+            display,
+            bar: None,
+            last_line: None,
+            pace: Pace::default(),
+        }
     }
 
     /// A line, above the bar if there is one.
@@ -67,7 +72,10 @@ impl Progress {
         if from_step > 0 {
             self.line(&format!("continuing after step {}", count(from_step)));
         }
-        self.pace = Pace { from_start: from_step == 0, ..Pace::default() };
+        self.pace = Pace {
+            from_start: from_step == 0,
+            ..Pace::default()
+        };
         if self.display == Display::Bar {
             let bar = ProgressBar::new(summary.steps).with_position(from_step);
             bar.set_style(style("{bar:24} {pos}/{len} steps  {wide_msg}"));
@@ -84,7 +92,9 @@ impl Progress {
             return;
         }
         let now = Instant::now();
-        let due = self.last_line.is_none_or(|last| now.duration_since(last) >= BETWEEN_LINES);
+        let due = self
+            .last_line
+            .is_none_or(|last| now.duration_since(last) >= BETWEEN_LINES);
         if due || report.step == report.steps {
             self.last_line = Some(now);
             self.line(&step_line(report, &self.pace));
@@ -136,21 +146,26 @@ impl Drop for Progress {
 
 /// The sentences of a summary, aligned, and the sizes of the run.
 pub fn summary_lines(summary: &Summary) -> Vec<String> {
-    let sizes = [
-        ("parameters", format!("{} trainable", count(summary.parameters as u64))),
-        (
-            "length",
-            format!(
-                "{}, {} an epoch",
-                plural(summary.steps, "step"),
-                plural(summary.tokens_per_epoch, "token")
-            ),
-        ),
-    ];
-    let told = summary.lines.iter().map(|(name, text)| (name.as_str(), text.clone()));
-    let pairs: Vec<_> = told.chain(sizes).collect();
-    let width = pairs.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    pairs.iter().map(|(name, text)| format!("{name:<width$}  {text}")).collect()
+    let sizes = format!(
+        "{}, {}, {} an epoch",
+        plural(summary.parameters as u64, "parameter"),
+        plural(summary.steps, "step"),
+        plural(summary.tokens_per_epoch, "token")
+    );
+    let told = summary
+        .lines
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.clone()));
+    let pairs: Vec<_> = told.chain([("in all", sizes)]).collect();
+    let width = pairs
+        .iter()
+        .map(|(name, _)| name.chars().count())
+        .max()
+        .unwrap_or(0);
+    pairs
+        .iter()
+        .map(|(name, text)| format!("{name:<width$}  {text}"))
+        .collect()
 }
 
 /// Loss, speed and time left, smoothed over the last steps.
@@ -183,7 +198,11 @@ impl Pace {
     }
 
     fn loss(&self) -> f64 {
-        if self.weight > 0.0 { self.loss / self.weight } else { f64::NAN }
+        if self.weight > 0.0 {
+            self.loss / self.weight
+        } else {
+            f64::NAN
+        }
     }
 
     fn tokens_per_second(&self) -> Option<f64> {
@@ -219,7 +238,11 @@ fn step_line(report: &StepReport, pace: &Pace) -> String {
 }
 
 fn evaluation_line(report: &EvaluationReport) -> String {
-    let best = if report.is_best { "  (best so far)" } else { "" };
+    let best = if report.is_best {
+        "  (best so far)"
+    } else {
+        ""
+    };
     format!(
         "step {}  epoch {:.2}  validation: {}{best}",
         count(report.step),
@@ -249,7 +272,12 @@ impl RowProgress {
     /// Shows progress in this way. Nothing appears before the first report.
     pub fn new(display: Display) -> Self {
         let now = Instant::now();
-        Self { display, bar: None, started: now, last_line: now }
+        Self {
+            display,
+            bar: None,
+            started: now,
+            last_line: now,
+        }
     }
 
     /// So many of so many rows are done.
@@ -267,8 +295,7 @@ impl RowProgress {
             }
             Display::Lines if self.last_line.elapsed() >= BETWEEN_LINES => {
                 self.last_line = Instant::now();
-                let left = self.started.elapsed().as_secs_f64()
-                    * total.saturating_sub(done) as f64
+                let left = self.started.elapsed().as_secs_f64() * total.saturating_sub(done) as f64
                     / done.max(1) as f64;
                 render::stderr(&format!(
                     "{} of {}  {} left\n",
@@ -318,7 +345,10 @@ mod tests {
 
     #[test]
     fn a_constant_run_has_its_own_loss_and_speed() {
-        let mut pace = Pace { from_start: true, ..Pace::default() };
+        let mut pace = Pace {
+            from_start: true,
+            ..Pace::default()
+        };
         for step in 1..=20 {
             pace.update(&report(step, 0.5, step as f64 * 0.25));
         }
@@ -335,7 +365,13 @@ mod tests {
     fn a_resumed_run_takes_no_speed_from_before_the_checkpoint() {
         let mut pace = Pace::default();
         pace.update(&report(51, 0.5, 1000.0));
-        assert_eq!((pace.tokens_per_second(), pace.seconds_left(&report(51, 0.5, 0.0))), (None, None));
+        assert_eq!(
+            (
+                pace.tokens_per_second(),
+                pace.seconds_left(&report(51, 0.5, 0.0))
+            ),
+            (None, None)
+        );
         pace.update(&report(52, 0.5, 1001.0));
         assert_eq!(pace.tokens_per_second(), Some(1000.0));
         assert_eq!(pace.seconds_left(&report(52, 0.5, 1001.0)), Some(48.0));
@@ -377,16 +413,18 @@ mod tests {
         assert_eq!(
             summary_lines(&summary),
             [
-                "data        900 rows",
-                "parameters  4,385,920 trainable",
-                "length      171 steps, 40,000 tokens an epoch"
+                "data    900 rows",
+                "in all  4,385,920 parameters, 171 steps, 40,000 tokens an epoch"
             ]
         );
     }
 
     #[test]
     fn the_templates_of_the_bars_are_right() {
-        for template in ["{bar:24} {pos}/{len} steps  {wide_msg}", "{bar:24} {pos}/{len} rows  {per_sec}  {eta} left"] {
+        for template in [
+            "{bar:24} {pos}/{len} steps  {wide_msg}",
+            "{bar:24} {pos}/{len} rows  {per_sec}  {eta} left",
+        ] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }
     }

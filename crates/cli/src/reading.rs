@@ -23,12 +23,16 @@ pub struct ReadFlags {
 }
 
 impl ReadFlags {
-    /// The options for reading.
+    /// The options for reading; without --no-header, `header` says whether there is one.
     ///
     /// # Errors
     /// A format or a delimiter that is none; the parsers of the flags let none through.
-    pub fn options(&self) -> Result<ReadOptions, DataError> {
-        let format = self.format.as_deref().map(str::parse::<Format>).transpose()?;
+    pub fn options(&self, header: bool) -> Result<ReadOptions, DataError> {
+        let format = self
+            .format
+            .as_deref()
+            .map(str::parse::<Format>)
+            .transpose()?;
         let delimiter = self.delimiter.as_deref().map(parse_delimiter).transpose()?;
         let (quote, quoting) = match self.quote.as_deref() {
             None => (None, None),
@@ -40,7 +44,7 @@ impl ReadFlags {
             delimiter,
             quote,
             quoting,
-            header: !self.no_header,
+            header: header && !self.no_header,
             ..ReadOptions::default()
         })
     }
@@ -123,14 +127,21 @@ mod tests {
             quote: Some("'".into()),
             no_header: true,
         };
-        let options = flags.options().unwrap();
+        let options = flags.options(true).unwrap();
         assert_eq!(options.format, Some(Format::Tsv));
         assert_eq!(options.delimiter, Some(b'|'));
         assert_eq!((options.quote, options.quoting), (Some(b'\''), Some(true)));
         assert!(!options.header);
-        let none = ReadFlags { quote: Some("none".into()), ..ReadFlags::default() };
-        assert_eq!(none.options().unwrap().quoting, Some(false));
-        assert_eq!(ReadFlags::default().options().unwrap(), ReadOptions::default());
+        let none = ReadFlags {
+            quote: Some("none".into()),
+            ..ReadFlags::default()
+        };
+        assert_eq!(none.options(true).unwrap().quoting, Some(false));
+        assert_eq!(
+            ReadFlags::default().options(true).unwrap(),
+            ReadOptions::default()
+        );
+        assert!(!ReadFlags::default().options(false).unwrap().header);
     }
 
     #[test]

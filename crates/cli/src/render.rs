@@ -69,13 +69,6 @@ pub enum CliError {
         #[source]
         source: io::Error,
     },
-    /// A result has no form in JSON: a bug.
-    #[error("could not write the result as JSON")]
-    Json {
-        /// Why.
-        #[source]
-        source: serde_json::Error,
-    },
     /// The threads could not be started.
     #[error("could not start the threads")]
     Threads {
@@ -95,7 +88,10 @@ pub enum CliError {
 impl CliError {
     /// A usage error.
     pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Usage { message: message.into(), hint: hint.into() }
+        Self::Usage {
+            message: message.into(),
+            hint: hint.into(),
+        }
     }
 
     /// What the user can do about it, if we know.
@@ -110,10 +106,7 @@ impl CliError {
                 Some("check that the folder exists, free space and permissions".into())
             }
             Self::Threads { .. } => Some("ask for fewer with --threads N".into()),
-            Self::Stdin { .. }
-            | Self::Stdout { .. }
-            | Self::Json { .. }
-            | Self::Signals { .. } => None,
+            Self::Stdin { .. } | Self::Stdout { .. } | Self::Signals { .. } => None,
         }
     }
 
@@ -131,20 +124,30 @@ impl CliError {
 fn data_hint(error: &DataError) -> Option<String> {
     match error {
         DataError::UnknownFormat { extension, .. }
-            if !matches!(extension.as_deref(), Some("json" | "gz" | "zip" | "bz2" | "xz" | "zst"))
-                && !matches!(extension.as_deref(), Some("xlsx" | "xls" | "ods" | "parquet")) =>
+            if !matches!(
+                extension.as_deref(),
+                Some("json" | "gz" | "zip" | "bz2" | "xz" | "zst")
+            ) && !matches!(
+                extension.as_deref(),
+                Some("xlsx" | "xls" | "ods" | "parquet")
+            ) =>
         {
             Some("say the format: --format csv, --format tsv or --format jsonl".into())
         }
         DataError::HeaderOnly { .. } => Some("if its only line is data, add --no-header".into()),
-        DataError::UnknownColumn { other_delimiter: Some(name), .. } => Some(format!(
+        DataError::UnknownColumn {
+            other_delimiter: Some(name),
+            ..
+        } => Some(format!(
             "the fields seem to be divided by another delimiter: try --delimiter {name}"
         )),
         DataError::UnclosedQuote { .. } => Some(
             "close or double the quote, or, if quotes are plain characters here, add --quote none"
                 .into(),
         ),
-        DataError::Missing { .. } => Some("fill it in, or leave such rows out: --missing drop".into()),
+        DataError::Missing { .. } => {
+            Some("fill it in, or leave such rows out: --missing drop".into())
+        }
         DataError::NotANumber { .. } => {
             Some("correct the label, or make it a classification: --task classification".into())
         }
@@ -219,7 +222,11 @@ fn coloured() -> bool {
 }
 
 fn paint(text: &str, style: Style) -> String {
-    if coloured() { format!("{style}{text}{style:#}") } else { text.into() }
+    if coloured() {
+        format!("{style}{text}{style:#}")
+    } else {
+        text.into()
+    }
 }
 
 fn red() -> Style {
@@ -240,18 +247,35 @@ mod tests {
 
     #[test]
     fn a_closed_pipe_is_no_error_but_a_full_disk_is() {
-        let closed = CliError::Stdout { source: io::ErrorKind::BrokenPipe.into() };
-        let full = CliError::Stdout { source: io::ErrorKind::StorageFull.into() };
+        let closed = CliError::Stdout {
+            source: io::ErrorKind::BrokenPipe.into(),
+        };
+        let full = CliError::Stdout {
+            source: io::ErrorKind::StorageFull.into(),
+        };
         assert!(is_closed_pipe(&closed) && !is_closed_pipe(&full));
         assert_eq!(full.exit_code(), 1);
     }
 
     #[test]
     fn hints_name_the_flag_that_helps() {
-        let error = CliError::Data(DataError::HeaderOnly { path: "a.csv".into() });
-        assert!(error.hint().is_some_and(|hint| hint.contains("--no-header")));
+        let error = CliError::Data(DataError::HeaderOnly {
+            path: "a.csv".into(),
+        });
+        assert!(
+            error
+                .hint()
+                .is_some_and(|hint| hint.contains("--no-header"))
+        );
         assert_eq!(error.exit_code(), 2);
-        let packed = DataError::UnknownFormat { path: "a.gz".into(), extension: Some("gz".into()) };
-        assert!(CliError::Data(packed).hint().is_some_and(|hint| hint.contains("unpack")));
+        let packed = DataError::UnknownFormat {
+            path: "a.gz".into(),
+            extension: Some("gz".into()),
+        };
+        assert!(
+            CliError::Data(packed)
+                .hint()
+                .is_some_and(|hint| hint.contains("unpack"))
+        );
     }
 }

@@ -6,7 +6,6 @@ use bertkit_evaluation::BootstrapOptions;
 use bertkit_model::DeviceSpec;
 use bertkit_training::{EvalOptions, Evaluation, Predictor, evaluate};
 use clap::Args;
-use serde_json::{Value, json};
 
 use crate::process;
 use crate::progress::{Display, RowProgress};
@@ -48,6 +47,9 @@ pub struct EvalArgs {
     label_separator: Option<String>,
     #[command(flatten, next_help_heading = "Data")]
     read: ReadFlags,
+    /// The first row names the columns [default: as in training]
+    #[arg(long, help_heading = "Data", conflicts_with = "no_header")]
+    header: bool,
     /// What happens to rows without a text or a label: left out and counted, or the file is refused
     #[arg(long, value_enum, default_value = "drop", hide_possible_values = true)]
     #[arg(value_name = "drop|refuse", help_heading = "Data")]
@@ -59,10 +61,20 @@ pub struct EvalArgs {
     #[arg(long, value_name = "NUMBER", value_parser = share, help_heading = "Metrics")]
     threshold: Option<f64>,
     /// Resamples for the intervals; 0 computes none
-    #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Metrics")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1000,
+        help_heading = "Metrics"
+    )]
     bootstrap: u32,
     /// The share of resamples that an interval holds
-    #[arg(long, value_name = "SHARE", default_value_t = 0.95, help_heading = "Metrics")]
+    #[arg(
+        long,
+        value_name = "SHARE",
+        default_value_t = 0.95,
+        help_heading = "Metrics"
+    )]
     #[arg(value_parser = confidence)]
     confidence: f64,
     /// Decides the resamples
@@ -91,32 +103,42 @@ pub struct EvalArgs {
 /// # Errors
 /// A model or data that cannot be used, and what stops the evaluation.
 pub fn run(args: &EvalArgs) -> Result<(), CliError> {
-    let options = options(args)?;
     process::use_threads(args.threads)?;
     process::leave_on_interrupt()?;
     let predictor = Predictor::open(&args.run, args.device)?;
+    let options = options(args, predictor.task().header)?;
     let mut progress = RowProgress::new(Display::choose(args.quiet));
-    let evaluation =
-        evaluate(&predictor, &options, &mut |done, total| progress.done(done, total))?;
+    let evaluation = evaluate(&predictor, &options, &mut |done, total| {
+        progress.done(done, total)
+    })?;
     drop(progress);
     if !args.quiet {
-        predictor.notes().iter().chain(&evaluation.notes).for_each(|note| render::note(note));
+        predictor
+            .notes()
+            .iter()
+            .chain(&evaluation.notes)
+            .for_each(|note| render::note(note));
     }
     if args.json {
-        render::stdout(&format!("{}\n", as_json(&evaluation)?))?;
+        render::stdout(&format!("{}\n", evaluation.to_json()))?;
     } else {
         render::stdout(&as_text(&evaluation))?;
     }
     if let (Some((report, rows)), false) = (&evaluation.written, args.quiet) {
-        render::note(&format!("kept as `{}` and `{}`", report.display(), rows.display()));
+        render::note(&format!(
+            "kept as `{}` and `{}`",
+            report.display(),
+            rows.display()
+        ));
     }
     Ok(())
 }
 
-fn options(args: &EvalArgs) -> Result<EvalOptions, CliError> {
+/// `trained_header` is whether the training file had a header.
+fn options(args: &EvalArgs, trained_header: bool) -> Result<EvalOptions, CliError> {
     Ok(EvalOptions {
         data: args.data.clone(),
-        read: args.read.options()?,
+        read: args.read.options(args.header || trained_header)?,
         text: args.text.clone(),
         text_pair: args.text_pair.clone(),
         label: args.label.clone(),
@@ -137,20 +159,10 @@ fn options(args: &EvalArgs) -> Result<EvalOptions, CliError> {
 
 fn as_text(evaluation: &Evaluation) -> String {
     let mut text = evaluation.report.table();
-    if let Some((threshold, how)) = &evaluation.threshold {
-        text += &format!("\nthreshold {threshold:.4}: {how}\n");
+    if let Some((threshold, origin)) = &evaluation.threshold {
+        text += &format!("\nthreshold {threshold:.4}: {origin}\n");
     }
     text
-}
-
-/// The report, and the threshold beside its metrics.
-fn as_json(evaluation: &Evaluation) -> Result<Value, CliError> {
-    let mut value =
-        serde_json::to_value(&evaluation.report).map_err(|source| CliError::Json { source })?;
-    let threshold =
-        evaluation.threshold.as_ref().map(|(value, how)| json!({ "value": value, "how": how }));
-    value["threshold"] = json!(threshold);
-    Ok(value)
 }
 
 /// A number between 0 and 1, neither of them.
@@ -190,15 +202,6 @@ mod tests {
             rows: Vec::new(),
             written: None,
         }
-    }
-
-    #[test]
-    fn the_report_in_json_has_the_threshold_beside_its_metrics() {
-        let value = as_json(&evaluation()).unwrap();
-        assert_eq!(value["metrics"]["accuracy"]["value"], 1.0);
-        assert_eq!(value["threshold"], json!({ "value": 0.5, "how": "given" }));
-        let none = Evaluation { threshold: None, ..evaluation() };
-        assert_eq!(as_json(&none).unwrap()["threshold"], Value::Null);
     }
 
     #[test]

@@ -94,7 +94,10 @@ pub fn run(args: &FinetuneArgs) -> Result<(), CliError> {
         return dry_run(prepare(config, policy, &mut progress)?, flags.json);
     }
     let interrupt = process::stop_on_interrupt()?;
-    let prepared = prepare(config, policy, &mut progress)?;
+    let command = std::env::args_os()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let prepared = prepare(config, policy, &mut progress)?.with_command(command);
     let directory = prepared.config().output.clone().unwrap_or_default();
     let outcome = prepared.train(&mut progress, interrupt)?;
     drop(progress);
@@ -126,7 +129,11 @@ fn resolve(args: &FinetuneArgs) -> Result<RunConfig, CliError> {
     let base = RunConfig::resolve_unchecked(file.as_deref(), &[]).map_err(TrainError::from)?;
     let mut overrides = args.settings.overrides(&base);
     if let Some(output) = &args.output.output {
-        overrides.push(Override::flag("output", output.to_string_lossy().as_ref(), "--output"));
+        overrides.push(Override::flag(
+            "output",
+            output.to_string_lossy().as_ref(),
+            "--output",
+        ));
     }
     overrides.extend(sets);
     Ok(RunConfig::resolve(file.as_deref(), &overrides).map_err(TrainError::from)?)
@@ -134,8 +141,14 @@ fn resolve(args: &FinetuneArgs) -> Result<RunConfig, CliError> {
 
 /// The configuration that the run to resume was started with.
 fn resumed_config(args: &FinetuneArgs, sets: &[Override]) -> Result<PathBuf, CliError> {
-    let set = sets.iter().rev().find(|set| set.key == "output").and_then(|set| set.value.as_str());
-    let directory = set.map(PathBuf::from).or_else(|| args.output.output.clone());
+    let set = sets
+        .iter()
+        .rev()
+        .find(|set| set.key == "output")
+        .and_then(|set| set.value.as_str());
+    let directory = set
+        .map(PathBuf::from)
+        .or_else(|| args.output.output.clone());
     let directory = directory.ok_or_else(|| {
         CliError::usage(
             "--resume does not say which run to continue",
@@ -143,7 +156,11 @@ fn resumed_config(args: &FinetuneArgs, sets: &[Override]) -> Result<PathBuf, Cli
         )
     })?;
     let file = directory.join("config.toml");
-    if file.is_file() { Ok(file) } else { Err(TrainError::NothingToResume { path: directory }.into()) }
+    if file.is_file() {
+        Ok(file)
+    } else {
+        Err(TrainError::NothingToResume { path: directory }.into())
+    }
 }
 
 fn dry_run(mut prepared: Prepared, json: bool) -> Result<(), CliError> {
@@ -180,22 +197,35 @@ fn as_text(outcome: &Outcome, directory: &Path) -> String {
     let steps = crate::format::plural(outcome.steps, "step");
     text += &format!("trained    {steps} in {}\n", duration(outcome.seconds));
     if let Some(best) = &outcome.best {
-        text += &format!("best       {}  (validation, step {})\n", metrics(best), count(best.step));
+        text += &format!(
+            "best       {}  (validation, step {})\n",
+            metrics(best),
+            count(best.step)
+        );
     }
-    if let Some((threshold, how)) = &outcome.threshold {
-        text += &format!("threshold  {threshold:.4}: {how}\n");
+    if let Some((threshold, origin)) = &outcome.threshold {
+        text += &format!("threshold  {threshold:.4}: {origin}\n");
     }
-    text += &format!("next       bertkit eval {} --data FILE\n", directory.display());
+    text += &format!(
+        "next       bertkit eval {} --data FILE\n",
+        directory.display()
+    );
     text
 }
 
 fn as_json(outcome: &Outcome) -> Value {
     let best = outcome.best.as_ref().map(|best| {
-        let metrics: Map<_, _> = best.metrics.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
+        let metrics: Map<_, _> = best
+            .metrics
+            .iter()
+            .map(|(k, v)| (k.clone(), json!(v)))
+            .collect();
         json!({ "step": best.step, "epoch": best.epoch, "metrics": metrics })
     });
-    let threshold =
-        outcome.threshold.as_ref().map(|(value, how)| json!({ "value": value, "how": how }));
+    let threshold = outcome
+        .threshold
+        .as_ref()
+        .map(|(value, origin)| json!({ "value": value, "origin": origin }));
     json!({
         "model": outcome.model.to_string_lossy(),
         "steps": outcome.steps,
@@ -219,7 +249,11 @@ mod tests {
     }
 
     fn resolved(arguments: &[&str]) -> Result<RunConfig, CliError> {
-        resolve(&Line::try_parse_from([&["bertkit"], arguments].concat()).unwrap().finetune)
+        resolve(
+            &Line::try_parse_from([&["bertkit"], arguments].concat())
+                .unwrap()
+                .finetune,
+        )
     }
 
     fn outcome() -> Outcome {
@@ -255,7 +289,11 @@ mod tests {
         assert_eq!(value["best"]["metrics"]["f1"], 0.75);
         assert_eq!(value["best"]["metrics"]["roc_auc"], Value::Null);
         assert_eq!(value["threshold"]["value"], 0.25);
-        let none = Outcome { best: None, threshold: None, ..outcome() };
+        let none = Outcome {
+            best: None,
+            threshold: None,
+            ..outcome()
+        };
         assert_eq!(as_json(&none)["best"], Value::Null);
     }
 
@@ -263,10 +301,15 @@ mod tests {
     fn set_comes_last_and_flags_override_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("run.toml");
-        std::fs::write(&file, "seed = 1\noutput = 'o'\n[data]\ntrain = 'a.csv'\n[model]\npath = 'm'\n")
-            .unwrap();
+        std::fs::write(
+            &file,
+            "seed = 1\noutput = 'o'\n[data]\ntrain = 'a.csv'\n[model]\npath = 'm'\n",
+        )
+        .unwrap();
         let file = file.to_str().unwrap();
-        let config = resolved(&["--config", file, "--seed", "2", "--output", "p", "--set", "seed=3"]);
+        let config = resolved(&[
+            "--config", file, "--seed", "2", "--output", "p", "--set", "seed=3",
+        ]);
         let config = config.unwrap();
         assert_eq!((config.seed, config.output), (3, Some("p".into())));
         assert_eq!(config.data.train, Some("a.csv".into()));
@@ -278,14 +321,25 @@ mod tests {
         let directory = folder.path().to_str().unwrap().to_owned();
         let resume = ["--resume", "--output", &directory];
         let error = resolved(&resume).unwrap_err();
-        assert!(matches!(error, CliError::Train(TrainError::NothingToResume { .. })), "{error}");
-        let mut config = RunConfig { output: Some(directory.clone().into()), ..RunConfig::default() };
+        assert!(
+            matches!(error, CliError::Train(TrainError::NothingToResume { .. })),
+            "{error}"
+        );
+        let mut config = RunConfig {
+            output: Some(directory.clone().into()),
+            ..RunConfig::default()
+        };
         config.data.train = Some("a.csv".into());
         config.model.path = Some("m".into());
         config.training.epochs = 9;
         std::fs::write(folder.path().join("config.toml"), config.to_toml()).unwrap();
         assert_eq!(resolved(&resume).unwrap(), config);
-        assert!(resolved(&["--resume"]).unwrap_err().to_string().contains("--resume"));
+        assert!(
+            resolved(&["--resume"])
+                .unwrap_err()
+                .to_string()
+                .contains("--resume")
+        );
     }
 
     #[test]
@@ -298,8 +352,11 @@ mod tests {
             steps: 3,
             tokens_per_epoch: 40,
         };
-        let estimate =
-            Estimate { seconds: 90.0, tokens_per_second: 1234.5, memory_bytes: 3 << 30 };
+        let estimate = Estimate {
+            seconds: 90.0,
+            tokens_per_second: 1234.5,
+            memory_bytes: 3 << 30,
+        };
         let text = RunConfig::default().to_toml() + &comments(&summary, &estimate);
         assert!(text.contains("# memory  about 3.00 GiB"), "{text}");
         let folder = tempfile::tempdir().unwrap();

@@ -63,7 +63,12 @@ mod tests {
     fn every_flag_has_a_help_text() {
         for command in Cli::command().get_subcommands() {
             for argument in command.get_arguments() {
-                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument);
+                assert!(
+                    argument.get_help().is_some(),
+                    "{} {}",
+                    command.get_name(),
+                    argument
+                );
             }
         }
     }

@@ -38,7 +38,12 @@ pub struct PredictArgs {
     /// A run directory, or a model folder in Hugging Face's layout
     run: PathBuf,
     /// A text to predict; may be repeated
-    #[arg(long, value_name = "TEXT", help_heading = "Texts", conflicts_with = "input")]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        help_heading = "Texts",
+        conflicts_with = "input"
+    )]
     text: Vec<String>,
     /// The second text of each --text, for models of pairs
     #[arg(long, value_name = "TEXT", help_heading = "Texts", requires = "text")]
@@ -51,13 +56,31 @@ pub struct PredictArgs {
     #[arg(long, value_name = "FILE", help_heading = "Table", requires = "input")]
     output: Option<PathBuf>,
     /// Column with the text: its name, or its number from 1 [default: as in training]
-    #[arg(long, value_name = "COLUMN", help_heading = "Table", requires = "input")]
+    #[arg(
+        long,
+        value_name = "COLUMN",
+        help_heading = "Table",
+        requires = "input"
+    )]
     text_column: Option<String>,
     /// Column with the second text, for models of pairs [default: as in training]
-    #[arg(long, value_name = "COLUMN", help_heading = "Table", requires = "input")]
+    #[arg(
+        long,
+        value_name = "COLUMN",
+        help_heading = "Table",
+        requires = "input"
+    )]
     text_pair_column: Option<String>,
     #[command(flatten, next_help_heading = "Table")]
     read: ReadFlags,
+    /// The first row names the columns [default: as in training]
+    #[arg(
+        long,
+        help_heading = "Table",
+        conflicts_with = "no_header",
+        requires = "input"
+    )]
+    header: bool,
     /// Format of the result, whatever the extension says
     #[arg(long, value_parser = ["csv", "tsv", "jsonl"], help_heading = "Table", requires = "input")]
     output_format: Option<String>,
@@ -81,7 +104,7 @@ pub struct PredictArgs {
 /// # Errors
 /// Nothing to predict, a model or data that cannot be used, and what stops the prediction.
 pub fn run(args: &PredictArgs) -> Result<(), CliError> {
-    // All that can be wrong without the model is told before it is loaded.
+    // What is wrong with the command line is told before the model is loaded.
     let source = Source::choose(args)?;
     process::use_threads(args.threads)?;
     process::leave_on_interrupt()?;
@@ -92,12 +115,21 @@ pub fn run(args: &PredictArgs) -> Result<(), CliError> {
     let cut = match source {
         Source::Texts => texts(args, &predictor)?,
         Source::Lines => lines(args, &predictor, io::stdin().lock())?,
-        Source::Table(table, target) => predict_table(args, &predictor, table, target)?,
+        Source::Table(input, target) => {
+            let options = args.read.options(args.header || predictor.task().header)?;
+            let table = match input.to_str() {
+                Some("-") => read_table_from(io::stdin().lock(), "standard input", &options)?,
+                _ => read_table(&input, &options)?,
+            };
+            predict_table(args, &predictor, table, &target)?
+        }
     };
     if cut > 0 && !args.quiet {
         let limit = count(predictor.task().max_length as u64);
         let texts = plural(cut as u64, "text");
-        render::note(&format!("cut to the model's limit of {limit} tokens: {texts}"));
+        render::note(&format!(
+            "cut to the model's limit of {limit} tokens: {texts}"
+        ));
     }
     Ok(())
 }
@@ -106,23 +138,19 @@ pub fn run(args: &PredictArgs) -> Result<(), CliError> {
 enum Source {
     Texts,
     Lines,
-    Table(Table, Target),
+    Table(PathBuf, Target),
 }
 
 impl Source {
     fn choose(args: &PredictArgs) -> Result<Self, CliError> {
         if let Some(input) = &args.input {
-            let target = Target::choose(args)?;
-            let options = args.read.options()?;
-            let table = if input == Path::new("-") {
-                read_table_from(io::stdin().lock(), "standard input", &options)?
-            } else {
-                read_table(input, &options)?
-            };
-            return Ok(Self::Table(table, target));
+            return Ok(Self::Table(input.clone(), Target::choose(args)?));
         }
         let read = &args.read;
-        if read.format.is_some() || read.delimiter.is_some() || read.quote.is_some() || read.no_header
+        if read.format.is_some()
+            || read.delimiter.is_some()
+            || read.quote.is_some()
+            || read.no_header
         {
             return Err(CliError::usage(
                 "--format, --delimiter, --quote and --no-header say how a table is read, but there is none",
@@ -151,7 +179,12 @@ impl Source {
 
 /// Predicts what --text says; returns how many texts were cut.
 fn texts(args: &PredictArgs, predictor: &Predictor) -> Result<usize, CliError> {
-    let pairs = args.text_pair.iter().cloned().map(Some).chain(std::iter::repeat(None));
+    let pairs = args
+        .text_pair
+        .iter()
+        .cloned()
+        .map(Some)
+        .chain(std::iter::repeat(None));
     let texts: Vec<_> = args.text.iter().cloned().zip(pairs).collect();
     if predictor.task().text_pair.is_some() && args.text_pair.is_empty() {
         return Err(CliError::usage(
@@ -206,7 +239,11 @@ fn read_lines(
         })?;
         let text = text.strip_suffix('\n').unwrap_or(&text);
         let text = text.strip_suffix('\r').unwrap_or(text);
-        let text = if line == 1 { text.trim_start_matches('\u{feff}') } else { text };
+        let text = if line == 1 {
+            text.trim_start_matches('\u{feff}')
+        } else {
+            text
+        };
         texts.push(match (pairs, text.split_once('\t')) {
             (false, _) => (text.to_owned(), None),
             (true, Some((first, second))) => (first.to_owned(), Some(second.to_owned())),
@@ -249,7 +286,11 @@ fn answer_json(task: &TaskInfo, text: &str, pair: Option<&str>, answer: &Answer)
     }
     object.insert("prediction".into(), prediction(task, answer));
     if task.kind != TaskKind::Regression {
-        let named = task.classes.iter().cloned().zip(answer.probabilities.iter().map(|p| json!(p)));
+        let named = task
+            .classes
+            .iter()
+            .cloned()
+            .zip(answer.probabilities.iter().map(|p| json!(p)));
         object.insert("probabilities".into(), named.collect::<Map<_, _>>().into());
     }
     object.insert("truncated".into(), answer.truncated.into());
@@ -267,7 +308,9 @@ fn answer_line(task: &TaskInfo, text: &str, pair: Option<&str>, answer: &Answer)
         TaskKind::MultiLabel => {
             let separator = task.label_separator.as_deref().unwrap_or("|");
             let labels = answer.prediction.split(separator);
-            let each: Vec<_> = labels.filter_map(|label| probability(task, answer, label)).collect();
+            let each: Vec<_> = labels
+                .filter_map(|label| probability(task, answer, label))
+                .collect();
             fields.push(each.join(separator));
         }
     }
@@ -278,12 +321,17 @@ fn answer_line(task: &TaskInfo, text: &str, pair: Option<&str>, answer: &Answer)
 
 fn probability(task: &TaskInfo, answer: &Answer, class: &str) -> Option<String> {
     let at = task.classes.iter().position(|name| name == class)?;
-    answer.probabilities.get(at).map(|probability| format!("{probability:.4}"))
+    answer
+        .probabilities
+        .get(at)
+        .map(|probability| format!("{probability:.4}"))
 }
 
 /// The text with each tab, line break and other control character as a space.
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 /// The class or the classes, or the number of a regression.
@@ -307,14 +355,24 @@ struct Target {
 
 impl Target {
     fn choose(args: &PredictArgs) -> Result<Self, CliError> {
-        let asked = args.output_format.as_deref().map(str::parse::<Format>).transpose()?;
+        let asked = args
+            .output_format
+            .as_deref()
+            .map(str::parse::<Format>)
+            .transpose()?;
         let asked = asked.or(args.json.then_some(Format::Jsonl));
         let Some(path) = &args.output else {
-            return Ok(Self { format: asked.unwrap_or(Format::Csv), path: None });
+            return Ok(Self {
+                format: asked.unwrap_or(Format::Csv),
+                path: None,
+            });
         };
         if path.is_dir() {
             return Err(CliError::usage(
-                format!("the output `{}` is a directory, expected a file", path.display()),
+                format!(
+                    "the output `{}` is a directory, expected a file",
+                    path.display()
+                ),
                 "name a file in it, such as predicted.csv",
             ));
         }
@@ -332,7 +390,10 @@ impl Target {
                 hint: "say the format of the output with --output-format csv, tsv or jsonl".into(),
             })?,
         };
-        Ok(Self { format, path: Some(path.clone()) })
+        Ok(Self {
+            format,
+            path: Some(path.clone()),
+        })
     }
 
     fn write(&self, columns: &[String], rows: Vec<Vec<Value>>) -> Result<(), CliError> {
@@ -341,7 +402,10 @@ impl Target {
             let written = write_rows(&mut out, self.format, columns, rows);
             return written.map_err(|source| CliError::Stdout { source });
         };
-        let failed = |source| CliError::Write { path: path.clone(), source };
+        let failed = |source| CliError::Write {
+            path: path.clone(),
+            source,
+        };
         // A pipe or a device cannot be replaced; through a link, its target is.
         let path = match fs::metadata(path) {
             Ok(found) if !found.is_file() => {
@@ -354,7 +418,8 @@ impl Target {
         let file = temporary(&folder_of(&path)).map_err(failed)?;
         process::remove_on_interrupt(Some(file.path()));
         let mut out = BufWriter::new(file.as_file());
-        let filled = write_rows(&mut out, self.format, columns, rows).and_then(|()| file.as_file().sync_all());
+        let filled = write_rows(&mut out, self.format, columns, rows)
+            .and_then(|()| file.as_file().sync_all());
         drop(out);
         let written = filled.and_then(|()| file.persist(&path).map_err(|error| error.error));
         process::remove_on_interrupt(None);
@@ -396,18 +461,25 @@ fn predict_table(
     args: &PredictArgs,
     predictor: &Predictor,
     table: Table,
-    target: Target,
+    target: &Target,
 ) -> Result<usize, CliError> {
     let task = predictor.task();
     let examples = examples(args, task, &table)?;
-    let texts: Vec<_> = examples.rows.into_iter().map(|row| (row.text, row.text_pair)).collect();
+    let texts: Vec<_> = examples
+        .rows
+        .into_iter()
+        .map(|row| (row.text, row.text_pair))
+        .collect();
     let mut progress = RowProgress::new(Display::choose(args.quiet));
     let answers = predictor.predict(&texts, &mut |done| progress.done(done, texts.len()))?;
     drop(progress);
     let (columns, rows, replaced) = joined(table, task, &answers);
     if !replaced.is_empty() && !args.quiet {
         let names: Vec<_> = replaced.iter().map(|name| format!("`{name}`")).collect();
-        render::note(&format!("the table's own {} replaced by new ones", names.join(", ")));
+        render::note(&format!(
+            "the table's own {} replaced by new ones",
+            names.join(", ")
+        ));
     }
     target.write(&columns, rows)?;
     if let (Some(path), false) = (&target.path, args.quiet) {
@@ -420,7 +492,10 @@ fn predict_table(
 /// The texts of the table's rows.
 fn examples(args: &PredictArgs, task: &TaskInfo, table: &Table) -> Result<Examples, CliError> {
     let text = args.text_column.as_deref().unwrap_or(&task.text);
-    let pair = args.text_pair_column.as_deref().or(task.text_pair.as_deref());
+    let pair = args
+        .text_pair_column
+        .as_deref()
+        .or(task.text_pair.as_deref());
     let selection = Selection {
         text: text.into(),
         text_pair: pair.map(Into::into),
@@ -430,19 +505,25 @@ fn examples(args: &PredictArgs, task: &TaskInfo, table: &Table) -> Result<Exampl
     };
     Examples::unlabelled(table, &selection).map_err(|source| {
         let flag = match &source {
-            DataError::UnknownColumn { other_delimiter: Some(_), .. } => None,
+            DataError::UnknownColumn {
+                other_delimiter: Some(_),
+                ..
+            } => None,
             DataError::UnknownColumn { column, .. } if column == text => {
                 args.text_column.is_none().then_some("--text-column")
             }
-            DataError::UnknownColumn { .. } => {
-                args.text_pair_column.is_none().then_some("--text-pair-column")
-            }
+            DataError::UnknownColumn { .. } => args
+                .text_pair_column
+                .is_none()
+                .then_some("--text-pair-column"),
             _ => None,
         };
         match flag {
             Some(flag) => CliError::Hinted {
                 source,
-                hint: format!("the model learnt from a column of that name: name yours with {flag}"),
+                hint: format!(
+                    "the model learnt from a column of that name: name yours with {flag}"
+                ),
             },
             None => source.into(),
         }
@@ -457,19 +538,36 @@ fn joined(
 ) -> (Vec<String>, Vec<Vec<Value>>, Vec<String>) {
     let mut added = vec!["prediction".to_owned()];
     if task.kind != TaskKind::Regression {
-        added.extend(task.classes.iter().map(|class| format!("probability_{class}")));
+        added.extend(
+            task.classes
+                .iter()
+                .map(|class| format!("probability_{class}")),
+        );
     }
-    let kept: Vec<bool> = table.columns.iter().map(|column| !added.contains(column)).collect();
+    let kept: Vec<bool> = table
+        .columns
+        .iter()
+        .map(|column| !added.contains(column))
+        .collect();
     let (mut columns, mut replaced) = (Vec::new(), Vec::new());
     for (column, keep) in table.columns.into_iter().zip(&kept) {
-        if *keep { columns.push(column) } else { replaced.push(column) }
+        if *keep {
+            columns.push(column)
+        } else {
+            replaced.push(column)
+        }
     }
     columns.extend(added);
     let rows = table.rows.into_iter().zip(answers).map(|(row, answer)| {
         let own = row.cells.into_iter().zip(&kept).filter(|(_, keep)| **keep);
         let mut values: Vec<_> = own.map(|(cell, _)| value(cell)).collect();
         values.push(prediction(task, answer));
-        values.extend(answer.probabilities.iter().map(|probability| json!(probability)));
+        values.extend(
+            answer
+                .probabilities
+                .iter()
+                .map(|probability| json!(probability)),
+        );
         values
     });
     (columns, rows.collect(), replaced)
@@ -495,11 +593,13 @@ mod tests {
             classes: vec!["ham".into(), "spam".into()],
             positive: Some(1),
             thresholds: vec![0.5],
+            threshold_origin: "given".into(),
             max_length: 128,
             text: "text".into(),
             text_pair: None,
             label: "label".into(),
             label_separator: None,
+            header: true,
         }
     }
 
@@ -514,12 +614,22 @@ mod tests {
     #[test]
     fn an_answer_is_one_line_whatever_the_text_holds() {
         let spam = answer("spam", &[0.25, 0.75]);
-        let line = answer_line(&task(TaskKind::Classification), "a\tb\nc\u{1b}[2J", None, &spam);
+        let line = answer_line(
+            &task(TaskKind::Classification),
+            "a\tb\nc\u{1b}[2J",
+            None,
+            &spam,
+        );
         assert_eq!(line, "spam\t0.7500\ta b c [2J");
         let both = answer("ham|spam", &[0.6, 0.75]);
         let line = answer_line(&task(TaskKind::MultiLabel), "a", Some("b"), &both);
         assert_eq!(line, "ham|spam\t0.6000|0.7500\ta\tb");
-        let none = answer_line(&task(TaskKind::MultiLabel), "a", None, &answer("", &[0.1, 0.2]));
+        let none = answer_line(
+            &task(TaskKind::MultiLabel),
+            "a",
+            None,
+            &answer("", &[0.1, 0.2]),
+        );
         assert_eq!(none, "\t\ta");
         let number = answer_line(&task(TaskKind::Regression), "a", None, &answer("2.5", &[]));
         assert_eq!(number, "2.5\ta");
@@ -533,7 +643,12 @@ mod tests {
             value.to_string(),
             r#"{"text":"a","prediction":"spam","probabilities":{"ham":0.25,"spam":0.75},"truncated":false}"#
         );
-        let number = answer_json(&task(TaskKind::Regression), "a", Some("b"), &answer("2.5", &[]));
+        let number = answer_json(
+            &task(TaskKind::Regression),
+            "a",
+            Some("b"),
+            &answer("2.5", &[]),
+        );
         assert_eq!(
             number.to_string(),
             r#"{"text":"a","text_pair":"b","prediction":2.5,"truncated":false}"#
@@ -541,7 +656,10 @@ mod tests {
     }
 
     fn table(text: &str) -> Table {
-        let options = ReadOptions { format: Some(Format::Csv), ..ReadOptions::default() };
+        let options = ReadOptions {
+            format: Some(Format::Csv),
+            ..ReadOptions::default()
+        };
         read_table_from(text.as_bytes(), "t.csv", &options).unwrap()
     }
 
@@ -550,7 +668,16 @@ mod tests {
         let table = table("id,prediction,text\n1,old,\"a,b\"\n2,old,\n");
         let answers = [answer("spam", &[0.25, 0.75]), answer("ham", &[0.75, 0.25])];
         let (columns, rows, replaced) = joined(table, &task(TaskKind::Classification), &answers);
-        assert_eq!(columns, ["id", "text", "prediction", "probability_ham", "probability_spam"]);
+        assert_eq!(
+            columns,
+            [
+                "id",
+                "text",
+                "prediction",
+                "probability_ham",
+                "probability_spam"
+            ]
+        );
         assert_eq!(replaced, ["prediction"]);
         let mut out = Vec::new();
         write_rows(&mut out, Format::Csv, &columns, rows).unwrap();
@@ -566,7 +693,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.jsonl");
         fs::write(&path, "before").unwrap();
-        let target = Target { format: Format::Jsonl, path: Some(path.clone()) };
+        let target = Target {
+            format: Format::Jsonl,
+            path: Some(path.clone()),
+        };
         target.write(&["a".into()], vec![vec![json!(1)]]).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "{\"a\":1}\n");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -576,11 +706,17 @@ mod tests {
     #[test]
     fn an_output_through_a_link_replaces_its_target_and_devices_stay() {
         let folder = tempfile::tempdir().unwrap();
-        let (path, link) = (folder.path().join("out.csv"), folder.path().join("link.csv"));
+        let (path, link) = (
+            folder.path().join("out.csv"),
+            folder.path().join("link.csv"),
+        );
         fs::write(&path, "before").unwrap();
         std::os::unix::fs::symlink(&path, &link).unwrap();
         let write = |path: &Path| {
-            let target = Target { format: Format::Csv, path: Some(path.into()) };
+            let target = Target {
+                format: Format::Csv,
+                path: Some(path.into()),
+            };
             target.write(&["a".into()], vec![vec![json!(1)]]).unwrap();
         };
         write(&link);
@@ -597,7 +733,11 @@ mod tests {
         let texts = read_lines(&mut input, &mut number, false).unwrap();
         let texts: Vec<_> = texts.iter().map(|(text, _)| text.as_str()).collect();
         assert_eq!((texts, number), (vec!["one", "", "two\tx"], 3));
-        assert!(read_lines(&mut input, &mut number, false).unwrap().is_empty());
+        assert!(
+            read_lines(&mut input, &mut number, false)
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]
