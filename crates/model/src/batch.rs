@@ -21,8 +21,16 @@ impl Batch {
     pub fn new(input_ids: Vec<u32>, token_type_ids: Vec<u8>, lengths: &[usize]) -> Self {
         let sequences = Sequences::from_lengths(lengths);
         assert_eq!(input_ids.len(), sequences.tokens(), "one id a token");
-        assert_eq!(token_type_ids.len(), sequences.tokens(), "one token type a token");
-        Self { input_ids, token_type_ids, sequences }
+        assert_eq!(
+            token_type_ids.len(),
+            sequences.tokens(),
+            "one token type a token"
+        );
+        Self {
+            input_ids,
+            token_type_ids,
+            sequences,
+        }
     }
 
     /// The number of sequences.

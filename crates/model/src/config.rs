@@ -256,11 +256,20 @@ impl Reader<'_> {
                 Some(n) if n < 1 << 32 => Ok(n as usize),
                 _ => Err(self.value_error(key, &value, "a whole number, 0 or more")),
             },
-            None => default.ok_or(ConfigError::MissingKey { path: self.path.into(), key }),
+            None => default.ok_or(ConfigError::MissingKey {
+                path: self.path.into(),
+                key,
+            }),
         }
     }
 
-    fn real(&mut self, key: &'static str, default: f64, low: f64, high: f64) -> Result<f64, ConfigError> {
+    fn real(
+        &mut self,
+        key: &'static str,
+        default: f64,
+        low: f64,
+        high: f64,
+    ) -> Result<f64, ConfigError> {
         match self.take(key) {
             Some(value) => match value.as_f64() {
                 Some(x) if (low..=high).contains(&x) => Ok(x),
@@ -292,14 +301,22 @@ impl EncoderConfig {
             hidden_act: Activation::Gelu,
             hidden_dropout: 0.1,
             attention_dropout: 0.1,
-            classifier_dropout: if family == Family::Distilbert { 0.2 } else { 0.1 },
+            classifier_dropout: if family == Family::Distilbert {
+                0.2
+            } else {
+                0.1
+            },
             max_position_embeddings: if family == Family::Roberta { 514 } else { 512 },
             type_vocab_size: match family {
                 Family::Bert | Family::Electra => 2,
                 Family::Roberta => 1,
                 Family::Distilbert => 0,
             },
-            layer_norm_eps: if family == Family::Roberta { 1e-5 } else { 1e-12 },
+            layer_norm_eps: if family == Family::Roberta {
+                1e-5
+            } else {
+                1e-12
+            },
             pad_token_id: usize::from(family == Family::Roberta),
             initializer_range: 0.02,
             tie_word_embeddings: true,
@@ -320,25 +337,37 @@ impl EncoderConfig {
     /// The file cannot be read, is no JSON, belongs to another family, or holds a value that no
     /// encoder can have.
     pub fn read(path: &Path, guess: impl FnOnce() -> Option<Family>) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.into(), source })?;
-        let map: Map<String, Value> = serde_json::from_str(&text)
-            .map_err(|source| ConfigError::Json { path: path.into(), source })?;
-        let family = match map.get("model_type").and_then(Value::as_str) {
-            Some(name) => Family::from_name(name).ok_or_else(|| ConfigError::UnsupportedFamily {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.into(),
+            source,
+        })?;
+        let map: Map<String, Value> =
+            serde_json::from_str(&text).map_err(|source| ConfigError::Json {
                 path: path.into(),
-                found: name.into(),
-            })?,
+                source,
+            })?;
+        let family = match map.get("model_type").and_then(Value::as_str) {
+            Some(name) => {
+                Family::from_name(name).ok_or_else(|| ConfigError::UnsupportedFamily {
+                    path: path.into(),
+                    found: name.into(),
+                })?
+            }
             None => guess().ok_or_else(|| ConfigError::UnknownFamily { path: path.into() })?,
         };
         Self::from_map(family, map, path)
     }
 
-    fn from_map(family: Family, mut map: Map<String, Value>, path: &Path) -> Result<Self, ConfigError> {
+    fn from_map(
+        family: Family,
+        mut map: Map<String, Value>,
+        path: &Path,
+    ) -> Result<Self, ConfigError> {
         map.shift_remove("model_type");
         let mut r = Reader { path, map };
         let distil = family == Family::Distilbert;
-        let key = |bert: &'static str, distilbert: &'static str| if distil { distilbert } else { bert };
+        let key =
+            |bert: &'static str, distilbert: &'static str| if distil { distilbert } else { bert };
 
         let vocab_size = r.count("vocab_size", None)?;
         let hidden_size = r.count(key("hidden_size", "dim"), None)?;
@@ -351,20 +380,27 @@ impl EncoderConfig {
         }
         let act = key("hidden_act", "activation");
         if let Some(value) = r.take(act) {
-            config.hidden_act = value.as_str().and_then(Activation::from_name).ok_or_else(|| {
-                r.value_error(act, &value, "one of gelu, gelu_new, relu, tanh")
-            })?;
+            config.hidden_act = value
+                .as_str()
+                .and_then(Activation::from_name)
+                .ok_or_else(|| r.value_error(act, &value, "one of gelu, gelu_new, relu, tanh"))?;
         }
         config.hidden_dropout = r.real(key("hidden_dropout_prob", "dropout"), 0.1, 0.0, 0.999)?;
-        config.attention_dropout =
-            r.real(key("attention_probs_dropout_prob", "attention_dropout"), 0.1, 0.0, 0.999)?;
+        config.attention_dropout = r.real(
+            key("attention_probs_dropout_prob", "attention_dropout"),
+            0.1,
+            0.0,
+            0.999,
+        )?;
         config.classifier_dropout = if distil {
             r.real("seq_classif_dropout", 0.2, 0.0, 0.999)?
         } else {
             r.real("classifier_dropout", config.hidden_dropout, 0.0, 0.999)?
         };
-        config.max_position_embeddings =
-            r.count("max_position_embeddings", Some(config.max_position_embeddings))?;
+        config.max_position_embeddings = r.count(
+            "max_position_embeddings",
+            Some(config.max_position_embeddings),
+        )?;
         if !distil {
             config.type_vocab_size = r.count("type_vocab_size", Some(config.type_vocab_size))?;
             config.layer_norm_eps = r.real("layer_norm_eps", 1e-12, 0.0, 1.0)?;
@@ -391,7 +427,11 @@ impl EncoderConfig {
         r.take("label2id");
         if let Some(value) = r.take("id2label") {
             config.labels = Some(read_labels(&value).ok_or_else(|| {
-                r.value_error("id2label", &value, "an object from the ids 0, 1, … to names")
+                r.value_error(
+                    "id2label",
+                    &value,
+                    "an object from the ids 0, 1, … to names",
+                )
             })?);
         }
         if let Some(value) = r.take("problem_type") {
@@ -417,7 +457,12 @@ impl EncoderConfig {
     /// A size is 0, the heads do not divide the width, or the padding id lies outside the vocabulary.
     pub fn check(&self, path: &Path) -> Result<(), ConfigError> {
         let fail = |key: &'static str, found: usize, expected: String| {
-            Err(ConfigError::Value { path: path.into(), key, found: found.to_string(), expected })
+            Err(ConfigError::Value {
+                path: path.into(),
+                key,
+                found: found.to_string(),
+                expected,
+            })
         };
         for (key, n) in [
             ("vocab_size", self.vocab_size),
@@ -457,7 +502,8 @@ impl EncoderConfig {
 
     /// The longest sequence, in tokens, for which there are positions.
     pub fn max_length(&self) -> usize {
-        self.max_position_embeddings.saturating_sub(self.position_offset())
+        self.max_position_embeddings
+            .saturating_sub(self.position_offset())
     }
 
     /// The row of the position embedding that the first token takes.
@@ -495,11 +541,18 @@ impl EncoderConfig {
             (Some(labels), _, _) => (labels.clone(), None),
             (None, Some(stated), Some(n)) if stated != n => (
                 fresh(n),
-                Some(format!("num_labels is {stated}, but the weights have {n} outputs: the weights were believed")),
+                Some(format!(
+                    "num_labels is {stated}, but the weights have {n} outputs: the weights were believed"
+                )),
             ),
             (None, stated, rows) => {
                 let n = rows.or(stated).unwrap_or(2);
-                (fresh(n), Some(format!("id2label is missing: the {n} classes are called LABEL_0 …")))
+                (
+                    fresh(n),
+                    Some(format!(
+                        "id2label is missing: the {n} classes are called LABEL_0 …"
+                    )),
+                )
             }
         }
     }
@@ -507,7 +560,8 @@ impl EncoderConfig {
     /// The JSON object that transformers reads, with every key that was read and not understood.
     pub fn to_json(&self) -> Value {
         let distil = self.family == Family::Distilbert;
-        let key = |bert: &'static str, distilbert: &'static str| if distil { distilbert } else { bert };
+        let key =
+            |bert: &'static str, distilbert: &'static str| if distil { distilbert } else { bert };
         let mut map = Map::new();
         let mut put = |k: &str, v: Value| {
             map.insert(k.into(), v);
@@ -519,12 +573,30 @@ impl EncoderConfig {
         if self.family == Family::Electra {
             put("embedding_size", json!(self.embedding_size));
         }
-        put(key("num_hidden_layers", "n_layers"), json!(self.num_hidden_layers));
-        put(key("num_attention_heads", "n_heads"), json!(self.num_attention_heads));
-        put(key("intermediate_size", "hidden_dim"), json!(self.intermediate_size));
-        put(key("hidden_act", "activation"), json!(self.hidden_act.name()));
-        put(key("hidden_dropout_prob", "dropout"), json!(self.hidden_dropout));
-        put(key("attention_probs_dropout_prob", "attention_dropout"), json!(self.attention_dropout));
+        put(
+            key("num_hidden_layers", "n_layers"),
+            json!(self.num_hidden_layers),
+        );
+        put(
+            key("num_attention_heads", "n_heads"),
+            json!(self.num_attention_heads),
+        );
+        put(
+            key("intermediate_size", "hidden_dim"),
+            json!(self.intermediate_size),
+        );
+        put(
+            key("hidden_act", "activation"),
+            json!(self.hidden_act.name()),
+        );
+        put(
+            key("hidden_dropout_prob", "dropout"),
+            json!(self.hidden_dropout),
+        );
+        put(
+            key("attention_probs_dropout_prob", "attention_dropout"),
+            json!(self.attention_dropout),
+        );
         if distil {
             put("seq_classif_dropout", json!(self.classifier_dropout));
             put("sinusoidal_pos_embds", json!(false));
@@ -534,15 +606,24 @@ impl EncoderConfig {
             put("layer_norm_eps", json!(self.layer_norm_eps));
             put("position_embedding_type", json!("absolute"));
         }
-        put("max_position_embeddings", json!(self.max_position_embeddings));
+        put(
+            "max_position_embeddings",
+            json!(self.max_position_embeddings),
+        );
         put("pad_token_id", json!(self.pad_token_id));
         put("initializer_range", json!(self.initializer_range));
         put("tie_word_embeddings", json!(self.tie_word_embeddings));
         if let Some(labels) = &self.labels {
-            let id2label: Map<String, Value> =
-                labels.iter().enumerate().map(|(i, l)| (i.to_string(), json!(l))).collect();
-            let label2id: Map<String, Value> =
-                labels.iter().enumerate().map(|(i, l)| (l.clone(), json!(i))).collect();
+            let id2label: Map<String, Value> = labels
+                .iter()
+                .enumerate()
+                .map(|(i, l)| (i.to_string(), json!(l)))
+                .collect();
+            let label2id: Map<String, Value> = labels
+                .iter()
+                .enumerate()
+                .map(|(i, l)| (l.clone(), json!(i)))
+                .collect();
             put("id2label", Value::Object(id2label));
             put("label2id", Value::Object(label2id));
         }
@@ -565,13 +646,21 @@ impl EncoderConfig {
     pub fn write(&self, path: &Path) -> Result<(), ConfigError> {
         let mut text = format!("{:#}", self.to_json());
         text.push('\n');
-        std::fs::write(path, text).map_err(|source| ConfigError::Write { path: path.into(), source })
+        std::fs::write(path, text).map_err(|source| ConfigError::Write {
+            path: path.into(),
+            source,
+        })
     }
 
     /// The number of weights of the encoder without a head, the pooler included if asked for.
     pub fn num_parameters(&self, pooler: bool) -> usize {
-        let (e, h, f) = (self.embedding_size, self.hidden_size, self.intermediate_size);
-        let embeddings = (self.vocab_size + self.max_position_embeddings + self.type_vocab_size) * e + 2 * e;
+        let (e, h, f) = (
+            self.embedding_size,
+            self.hidden_size,
+            self.intermediate_size,
+        );
+        let embeddings =
+            (self.vocab_size + self.max_position_embeddings + self.type_vocab_size) * e + 2 * e;
         let projection = if e == h { 0 } else { e * h + h };
         let layer = 4 * (h * h + h) + 2 * h * f + f + h + 4 * h;
         let pooler = if pooler { h * h + h } else { 0 };
@@ -625,7 +714,10 @@ mod tests {
     fn heads_must_divide_the_width() {
         let text = MINIMAL.replace("\"num_attention_heads\":2", "\"num_attention_heads\":3");
         let error = read(&format!("{text}}}")).unwrap_err().to_string();
-        assert!(error.contains("num_attention_heads") && error.contains("divisor of the width 8"), "{error}");
+        assert!(
+            error.contains("num_attention_heads") && error.contains("divisor of the width 8"),
+            "{error}"
+        );
     }
 
     #[test]

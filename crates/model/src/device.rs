@@ -111,7 +111,10 @@ impl DeviceSpec {
     /// # Errors
     /// The device is not there, or not in this build.
     pub fn resolve(self) -> Result<ResolvedDevice, DeviceError> {
-        let cpu = || ResolvedDevice { device: Device::flex(), name: "cpu".into() };
+        let cpu = || ResolvedDevice {
+            device: Device::flex(),
+            name: "cpu".into(),
+        };
         match self {
             Self::Cpu => Ok(cpu()),
             Self::Auto => {
@@ -142,14 +145,23 @@ fn wgpu(number: Option<usize>) -> Result<ResolvedDevice, DeviceError> {
     let found = devices.len();
     let index = number.unwrap_or(0);
     match devices.into_iter().nth(index) {
-        Some(device) => Ok(ResolvedDevice { device, name: format!("wgpu:{index}") }),
-        None => Err(DeviceError::NotThere { spec: DeviceSpec::Wgpu(number), found }),
+        Some(device) => Ok(ResolvedDevice {
+            device,
+            name: format!("wgpu:{index}"),
+        }),
+        None => Err(DeviceError::NotThere {
+            spec: DeviceSpec::Wgpu(number),
+            found,
+        }),
     }
 }
 
 #[cfg(not(feature = "wgpu"))]
 fn wgpu(number: Option<usize>) -> Result<ResolvedDevice, DeviceError> {
-    Err(DeviceError::NotBuilt { spec: DeviceSpec::Wgpu(number), feature: "wgpu" })
+    Err(DeviceError::NotBuilt {
+        spec: DeviceSpec::Wgpu(number),
+        feature: "wgpu",
+    })
 }
 
 /// The first adapter that is a graphics card of its own.
@@ -157,7 +169,10 @@ fn wgpu(number: Option<usize>) -> Result<ResolvedDevice, DeviceError> {
 fn discrete_wgpu() -> Option<ResolvedDevice> {
     let card = Device::wgpu(burn::tensor::DeviceKind::DiscreteGpu(0));
     let index = wgpu_devices().iter().position(|device| *device == card)?;
-    Some(ResolvedDevice { device: card, name: format!("wgpu:{index}") })
+    Some(ResolvedDevice {
+        device: card,
+        name: format!("wgpu:{index}"),
+    })
 }
 
 #[cfg(not(feature = "wgpu"))]
@@ -170,14 +185,23 @@ fn cuda(number: usize) -> Result<ResolvedDevice, DeviceError> {
     let devices = Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec();
     let found = devices.len();
     match devices.into_iter().nth(number) {
-        Some(device) => Ok(ResolvedDevice { device, name: format!("cuda:{number}") }),
-        None => Err(DeviceError::NotThere { spec: DeviceSpec::Cuda(number), found }),
+        Some(device) => Ok(ResolvedDevice {
+            device,
+            name: format!("cuda:{number}"),
+        }),
+        None => Err(DeviceError::NotThere {
+            spec: DeviceSpec::Cuda(number),
+            found,
+        }),
     }
 }
 
 #[cfg(not(feature = "cuda"))]
 fn cuda(number: usize) -> Result<ResolvedDevice, DeviceError> {
-    Err(DeviceError::NotBuilt { spec: DeviceSpec::Cuda(number), feature: "cuda" })
+    Err(DeviceError::NotBuilt {
+        spec: DeviceSpec::Cuda(number),
+        feature: "cuda",
+    })
 }
 
 #[cfg(test)]
@@ -187,7 +211,10 @@ mod tests {
     #[test]
     fn device_names_round_trip_and_others_are_refused() {
         for name in ["auto", "cpu", "wgpu", "wgpu:2", "cuda:0"] {
-            assert_eq!(name.parse::<DeviceSpec>().map(|spec| spec.to_string()), Ok(name.into()));
+            assert_eq!(
+                name.parse::<DeviceSpec>().map(|spec| spec.to_string()),
+                Ok(name.into())
+            );
         }
         assert_eq!("cuda".parse(), Ok(DeviceSpec::Cuda(0)));
         for name in ["gpu", "cpu:1", "wgpu:x", ""] {

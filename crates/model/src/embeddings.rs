@@ -37,7 +37,8 @@ impl Embeddings {
         Self {
             word: init.normal([config.vocab_size, e]),
             position: init.normal([config.max_position_embeddings, e]),
-            token_type: (config.type_vocab_size > 0).then(|| init.normal([config.type_vocab_size, e])),
+            token_type: (config.type_vocab_size > 0)
+                .then(|| init.normal([config.type_vocab_size, e])),
             norm: LayerNorm::new(e, config.layer_norm_eps, init),
             projection: (e != h).then(|| Linear::new(e, h, init)),
             dropout: config.hidden_dropout,

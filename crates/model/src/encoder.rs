@@ -7,9 +7,7 @@ use crate::batch::Batch;
 use crate::config::{Activation, EncoderConfig};
 use crate::embeddings::Embeddings;
 use crate::initialize::Initializer;
-use crate::ops::{
-    AttentionPlan, LayerNorm, Linear, Mode, activate, add_dropout_norm, attention,
-};
+use crate::ops::{AttentionPlan, LayerNorm, Linear, Mode, activate, add_dropout_norm, attention};
 
 /// One transformer layer (Vaswani et al. 2017, §3.1), normalised after each block as in BERT.
 #[derive(Module, Debug)]
@@ -40,7 +38,11 @@ struct LayerSettings {
 
 impl Layer {
     fn new(config: &EncoderConfig, init: &mut Initializer) -> Self {
-        let (h, f, eps) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
+        let (h, f, eps) = (
+            config.hidden_size,
+            config.intermediate_size,
+            config.layer_norm_eps,
+        );
         Self {
             qkv: Linear::new(h, 3 * h, init),
             attention_output: Linear::new(h, h, init),
@@ -87,7 +89,9 @@ impl Encoder {
         let h = config.hidden_size;
         Self {
             embeddings: Embeddings::new(config, init),
-            layers: (0..config.num_hidden_layers).map(|_| Layer::new(config, init)).collect(),
+            layers: (0..config.num_hidden_layers)
+                .map(|_| Layer::new(config, init))
+                .collect(),
             pooler: pooler.then(|| Linear::new(h, h, init)),
         }
     }

@@ -32,7 +32,10 @@ impl Initializer {
 
     /// Gives zeros wherever numbers would be drawn, for weights that are loaded right after.
     pub fn placeholders(device: &Device) -> Self {
-        Self { placeholder: true, ..Self::new(device, 0, 0.0) }
+        Self {
+            placeholder: true,
+            ..Self::new(device, 0, 0.0)
+        }
     }
 
     /// The device of the parameters.
@@ -43,23 +46,35 @@ impl Initializer {
     /// A matrix from the truncated normal distribution.
     pub fn normal(&mut self, shape: [usize; 2]) -> Param<Tensor<2>> {
         let n = shape[0] * shape[1];
-        let values = if self.placeholder { vec![0.0_f32; n] } else { self.normal_values(n) };
+        let values = if self.placeholder {
+            vec![0.0_f32; n]
+        } else {
+            self.normal_values(n)
+        };
         Param::from_data(TensorData::new(values, shape), &self.device)
     }
 
     /// `n` numbers from the truncated normal distribution.
     pub(crate) fn normal_values(&mut self, n: usize) -> Vec<f32> {
-        (0..n).map(|_| (self.truncated_normal() * self.standard_deviation) as f32).collect()
+        (0..n)
+            .map(|_| (self.truncated_normal() * self.standard_deviation) as f32)
+            .collect()
     }
 
     /// A vector of zeros.
     pub fn zeros(&mut self, shape: [usize; 1]) -> Param<Tensor<1>> {
-        Param::from_data(TensorData::new(vec![0.0_f32; shape[0]], shape), &self.device)
+        Param::from_data(
+            TensorData::new(vec![0.0_f32; shape[0]], shape),
+            &self.device,
+        )
     }
 
     /// A vector of ones.
     pub fn ones(&mut self, shape: [usize; 1]) -> Param<Tensor<1>> {
-        Param::from_data(TensorData::new(vec![1.0_f32; shape[0]], shape), &self.device)
+        Param::from_data(
+            TensorData::new(vec![1.0_f32; shape[0]], shape),
+            &self.device,
+        )
     }
 
     /// Standard normal, drawn again beyond ±2 (Box & Muller 1958).
@@ -95,8 +110,16 @@ mod tests {
         let values = draw(1);
         let n = values.len() as f64;
         let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
-        let sd = (values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n).sqrt();
-        assert!(mean.abs() < 3e-4 && (sd - 0.02 * 0.8796).abs() < 2e-4, "{mean} {sd}");
+        let sd = (values
+            .iter()
+            .map(|&v| (f64::from(v) - mean).powi(2))
+            .sum::<f64>()
+            / n)
+            .sqrt();
+        assert!(
+            mean.abs() < 3e-4 && (sd - 0.02 * 0.8796).abs() < 2e-4,
+            "{mean} {sd}"
+        );
         assert!(values.iter().all(|v| v.abs() <= 0.04));
         assert_eq!(values, draw(1));
         assert_ne!(values, draw(2));

@@ -21,19 +21,31 @@ pub enum ClassLoss {
 
 impl ClassLoss {
     /// Plain cross-entropy.
-    pub const CROSS_ENTROPY: Self = Self::CrossEntropy { label_smoothing: 0.0 };
+    pub const CROSS_ENTROPY: Self = Self::CrossEntropy {
+        label_smoothing: 0.0,
+    };
 
     /// The loss of each row, times the weight of its label: logits `[n, c]`, labels `[n]`, weights
     /// `[n]` to `[n]`.
     ///
     /// Class weights scale a row's loss; with label smoothing, PyTorch weighs each smoothed class
     /// by its own weight instead, which agrees where the weights are all 1.
-    pub fn per_row(self, logits: Tensor<2>, labels: Tensor<1, Int>, weights: Tensor<1>) -> Tensor<1> {
+    pub fn per_row(
+        self,
+        logits: Tensor<2>,
+        labels: Tensor<1, Int>,
+        weights: Tensor<1>,
+    ) -> Tensor<1> {
         let [_, c] = logits.dims();
         let log_p = log_softmax(logits, 1);
-        let label = log_p.clone().gather(1, labels.unsqueeze_dim(1)).squeeze_dim::<1>(1);
+        let label = log_p
+            .clone()
+            .gather(1, labels.unsqueeze_dim(1))
+            .squeeze_dim::<1>(1);
         let loss = match self {
-            Self::CrossEntropy { label_smoothing: 0.0 } => -label,
+            Self::CrossEntropy {
+                label_smoothing: 0.0,
+            } => -label,
             Self::CrossEntropy { label_smoothing } => {
                 let uniform = log_p.sum_dim(1).squeeze_dim::<1>(1) * (label_smoothing / c as f64);
                 -(label * (1.0 - label_smoothing) + uniform)

@@ -96,7 +96,11 @@ impl ModelFolder {
 
     /// The masked-LM decoder is the word embedding unless the configuration unties them *and* the
     /// checkpoint has one of its own.
-    fn settle_ties(mut config: EncoderConfig, checkpoint: &Checkpoint, naming: Naming) -> EncoderConfig {
+    fn settle_ties(
+        mut config: EncoderConfig,
+        checkpoint: &Checkpoint,
+        naming: Naming,
+    ) -> EncoderConfig {
         let decoder = naming.parts("head.decoder").pop().unwrap_or_default();
         if !config.tie_word_embeddings && checkpoint.shape(&decoder).is_none() {
             config.tie_word_embeddings = true;
@@ -126,12 +130,26 @@ macro_rules! head {
     };
 }
 
-head!(MlmHead, MaskedLm, |config, _outputs, init| Self::new(config, init));
-head!(PretrainingHead, Pretraining, |config, _outputs, init| Self::new(config, init));
-head!(DiscriminatorHead, Discriminator, |config, _outputs, init| Self::new(config, init));
-head!(SequenceHead, Sequence, |config, outputs, init| Self::new(config, outputs, init));
-head!(TokenHead, Token, |config, outputs, init| Self::new(config, outputs, init));
-head!(SpanHead, Span, |config, _outputs, init| Self::new(config, init));
+head!(MlmHead, MaskedLm, |config, _outputs, init| Self::new(
+    config, init
+));
+head!(PretrainingHead, Pretraining, |config, _outputs, init| {
+    Self::new(config, init)
+});
+head!(
+    DiscriminatorHead,
+    Discriminator,
+    |config, _outputs, init| Self::new(config, init)
+);
+head!(SequenceHead, Sequence, |config, outputs, init| Self::new(
+    config, outputs, init
+));
+head!(TokenHead, Token, |config, outputs, init| Self::new(
+    config, outputs, init
+));
+head!(SpanHead, Span, |config, _outputs, init| Self::new(
+    config, init
+));
 
 impl<H: Head> Model<H> {
     /// Fresh weights throughout, a function of `seed` alone.
@@ -142,12 +160,18 @@ impl<H: Head> Model<H> {
 
     fn build(config: &EncoderConfig, outputs: usize, init: &mut Initializer) -> Self {
         let pooler = H::ARCHITECTURE.has_pooler(config.family);
-        Self { encoder: Encoder::new(config, pooler, init), head: H::fresh(config, outputs, init) }
+        Self {
+            encoder: Encoder::new(config, pooler, init),
+            head: H::fresh(config, outputs, init),
+        }
     }
 
     /// How the parameters of this model are called in a checkpoint.
     pub fn naming(family: Family) -> Naming {
-        Naming { family, architecture: H::ARCHITECTURE }
+        Naming {
+            family,
+            architecture: H::ARCHITECTURE,
+        }
     }
 
     /// Reads the weights of an opened folder.
@@ -163,7 +187,13 @@ impl<H: Head> Model<H> {
         let naming = Self::naming(folder.config.family);
         let config = ModelFolder::settle_ties(folder.config.clone(), &folder.checkpoint, naming);
         let empty = Self::build(&config, outputs, &mut Initializer::placeholders(device));
-        weights::load(empty, &folder.checkpoint, naming, policy, config.initializer_range)
+        weights::load(
+            empty,
+            &folder.checkpoint,
+            naming,
+            policy,
+            config.initializer_range,
+        )
     }
 
     /// Writes `config.json` and `model.safetensors`, as transformers reads them.

@@ -75,21 +75,34 @@ impl Naming {
             && let Some((module, leaf)) = rest.rsplit_once('.')
         {
             let modules: &[&str] = match (self.family, module) {
-                (Family::Distilbert, "qkv") => &["attention.q_lin", "attention.k_lin", "attention.v_lin"],
+                (Family::Distilbert, "qkv") => {
+                    &["attention.q_lin", "attention.k_lin", "attention.v_lin"]
+                }
                 (Family::Distilbert, "attention_output") => &["attention.out_lin"],
                 (Family::Distilbert, "attention_norm") => &["sa_layer_norm"],
                 (Family::Distilbert, "intermediate") => &["ffn.lin1"],
                 (Family::Distilbert, "output") => &["ffn.lin2"],
                 (Family::Distilbert, _) => &["output_layer_norm"],
-                (_, "qkv") => &["attention.self.query", "attention.self.key", "attention.self.value"],
+                (_, "qkv") => &[
+                    "attention.self.query",
+                    "attention.self.key",
+                    "attention.self.value",
+                ],
                 (_, "attention_output") => &["attention.output.dense"],
                 (_, "attention_norm") => &["attention.output.LayerNorm"],
                 (_, "intermediate") => &["intermediate.dense"],
                 (_, "output") => &["output.dense"],
                 _ => &["output.LayerNorm"],
             };
-            let stack = if self.family == Family::Distilbert { "transformer" } else { "encoder" };
-            return modules.iter().map(|m| format!("{stack}.layer.{number}.{m}.{leaf}")).collect();
+            let stack = if self.family == Family::Distilbert {
+                "transformer"
+            } else {
+                "encoder"
+            };
+            return modules
+                .iter()
+                .map(|m| format!("{stack}.layer.{number}.{m}.{leaf}"))
+                .collect();
         }
         let name = match path {
             "embeddings.word" => "embeddings.word_embeddings.weight",
@@ -111,7 +124,14 @@ impl Naming {
         let module = match (self.architecture, self.family, module) {
             (Architecture::Pretraining, _, "next_sentence") => "cls.seq_relationship",
             (Architecture::Pretraining | Architecture::MaskedLm, family, module) => {
-                return mlm_name(family, module.strip_prefix("mlm").unwrap_or(module).trim_start_matches('.'), leaf);
+                return mlm_name(
+                    family,
+                    module
+                        .strip_prefix("mlm")
+                        .unwrap_or(module)
+                        .trim_start_matches('.'),
+                    leaf,
+                );
             }
             (Architecture::Discriminator, _, "dense") => "discriminator_predictions.dense",
             (Architecture::Discriminator, _, _) => "discriminator_predictions.dense_prediction",
@@ -130,9 +150,15 @@ impl Naming {
     /// The name as transformers writes it for this class: the encoder's tensors with the family's
     /// prefix, unless the class is the encoder alone.
     pub fn full_name(&self, part: &str) -> String {
-        let of_encoder = ["embeddings.", "encoder.", "transformer.", "pooler.", "embeddings_project."]
-            .iter()
-            .any(|prefix| part.starts_with(prefix));
+        let of_encoder = [
+            "embeddings.",
+            "encoder.",
+            "transformer.",
+            "pooler.",
+            "embeddings_project.",
+        ]
+        .iter()
+        .any(|prefix| part.starts_with(prefix));
         if of_encoder && self.architecture != Architecture::Encoder {
             format!("{}.{part}", self.family.name())
         } else {
@@ -202,7 +228,10 @@ fn mlm_name(family: Family, module: &str, leaf: &str) -> String {
 /// classes: the family's prefix, a wrapper's `module.`, and the old `gamma` and `beta`.
 pub(crate) fn canonical(name: &str, family: Family) -> String {
     let name = name.strip_prefix("module.").unwrap_or(name);
-    let name = name.strip_prefix(family.name()).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name);
+    let name = name
+        .strip_prefix(family.name())
+        .and_then(|rest| rest.strip_prefix('.'))
+        .unwrap_or(name);
     if let Some(stem) = name.strip_suffix(".gamma") {
         format!("{stem}.weight")
     } else if let Some(stem) = name.strip_suffix(".beta") {
@@ -218,7 +247,10 @@ pub(crate) fn guess_family<'a>(names: impl Iterator<Item = &'a str>) -> Option<F
     for name in names {
         let name = name.strip_prefix("module.").unwrap_or(name);
         for (i, family) in Family::ALL.iter().enumerate() {
-            if name.strip_prefix(family.name()).is_some_and(|rest| rest.starts_with('.')) {
+            if name
+                .strip_prefix(family.name())
+                .is_some_and(|rest| rest.starts_with('.'))
+            {
                 counts[i] += 1;
             }
         }
@@ -233,17 +265,32 @@ mod tests {
 
     #[test]
     fn stacked_projections_name_their_three_parts() {
-        let naming = Naming { family: Family::Bert, architecture: Architecture::Sequence };
+        let naming = Naming {
+            family: Family::Bert,
+            architecture: Architecture::Sequence,
+        };
         let parts = naming.parts("encoder.layers.11.qkv.bias");
         assert_eq!(parts[1], "encoder.layer.11.attention.self.key.bias");
-        assert_eq!(naming.full_name(&parts[2]), "bert.encoder.layer.11.attention.self.value.bias");
+        assert_eq!(
+            naming.full_name(&parts[2]),
+            "bert.encoder.layer.11.attention.self.value.bias"
+        );
     }
 
     #[test]
     fn old_and_wrapped_names_are_recognised() {
-        assert_eq!(canonical("module.bert.embeddings.LayerNorm.gamma", Family::Bert), "embeddings.LayerNorm.weight");
-        assert_eq!(canonical("pooler.dense.bias", Family::Bert), "pooler.dense.bias");
-        assert_eq!(guess_family(["cls.x", "roberta.a", "roberta.b"].into_iter()), Some(Family::Roberta));
+        assert_eq!(
+            canonical("module.bert.embeddings.LayerNorm.gamma", Family::Bert),
+            "embeddings.LayerNorm.weight"
+        );
+        assert_eq!(
+            canonical("pooler.dense.bias", Family::Bert),
+            "pooler.dense.bias"
+        );
+        assert_eq!(
+            guess_family(["cls.x", "roberta.a", "roberta.b"].into_iter()),
+            Some(Family::Roberta)
+        );
         assert_eq!(guess_family(["cls.x"].into_iter()), None);
     }
 }

@@ -23,7 +23,10 @@ impl Sequences {
             total += length;
             offsets.push(total);
         }
-        Self { offsets, longest: lengths.iter().copied().max().unwrap_or(0) }
+        Self {
+            offsets,
+            longest: lengths.iter().copied().max().unwrap_or(0),
+        }
     }
 
     /// The number of sequences.
@@ -63,7 +66,9 @@ impl Sequences {
 
     /// The position of each row within its sequence, from `first`: `[tokens]`.
     pub fn positions(&self, first: usize) -> Vec<u32> {
-        (0..self.len()).flat_map(|i| (0..self.length(i)).map(move |t| (first + t) as u32)).collect()
+        (0..self.len())
+            .flat_map(|i| (0..self.length(i)).map(move |t| (first + t) as u32))
+            .collect()
     }
 
     /// The row of each sequence's first token: `[batch]`, for heads that read `[CLS]`.
@@ -71,8 +76,17 @@ impl Sequences {
     /// # Panics
     /// A sequence is empty: it has no first token.
     pub fn first_rows(&self, device: &Device) -> Tensor<1, Int> {
-        assert!((0..self.len()).all(|i| self.length(i) > 0), "a sequence without tokens has no first row");
-        index(self.offsets[..self.len()].iter().map(|&o| o as i32).collect(), device)
+        assert!(
+            (0..self.len()).all(|i| self.length(i) > 0),
+            "a sequence without tokens has no first row"
+        );
+        index(
+            self.offsets[..self.len()]
+                .iter()
+                .map(|&o| o as i32)
+                .collect(),
+            device,
+        )
     }
 
     /// For each cell of `[batch, longest]`, the row that belongs there (row 0 under padding).
@@ -93,8 +107,9 @@ impl Sequences {
 
     /// `[batch, longest]`, true where a cell holds no token.
     pub(crate) fn padding(&self, device: &Device) -> Tensor<2, Bool> {
-        let cells: Vec<bool> =
-            (0..self.len()).flat_map(|i| (0..self.longest).map(move |t| t >= self.length(i))).collect();
+        let cells: Vec<bool> = (0..self.len())
+            .flat_map(|i| (0..self.longest).map(move |t| t >= self.length(i)))
+            .collect();
         Tensor::from_data(TensorData::new(cells, [self.len(), self.longest]), device)
     }
 }
@@ -113,7 +128,10 @@ mod tests {
     fn offsets_positions_and_longest_follow_the_lengths() {
         let sequences = Sequences::from_lengths(&[3, 1, 2]);
         assert_eq!(sequences.offsets(), [0, 3, 4, 6]);
-        assert_eq!((sequences.tokens(), sequences.longest(), sequences.len()), (6, 3, 3));
+        assert_eq!(
+            (sequences.tokens(), sequences.longest(), sequences.len()),
+            (6, 3, 3)
+        );
         assert_eq!(sequences.positions(2), [2, 3, 4, 2, 2, 3]);
         assert!(!sequences.is_uniform());
         assert!(Sequences::from_lengths(&[2, 2]).is_uniform());

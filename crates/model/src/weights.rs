@@ -129,7 +129,12 @@ struct Entry {
 #[derive(Debug, Clone)]
 enum Source {
     /// Byte range in the safetensors file with that number.
-    Safetensors { file: usize, start: u64, end: u64, dtype: Dtype },
+    Safetensors {
+        file: usize,
+        start: u64,
+        end: u64,
+        dtype: Dtype,
+    },
     /// Name in the pickle.
     Pickle(String),
 }
@@ -144,7 +149,10 @@ pub struct Checkpoint {
 
 impl std::fmt::Debug for Checkpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Checkpoint").field("path", &self.path).field("tensors", &self.entries.len()).finish()
+        f.debug_struct("Checkpoint")
+            .field("path", &self.path)
+            .field("tensors", &self.entries.len())
+            .finish()
     }
 }
 
@@ -171,12 +179,19 @@ impl Checkpoint {
         } else if pickle.exists() {
             Self::open_pickle(&pickle)
         } else {
-            Err(WeightsError::Missing { folder: folder.into() })
+            Err(WeightsError::Missing {
+                folder: folder.into(),
+            })
         }
     }
 
     fn empty(path: PathBuf) -> Self {
-        Self { path, files: Vec::new(), pickle: None, entries: HashMap::new() }
+        Self {
+            path,
+            files: Vec::new(),
+            pickle: None,
+            entries: HashMap::new(),
+        }
     }
 
     /// Opens one safetensors file.
@@ -190,8 +205,14 @@ impl Checkpoint {
     }
 
     fn add_safetensors(&mut self, path: &Path) -> Result<(), WeightsError> {
-        let read = |source| WeightsError::Read { path: path.into(), source };
-        let format = |reason: String| WeightsError::Format { path: path.into(), reason };
+        let read = |source| WeightsError::Read {
+            path: path.into(),
+            source,
+        };
+        let format = |reason: String| WeightsError::Format {
+            path: path.into(),
+            reason,
+        };
         let mut file = File::open(path).map_err(read)?;
         let found = file.metadata().map_err(read)?.len();
         let mut size = [0; 8];
@@ -201,7 +222,9 @@ impl Checkpoint {
         file.read_exact(&mut size).map_err(read)?;
         let header = u64::from_le_bytes(size);
         if header > 100_000_000 || header + 8 > found {
-            return Err(format(format!("its header claims {header} bytes, the file has {found}")));
+            return Err(format(format!(
+                "its header claims {header} bytes, the file has {found}"
+            )));
         }
         let mut text = vec![0; header as usize];
         file.read_exact(&mut text).map_err(read)?;
@@ -209,7 +232,11 @@ impl Checkpoint {
             serde_json::from_slice(&text).map_err(|e| format(format!("its header: {e}")))?;
         let expected = 8 + header + metadata.data_len() as u64;
         if expected != found {
-            return Err(WeightsError::Length { path: path.into(), expected, found });
+            return Err(WeightsError::Length {
+                path: path.into(),
+                expected,
+                found,
+            });
         }
         let number = self.files.len();
         for (name, info) in metadata.tensors() {
@@ -219,7 +246,13 @@ impl Checkpoint {
                 end: 8 + header + info.data_offsets.1 as u64,
                 dtype: info.dtype,
             };
-            self.entries.insert(name, Entry { shape: info.shape.clone(), source });
+            self.entries.insert(
+                name,
+                Entry {
+                    shape: info.shape.clone(),
+                    source,
+                },
+            );
         }
         self.files.push((path.into(), Mutex::new(file)));
         Ok(())
@@ -227,16 +260,24 @@ impl Checkpoint {
 
     fn open_pickle(path: &Path) -> Result<Self, WeightsError> {
         if let Err(source) = File::open(path) {
-            return Err(WeightsError::Read { path: path.into(), source });
+            return Err(WeightsError::Read {
+                path: path.into(),
+                source,
+            });
         }
         let open = |key: Option<&str>| match key {
             None => PytorchReader::new(path),
             Some(key) => PytorchReader::with_top_level_key(path, key),
         };
-        let mut reader =
-            open(None).map_err(|e| WeightsError::Format { path: path.into(), reason: e.to_string() })?;
+        let mut reader = open(None).map_err(|e| WeightsError::Format {
+            path: path.into(),
+            reason: e.to_string(),
+        })?;
         for key in ["state_dict", "model"] {
-            let nested = reader.tensors().keys().all(|name| name.starts_with(&format!("{key}.")));
+            let nested = reader
+                .tensors()
+                .keys()
+                .all(|name| name.starts_with(&format!("{key}.")));
             if nested && let Ok(inner) = open(Some(key)) {
                 reader = inner;
             }
@@ -244,7 +285,13 @@ impl Checkpoint {
         let mut checkpoint = Self::empty(path.into());
         for (name, tensor) in reader.tensors() {
             let source = Source::Pickle(name.clone());
-            checkpoint.entries.insert(name.clone(), Entry { shape: tensor.shape().to_vec(), source });
+            checkpoint.entries.insert(
+                name.clone(),
+                Entry {
+                    shape: tensor.shape().to_vec(),
+                    source,
+                },
+            );
         }
         checkpoint.pickle = Some(reader);
         Ok(checkpoint)
@@ -272,7 +319,9 @@ impl Checkpoint {
 
     /// The number of outputs of the classification head in the checkpoint, if it has one.
     pub fn classifier_outputs(&self) -> Option<usize> {
-        ["classifier.weight", "classifier.out_proj.weight"].iter().find_map(|name| self.shape(name)?.first().copied())
+        ["classifier.weight", "classifier.out_proj.weight"]
+            .iter()
+            .find_map(|name| self.shape(name)?.first().copied())
     }
 
     /// The numbers of a tensor as f32, row by row.
@@ -291,17 +340,28 @@ impl Checkpoint {
             tensor: name.into(),
         })?;
         match &entry.source {
-            Source::Safetensors { file, start, end, dtype } => {
+            Source::Safetensors {
+                file,
+                start,
+                end,
+                dtype,
+            } => {
                 let (path, file) = &self.files[*file];
-                let failed = |source| WeightsError::Read { path: path.clone(), source };
+                let failed = |source| WeightsError::Read {
+                    path: path.clone(),
+                    source,
+                };
                 // A reader that panicked between seek and read leaves no state that matters.
-                let mut file = file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let mut file = file
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
                 file.seek(SeekFrom::Start(*start)).map_err(failed)?;
                 let bytes = (end - start) as usize;
                 if *dtype == Dtype::F32 {
                     let old = values.len();
                     values.resize(old + bytes / 4, 0.0);
-                    file.read_exact(bytemuck::cast_slice_mut(&mut values[old..])).map_err(failed)?;
+                    file.read_exact(bytemuck::cast_slice_mut(&mut values[old..]))
+                        .map_err(failed)?;
                     if cfg!(target_endian = "big") {
                         for value in &mut values[old..] {
                             *value = f32::from_bits(u32::from_le(value.to_bits()));
@@ -329,7 +389,13 @@ impl Checkpoint {
         Ok(())
     }
 
-    fn widen(&self, name: &str, dtype: &str, raw: &[u8], values: &mut Vec<f32>) -> Result<(), WeightsError> {
+    fn widen(
+        &self,
+        name: &str,
+        dtype: &str,
+        raw: &[u8],
+        values: &mut Vec<f32>,
+    ) -> Result<(), WeightsError> {
         fn each<const N: usize>(raw: &[u8], values: &mut Vec<f32>, f: impl Fn([u8; N]) -> f32) {
             values.extend(raw.as_chunks::<N>().0.iter().map(|&chunk| f(chunk)));
         }
@@ -351,11 +417,23 @@ impl Checkpoint {
 }
 
 fn shards(index: &Path) -> Result<Vec<String>, WeightsError> {
-    let text = std::fs::read_to_string(index).map_err(|source| WeightsError::Read { path: index.into(), source })?;
-    let format = |reason: String| WeightsError::Format { path: index.into(), reason };
-    let value: serde_json::Value = serde_json::from_str(&text).map_err(|e| format(e.to_string()))?;
-    let map = value["weight_map"].as_object().ok_or_else(|| format("`weight_map` is missing".into()))?;
-    let mut files: Vec<String> = map.values().filter_map(|v| v.as_str().map(str::to_owned)).collect();
+    let text = std::fs::read_to_string(index).map_err(|source| WeightsError::Read {
+        path: index.into(),
+        source,
+    })?;
+    let format = |reason: String| WeightsError::Format {
+        path: index.into(),
+        reason,
+    };
+    let value: serde_json::Value =
+        serde_json::from_str(&text).map_err(|e| format(e.to_string()))?;
+    let map = value["weight_map"]
+        .as_object()
+        .ok_or_else(|| format("`weight_map` is missing".into()))?;
+    let mut files: Vec<String> = map
+        .values()
+        .filter_map(|v| v.as_str().map(str::to_owned))
+        .collect();
     files.sort();
     files.dedup();
     Ok(files)
@@ -448,17 +526,25 @@ impl Loader<'_> {
         let parts = self.naming.parts(path);
         let of_head = path.starts_with("head.");
         if of_head && matches!(self.policy, HeadPolicy::Discard(_)) {
-            self.report.fresh.extend(parts.iter().map(|part| self.naming.full_name(part)));
+            self.report
+                .fresh
+                .extend(parts.iter().map(|part| self.naming.full_name(part)));
             self.used.extend(parts);
             return Ok(None);
         }
-        let may_be_fresh = self.policy != HeadPolicy::Required && (of_head || path.contains("pooler."));
+        let may_be_fresh =
+            self.policy != HeadPolicy::Required && (of_head || path.contains("pooler."));
         let mut sources = Vec::with_capacity(parts.len());
         for part in &parts {
-            let candidates = std::iter::once(part.as_str()).chain(self.naming.aliases(part).iter().copied());
+            let candidates =
+                std::iter::once(part.as_str()).chain(self.naming.aliases(part).iter().copied());
             let mut candidates = candidates.filter(|name| self.available.contains_key(*name));
             // An untied decoder has its bias beside it; a head's bias of another name is then unused.
-            let found = if self.path_has_untied_decoder(part) { candidates.last() } else { candidates.next() };
+            let found = if self.path_has_untied_decoder(part) {
+                candidates.last()
+            } else {
+                candidates.next()
+            };
             match found.map(str::to_owned) {
                 Some(name) => sources.push(name),
                 None if may_be_fresh => {
@@ -494,7 +580,8 @@ impl Loader<'_> {
         }
         let mut values = Vec::with_capacity(shape.iter().product());
         for source in sources {
-            self.checkpoint.append(self.available[&source], &mut values)?;
+            self.checkpoint
+                .append(self.available[&source], &mut values)?;
             self.used.push(source);
         }
         Ok(Some(values))
@@ -502,7 +589,10 @@ impl Loader<'_> {
 
     fn path_has_untied_decoder(&self, part: &str) -> bool {
         part == "cls.predictions.bias"
-            && self.used.iter().any(|name| name == "cls.predictions.decoder.weight")
+            && self
+                .used
+                .iter()
+                .any(|name| name == "cls.predictions.decoder.weight")
     }
 }
 
@@ -527,7 +617,9 @@ impl ModuleMapper for Loader<'_> {
             Ok(Some(values)) => Some(values),
             Ok(None) if D == 2 => {
                 let (seed, deviation) = (self.seed, self.standard_deviation);
-                let init = self.initializer.get_or_insert_with(|| Initializer::new(&device, seed, deviation));
+                let init = self
+                    .initializer
+                    .get_or_insert_with(|| Initializer::new(&device, seed, deviation));
                 Some(init.normal_values(shape.as_slice().iter().product()))
             }
             Ok(None) => None, // biases 0 and LayerNorm 1, as constructed
@@ -540,7 +632,11 @@ impl ModuleMapper for Loader<'_> {
             Some(values) => Tensor::from_data(TensorData::new(values, shape), &device),
             None => tensor,
         };
-        let tensor = if device.is_autodiff() { tensor.require_grad() } else { tensor };
+        let tensor = if device.is_autodiff() {
+            tensor.require_grad()
+        } else {
+            tensor
+        };
         Param::from_mapped_value(id, tensor, mapper)
     }
 }
@@ -583,8 +679,15 @@ pub fn save<M: Module>(module: &M, path: &Path, naming: Naming) -> Result<(), We
             let mut shape = shape.to_vec();
             shape[0] = rows;
             let values = values[i * length..(i + 1) * length].to_vec();
-            if part == "cls.predictions.bias" && tensors.iter().any(|(n, _)| n == "cls.predictions.decoder.weight") {
-                let copy = Outgoing { shape: shape.clone(), values: values.clone() };
+            if part == "cls.predictions.bias"
+                && tensors
+                    .iter()
+                    .any(|(n, _)| n == "cls.predictions.decoder.weight")
+            {
+                let copy = Outgoing {
+                    shape: shape.clone(),
+                    values: values.clone(),
+                };
                 tensors.push(("cls.predictions.decoder.bias".into(), copy));
             }
             tensors.push((naming.full_name(part), Outgoing { shape, values }));
@@ -604,9 +707,15 @@ pub fn write_safetensors<'a, V: safetensors::View>(
     metadata: HashMap<String, String>,
     path: &Path,
 ) -> Result<(), WeightsError> {
-    let failed = |source| WeightsError::Write { path: path.into(), source };
+    let failed = |source| WeightsError::Write {
+        path: path.into(),
+        source,
+    };
     // The library makes files that only their owner can read.
-    let permissions = File::create(path).and_then(|file| file.metadata()).map_err(failed)?.permissions();
+    let permissions = File::create(path)
+        .and_then(|file| file.metadata())
+        .map_err(failed)?
+        .permissions();
     safetensors::serialize_to_file(tensors, Some(metadata), path).map_err(|e| {
         failed(match e {
             safetensors::SafeTensorError::IoError(source) => source,
@@ -635,7 +744,10 @@ pub fn visit<M: Module>(module: &M, see: impl FnMut(&str, &[usize], Vec<f32>)) {
             (self.see)(&self.path.join("."), shape.as_slice(), values);
         }
     }
-    module.visit(&mut Visitor { path: Vec::new(), see });
+    module.visit(&mut Visitor {
+        path: Vec::new(),
+        see,
+    });
 }
 
 /// The numbers of a float tensor on the host, row by row.
@@ -643,5 +755,9 @@ pub fn visit<M: Module>(module: &M, see: impl FnMut(&str, &[usize], Vec<f32>)) {
 /// # Panics
 /// The device stopped working.
 pub fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.inner().into_data().try_into_vec_as().expect("a float tensor converts to f32")
+    tensor
+        .inner()
+        .into_data()
+        .try_into_vec_as()
+        .expect("a float tensor converts to f32")
 }

@@ -33,7 +33,9 @@ struct Recorded {
 
 impl Recorded {
     fn open(folder: &Path) -> Self {
-        Self { bytes: std::fs::read(folder.join("io.safetensors")).unwrap() }
+        Self {
+            bytes: std::fs::read(folder.join("io.safetensors")).unwrap(),
+        }
     }
 
     fn tensors(&self) -> SafeTensors<'_> {
@@ -43,13 +45,23 @@ impl Recorded {
     fn floats(&self, name: &str) -> Vec<f32> {
         let tensors = self.tensors();
         let tensor = tensors.tensor(name).unwrap();
-        tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+        tensor
+            .data()
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+            .collect()
     }
 
     fn ints(&self, name: &str) -> Option<Vec<i64>> {
         let tensors = self.tensors();
         let tensor = tensors.tensor(name).ok()?;
-        Some(tensor.data().chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap())).collect())
+        Some(
+            tensor
+                .data()
+                .chunks_exact(8)
+                .map(|b| i64::from_le_bytes(b.try_into().unwrap()))
+                .collect(),
+        )
     }
 
     fn has(&self, name: &str) -> bool {
@@ -58,7 +70,11 @@ impl Recorded {
 
     fn gradient_names(&self) -> Vec<String> {
         let tensors = self.tensors();
-        tensors.names().into_iter().filter_map(|n| n.strip_prefix("grad.").map(str::to_owned)).collect()
+        tensors
+            .names()
+            .into_iter()
+            .filter_map(|n| n.strip_prefix("grad.").map(str::to_owned))
+            .collect()
     }
 }
 
@@ -79,18 +95,24 @@ struct Case {
 impl Case {
     fn open(folder: &Path) -> Self {
         let about: serde_json::Value =
-            serde_json::from_str(&std::fs::read_to_string(folder.join("case.json")).unwrap()).unwrap();
+            serde_json::from_str(&std::fs::read_to_string(folder.join("case.json")).unwrap())
+                .unwrap();
         let recorded = Recorded::open(folder);
         let ids = recorded.ints("in.input_ids").unwrap();
         let mask = recorded.ints("in.attention_mask").unwrap();
         let types = recorded.ints("in.token_type_ids");
         let length = recorded.tensors().tensor("in.input_ids").unwrap().shape()[1];
         let cells: Vec<usize> = (0..ids.len()).filter(|&i| mask[i] == 1).collect();
-        let lengths: Vec<usize> =
-            mask.chunks(length).map(|row| row.iter().filter(|&&m| m == 1).count()).collect();
+        let lengths: Vec<usize> = mask
+            .chunks(length)
+            .map(|row| row.iter().filter(|&&m| m == 1).count())
+            .collect();
         let batch = Batch::new(
             cells.iter().map(|&c| ids[c] as u32).collect(),
-            cells.iter().map(|&c| types.as_ref().map_or(0, |t| t[c] as u8)).collect(),
+            cells
+                .iter()
+                .map(|&c| types.as_ref().map_or(0, |t| t[c] as u8))
+                .collect(),
             &lengths,
         );
         Self {
@@ -109,15 +131,27 @@ impl Case {
 
     fn near(&self, what: &str, ours: &[f32], golden: &[f32], tolerance: f32) {
         assert_eq!(ours.len(), golden.len(), "{}: size of {what}", self.name);
-        let worst = ours.iter().zip(golden).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(worst <= tolerance, "{}: {what} differs by {worst:e}, allowed {tolerance:e}", self.name);
+        let worst = ours
+            .iter()
+            .zip(golden)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
+        assert!(
+            worst <= tolerance,
+            "{}: {what} differs by {worst:e}, allowed {tolerance:e}",
+            self.name
+        );
     }
 
     /// Rows of width `w` against the padded output `name`, padding left out.
     fn rows_near(&self, name: &str, rows: Tensor<2>) {
         let [_, w] = rows.dims();
         let golden = self.recorded.floats(name);
-        let golden: Vec<f32> = self.cells.iter().flat_map(|&c| golden[c * w..(c + 1) * w].to_vec()).collect();
+        let golden: Vec<f32> = self
+            .cells
+            .iter()
+            .flat_map(|&c| golden[c * w..(c + 1) * w].to_vec())
+            .collect();
         self.near(name, &to_vec(rows), &golden, self.out);
     }
 
@@ -126,7 +160,11 @@ impl Case {
         for (i, state) in states.iter().enumerate() {
             self.rows_near(&format!("out.hidden_states.{i}"), state.clone());
         }
-        assert!(!self.recorded.has(&format!("out.hidden_states.{}", states.len())));
+        assert!(
+            !self
+                .recorded
+                .has(&format!("out.hidden_states.{}", states.len()))
+        );
         states.last().unwrap().clone()
     }
 
@@ -147,12 +185,17 @@ impl Case {
 
     fn mean_cross_entropy(&self, logits: Tensor<2>, labels: Vec<i64>) -> Tensor<1> {
         let weights = Tensor::ones([labels.len()], &self.device);
-        ClassLoss::CROSS_ENTROPY.per_row(logits, self.index(labels), weights).mean()
+        ClassLoss::CROSS_ENTROPY
+            .per_row(logits, self.index(labels), weights)
+            .mean()
     }
 
     fn cells_loss(&self, logits: Tensor<2>) -> Tensor<1> {
         let (rows, labels) = self.labelled();
-        self.mean_cross_entropy(logits.select(0, self.index(rows.iter().map(|&r| r as i64))), labels)
+        self.mean_cross_entropy(
+            logits.select(0, self.index(rows.iter().map(|&r| r as i64))),
+            labels,
+        )
     }
 
     fn check_loss<M: Module>(&self, model: &M, naming: Naming, loss: Tensor<1>) {
@@ -160,14 +203,22 @@ impl Case {
         self.near("loss", &[ours], &[self.loss.unwrap() as f32], self.out);
         let gradients = named_gradients(model, naming, &loss.backward());
         for name in self.recorded.gradient_names() {
-            let ours = gradients.get(&name).unwrap_or_else(|| panic!("{}: no gradient for {name}", self.name));
-            self.near(&format!("gradient of {name}"), ours, &self.recorded.floats(&format!("grad.{name}")), self.grad);
+            let ours = gradients
+                .get(&name)
+                .unwrap_or_else(|| panic!("{}: no gradient for {name}", self.name));
+            self.near(
+                &format!("gradient of {name}"),
+                ours,
+                &self.recorded.floats(&format!("grad.{name}")),
+                self.grad,
+            );
         }
     }
 
     fn load<H: Head>(&self, outputs: usize) -> Model<H> {
         let folder = ModelFolder::open(&self.folder).unwrap();
-        let (model, report) = Model::load(&folder, outputs, &self.device, HeadPolicy::Required).unwrap();
+        let (model, report) =
+            Model::load(&folder, outputs, &self.device, HeadPolicy::Required).unwrap();
         assert_eq!(report, Default::default(), "{}", self.name);
         model
     }
@@ -177,28 +228,55 @@ impl Case {
         let family = folder.config.family;
         let outputs = folder.checkpoint.classifier_outputs().unwrap_or(0);
         let infer = Mode::Inference;
-        match self.class.rsplit_once("For").map_or("Model", |(_, head)| head) {
+        match self
+            .class
+            .rsplit_once("For")
+            .map_or("Model", |(_, head)| head)
+        {
             "Model" => {
-                let naming = Naming { family, architecture: Architecture::Encoder };
-                let empty = Encoder::new(&folder.config, true, &mut Initializer::placeholders(&self.device));
-                let (encoder, report) =
-                    weights::load(empty, &folder.checkpoint, naming, HeadPolicy::Required, 0.02).unwrap();
+                let naming = Naming {
+                    family,
+                    architecture: Architecture::Encoder,
+                };
+                let empty = Encoder::new(
+                    &folder.config,
+                    true,
+                    &mut Initializer::placeholders(&self.device),
+                );
+                let (encoder, report) = weights::load(
+                    empty,
+                    &folder.checkpoint,
+                    naming,
+                    HeadPolicy::Required,
+                    0.02,
+                )
+                .unwrap();
                 assert_eq!(report, Default::default());
                 let hidden = self.states(&encoder);
                 self.rows_near("out.last_hidden_state", hidden.clone());
                 let pooled = to_vec(encoder.pool(hidden, &self.batch));
-                self.near("pooler", &pooled, &self.recorded.floats("out.pooler_output"), self.out);
+                self.near(
+                    "pooler",
+                    &pooled,
+                    &self.recorded.floats("out.pooler_output"),
+                    self.out,
+                );
             }
             "MaskedLM" => {
                 let model = self.load::<MlmHead>(0);
-                let logits = model.head.forward(self.states(&model.encoder), &model.encoder.embeddings.word);
+                let logits = model
+                    .head
+                    .forward(self.states(&model.encoder), &model.encoder.embeddings.word);
                 self.rows_near("out.logits", logits.clone());
                 let loss = self.cells_loss(logits);
                 self.check_loss(&model, Model::<MlmHead>::naming(family), loss);
             }
             "PreTraining" if family == bertkit_model::Family::Electra => {
                 let model = self.load::<DiscriminatorHead>(0);
-                let logits = model.head.forward(self.states(&model.encoder)).unsqueeze_dim::<2>(1);
+                let logits = model
+                    .head
+                    .forward(self.states(&model.encoder))
+                    .unsqueeze_dim::<2>(1);
                 self.rows_near("out.logits", logits.clone());
                 let labels = self.recorded.ints("in.labels").unwrap();
                 let targets: Vec<f32> = self.cells.iter().map(|&c| labels[c] as f32).collect();
@@ -210,10 +288,20 @@ impl Case {
             "PreTraining" => {
                 let model = self.load::<PretrainingHead>(0);
                 let hidden = self.states(&model.encoder);
-                let words = model.head.mlm.forward(hidden.clone(), &model.encoder.embeddings.word);
+                let words = model
+                    .head
+                    .mlm
+                    .forward(hidden.clone(), &model.encoder.embeddings.word);
                 self.rows_near("out.prediction_logits", words.clone());
-                let next = model.head.next_sentence(model.encoder.pool(hidden, &self.batch));
-                self.near("next", &to_vec(next.clone()), &self.recorded.floats("out.seq_relationship_logits"), self.out);
+                let next = model
+                    .head
+                    .next_sentence(model.encoder.pool(hidden, &self.batch));
+                self.near(
+                    "next",
+                    &to_vec(next.clone()),
+                    &self.recorded.floats("out.seq_relationship_logits"),
+                    self.out,
+                );
                 let labels = self.recorded.ints("in.next_sentence_label").unwrap();
                 let loss = self.cells_loss(words) + self.mean_cross_entropy(next, labels);
                 self.check_loss(&model, Model::<PretrainingHead>::naming(family), loss);
@@ -221,15 +309,24 @@ impl Case {
             "SequenceClassification" => {
                 let model = self.load::<SequenceHead>(outputs);
                 let hidden = self.states(&model.encoder);
-                let logits = model.head.forward(model.encoder.pool(hidden, &self.batch), infer);
-                self.near("logits", &to_vec(logits.clone()), &self.recorded.floats("out.logits"), self.out);
+                let logits = model
+                    .head
+                    .forward(model.encoder.pool(hidden, &self.batch), infer);
+                self.near(
+                    "logits",
+                    &to_vec(logits.clone()),
+                    &self.recorded.floats("out.logits"),
+                    self.out,
+                );
                 let shape = logits.dims();
                 let targets = || {
                     let values = self.recorded.floats("in.labels");
                     Tensor::from_data(TensorData::new(values, shape), &self.device)
                 };
                 let loss = match folder.config.problem_type {
-                    Some(bertkit_model::ProblemType::Regression) => squared_error(logits, targets()).mean(),
+                    Some(bertkit_model::ProblemType::Regression) => {
+                        squared_error(logits, targets()).mean()
+                    }
                     Some(bertkit_model::ProblemType::MultiLabelClassification) => {
                         binary_cross_entropy(logits, targets()).mean()
                     }
@@ -250,7 +347,12 @@ impl Case {
                 let b = self.batch.len();
                 let mut loss = Tensor::zeros([1], &self.device);
                 for (name, logits) in [("start", start), ("end", end)] {
-                    self.near(name, &to_vec(logits.clone()), &self.recorded.floats(&format!("out.{name}_logits")), self.out);
+                    self.near(
+                        name,
+                        &to_vec(logits.clone()),
+                        &self.recorded.floats(&format!("out.{name}_logits")),
+                        self.out,
+                    );
                     let rows = logits.reshape([b, self.batch.tokens() / b]); // span cases have no padding
                     let labels = self.recorded.ints(&format!("in.{name}_positions")).unwrap();
                     loss = loss + self.mean_cross_entropy(rows, labels) / 2.0;
@@ -263,7 +365,11 @@ impl Case {
 }
 
 /// The gradient of every parameter under its name in transformers.
-fn named_gradients<M: Module>(model: &M, naming: Naming, gradients: &Gradients) -> HashMap<String, Vec<f32>> {
+fn named_gradients<M: Module>(
+    model: &M,
+    naming: Naming,
+    gradients: &Gradients,
+) -> HashMap<String, Vec<f32>> {
     struct Visitor<'a> {
         path: Vec<String>,
         naming: Naming,
@@ -278,19 +384,28 @@ fn named_gradients<M: Module>(model: &M, naming: Naming, gradients: &Gradients) 
             self.path.pop();
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let Some(gradient) = param.val().grad(self.gradients) else { return };
+            let Some(gradient) = param.val().grad(self.gradients) else {
+                return;
+            };
             let values = to_vec(gradient);
             let parts = self.naming.parts(&self.path.join("."));
             let length = values.len() / parts.len();
             for (part, values) in parts.iter().zip(values.chunks(length)) {
                 if part == "cls.predictions.bias" {
-                    self.found.insert("cls.predictions.decoder.bias".into(), values.to_vec());
+                    self.found
+                        .insert("cls.predictions.decoder.bias".into(), values.to_vec());
                 }
-                self.found.insert(self.naming.full_name(part), values.to_vec());
+                self.found
+                    .insert(self.naming.full_name(part), values.to_vec());
             }
         }
     }
-    let mut visitor = Visitor { path: Vec::new(), naming, gradients, found: HashMap::new() };
+    let mut visitor = Visitor {
+        path: Vec::new(),
+        naming,
+        gradients,
+        found: HashMap::new(),
+    };
     model.visit(&mut visitor);
     visitor.found
 }
@@ -298,7 +413,10 @@ fn named_gradients<M: Module>(model: &M, naming: Naming, gradients: &Gradients) 
 #[test]
 fn golden_cases_agree_in_states_logits_loss_and_gradients() {
     let mut seen = 0;
-    let mut folders: Vec<_> = std::fs::read_dir(cases_dir()).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut folders: Vec<_> = std::fs::read_dir(cases_dir())
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
     folders.sort();
     for folder in folders {
         if folder.join("case.json").exists() && !folder.ends_with("optimizer") {
@@ -307,18 +425,32 @@ fn golden_cases_agree_in_states_logits_loss_and_gradients() {
         }
     }
     println!("{seen} golden cases");
-    assert!(seen >= 20, "only {seen} golden cases in {}", cases_dir().display());
+    assert!(
+        seen >= 20,
+        "only {seen} golden cases in {}",
+        cases_dir().display()
+    );
 }
 
 #[test]
 fn golden_weights_survive_saving_under_the_same_names() {
     for name in ["bert-pretraining-nsp", "bert-masked-lm-untied"] {
-        let case = Case::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/cases").join(name));
+        let case = Case::open(
+            &Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("tests/golden/cases")
+                .join(name),
+        );
         let folder = tempfile::tempdir().unwrap();
         let opened = ModelFolder::open(&case.folder).unwrap();
         match name {
-            "bert-pretraining-nsp" => case.load::<PretrainingHead>(0).save(&opened.config, folder.path()).unwrap(),
-            _ => case.load::<MlmHead>(0).save(&opened.config, folder.path()).unwrap(),
+            "bert-pretraining-nsp" => case
+                .load::<PretrainingHead>(0)
+                .save(&opened.config, folder.path())
+                .unwrap(),
+            _ => case
+                .load::<MlmHead>(0)
+                .save(&opened.config, folder.path())
+                .unwrap(),
         }
         let written = ModelFolder::open(folder.path()).unwrap();
         let names = |folder: &ModelFolder| {
@@ -329,7 +461,11 @@ fn golden_weights_survive_saving_under_the_same_names() {
         assert_eq!(names(&written), names(&opened), "{name}");
         for tensor in names(&opened) {
             if tensor != "cls.predictions.bias" {
-                assert_eq!(written.checkpoint.read(&tensor).unwrap(), opened.checkpoint.read(&tensor).unwrap(), "{tensor}");
+                assert_eq!(
+                    written.checkpoint.read(&tensor).unwrap(),
+                    opened.checkpoint.read(&tensor).unwrap(),
+                    "{tensor}"
+                );
             }
         }
     }

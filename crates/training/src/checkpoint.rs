@@ -49,7 +49,10 @@ pub fn name(step: u64) -> String {
 }
 
 fn damaged<'a>(path: &'a Path) -> impl Fn(String) -> TrainError + 'a {
-    move |reason| TrainError::Checkpoint { path: path.into(), reason }
+    move |reason| TrainError::Checkpoint {
+        path: path.into(),
+        reason,
+    }
 }
 
 /// Writes a checkpoint and lets `latest` name it.
@@ -66,10 +69,14 @@ pub fn save<H: Head>(
     let name = name(progress.step);
     directory.replace_folder(&format!("checkpoints/{name}"), |folder| {
         weights::save(model, &folder.join(WEIGHTS), naming).map_err(ModelError::from)?;
-        optimizer.save(&folder.join(OPTIMIZER)).map_err(ModelError::from)?;
+        optimizer
+            .save(&folder.join(OPTIMIZER))
+            .map_err(ModelError::from)?;
         let path = folder.join(STATE);
-        let text = serde_json::to_string_pretty(progress)
-            .map_err(|e| TrainError::Write { path: path.clone(), source: e.into() })?;
+        let text = serde_json::to_string_pretty(progress).map_err(|e| TrainError::Write {
+            path: path.clone(),
+            source: e.into(),
+        })?;
         write_atomically(&path, text.as_bytes())
     })?;
     directory.point("latest", &name)?;
@@ -81,10 +88,14 @@ pub fn save<H: Head>(
 /// # Errors
 /// It is there, but damaged.
 pub fn newest(directory: &RunDirectory) -> Result<Option<(String, Progress)>, TrainError> {
-    let Some(name) = directory.checkpoints().pop() else { return Ok(None) };
+    let Some(name) = directory.checkpoints().pop() else {
+        return Ok(None);
+    };
     let folder = directory.checkpoint(&name);
-    let text = std::fs::read_to_string(folder.join(STATE)).map_err(|e| damaged(&folder)(e.to_string()))?;
-    let progress = serde_json::from_str(&text).map_err(|e| damaged(&folder)(format!("{STATE}: {e}")))?;
+    let text =
+        std::fs::read_to_string(folder.join(STATE)).map_err(|e| damaged(&folder)(e.to_string()))?;
+    let progress =
+        serde_json::from_str(&text).map_err(|e| damaged(&folder)(format!("{STATE}: {e}")))?;
     Ok(Some((name, progress)))
 }
 
@@ -100,9 +111,12 @@ pub fn load_model<H: Head>(
 ) -> Result<Model<H>, TrainError> {
     let folder = directory.checkpoint(name);
     let failed = damaged(&folder);
-    let checkpoint = Checkpoint::open_safetensors(&folder.join(WEIGHTS)).map_err(|e| failed(e.to_string()))?;
+    let checkpoint =
+        Checkpoint::open_safetensors(&folder.join(WEIGHTS)).map_err(|e| failed(e.to_string()))?;
     let loaded = weights::load(model, &checkpoint, naming, HeadPolicy::Required, 0.0);
-    loaded.map(|(model, _)| model).map_err(|e| failed(e.to_string()))
+    loaded
+        .map(|(model, _)| model)
+        .map_err(|e| failed(e.to_string()))
 }
 
 /// Reads the optimizer's history of a checkpoint.
@@ -116,5 +130,6 @@ pub fn load_optimizer(
     updates: u64,
 ) -> Result<AdamW, TrainError> {
     let folder = directory.checkpoint(name);
-    AdamW::load(config, &folder.join(OPTIMIZER), updates).map_err(|e| damaged(&folder)(e.to_string()))
+    AdamW::load(config, &folder.join(OPTIMIZER), updates)
+        .map_err(|e| damaged(&folder)(e.to_string()))
 }

@@ -141,7 +141,13 @@ pub struct TokenizerConfig {
 
 impl Default for TokenizerConfig {
     fn default() -> Self {
-        Self { path: None, kind: TokenizerKind::Wordpiece, vocab_size: 8000, lowercase: true, min_frequency: 2 }
+        Self {
+            path: None,
+            kind: TokenizerKind::Wordpiece,
+            vocab_size: 8000,
+            lowercase: true,
+            min_frequency: 2,
+        }
     }
 }
 
@@ -296,7 +302,9 @@ pub enum LossConfig {
 
 impl Default for LossConfig {
     fn default() -> Self {
-        Self::CrossEntropy { label_smoothing: 0.0 }
+        Self::CrossEntropy {
+            label_smoothing: 0.0,
+        }
     }
 }
 
@@ -422,7 +430,11 @@ pub struct ScheduleConfig {
 
 impl Default for ScheduleConfig {
     fn default() -> Self {
-        Self { kind: ScheduleKind::Linear, warmup: 0.1, warmup_steps: None }
+        Self {
+            kind: ScheduleKind::Linear,
+            warmup: 0.1,
+            warmup_steps: None,
+        }
     }
 }
 
@@ -509,9 +521,16 @@ impl RunConfigError {
     /// What the user can do about it, if we know.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Read { .. } => Some("give the path of a TOML file, such as configs/models/tiny.toml".into()),
-            Self::SetForm { .. } => Some("write, for example, --set optimizer.learning_rate=3e-5".into()),
-            Self::UnknownKey { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
+            Self::Read { .. } => {
+                Some("give the path of a TOML file, such as configs/models/tiny.toml".into())
+            }
+            Self::SetForm { .. } => {
+                Some("write, for example, --set optimizer.learning_rate=3e-5".into())
+            }
+            Self::UnknownKey {
+                nearest: Some(nearest),
+                ..
+            } => Some(format!("did you mean `{nearest}`?")),
             Self::UnknownKey { .. } => Some("`--dry-run` prints every key with its value".into()),
             _ => None,
         }
@@ -532,7 +551,11 @@ pub struct Override {
 impl Override {
     /// A flag's value for a key.
     pub fn flag(key: &str, value: impl Into<Value>, origin: &str) -> Self {
-        Self { key: key.into(), value: value.into(), origin: origin.into() }
+        Self {
+            key: key.into(),
+            value: value.into(),
+            origin: origin.into(),
+        }
     }
 
     /// Parses the text behind `--set`: `key=value`, the value in TOML or else taken as a string.
@@ -540,12 +563,20 @@ impl Override {
     /// # Errors
     /// There is no `=`.
     pub fn parse(text: &str) -> Result<Self, RunConfigError> {
-        let (key, value) =
-            text.split_once('=').ok_or_else(|| RunConfigError::SetForm { text: text.into() })?;
+        let (key, value) = text
+            .split_once('=')
+            .ok_or_else(|| RunConfigError::SetForm { text: text.into() })?;
         let (key, value) = (key.trim(), value.trim());
-        let parsed = format!("x = {value}").parse::<Table>().ok().and_then(|mut t| t.remove("x"));
+        let parsed = format!("x = {value}")
+            .parse::<Table>()
+            .ok()
+            .and_then(|mut t| t.remove("x"));
         let value = parsed.unwrap_or_else(|| Value::String(value.into()));
-        Ok(Self { key: key.into(), value, origin: "--set".into() })
+        Ok(Self {
+            key: key.into(),
+            value,
+            origin: "--set".into(),
+        })
     }
 }
 
@@ -564,12 +595,18 @@ impl RunConfig {
     ///
     /// # Errors
     /// The file cannot be read or parsed, or an override does not fit.
-    pub fn resolve_unchecked(file: Option<&Path>, overrides: &[Override]) -> Result<Self, RunConfigError> {
+    pub fn resolve_unchecked(
+        file: Option<&Path>,
+        overrides: &[Override],
+    ) -> Result<Self, RunConfigError> {
         let mut table = match file {
             None => Table::new(),
             Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|source| RunConfigError::Read { path: path.into(), source })?;
+                let text =
+                    std::fs::read_to_string(path).map_err(|source| RunConfigError::Read {
+                        path: path.into(),
+                        source,
+                    })?;
                 let parse = |e: toml::de::Error| RunConfigError::Parse {
                     path: path.into(),
                     message: e.to_string().trim_end().to_owned(),
@@ -581,7 +618,11 @@ impl RunConfig {
         for set in overrides {
             apply(&mut table, set)?;
         }
-        table.try_into().map_err(|e: toml::de::Error| RunConfigError::Problems { problems: vec![e.message().into()] })
+        table
+            .try_into()
+            .map_err(|e: toml::de::Error| RunConfigError::Problems {
+                problems: vec![e.message().into()],
+            })
     }
 
     /// The file that repeats this run.
@@ -603,63 +644,141 @@ impl RunConfig {
                 problems.push(text);
             }
         };
-        let (m, d, t, o, s) = (&self.model, &self.data, &self.training, &self.optimizer, &self.schedule);
-        need(d.train.is_some(), "`data.train` is missing: give the training file with --train FILE".into());
-        need(self.output.is_some(), "`output` is missing: give the run directory with --output DIR".into());
+        let (m, d, t, o, s) = (
+            &self.model,
+            &self.data,
+            &self.training,
+            &self.optimizer,
+            &self.schedule,
+        );
+        need(
+            d.train.is_some(),
+            "`data.train` is missing: give the training file with --train FILE".into(),
+        );
+        need(
+            self.output.is_some(),
+            "`output` is missing: give the run directory with --output DIR".into(),
+        );
         need(
             m.path.is_some() || m.fresh.is_some(),
             "there is no model: give a folder with --model DIR, or sizes with --config configs/models/tiny.toml".into(),
         );
         need(
             m.path.is_none() || m.fresh.is_none(),
-            "`model.path` and `model.fresh` exclude each other: load a model, or start a fresh one".into(),
+            "`model.path` and `model.fresh` exclude each other: load a model, or start a fresh one"
+                .into(),
         );
         need(
             (0.0..=0.9).contains(&d.valid_fraction),
-            format!("`data.valid_fraction` is {}, expected 0 to 0.9", d.valid_fraction),
+            format!(
+                "`data.valid_fraction` is {}, expected 0 to 0.9",
+                d.valid_fraction
+            ),
         );
-        need(d.max_length >= 4, format!("`data.max_length` is {}, expected 4 or more", d.max_length));
+        need(
+            d.max_length >= 4,
+            format!("`data.max_length` is {}, expected 4 or more", d.max_length),
+        );
         need(
             d.label_separator.as_deref() != Some(""),
             "`data.label_separator` is empty, expected one or more characters".into(),
         );
-        need(t.epochs >= 1, "`training.epochs` is 0, expected 1 or more".into());
-        need(t.max_steps != Some(0), "`training.max_steps` is 0, expected 1 or more".into());
-        need(t.batch_size >= 1, "`training.batch_size` is 0, expected 1 or more".into());
-        need(t.batch_tokens != Some(0), "`training.batch_tokens` is 0, expected 1 or more".into());
-        need(t.gradient_accumulation >= 1, "`training.gradient_accumulation` is 0, expected 1 or more".into());
-        need(t.evaluate_steps != Some(0), "`training.evaluate_steps` is 0, expected 1 or more".into());
-        need(t.checkpoint_steps >= 1, "`training.checkpoint_steps` is 0, expected 1 or more".into());
-        need(t.keep_checkpoints >= 1, "`training.keep_checkpoints` is 0, expected 1 or more".into());
+        need(
+            t.epochs >= 1,
+            "`training.epochs` is 0, expected 1 or more".into(),
+        );
+        need(
+            t.max_steps != Some(0),
+            "`training.max_steps` is 0, expected 1 or more".into(),
+        );
+        need(
+            t.batch_size >= 1,
+            "`training.batch_size` is 0, expected 1 or more".into(),
+        );
+        need(
+            t.batch_tokens != Some(0),
+            "`training.batch_tokens` is 0, expected 1 or more".into(),
+        );
+        need(
+            t.gradient_accumulation >= 1,
+            "`training.gradient_accumulation` is 0, expected 1 or more".into(),
+        );
+        need(
+            t.evaluate_steps != Some(0),
+            "`training.evaluate_steps` is 0, expected 1 or more".into(),
+        );
+        need(
+            t.checkpoint_steps >= 1,
+            "`training.checkpoint_steps` is 0, expected 1 or more".into(),
+        );
+        need(
+            t.keep_checkpoints >= 1,
+            "`training.keep_checkpoints` is 0, expected 1 or more".into(),
+        );
         need(
             t.sampler != Sampler::Balanced || t.batch_tokens.is_none(),
             "`training.batch_tokens` cannot be combined with the balanced sampler: give `training.batch_size`".into(),
         );
         need(
             o.learning_rate > 0.0 && o.learning_rate < 1.0,
-            format!("`optimizer.learning_rate` is {}, expected more than 0 and less than 1", o.learning_rate),
+            format!(
+                "`optimizer.learning_rate` is {}, expected more than 0 and less than 1",
+                o.learning_rate
+            ),
         );
         for (name, beta) in [("beta1", o.beta1), ("beta2", o.beta2)] {
-            need((0.0..1.0).contains(&beta), format!("`optimizer.{name}` is {beta}, expected 0 to below 1"));
+            need(
+                (0.0..1.0).contains(&beta),
+                format!("`optimizer.{name}` is {beta}, expected 0 to below 1"),
+            );
         }
-        need(o.epsilon > 0.0, format!("`optimizer.epsilon` is {}, expected more than 0", o.epsilon));
-        need(o.weight_decay >= 0.0, format!("`optimizer.weight_decay` is {}, expected 0 or more", o.weight_decay));
-        need(o.max_grad_norm >= 0.0, format!("`optimizer.max_grad_norm` is {}, expected 0 or more", o.max_grad_norm));
+        need(
+            o.epsilon > 0.0,
+            format!("`optimizer.epsilon` is {}, expected more than 0", o.epsilon),
+        );
+        need(
+            o.weight_decay >= 0.0,
+            format!(
+                "`optimizer.weight_decay` is {}, expected 0 or more",
+                o.weight_decay
+            ),
+        );
+        need(
+            o.max_grad_norm >= 0.0,
+            format!(
+                "`optimizer.max_grad_norm` is {}, expected 0 or more",
+                o.max_grad_norm
+            ),
+        );
         need(
             o.layer_decay > 0.0 && o.layer_decay <= 1.0,
-            format!("`optimizer.layer_decay` is {}, expected more than 0, at most 1", o.layer_decay),
+            format!(
+                "`optimizer.layer_decay` is {}, expected more than 0, at most 1",
+                o.layer_decay
+            ),
         );
-        need((0.0..=1.0).contains(&s.warmup), format!("`schedule.warmup` is {}, expected 0 to 1", s.warmup));
+        need(
+            (0.0..=1.0).contains(&s.warmup),
+            format!("`schedule.warmup` is {}, expected 0 to 1", s.warmup),
+        );
         if let Threshold::At(at) = self.task.threshold {
-            need((0.0..=1.0).contains(&at), format!("`task.threshold` is {at}, expected 0 to 1, or f1"));
+            need(
+                (0.0..=1.0).contains(&at),
+                format!("`task.threshold` is {at}, expected 0 to 1, or f1"),
+            );
         }
         match &self.task.loss {
             LossConfig::CrossEntropy { label_smoothing } => need(
                 (0.0..1.0).contains(label_smoothing),
-                format!("`task.loss.cross-entropy.label_smoothing` is {label_smoothing}, expected 0 to below 1"),
+                format!(
+                    "`task.loss.cross-entropy.label_smoothing` is {label_smoothing}, expected 0 to below 1"
+                ),
             ),
             LossConfig::Focal { gamma } => {
-                need(*gamma >= 0.0, format!("`task.loss.focal.gamma` is {gamma}, expected 0 or more"));
+                need(
+                    *gamma >= 0.0,
+                    format!("`task.loss.focal.gamma` is {gamma}, expected 0 or more"),
+                );
             }
         }
         if let ClassWeights::Given(weights) = &self.task.class_weights {
@@ -676,13 +795,20 @@ impl RunConfig {
             ("classifier_dropout", m.classifier_dropout),
         ] {
             if let Some(rate) = rate {
-                need((0.0..1.0).contains(&rate), format!("`model.{name}` is {rate}, expected 0 to below 1"));
+                need(
+                    (0.0..1.0).contains(&rate),
+                    format!("`model.{name}` is {rate}, expected 0 to below 1"),
+                );
             }
         }
         if let Err(error) = self.device.parse::<bertkit_model::DeviceSpec>() {
             need(false, error.to_string());
         }
-        if problems.is_empty() { Ok(()) } else { Err(RunConfigError::Problems { problems }) }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(RunConfigError::Problems { problems })
+        }
     }
 
     /// Every key that exists, `data.text` style.
@@ -706,7 +832,10 @@ impl RunConfig {
                 attention_dropout: Some(0.0),
                 classifier_dropout: Some(0.0),
             },
-            tokenizer: TokenizerConfig { path: Some("x".into()), ..Default::default() },
+            tokenizer: TokenizerConfig {
+                path: Some("x".into()),
+                ..Default::default()
+            },
             data: DataConfig {
                 train: Some("x".into()),
                 valid: Some("x".into()),
@@ -730,7 +859,10 @@ impl RunConfig {
                 best_metric: Some("x".into()),
                 ..Default::default()
             },
-            schedule: ScheduleConfig { warmup_steps: Some(1), ..Default::default() },
+            schedule: ScheduleConfig {
+                warmup_steps: Some(1),
+                ..Default::default()
+            },
             ..Default::default()
         };
         let mut keys = Vec::new();
@@ -744,7 +876,11 @@ impl RunConfig {
 
 fn collect_keys(prefix: &str, table: &Table, keys: &mut Vec<String>) {
     for (key, value) in table {
-        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        let path = if prefix.is_empty() {
+            key.clone()
+        } else {
+            format!("{prefix}.{key}")
+        };
         match value {
             Value::Table(inner) => {
                 keys.push(path.clone());
@@ -765,7 +901,11 @@ fn apply(table: &mut Table, set: &Override) -> Result<(), RunConfigError> {
             .max_by(|a, b| a.0.total_cmp(&b.0))
             .filter(|(likeness, _)| *likeness > 0.5)
             .map(|(_, key)| key.clone());
-        return Err(RunConfigError::UnknownKey { key: set.key.clone(), origin: set.origin.clone(), nearest });
+        return Err(RunConfigError::UnknownKey {
+            key: set.key.clone(),
+            origin: set.origin.clone(),
+            nearest,
+        });
     }
     let mut path: Vec<&str> = set.key.split('.').collect();
     let leaf = path.pop().unwrap_or_default();
@@ -778,7 +918,9 @@ fn apply(table: &mut Table, set: &Override) -> Result<(), RunConfigError> {
     }
     let mut place = &mut *table;
     for part in path {
-        let entry = place.entry(part).or_insert_with(|| Value::Table(Table::new()));
+        let entry = place
+            .entry(part)
+            .or_insert_with(|| Value::Table(Table::new()));
         if !entry.is_table() {
             *entry = Value::Table(Table::new());
         }
@@ -796,7 +938,10 @@ fn apply(table: &mut Table, set: &Override) -> Result<(), RunConfigError> {
         Ok(_) => Ok(()),
         Err(e) => Err(RunConfigError::SetValue {
             key: set.key.clone(),
-            value: set.value.as_str().map_or_else(|| set.value.to_string(), str::to_owned),
+            value: set
+                .value
+                .as_str()
+                .map_or_else(|| set.value.to_string(), str::to_owned),
             origin: set.origin.clone(),
             reason: e.message().to_owned(),
         }),
@@ -817,40 +962,75 @@ mod tests {
 
     #[test]
     fn the_resolved_file_repeats_the_run() {
-        let sets = ["data.train=a.csv", "output=runs/a", "model.path=m", "task.threshold=f1",
-            "task.class_weights.spam=2.5", "task.loss.focal.gamma=1.5", "schedule.kind=cosine"];
+        let sets = [
+            "data.train=a.csv",
+            "output=runs/a",
+            "model.path=m",
+            "task.threshold=f1",
+            "task.class_weights.spam=2.5",
+            "task.loss.focal.gamma=1.5",
+            "schedule.kind=cosine",
+        ];
         let sets: Vec<_> = sets.iter().map(|s| Override::parse(s).unwrap()).collect();
         let config = RunConfig::resolve(None, &sets).unwrap();
-        assert_eq!(config.task.threshold, Threshold::Best(ThresholdObjective::F1));
+        assert_eq!(
+            config.task.threshold,
+            Threshold::Best(ThresholdObjective::F1)
+        );
         assert_eq!(config.task.loss, LossConfig::Focal { gamma: 1.5 });
         let (_folder, path) = write(&config.to_toml());
         assert_eq!(RunConfig::resolve(Some(&path), &[]).unwrap(), config);
         let defaults = RunConfig::default();
         let (_folder, path) = write(&defaults.to_toml());
-        assert_eq!(RunConfig::resolve_unchecked(Some(&path), &[]).unwrap(), defaults);
+        assert_eq!(
+            RunConfig::resolve_unchecked(Some(&path), &[]).unwrap(),
+            defaults
+        );
     }
 
     #[test]
     fn an_unknown_override_names_the_nearest_key() {
         let set = Override::parse("optimizer.learning_rte=3e-5").unwrap();
         let error = RunConfig::resolve(None, &[set]).unwrap_err();
-        assert_eq!(error.to_string(), "unknown key `optimizer.learning_rte` in --set");
-        assert_eq!(error.hint().unwrap(), "did you mean `optimizer.learning_rate`?");
+        assert_eq!(
+            error.to_string(),
+            "unknown key `optimizer.learning_rte` in --set"
+        );
+        assert_eq!(
+            error.hint().unwrap(),
+            "did you mean `optimizer.learning_rate`?"
+        );
     }
 
     #[test]
     fn a_typo_in_the_file_is_shown_with_its_line() {
         let (_folder, path) = write("seed = 1\n[optimizer]\nlearning_rte = 1\n");
-        let error = RunConfig::resolve(Some(&path), &[]).unwrap_err().to_string();
-        assert!(error.contains("line 3") && error.contains('^') && error.contains("learning_rate"), "{error}");
+        let error = RunConfig::resolve(Some(&path), &[])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("line 3") && error.contains('^') && error.contains("learning_rate"),
+            "{error}"
+        );
     }
 
     #[test]
     fn all_problems_are_told_at_once() {
-        let sets = ["training.epochs=0", "optimizer.learning_rate=7", "device=gpu"];
+        let sets = [
+            "training.epochs=0",
+            "optimizer.learning_rate=7",
+            "device=gpu",
+        ];
         let sets: Vec<_> = sets.iter().map(|s| Override::parse(s).unwrap()).collect();
         let error = RunConfig::resolve(None, &sets).unwrap_err().to_string();
-        for part in ["epochs", "learning_rate", "--train", "--output", "no model", "gpu"] {
+        for part in [
+            "epochs",
+            "learning_rate",
+            "--train",
+            "--output",
+            "no model",
+            "gpu",
+        ] {
             assert!(error.contains(part), "{part}: {error}");
         }
     }
@@ -859,6 +1039,9 @@ mod tests {
     fn a_value_of_the_wrong_type_names_its_flag() {
         let set = Override::flag("training.epochs", "three", "--epochs");
         let error = RunConfig::resolve(None, &[set]).unwrap_err().to_string();
-        assert!(error.contains("--epochs") && error.contains("three"), "{error}");
+        assert!(
+            error.contains("--epochs") && error.contains("three"),
+            "{error}"
+        );
     }
 }

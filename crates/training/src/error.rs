@@ -88,7 +88,9 @@ pub enum TrainError {
         source: std::io::Error,
     },
     /// The loss or the gradient is no number any more.
-    #[error("the {what} is {value} at step {step}, in the batch with the rows from lines {lines} of the training file")]
+    #[error(
+        "the {what} is {value} at step {step}, in the batch with the rows from lines {lines} of the training file"
+    )]
     NotFinite {
         /// `loss` or `gradient norm`.
         what: &'static str,
@@ -155,7 +157,8 @@ impl TrainError {
             | Self::ResumeMismatch { .. }
             | Self::NoModel { .. } => match self {
                 Self::Model(
-                    ModelError::Weights(WeightsError::Write { .. }) | ModelError::Config(ConfigError::Write { .. }),
+                    ModelError::Weights(WeightsError::Write { .. })
+                    | ModelError::Config(ConfigError::Write { .. }),
                 )
                 | Self::Tokenizer(TokenizerError::Write { .. })
                 | Self::Data(DataError::Write { .. }) => 1,

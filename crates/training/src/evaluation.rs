@@ -73,7 +73,10 @@ pub struct Evaluation {
 }
 
 fn setting(message: String, hint: &str) -> TrainError {
-    TrainError::Setting { message, hint: hint.into() }
+    TrainError::Setting {
+        message,
+        hint: hint.into(),
+    }
 }
 
 /// Evaluates a model on a labelled file. `progress` hears rows done and rows in all.
@@ -98,17 +101,26 @@ pub fn evaluate(
     let (targets, unseen) = truth(&info, &examples)?;
     if let Some(unseen) = unseen {
         if options.strict {
-            return Err(setting(unseen, "correct those labels, or leave --strict out to score them as wrong"));
+            return Err(setting(
+                unseen,
+                "correct those labels, or leave --strict out to score them as wrong",
+            ));
         }
         notes.push(format!("{unseen}; scored as wrong"));
     }
-    let texts: Vec<(&str, Option<&str>)> =
-        examples.rows.iter().map(|row| (row.text.as_str(), row.text_pair.as_deref())).collect();
+    let texts: Vec<(&str, Option<&str>)> = examples
+        .rows
+        .iter()
+        .map(|row| (row.text.as_str(), row.text_pair.as_deref()))
+        .collect();
     let total = texts.len();
     let outputs = predictor.outputs(&texts, &mut |done| progress(done, total))?;
     let cut = outputs.truncated.iter().filter(|&&t| t).count();
     if cut > 0 {
-        notes.push(format!("{cut} of {total} texts were cut at {} tokens", info.max_length));
+        notes.push(format!(
+            "{cut} of {total} texts were cut at {} tokens",
+            info.max_length
+        ));
     }
     let rows = examples
         .rows
@@ -126,21 +138,44 @@ pub fn evaluate(
         })
         .collect();
     let predictions = targets.with_answers(&info, outputs.values);
-    predictions.check().map_err(|e| setting(e.to_string(), "the model gave no usable numbers: train it again with a lower learning rate"))?;
-    let bootstrap = BootstrapOptions { groups: group_numbers(options, &examples), ..options.bootstrap.clone() };
-    bootstrap
-        .check(examples.rows.len())
-        .map_err(|e| setting(e.to_string(), "look at --bootstrap, --confidence and --group"))?;
+    predictions.check().map_err(|e| {
+        setting(
+            e.to_string(),
+            "the model gave no usable numbers: train it again with a lower learning rate",
+        )
+    })?;
+    let bootstrap = BootstrapOptions {
+        groups: group_numbers(options, &examples),
+        ..options.bootstrap.clone()
+    };
+    bootstrap.check(examples.rows.len()).map_err(|e| {
+        setting(
+            e.to_string(),
+            "look at --bootstrap, --confidence and --group",
+        )
+    })?;
     let report = bertkit_evaluation::evaluate(&predictions, &bootstrap);
-    let threshold = info.thresholds.first().map(|&at| (at, info.threshold_origin.clone()));
-    let mut evaluation = Evaluation { report, threshold, notes, rows, written: None };
+    let threshold = info
+        .thresholds
+        .first()
+        .map(|&at| (at, info.threshold_origin.clone()));
+    let mut evaluation = Evaluation {
+        report,
+        threshold,
+        notes,
+        rows,
+        written: None,
+    };
     evaluation.written = write(predictor, options, &evaluation)?;
     Ok(evaluation)
 }
 
 fn set_threshold(info: &mut TaskInfo, at: f64) -> Result<(), TrainError> {
     if !(0.0..=1.0).contains(&at) {
-        return Err(setting(format!("the threshold is {at}, expected 0 to 1"), "give one with --threshold 0.5"));
+        return Err(setting(
+            format!("the threshold is {at}, expected 0 to 1"),
+            "give one with --threshold 0.5",
+        ));
     }
     if info.thresholds.is_empty() {
         return Err(setting(
@@ -148,21 +183,30 @@ fn set_threshold(info: &mut TaskInfo, at: f64) -> Result<(), TrainError> {
             "leave --threshold out",
         ));
     }
-    info.thresholds.iter_mut().for_each(|threshold| *threshold = at);
+    info.thresholds
+        .iter_mut()
+        .for_each(|threshold| *threshold = at);
     info.threshold_origin = "as asked for".into();
     Ok(())
 }
 
 fn read(options: &EvalOptions, info: &TaskInfo) -> Result<Examples, TrainError> {
     let table = read_table(&options.data, &options.read)?;
-    let column = |given: &Option<String>, trained: &str| Column::from(given.as_deref().unwrap_or(trained));
+    let column =
+        |given: &Option<String>, trained: &str| Column::from(given.as_deref().unwrap_or(trained));
     let pair = options.text_pair.as_ref().or(info.text_pair.as_ref());
     let selection = Selection {
         text: column(&options.text, &info.text),
         text_pair: pair.map(|name| Column::from(name.as_str())),
         label: Some(column(&options.label, &info.label)),
-        group: options.group.as_ref().map(|name| Column::from(name.as_str())),
-        label_separator: options.label_separator.clone().or_else(|| info.label_separator.clone()),
+        group: options
+            .group
+            .as_ref()
+            .map(|name| Column::from(name.as_str())),
+        label_separator: options
+            .label_separator
+            .clone()
+            .or_else(|| info.label_separator.clone()),
     };
     Ok(Examples::labelled(&table, &selection, options.missing)?)
 }
@@ -172,13 +216,19 @@ fn truth(info: &TaskInfo, examples: &Examples) -> Result<(Targets, Option<String
     match info.kind {
         TaskKind::Regression => {
             let numbers = examples.numbers()?;
-            Ok((Targets::Scores(numbers.into_iter().map(|n| n.unwrap_or(f64::NAN)).collect()), None))
+            Ok((
+                Targets::Scores(numbers.into_iter().map(|n| n.unwrap_or(f64::NAN)).collect()),
+                None,
+            ))
         }
         TaskKind::Classification => {
             let set = LabelSet::new(info.classes.clone())?;
             let (classes, unseen) = examples.classes(&set);
             let beyond = info.classes.len();
-            Ok((Targets::Classes(classes.into_iter().map(|c| c.unwrap_or(beyond)).collect()), unseen.summary()))
+            Ok((
+                Targets::Classes(classes.into_iter().map(|c| c.unwrap_or(beyond)).collect()),
+                unseen.summary(),
+            ))
         }
         TaskKind::MultiLabel => {
             let set = LabelSet::new(info.classes.clone())?;
@@ -192,7 +242,9 @@ fn truth(info: &TaskInfo, examples: &Examples) -> Result<(Targets, Option<String
             let width = info.classes.len();
             let mut flat = vec![false; sets.len() * width];
             for (row, labels) in sets.iter().enumerate() {
-                labels.iter().for_each(|&label| flat[row * width + label] = true);
+                labels
+                    .iter()
+                    .for_each(|&label| flat[row * width + label] = true);
             }
             Ok((Targets::Sets(flat), unseen.summary()))
         }
@@ -205,7 +257,9 @@ fn group_numbers(options: &EvalOptions, examples: &Examples) -> Option<Vec<usize
     let mut numbers = std::collections::HashMap::new();
     let groups = examples.rows.iter().map(|row| {
         let next = numbers.len();
-        *numbers.entry(row.group.as_deref().unwrap_or_default()).or_insert(next)
+        *numbers
+            .entry(row.group.as_deref().unwrap_or_default())
+            .or_insert(next)
     });
     Some(groups.collect())
 }
@@ -215,20 +269,38 @@ fn write(
     options: &EvalOptions,
     evaluation: &Evaluation,
 ) -> Result<Option<(PathBuf, PathBuf)>, TrainError> {
-    let Some(run) = predictor.run_directory() else { return Ok(None) };
+    let Some(run) = predictor.run_directory() else {
+        return Ok(None);
+    };
     let folder = run.join("eval");
-    let failed = |path: &std::path::Path, source: std::io::Error| TrainError::Write { path: path.into(), source };
+    let failed = |path: &std::path::Path, source: std::io::Error| TrainError::Write {
+        path: path.into(),
+        source,
+    };
     std::fs::create_dir_all(&folder).map_err(|e| failed(&folder, e))?;
-    let stem = options.data.file_stem().map(|s| s.to_string_lossy().into_owned());
-    let name = options.name.clone().or(stem).unwrap_or_else(|| "data".into());
-    let (json_path, rows_path) = (folder.join(format!("{name}.json")), folder.join(format!("{name}.predictions.jsonl")));
+    let stem = options
+        .data
+        .file_stem()
+        .map(|s| s.to_string_lossy().into_owned());
+    let name = options
+        .name
+        .clone()
+        .or(stem)
+        .unwrap_or_else(|| "data".into());
+    let (json_path, rows_path) = (
+        folder.join(format!("{name}.json")),
+        folder.join(format!("{name}.predictions.jsonl")),
+    );
     let mut rows = String::new();
     for row in &evaluation.rows {
         rows.push_str(&serde_json::to_string(row).map_err(|e| failed(&rows_path, e.into()))?);
         rows.push('\n');
     }
     write_atomically(&rows_path, rows.as_bytes())?;
-    write_atomically(&json_path, format!("{:#}\n", evaluation.to_json()).as_bytes())?;
+    write_atomically(
+        &json_path,
+        format!("{:#}\n", evaluation.to_json()).as_bytes(),
+    )?;
     Ok(Some((json_path, rows_path)))
 }
 

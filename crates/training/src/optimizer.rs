@@ -29,7 +29,13 @@ pub struct ParameterRule {
 /// No decay on biases and LayerNorm (Devlin et al. 2019, appendix A.2). The layer-wise rate is
 /// `lr · d^(n + 2 − depth)`, with the embeddings at depth 0, layer i at depth i + 1 and everything
 /// above at depth n + 2 (`google-research/electra`, `model/optimization.py`).
-pub fn rule(path: &str, layers: usize, layer_decay: f64, freeze_embeddings: bool, freeze_layers: usize) -> ParameterRule {
+pub fn rule(
+    path: &str,
+    layers: usize,
+    layer_decay: f64,
+    freeze_embeddings: bool,
+    freeze_layers: usize,
+) -> ParameterRule {
     let decays = !path.ends_with("bias") && !path.contains("norm");
     let layer = path
         .strip_prefix("encoder.layers.")
@@ -41,9 +47,17 @@ pub fn rule(path: &str, layers: usize, layer_decay: f64, freeze_embeddings: bool
         None if embeddings => 0,
         None => layers + 2,
     };
-    let frozen = (embeddings && freeze_embeddings) || layer.is_some_and(|layer| layer < freeze_layers);
-    let rate_factor = if frozen { 0.0 } else { layer_decay.powi((layers + 2 - depth) as i32) };
-    ParameterRule { rate_factor, decays }
+    let frozen =
+        (embeddings && freeze_embeddings) || layer.is_some_and(|layer| layer < freeze_layers);
+    let rate_factor = if frozen {
+        0.0
+    } else {
+        layer_decay.powi((layers + 2 - depth) as i32)
+    };
+    ParameterRule {
+        rate_factor,
+        decays,
+    }
 }
 
 /// Gradients of one update by the parameter's path, summed over its micro-batches.
@@ -68,7 +82,9 @@ impl GradientSum {
                 self.path.pop();
             }
             fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-                let Some(gradient) = param.val().grad_remove(&mut self.gradients) else { return };
+                let Some(gradient) = param.val().grad_remove(&mut self.gradients) else {
+                    return;
+                };
                 let n = gradient.shape().num_elements();
                 let gradient = gradient.reshape([n]);
                 let path = self.path.join(".");
@@ -79,7 +95,11 @@ impl GradientSum {
                 self.sums.insert(path, sum);
             }
         }
-        model.visit(&mut Visitor { path: Vec::new(), gradients, sums: &mut self.sums });
+        model.visit(&mut Visitor {
+            path: Vec::new(),
+            gradients,
+            sums: &mut self.sums,
+        });
     }
 }
 
@@ -104,7 +124,11 @@ pub struct AdamW {
 impl AdamW {
     /// Without any history.
     pub fn new(config: &OptimizerConfig) -> Self {
-        Self { config: config.clone(), updates: 0, moments: HashMap::new() }
+        Self {
+            config: config.clone(),
+            updates: 0,
+            moments: HashMap::new(),
+        }
     }
 
     /// Moves every parameter of `model` that has a gradient, and gives back the gradient's length
@@ -126,7 +150,9 @@ impl AdamW {
         let mut square = 0.0;
         let mut sums = gradients.sums;
         for path in &paths {
-            let Some(gradient) = sums.remove(path) else { continue };
+            let Some(gradient) = sums.remove(path) else {
+                continue;
+            };
             if is_cpu(&gradient.device()) {
                 let values = to_vec(gradient);
                 square += sum_of_squares(&values);
@@ -142,9 +168,21 @@ impl AdamW {
             return (model, norm);
         }
         let max = self.config.max_grad_norm;
-        let clip = if max > 0.0 { (max / (norm + 1e-6)).min(1.0) } else { 1.0 };
+        let clip = if max > 0.0 {
+            (max / (norm + 1e-6)).min(1.0)
+        } else {
+            1.0
+        };
         self.updates += 1;
-        let mut mapper = Mapper { path: Vec::new(), optimizer: self, host, device, rate, clip, rules };
+        let mut mapper = Mapper {
+            path: Vec::new(),
+            optimizer: self,
+            host,
+            device,
+            rate,
+            clip,
+            rules,
+        };
         (model.map(&mut mapper), norm)
     }
 
@@ -154,7 +192,11 @@ impl AdamW {
         let rate = rate * rule.rate_factor;
         Coefficients {
             clip: clip as f32,
-            keep: if rule.decays { (1.0 - rate * c.weight_decay) as f32 } else { 1.0 },
+            keep: if rule.decays {
+                (1.0 - rate * c.weight_decay) as f32
+            } else {
+                1.0
+            },
             beta1: c.beta1 as f32,
             beta2: c.beta2 as f32,
             step: (rate / (1.0 - c.beta1.powi(t))) as f32,
@@ -178,7 +220,15 @@ impl AdamW {
             tensors.push((format!("{name}.v"), v));
         }
         let metadata = HashMap::from([("updates".to_owned(), self.updates.to_string())]);
-        let views = tensors.iter().map(|(name, values)| (name.as_str(), Flat { shape: [values.len()], values }));
+        let views = tensors.iter().map(|(name, values)| {
+            (
+                name.as_str(),
+                Flat {
+                    shape: [values.len()],
+                    values,
+                },
+            )
+        });
         write_safetensors(views, metadata, path)
     }
 
@@ -189,14 +239,21 @@ impl AdamW {
     pub fn load(config: &OptimizerConfig, path: &Path, updates: u64) -> Result<Self, WeightsError> {
         let checkpoint = Checkpoint::open_safetensors(path)?;
         let mut moments = HashMap::new();
-        let mut names: Vec<&str> = checkpoint.names().filter_map(|name| name.strip_suffix(".m")).collect();
+        let mut names: Vec<&str> = checkpoint
+            .names()
+            .filter_map(|name| name.strip_suffix(".m"))
+            .collect();
         names.sort_unstable();
         for name in names {
             let m = checkpoint.read(&format!("{name}.m"))?;
             let v = checkpoint.read(&format!("{name}.v"))?;
             moments.insert(name.to_owned(), Moments::Host(m, v));
         }
-        Ok(Self { config: config.clone(), updates, moments })
+        Ok(Self {
+            config: config.clone(),
+            updates,
+            moments,
+        })
     }
 
     /// Updates done.
@@ -255,11 +312,18 @@ impl Coefficients {
             });
     }
 
-    fn update_device(&self, p: Tensor<1>, g: Tensor<1>, m: Tensor<1>, v: Tensor<1>) -> [Tensor<1>; 3] {
+    fn update_device(
+        &self,
+        p: Tensor<1>,
+        g: Tensor<1>,
+        m: Tensor<1>,
+        v: Tensor<1>,
+    ) -> [Tensor<1>; 3] {
         let g = g * self.clip;
         let m = m.clone() + (g.clone() - m) * (1.0 - self.beta1);
         let v = v * self.beta2 + g.clone() * g * (1.0 - self.beta2);
-        let p = p * self.keep - m.clone() * self.step / (v.clone().sqrt() / self.root + self.epsilon);
+        let p =
+            p * self.keep - m.clone() * self.step / (v.clone().sqrt() / self.root + self.epsilon);
         [p, m, v]
     }
 }
@@ -349,7 +413,12 @@ mod tests {
 
     #[test]
     fn biases_and_layer_norm_do_not_decay() {
-        for path in ["encoder.layers.0.qkv.bias", "encoder.embeddings.norm.weight", "encoder.layers.1.output_norm.weight", "head.bias"] {
+        for path in [
+            "encoder.layers.0.qkv.bias",
+            "encoder.embeddings.norm.weight",
+            "encoder.layers.1.output_norm.weight",
+            "head.bias",
+        ] {
             assert!(!rule(path, 2, 1.0, false, 0).decays, "{path}");
         }
         assert!(rule("encoder.layers.0.qkv.weight", 2, 1.0, false, 0).decays);
@@ -363,8 +432,17 @@ mod tests {
         assert!((factor("encoder.layers.11.output.weight") - 0.8_f64.powi(2)).abs() < 1e-12);
         assert_eq!(factor("head.classifier.weight"), 1.0);
         assert_eq!(factor("encoder.pooler.weight"), 1.0);
-        assert_eq!(rule("encoder.layers.1.qkv.weight", 12, 1.0, true, 2).rate_factor, 0.0);
-        assert_eq!(rule("encoder.layers.2.qkv.weight", 12, 1.0, true, 2).rate_factor, 1.0);
-        assert_eq!(rule("encoder.embeddings.word", 12, 1.0, true, 0).rate_factor, 0.0);
+        assert_eq!(
+            rule("encoder.layers.1.qkv.weight", 12, 1.0, true, 2).rate_factor,
+            0.0
+        );
+        assert_eq!(
+            rule("encoder.layers.2.qkv.weight", 12, 1.0, true, 2).rate_factor,
+            1.0
+        );
+        assert_eq!(
+            rule("encoder.embeddings.word", 12, 1.0, true, 0).rate_factor,
+            0.0
+        );
     }
 }

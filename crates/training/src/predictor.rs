@@ -42,7 +42,11 @@ impl Predictor {
     /// There is no model, or it cannot be read.
     pub fn open(path: &Path, device: DeviceSpec) -> Result<Self, TrainError> {
         let run = path.join("model").join("config.json").is_file();
-        let folder = if run { path.join("model") } else { path.to_path_buf() };
+        let folder = if run {
+            path.join("model")
+        } else {
+            path.to_path_buf()
+        };
         if !folder.join("config.json").is_file() {
             return Err(TrainError::NoModel { path: path.into() });
         }
@@ -52,11 +56,14 @@ impl Predictor {
         let mut notes = Vec::new();
         let described = folder.join(TaskInfo::FILE);
         let info = if described.is_file() {
-            let text = std::fs::read_to_string(&described)
-                .map_err(|source| TrainError::Read { path: described.clone(), source })?;
+            let text = std::fs::read_to_string(&described).map_err(|source| TrainError::Read {
+                path: described.clone(),
+                source,
+            })?;
             serde_json::from_str(&text).map_err(|e| TrainError::Setting {
                 message: format!("`{}` cannot be read: {e}", described.display()),
-                hint: "train again, or remove that file to use the model as transformers would".into(),
+                hint: "train again, or remove that file to use the model as transformers would"
+                    .into(),
             })?
         } else {
             let (labels, note) = opened.config.resolve_labels(rows);
@@ -70,15 +77,27 @@ impl Predictor {
         let outputs = info.outputs();
         if let Some(found) = rows.filter(|&found| found != outputs) {
             return Err(TrainError::Setting {
-                message: format!("the head in `{}` has {found} outputs, but {outputs} classes are named", folder.display()),
-                hint: format!("`{}` and the weights do not belong together", TaskInfo::FILE),
+                message: format!(
+                    "the head in `{}` has {found} outputs, but {outputs} classes are named",
+                    folder.display()
+                ),
+                hint: format!(
+                    "`{}` and the weights do not belong together",
+                    TaskInfo::FILE
+                ),
             });
         }
         let tokenizer = open_tokenizer(&folder, &opened.config)?;
         notes.extend(tokenizer.warnings().iter().cloned());
         let (model, _) = SequenceModel::load(&opened, outputs, &device, HeadPolicy::Required)
             .map_err(ModelError::from)?;
-        Ok(Self { model, tokenizer, info, notes, run: run.then(|| path.into()) })
+        Ok(Self {
+            model,
+            tokenizer,
+            info,
+            notes,
+            run: run.then(|| path.into()),
+        })
     }
 
     /// What the answers mean.
@@ -116,7 +135,10 @@ impl Predictor {
             let encodings = self.tokenizer.encode_batch(texts, self.info.max_length)?;
             let lengths: Vec<usize> = encodings.iter().map(|e| e.len()).collect();
             for batch in inference_batches(&lengths) {
-                let logits = to_vec(self.model.forward(&pack(&encodings, &batch), Mode::Inference));
+                let logits = to_vec(
+                    self.model
+                        .forward(&pack(&encodings, &batch), Mode::Inference),
+                );
                 let answers = probabilities(self.info.kind, &logits, width);
                 for (&row, answer) in batch.iter().zip(answers.chunks(width)) {
                     let at = (first + row) * width;
@@ -127,7 +149,11 @@ impl Predictor {
             }
             truncated.extend(encodings.iter().map(|encoding| encoding.truncated));
         }
-        Ok(Outputs { values, width, truncated })
+        Ok(Outputs {
+            values,
+            width,
+            truncated,
+        })
     }
 
     /// Answers texts, or pairs of texts, in their order. `progress` hears how many rows are done.
@@ -139,10 +165,15 @@ impl Predictor {
         texts: &[(String, Option<String>)],
         progress: &mut dyn FnMut(usize),
     ) -> Result<Vec<Answer>, TrainError> {
-        let texts: Vec<(&str, Option<&str>)> = texts.iter().map(|(a, b)| (a.as_str(), b.as_deref())).collect();
+        let texts: Vec<(&str, Option<&str>)> = texts
+            .iter()
+            .map(|(a, b)| (a.as_str(), b.as_deref()))
+            .collect();
         let outputs = self.outputs(&texts, progress)?;
         let rows = outputs.values.chunks(outputs.width).zip(outputs.truncated);
-        Ok(rows.map(|(row, truncated)| decide(&self.info, row, truncated)).collect())
+        Ok(rows
+            .map(|(row, truncated)| decide(&self.info, row, truncated))
+            .collect())
     }
 }
 
@@ -157,7 +188,11 @@ fn describe(opened: &ModelFolder, classes: Vec<String>) -> TaskInfo {
         None if classes.len() == 1 => TaskKind::Regression,
         None => TaskKind::Classification,
     };
-    let classes = if kind == TaskKind::Regression { Vec::new() } else { classes };
+    let classes = if kind == TaskKind::Regression {
+        Vec::new()
+    } else {
+        classes
+    };
     let binary = kind == TaskKind::Classification && classes.len() == 2;
     let thresholds = match kind {
         TaskKind::MultiLabel => vec![0.5; classes.len()],

@@ -9,7 +9,9 @@ use bertkit_data::examples::{Examples, Selection};
 use bertkit_data::formats::{ReadOptions, parse_delimiter, read_table};
 use bertkit_data::labels::{LabelSet, TaskKind, balanced_weights, infer_task, positive_class};
 use bertkit_data::splits;
-use bertkit_data::tokenizer::{Family as TokenizerFamily, TextTokenizer, TrainOptions, train_wordpiece};
+use bertkit_data::tokenizer::{
+    Family as TokenizerFamily, TextTokenizer, TrainOptions, train_wordpiece,
+};
 use bertkit_evaluation::{Metric, TaskKind as MetricTask};
 use bertkit_model::{
     DeviceSpec, EncoderConfig, Family, HeadPolicy, ModelError, ModelFolder, ProblemType,
@@ -59,7 +61,10 @@ pub struct Outcome {
 }
 
 fn setting(message: impl Into<String>, hint: impl Into<String>) -> TrainError {
-    TrainError::Setting { message: message.into(), hint: hint.into() }
+    TrainError::Setting {
+        message: message.into(),
+        hint: hint.into(),
+    }
 }
 
 /// How the configuration says that files are read.
@@ -75,13 +80,22 @@ pub fn read_options(data: &DataConfig) -> Result<ReadOptions, TrainError> {
             [byte] if byte.is_ascii() => (Some(*byte), Some(true)),
             _ => {
                 return Err(setting(
-                    format!("`{mark}` is no quotation mark, expected one ASCII character or `none`"),
+                    format!(
+                        "`{mark}` is no quotation mark, expected one ASCII character or `none`"
+                    ),
                     "for files without quoting use `--quote none`",
                 ));
             }
         },
     };
-    Ok(ReadOptions { format: data.format, delimiter, quote, quoting, header: data.header, ..ReadOptions::default() })
+    Ok(ReadOptions {
+        format: data.format,
+        delimiter,
+        quote,
+        quoting,
+        header: data.header,
+        ..ReadOptions::default()
+    })
 }
 
 fn selection(data: &DataConfig, group: bool) -> Selection {
@@ -123,7 +137,10 @@ fn settle_task(config: &RunConfig, examples: &Examples) -> Result<Settled, Train
     let labels = examples.labels();
     let inferred = infer_task(&labels, separator)?;
     let (kind, reason) = match config.task.kind {
-        None => (inferred.kind, format!("inferred from the labels: {}", inferred.reason)),
+        None => (
+            inferred.kind,
+            format!("inferred from the labels: {}", inferred.reason),
+        ),
         Some(kind) if kind == inferred.kind => (kind, inferred.reason),
         Some(TaskKind::MultiLabel) => {
             return Err(setting(
@@ -131,18 +148,30 @@ fn settle_task(config: &RunConfig, examples: &Examples) -> Result<Settled, Train
                 "give it with --label-separator, for example --label-separator \";\"",
             ));
         }
-        Some(kind) => (kind, format!("as asked for, where the labels look like this: {}", inferred.reason)),
+        Some(kind) => (
+            kind,
+            format!(
+                "as asked for, where the labels look like this: {}",
+                inferred.reason
+            ),
+        ),
     };
     let classes = match kind {
         TaskKind::Regression => None,
         TaskKind::Classification => Some(LabelSet::from_labels(&labels)?),
-        TaskKind::MultiLabel => Some(LabelSet::from_multi_labels(&labels, separator.unwrap_or_default())?),
+        TaskKind::MultiLabel => Some(LabelSet::from_multi_labels(
+            &labels,
+            separator.unwrap_or_default(),
+        )?),
     };
     let positive = match (&classes, &config.task.positive) {
         (Some(set), Some(name)) if kind == TaskKind::Classification && set.len() == 2 => {
             Some(set.index(name).ok_or_else(|| {
                 setting(
-                    format!("`{name}` is none of the two classes `{}`", set.names().join("`, `")),
+                    format!(
+                        "`{name}` is none of the two classes `{}`",
+                        set.names().join("`, `")
+                    ),
                     "give one of them with --positive",
                 )
             })?)
@@ -158,34 +187,56 @@ fn settle_task(config: &RunConfig, examples: &Examples) -> Result<Settled, Train
         }
         _ => None,
     };
-    Ok(Settled { kind, reason, classes, positive })
+    Ok(Settled {
+        kind,
+        reason,
+        classes,
+        positive,
+    })
 }
 
 /// Targets of the rows, and which rows have one: a label that training does not know has none.
-fn targets(settled: &Settled, examples: &Examples) -> Result<(Targets, Vec<usize>, Option<String>), TrainError> {
+fn targets(
+    settled: &Settled,
+    examples: &Examples,
+) -> Result<(Targets, Vec<usize>, Option<String>), TrainError> {
     let all = || (0..examples.rows.len()).collect();
     match (&settled.classes, settled.kind) {
         (Some(set), TaskKind::Classification) => {
             let (classes, unseen) = examples.classes(set);
-            let (rows, known) = classes.into_iter().enumerate().filter_map(|(i, c)| c.map(|c| (i, c))).unzip();
+            let (rows, known) = classes
+                .into_iter()
+                .enumerate()
+                .filter_map(|(i, c)| c.map(|c| (i, c)))
+                .unzip();
             Ok((Targets::Classes(known), rows, unseen.summary()))
         }
         (Some(set), _) => {
             let (sets, unseen) = examples.label_sets(set);
             let mut flat = vec![false; sets.len() * set.len()];
             for (row, labels) in sets.iter().enumerate() {
-                labels.iter().for_each(|&label| flat[row * set.len() + label] = true);
+                labels
+                    .iter()
+                    .for_each(|&label| flat[row * set.len() + label] = true);
             }
             Ok((Targets::Sets(flat), all(), unseen.summary()))
         }
         (None, _) => {
             let numbers = examples.numbers()?;
-            Ok((Targets::Scores(numbers.into_iter().map(|n| n.unwrap_or(0.0)).collect()), all(), None))
+            Ok((
+                Targets::Scores(numbers.into_iter().map(|n| n.unwrap_or(0.0)).collect()),
+                all(),
+                None,
+            ))
         }
     }
 }
 
-fn split(config: &RunConfig, examples: &Examples, targets: &Targets) -> Result<(Vec<usize>, Vec<usize>), TrainError> {
+fn split(
+    config: &RunConfig,
+    examples: &Examples,
+    targets: &Targets,
+) -> Result<(Vec<usize>, Vec<usize>), TrainError> {
     let fraction = config.data.valid_fraction;
     let all: Vec<usize> = (0..examples.rows.len()).collect();
     if config.data.valid.is_some() || fraction == 0.0 {
@@ -196,7 +247,11 @@ fn split(config: &RunConfig, examples: &Examples, targets: &Targets) -> Result<(
         _ => None,
     };
     let split = if config.data.group.is_some() {
-        let groups: Vec<&str> = examples.rows.iter().map(|row| row.group.as_deref().unwrap_or_default()).collect();
+        let groups: Vec<&str> = examples
+            .rows
+            .iter()
+            .map(|row| row.group.as_deref().unwrap_or_default())
+            .collect();
         splits::grouped(&groups, classes, fraction, config.seed)?
     } else if let Some(classes) = classes {
         splits::stratified(classes, fraction, config.seed)?
@@ -219,7 +274,10 @@ const fn tokenizer_family(family: Family) -> TokenizerFamily {
 ///
 /// # Errors
 /// There is none, it is damaged, or its vocabulary is larger than the embedding.
-pub(crate) fn open_tokenizer(folder: &Path, config: &EncoderConfig) -> Result<TextTokenizer, TrainError> {
+pub(crate) fn open_tokenizer(
+    folder: &Path,
+    config: &EncoderConfig,
+) -> Result<TextTokenizer, TrainError> {
     let tokenizer = TextTokenizer::from_dir(folder, tokenizer_family(config.family))?;
     if tokenizer.vocab_size() > config.vocab_size {
         return Err(setting(
@@ -235,7 +293,10 @@ pub(crate) fn open_tokenizer(folder: &Path, config: &EncoderConfig) -> Result<Te
     Ok(tokenizer)
 }
 
-fn fresh_config(fresh: &FreshModel, tokenizer: &TextTokenizer) -> Result<EncoderConfig, TrainError> {
+fn fresh_config(
+    fresh: &FreshModel,
+    tokenizer: &TextTokenizer,
+) -> Result<EncoderConfig, TrainError> {
     let mut config = EncoderConfig::new(
         fresh.family,
         tokenizer.vocab_size(),
@@ -252,13 +313,17 @@ fn fresh_config(fresh: &FreshModel, tokenizer: &TextTokenizer) -> Result<Encoder
     if let Some(size) = fresh.embedding_size {
         if fresh.family != Family::Electra && size != fresh.hidden_size {
             return Err(setting(
-                format!("`model.fresh.embedding_size` is {size}, but only electra has embeddings of a width of their own"),
+                format!(
+                    "`model.fresh.embedding_size` is {size}, but only electra has embeddings of a width of their own"
+                ),
                 "leave it out, or use family = \"electra\"",
             ));
         }
         config.embedding_size = size;
     }
-    config.check(Path::new("model.fresh")).map_err(ModelError::from)?;
+    config
+        .check(Path::new("model.fresh"))
+        .map_err(ModelError::from)?;
     Ok(config)
 }
 
@@ -272,9 +337,13 @@ pub fn prepare(
     observer: &mut dyn Observer,
 ) -> Result<Prepared, TrainError> {
     config.check()?;
-    let spec: DeviceSpec = config.device.parse().map_err(|e: bertkit_model::ParseDeviceError| {
-        setting(e.to_string(), "use `--device auto`")
-    })?;
+    let spec: DeviceSpec =
+        config
+            .device
+            .parse()
+            .map_err(|e: bertkit_model::ParseDeviceError| {
+                setting(e.to_string(), "use `--device auto`")
+            })?;
     let device = spec.resolve()?;
     let output = config.output.clone().unwrap_or_default();
     let directory = RunDirectory::check(&output, policy)?;
@@ -284,12 +353,21 @@ pub fn prepare(
     let mut lines: Vec<(String, String)> = Vec::new();
 
     // The model's configuration before the data: a wrong folder is told at once.
-    let folder = config.model.path.as_deref().map(ModelFolder::open).transpose()?;
+    let folder = config
+        .model
+        .path
+        .as_deref()
+        .map(ModelFolder::open)
+        .transpose()?;
     let loaded_tokenizer = match (&folder, &config.model.path, &config.tokenizer.path) {
         (Some(folder), _, Some(path)) => Some(open_tokenizer(path, &folder.config)?),
         (Some(folder), Some(path), None) => Some(open_tokenizer(path, &folder.config)?),
         (None, _, Some(path)) => {
-            let family = config.model.fresh.as_ref().map_or(Family::Bert, |fresh| fresh.family);
+            let family = config
+                .model
+                .fresh
+                .as_ref()
+                .map_or(Family::Bert, |fresh| fresh.family);
             Some(TextTokenizer::from_dir(path, tokenizer_family(family))?)
         }
         _ => None,
@@ -319,10 +397,14 @@ pub fn prepare(
                         min_frequency: config.tokenizer.min_frequency,
                         max_length: fresh.max_position_embeddings,
                     };
-                    let tokenizer = train_wordpiece(texts, &options)?.with_family(tokenizer_family(fresh.family));
+                    let tokenizer = train_wordpiece(texts, &options)?
+                        .with_family(tokenizer_family(fresh.family));
                     lines.push((
                         "tokenizer".into(),
-                        format!("WordPiece, {} tokens, trained on the training text", tokenizer.vocab_size()),
+                        format!(
+                            "WordPiece, {} tokens, trained on the training text",
+                            tokenizer.vocab_size()
+                        ),
                     ));
                     tokenizer
                 }
@@ -330,7 +412,12 @@ pub fn prepare(
             let encoder = fresh_config(fresh, &tokenizer)?;
             (tokenizer, encoder)
         }
-        _ => return Err(setting("there is no model", "give a folder with --model DIR")),
+        _ => {
+            return Err(setting(
+                "there is no model",
+                "give a folder with --model DIR",
+            ));
+        }
     };
     for warning in tokenizer.warnings() {
         observer.event(&Event::Note(warning.clone()));
@@ -357,13 +444,21 @@ pub fn prepare(
     }
 
     // Rows to ids.
-    let encode = |examples: &Examples, rows: &[usize], targets: Targets| -> Result<Rows, TrainError> {
-        let texts: Vec<(&str, Option<&str>)> =
-            rows.iter().map(|&row| (examples.rows[row].text.as_str(), examples.rows[row].text_pair.as_deref())).collect();
-        let encodings = tokenizer.encode_batch(&texts, max_length)?;
-        let lines = rows.iter().map(|&row| examples.rows[row].line).collect();
-        Ok(Rows::new(encodings, lines, targets))
-    };
+    let encode =
+        |examples: &Examples, rows: &[usize], targets: Targets| -> Result<Rows, TrainError> {
+            let texts: Vec<(&str, Option<&str>)> = rows
+                .iter()
+                .map(|&row| {
+                    (
+                        examples.rows[row].text.as_str(),
+                        examples.rows[row].text_pair.as_deref(),
+                    )
+                })
+                .collect();
+            let encodings = tokenizer.encode_batch(&texts, max_length)?;
+            let lines = rows.iter().map(|&row| examples.rows[row].line).collect();
+            Ok(Rows::new(encodings, lines, targets))
+        };
     let outputs = settled.classes.as_ref().map_or(1, LabelSet::len);
     let train_rows = encode(&examples, &train, all_targets.select(&train, outputs))?;
     let valid_rows = match &config.data.valid {
@@ -371,7 +466,10 @@ pub fn prepare(
             let examples = read_examples(path, &config.data, false, observer)?;
             let (targets, rows, unseen) = targets(&settled, &examples)?;
             if let Some(unseen) = unseen {
-                observer.event(&Event::Note(format!("{}: {unseen}; left out of validation", path.display())));
+                observer.event(&Event::Note(format!(
+                    "{}: {unseen}; left out of validation",
+                    path.display()
+                )));
             }
             // `targets` already holds the known rows only where a row can be unknown.
             encode(&examples, &rows, targets)?
@@ -399,9 +497,16 @@ pub fn prepare(
         (MetricTask::Multilabel, Threshold::Best(_)) => (vec![0.5; outputs], String::new()),
         _ => (Vec::new(), String::new()),
     };
-    let classes = settled.classes.as_ref().map_or_else(Vec::new, |set| set.names().to_vec());
+    let classes = settled
+        .classes
+        .as_ref()
+        .map_or_else(Vec::new, |set| set.names().to_vec());
     let old_labels = encoder.labels.take();
-    encoder.labels = Some(if classes.is_empty() { vec!["LABEL_0".into()] } else { classes.clone() });
+    encoder.labels = Some(if classes.is_empty() {
+        vec!["LABEL_0".into()]
+    } else {
+        classes.clone()
+    });
     encoder.problem_type = Some(match settled.kind {
         TaskKind::Classification => ProblemType::SingleLabelClassification,
         TaskKind::MultiLabel => ProblemType::MultiLabelClassification,
@@ -415,12 +520,24 @@ pub fn prepare(
         Some(folder) => {
             // A head for other classes answered another question.
             let same = old_labels == encoder.labels;
-            let policy = if same { HeadPolicy::Fresh(config.seed) } else { HeadPolicy::Discard(config.seed) };
-            let folder = ModelFolder { config: encoder.clone(), checkpoint: bertkit_model::Checkpoint::open(
-                config.model.path.as_deref().unwrap_or(folder.checkpoint.path()),
-            ).map_err(ModelError::from)? };
-            let (model, report) =
-                SequenceModel::load(&folder, outputs, &train_device, policy).map_err(ModelError::from)?;
+            let policy = if same {
+                HeadPolicy::Fresh(config.seed)
+            } else {
+                HeadPolicy::Discard(config.seed)
+            };
+            let folder = ModelFolder {
+                config: encoder.clone(),
+                checkpoint: bertkit_model::Checkpoint::open(
+                    config
+                        .model
+                        .path
+                        .as_deref()
+                        .unwrap_or(folder.checkpoint.path()),
+                )
+                .map_err(ModelError::from)?,
+            };
+            let (model, report) = SequenceModel::load(&folder, outputs, &train_device, policy)
+                .map_err(ModelError::from)?;
             if !report.fresh.is_empty() {
                 lines.push(("fresh weights".into(), shorten(&report.fresh)));
             }
@@ -464,7 +581,10 @@ pub fn prepare(
     let summary = summarise(&config, &task, &model, &settled, &device, lines)?;
     let mut prepared = Prepared {
         optimizer: AdamW::new(&config.optimizer),
-        progress: Progress { data, ..Progress::default() },
+        progress: Progress {
+            data,
+            ..Progress::default()
+        },
         config,
         policy,
         directory,
@@ -481,7 +601,11 @@ pub fn prepare(
 }
 
 fn threshold_sentence(at: f64) -> String {
-    if at == 0.5 { "0.5, as nothing else was asked for".into() } else { "as asked for".into() }
+    if at == 0.5 {
+        "0.5, as nothing else was asked for".into()
+    } else {
+        "as asked for".into()
+    }
 }
 
 fn mean_and_deviation(scores: &[f64]) -> Result<(f64, f64), TrainError> {
@@ -498,11 +622,18 @@ fn mean_and_deviation(scores: &[f64]) -> Result<(f64, f64), TrainError> {
     }
 }
 
-fn settle_class_weights(config: &RunConfig, settled: &Settled, targets: &Targets) -> Result<Vec<f32>, TrainError> {
+fn settle_class_weights(
+    config: &RunConfig,
+    settled: &Settled,
+    targets: &Targets,
+) -> Result<Vec<f32>, TrainError> {
     let Some(set) = &settled.classes else {
         return match config.task.class_weights {
             ClassWeights::Named(NamedWeights::None) => Ok(Vec::new()),
-            _ => Err(setting("class weights need classes, but the task is a regression", "leave --class-weights out")),
+            _ => Err(setting(
+                "class weights need classes, but the task is a regression",
+                "leave --class-weights out",
+            )),
         };
     };
     let k = set.len();
@@ -517,15 +648,23 @@ fn settle_class_weights(config: &RunConfig, settled: &Settled, targets: &Targets
             // Negative over positive cells, as `pos_weight` of PyTorch is usually set.
             let rows = sets.len() / k;
             let count = |c: usize| (0..rows).filter(|row| sets[row * k + c]).count();
-            (0..k).map(|c| (rows - count(c)) as f64 / count(c).max(1) as f64).collect()
+            (0..k)
+                .map(|c| (rows - count(c)) as f64 / count(c).max(1) as f64)
+                .collect()
         }
         (ClassWeights::Given(given), _) => {
             let mut weights = vec![1.0; k];
             for (name, weight) in given {
                 let class = set.index(name).ok_or_else(|| {
                     setting(
-                        format!("a weight is given for the class `{name}`, but the classes are `{}`", set.names().join("`, `")),
-                        set.nearest(name).map_or("name one of the classes".into(), |near| format!("did you mean `{near}`?")),
+                        format!(
+                            "a weight is given for the class `{name}`, but the classes are `{}`",
+                            set.names().join("`, `")
+                        ),
+                        set.nearest(name)
+                            .map_or("name one of the classes".into(), |near| {
+                                format!("did you mean `{near}`?")
+                            }),
                     )
                 })?;
                 weights[class] = *weight;
@@ -549,9 +688,18 @@ fn settle_metric(config: &RunConfig, task: MetricTask) -> Result<Option<Metric>,
     if name == "loss" {
         return Ok(None);
     }
-    let names = || Metric::for_task(task).iter().map(Metric::to_string).collect::<Vec<_>>().join(", ");
+    let names = || {
+        Metric::for_task(task)
+            .iter()
+            .map(Metric::to_string)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     let metric: Metric = name.parse().map_err(|_| {
-        setting(format!("`{name}` is no metric"), format!("for this task there are loss, {}", names()))
+        setting(
+            format!("`{name}` is no metric"),
+            format!("for this task there are loss, {}", names()),
+        )
     })?;
     if !metric.applies_to(task) {
         return Err(setting(
@@ -562,12 +710,18 @@ fn settle_metric(config: &RunConfig, task: MetricTask) -> Result<Option<Metric>,
     Ok(Some(metric))
 }
 
-fn check_threshold(config: &RunConfig, task: MetricTask, valid_rows: usize) -> Result<(), TrainError> {
+fn check_threshold(
+    config: &RunConfig,
+    task: MetricTask,
+    valid_rows: usize,
+) -> Result<(), TrainError> {
     let decides = matches!(task, MetricTask::Binary | MetricTask::Multilabel);
     match config.task.threshold {
         Threshold::At(0.5) => Ok(()),
         _ if !decides => Err(setting(
-            format!("a threshold decides between two classes, or for each of several labels; this task is {task}"),
+            format!(
+                "a threshold decides between two classes, or for each of several labels; this task is {task}"
+            ),
             "leave --threshold out",
         )),
         Threshold::Best(_) if valid_rows == 0 => Err(setting(
@@ -581,7 +735,12 @@ fn check_threshold(config: &RunConfig, task: MetricTask, valid_rows: usize) -> R
 /// A list of tensors as a sentence.
 fn shorten(names: &[String]) -> String {
     const SHOWN: usize = 4;
-    let mut text = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    let mut text = names
+        .iter()
+        .take(SHOWN)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
     if names.len() > SHOWN {
         text.push_str(&format!(" and {} more", names.len() - SHOWN));
     }
@@ -598,7 +757,12 @@ fn summarise(
 ) -> Result<Summary, TrainError> {
     let steps = total_steps(task, config)?;
     let tokens: u64 = task.train.lengths.iter().map(|&n| n as u64).sum();
-    let cut = task.train.encodings.iter().filter(|encoding| encoding.truncated).count();
+    let cut = task
+        .train
+        .encodings
+        .iter()
+        .filter(|encoding| encoding.truncated)
+        .count();
     let mut lines: Vec<(String, String)> = Vec::new();
     let mut say = |name: &str, text: String| lines.push((name.into(), text));
     let kind = match settled.kind {
@@ -610,7 +774,12 @@ fn summarise(
     if let Some(positive) = settled.positive {
         say("positive class", task.info.classes[positive].clone());
     }
-    let train = config.data.train.as_deref().unwrap_or(Path::new("")).display();
+    let train = config
+        .data
+        .train
+        .as_deref()
+        .unwrap_or(Path::new(""))
+        .display();
     say(
         "training rows",
         format!(
@@ -618,7 +787,11 @@ fn summarise(
             task.train.len(),
             tokens,
             tokens as f64 / task.train.len().max(1) as f64,
-            if cut > 0 { format!("; {cut} cut at {} tokens", task.info.max_length) } else { String::new() }
+            if cut > 0 {
+                format!("; {cut} cut at {} tokens", task.info.max_length)
+            } else {
+                String::new()
+            }
         ),
     );
     let valid = match (&config.data.valid, task.valid.len()) {
@@ -650,11 +823,25 @@ fn summarise(
     }
     say("device", device.name.clone());
     let t = &config.training;
-    let batch = t.batch_tokens.map_or_else(|| format!("{} rows", t.batch_size), |n| format!("{n} tokens"));
-    let accumulation =
-        if t.gradient_accumulation > 1 { format!(" × {} accumulated", t.gradient_accumulation) } else { String::new() };
-    say("steps", format!("{steps} of {batch}{accumulation}, {} epochs at most", t.epochs));
-    let chooser = task.best_metric.map_or("loss".to_owned(), |metric| metric.to_string());
+    let batch = t.batch_tokens.map_or_else(
+        || format!("{} rows", t.batch_size),
+        |n| format!("{n} tokens"),
+    );
+    let accumulation = if t.gradient_accumulation > 1 {
+        format!(" × {} accumulated", t.gradient_accumulation)
+    } else {
+        String::new()
+    };
+    say(
+        "steps",
+        format!(
+            "{steps} of {batch}{accumulation}, {} epochs at most",
+            t.epochs
+        ),
+    );
+    let chooser = task
+        .best_metric
+        .map_or("loss".to_owned(), |metric| metric.to_string());
     if !task.valid.is_empty() {
         say("best by", format!("{chooser} on the validation rows"));
     }
@@ -670,25 +857,39 @@ fn summarise(
 
 /// A run goes on under the settings it began with; device and directory may be others.
 fn compare_with_started(config: &RunConfig, directory: &RunDirectory) -> Result<(), TrainError> {
-    let mismatch = |reason: String| TrainError::ResumeMismatch { path: directory.path().into(), reason };
+    let mismatch = |reason: String| TrainError::ResumeMismatch {
+        path: directory.path().into(),
+        reason,
+    };
     let started = RunConfig::resolve_unchecked(Some(&directory.path().join("config.toml")), &[])?;
     let flat = |config: &RunConfig| -> Vec<(String, String)> {
         let mut config = config.clone();
         config.output = None;
         config.device = String::new();
-        config.to_toml().lines().scan(String::new(), |table, line| {
-            if line.starts_with('[') {
-                *table = line.trim_matches(['[', ']']).to_owned() + ".";
-            }
-            Some(line.split_once(" = ").map(|(k, v)| (format!("{table}{k}"), v.to_owned())))
-        }).flatten().collect()
+        config
+            .to_toml()
+            .lines()
+            .scan(String::new(), |table, line| {
+                if line.starts_with('[') {
+                    *table = line.trim_matches(['[', ']']).to_owned() + ".";
+                }
+                Some(
+                    line.split_once(" = ")
+                        .map(|(k, v)| (format!("{table}{k}"), v.to_owned())),
+                )
+            })
+            .flatten()
+            .collect()
     };
     let (old, new) = (flat(&started), flat(config));
     let changed: Vec<String> = new
         .iter()
         .filter(|entry| !old.contains(entry))
         .map(|(key, value)| {
-            let before = old.iter().find(|(k, _)| k == key).map_or("unset", |(_, v)| v.as_str());
+            let before = old
+                .iter()
+                .find(|(k, _)| k == key)
+                .map_or("unset", |(_, v)| v.as_str());
             format!("`{key}` was {before} and is {value} now")
         })
         .collect();
@@ -696,7 +897,10 @@ fn compare_with_started(config: &RunConfig, directory: &RunDirectory) -> Result<
         return Err(mismatch(changed.join("; ")));
     }
     if directory.model().is_dir() {
-        return Err(mismatch(format!("the run is finished, its model is {}", directory.model().display())));
+        return Err(mismatch(format!(
+            "the run is finished, its model is {}",
+            directory.model().display()
+        )));
     }
     Ok(())
 }
@@ -720,7 +924,9 @@ impl Prepared {
 
     /// Reads the newest checkpoint; without one the run begins anew, to the same end.
     fn restore(mut self) -> Result<Self, TrainError> {
-        let Some((name, progress)) = checkpoint::newest(&self.directory)? else { return Ok(self) };
+        let Some((name, progress)) = checkpoint::newest(&self.directory)? else {
+            return Ok(self);
+        };
         if progress.data != self.progress.data {
             return Err(TrainError::ResumeMismatch {
                 path: self.directory.path().into(),
@@ -730,9 +936,16 @@ impl Prepared {
         let naming = SequenceModel::naming(self.task.model_config.family);
         self.model = checkpoint::load_model(&self.directory, &name, self.model, naming)?;
         // Loading makes every parameter trainable again.
-        self.model = freeze(self.model, rules(&self.config, self.task.model_config.num_hidden_layers));
-        self.optimizer =
-            checkpoint::load_optimizer(&self.directory, &name, &self.config.optimizer, progress.step)?;
+        self.model = freeze(
+            self.model,
+            rules(&self.config, self.task.model_config.num_hidden_layers),
+        );
+        self.optimizer = checkpoint::load_optimizer(
+            &self.directory,
+            &name,
+            &self.config.optimizer,
+            progress.step,
+        )?;
         self.progress = progress;
         Ok(self)
     }
@@ -761,9 +974,13 @@ impl Prepared {
         let rows_share = match t.batch_tokens {
             Some(_) => 1.0,
             // A step limit ends the run earlier than its epochs.
-            None => self.summary.steps as f64 / ((batches.len().div_ceil(accumulation) * t.epochs).max(1) as f64),
+            None => {
+                self.summary.steps as f64
+                    / ((batches.len().div_ceil(accumulation) * t.epochs).max(1) as f64)
+            }
         };
-        let all_tokens = self.summary.tokens_per_epoch as f64 * t.epochs as f64 * rows_share.min(1.0);
+        let all_tokens =
+            self.summary.tokens_per_epoch as f64 * t.epochs as f64 * rows_share.min(1.0);
         // Weights, gradients and two moments, in f32, are the least.
         let least = self.summary.parameters as u64 * 16;
         Ok(Estimate {
@@ -778,7 +995,11 @@ impl Prepared {
             task: &self.task,
             config: &self.config,
             optimizer: AdamW::new(&self.config.optimizer),
-            schedule: Schedule::new(&self.config.schedule, self.config.optimizer.learning_rate, steps),
+            schedule: Schedule::new(
+                &self.config.schedule,
+                self.config.optimizer.learning_rate,
+                steps,
+            ),
             progress: self.progress.clone(),
             naming: SequenceModel::naming(self.task.model_config.family),
             layers: self.task.model_config.num_hidden_layers,
@@ -802,21 +1023,37 @@ impl Prepared {
         }
         self.directory.create(self.policy)?;
         self.directory.sweep()?;
-        self.directory.write("config.toml", &self.config.to_toml())?;
+        self.directory
+            .write("config.toml", &self.config.to_toml())?;
         let environment = self.environment();
-        self.directory.write("environment.json", &format!("{environment:#}\n"))?;
-        observer.event(&Event::Started { summary: self.summary.clone(), from_step: self.progress.step });
+        self.directory
+            .write("environment.json", &format!("{environment:#}\n"))?;
+        observer.event(&Event::Started {
+            summary: self.summary.clone(),
+            from_step: self.progress.step,
+        });
 
         let optimizer = std::mem::replace(&mut self.optimizer, AdamW::new(&self.config.optimizer));
         let model = self.model.clone();
         let directory = self.directory.clone();
-        let Self { task, config, mut progress, summary, model: original, .. } = self;
+        let Self {
+            task,
+            config,
+            mut progress,
+            summary,
+            model: original,
+            ..
+        } = self;
         drop(original);
         let mut trainer = Trainer {
             task: &task,
             config: &config,
             optimizer,
-            schedule: Schedule::new(&config.schedule, config.optimizer.learning_rate, summary.steps),
+            schedule: Schedule::new(
+                &config.schedule,
+                config.optimizer.learning_rate,
+                summary.steps,
+            ),
             progress: std::mem::take(&mut progress),
             naming: SequenceModel::naming(task.model_config.family),
             layers: task.model_config.num_hidden_layers,
@@ -833,14 +1070,27 @@ impl Prepared {
             let _ = std::fs::remove_file(directory.path().join("checkpoints").join(pointer));
         }
         let _ = std::fs::remove_dir(directory.path().join("checkpoints"));
-        observer.event(&Event::Finished { model: folder.clone(), seconds });
+        observer.event(&Event::Finished {
+            model: folder.clone(),
+            seconds,
+        });
         let info = &task.info;
-        let threshold = info.thresholds.first().map(|&at| (at, info.threshold_origin.clone()));
-        Ok(Outcome { model: folder, steps, seconds, best, threshold })
+        let threshold = info
+            .thresholds
+            .first()
+            .map(|&at| (at, info.threshold_origin.clone()));
+        Ok(Outcome {
+            model: folder,
+            steps,
+            seconds,
+            best,
+            threshold,
+        })
     }
 
     fn environment(&self) -> serde_json::Value {
-        let files = std::iter::once(&self.config.data.train).chain(std::iter::once(&self.config.data.valid));
+        let files = std::iter::once(&self.config.data.train)
+            .chain(std::iter::once(&self.config.data.valid));
         let files: Vec<_> = files
             .flatten()
             .zip(&self.progress.data)

@@ -23,8 +23,15 @@ pub enum DirectoryPolicy {
 }
 
 /// The names that a run writes, and that `--overwrite` therefore may remove.
-const OWN: [&str; 7] =
-    ["config.toml", "environment.json", "metrics.jsonl", "checkpoints", "eval", "model", "report.html"];
+const OWN: [&str; 7] = [
+    "config.toml",
+    "environment.json",
+    "metrics.jsonl",
+    "checkpoints",
+    "eval",
+    "model",
+    "report.html",
+];
 
 /// A run directory.
 #[derive(Debug, Clone)]
@@ -54,11 +61,17 @@ pub struct MetricLine {
 }
 
 fn write_error(path: &Path) -> impl FnOnce(std::io::Error) -> TrainError + '_ {
-    move |source| TrainError::Write { path: path.into(), source }
+    move |source| TrainError::Write {
+        path: path.into(),
+        source,
+    }
 }
 
 fn read_error(path: &Path) -> impl FnOnce(std::io::Error) -> TrainError + '_ {
-    move |source| TrainError::Read { path: path.into(), source }
+    move |source| TrainError::Read {
+        path: path.into(),
+        source,
+    }
 }
 
 /// Writes a file through a temporary one beside it: it is there whole, or as it was.
@@ -76,7 +89,10 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> Result<(), TrainError> {
     result.map_err(|source| {
         // The first error is the one to tell.
         let _ = fs::remove_file(&temporary);
-        TrainError::Write { path: path.into(), source }
+        TrainError::Write {
+            path: path.into(),
+            source,
+        }
     })
 }
 
@@ -99,7 +115,11 @@ pub fn sha256(path: &Path) -> Result<String, TrainError> {
             n => hasher.update(&buffer[..n]),
         }
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 impl RunDirectory {
@@ -110,7 +130,10 @@ impl RunDirectory {
     pub fn check(path: &Path, policy: DirectoryPolicy) -> Result<Self, TrainError> {
         if path.is_file() {
             return Err(TrainError::Setting {
-                message: format!("`{}` is a file, expected a directory for the run", path.display()),
+                message: format!(
+                    "`{}` is a file, expected a directory for the run",
+                    path.display()
+                ),
                 hint: "name another directory with --output".into(),
             });
         }
@@ -120,7 +143,12 @@ impl RunDirectory {
                 let empty = match fs::read_dir(path) {
                     Ok(mut entries) => entries.next().is_none(),
                     Err(e) if e.kind() == std::io::ErrorKind::NotFound => true,
-                    Err(source) => return Err(TrainError::Read { path: path.into(), source }),
+                    Err(source) => {
+                        return Err(TrainError::Read {
+                            path: path.into(),
+                            source,
+                        });
+                    }
                 };
                 if !empty {
                     return Err(TrainError::NotEmpty { path: path.into() });
@@ -146,9 +174,15 @@ impl RunDirectory {
         if policy == DirectoryPolicy::Overwrite {
             for name in OWN {
                 let path = self.path.join(name);
-                let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+                let removed = if path.is_dir() {
+                    fs::remove_dir_all(&path)
+                } else {
+                    fs::remove_file(&path)
+                };
                 match removed {
-                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(write_error(&path)(e)),
+                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(write_error(&path)(e));
+                    }
                     _ => {}
                 }
             }
@@ -230,14 +264,21 @@ impl RunDirectory {
     /// # Errors
     /// The system refused.
     pub fn point(&self, pointer: &str, checkpoint: &str) -> Result<(), TrainError> {
-        write_atomically(&self.path.join("checkpoints").join(pointer), format!("{checkpoint}\n").as_bytes())
+        write_atomically(
+            &self.path.join("checkpoints").join(pointer),
+            format!("{checkpoint}\n").as_bytes(),
+        )
     }
 
     /// Removes checkpoints but the newest `keep` and those named.
     ///
     /// # Errors
     /// The system refused.
-    pub fn rotate_checkpoints(&self, keep: usize, also: &[Option<String>]) -> Result<(), TrainError> {
+    pub fn rotate_checkpoints(
+        &self,
+        keep: usize,
+        also: &[Option<String>],
+    ) -> Result<(), TrainError> {
         let names = self.checkpoints();
         for name in &names[..names.len().saturating_sub(keep)] {
             if !also.iter().flatten().any(|kept| kept == name) {
@@ -261,7 +302,11 @@ impl RunDirectory {
                 let name = entry.file_name().to_string_lossy().into_owned();
                 if name.starts_with('.') && name.ends_with(".tmp") {
                     let path = entry.path();
-                    let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+                    let removed = if path.is_dir() {
+                        fs::remove_dir_all(&path)
+                    } else {
+                        fs::remove_file(&path)
+                    };
                     removed.map_err(write_error(&path))?;
                 }
             }
@@ -287,8 +332,14 @@ impl RunDirectory {
             }
         }
         write_atomically(&path, kept.as_bytes())?;
-        let file = OpenOptions::new().append(true).open(&path).map_err(write_error(&path))?;
-        Ok(MetricsFile { path, writer: BufWriter::new(file) })
+        let file = OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .map_err(write_error(&path))?;
+        Ok(MetricsFile {
+            path,
+            writer: BufWriter::new(file),
+        })
     }
 }
 
@@ -315,8 +366,10 @@ impl MetricsFile {
     /// # Errors
     /// The system refused.
     pub fn append(&mut self, line: &MetricLine) -> Result<(), TrainError> {
-        let mut text = serde_json::to_string(line)
-            .map_err(|e| TrainError::Write { path: self.path.clone(), source: e.into() })?;
+        let mut text = serde_json::to_string(line).map_err(|e| TrainError::Write {
+            path: self.path.clone(),
+            source: e.into(),
+        })?;
         text.push('\n');
         self.writer
             .write_all(text.as_bytes())
@@ -356,21 +409,32 @@ mod tests {
     #[test]
     fn a_folder_that_could_not_be_filled_leaves_the_old_one() {
         let folder = tempfile::tempdir().unwrap();
-        let directory = RunDirectory { path: folder.path().into() };
-        directory.replace_folder("model", |path| fs::write(path.join("a"), "old").map_err(write_error(path))).unwrap();
+        let directory = RunDirectory {
+            path: folder.path().into(),
+        };
+        directory
+            .replace_folder("model", |path| {
+                fs::write(path.join("a"), "old").map_err(write_error(path))
+            })
+            .unwrap();
         let failed = directory.replace_folder("model", |path| {
             fs::write(path.join("a"), "new").map_err(write_error(path))?;
             Err(TrainError::NoModel { path: path.into() })
         });
         assert!(failed.is_err());
-        assert_eq!(fs::read_to_string(folder.path().join("model/a")).unwrap(), "old");
+        assert_eq!(
+            fs::read_to_string(folder.path().join("model/a")).unwrap(),
+            "old"
+        );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]
     fn metrics_behind_the_checkpoint_and_broken_lines_are_dropped() {
         let folder = tempfile::tempdir().unwrap();
-        let directory = RunDirectory { path: folder.path().into() };
+        let directory = RunDirectory {
+            path: folder.path().into(),
+        };
         let line = |step| MetricLine {
             step,
             epoch: 0.5,

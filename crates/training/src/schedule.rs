@@ -15,8 +15,15 @@ impl Schedule {
     /// `steps` is the number of optimizer updates of the whole run. A warm-up given as a share is
     /// rounded up, as `TrainingArguments.get_warmup_steps` of transformers does.
     pub fn new(config: &ScheduleConfig, peak: f64, steps: u64) -> Self {
-        let warmup = config.warmup_steps.unwrap_or_else(|| (config.warmup * steps as f64).ceil() as u64);
-        Self { kind: config.kind, peak, warmup, steps }
+        let warmup = config
+            .warmup_steps
+            .unwrap_or_else(|| (config.warmup * steps as f64).ceil() as u64);
+        Self {
+            kind: config.kind,
+            peak,
+            warmup,
+            steps,
+        }
     }
 
     /// The rate of update `step`, counted from 0 (`get_linear_schedule_with_warmup`,
@@ -47,8 +54,21 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    fn schedule(kind: ScheduleKind, warmup_steps: Option<u64>, warmup: f64, steps: u64) -> Schedule {
-        Schedule::new(&ScheduleConfig { kind, warmup, warmup_steps }, 1.0, steps)
+    fn schedule(
+        kind: ScheduleKind,
+        warmup_steps: Option<u64>,
+        warmup: f64,
+        steps: u64,
+    ) -> Schedule {
+        Schedule::new(
+            &ScheduleConfig {
+                kind,
+                warmup,
+                warmup_steps,
+            },
+            1.0,
+            steps,
+        )
     }
 
     #[test]
@@ -64,11 +84,17 @@ mod tests {
         assert_eq!(s.rate(0), 1.0);
         assert!((s.rate(5) - 0.5).abs() < 1e-12);
         assert!(s.rate(10).abs() < 1e-12);
-        assert_eq!(schedule(ScheduleKind::Constant, Some(1), 0.0, 3).rate(2), 1.0);
+        assert_eq!(
+            schedule(ScheduleKind::Constant, Some(1), 0.0, 3).rate(2),
+            1.0
+        );
     }
 
     #[test]
     fn a_share_of_warmup_is_rounded_up() {
-        assert_eq!(schedule(ScheduleKind::Linear, None, 0.1, 75).warmup_steps(), 8);
+        assert_eq!(
+            schedule(ScheduleKind::Linear, None, 0.1, 75).warmup_steps(),
+            8
+        );
     }
 }

@@ -41,17 +41,30 @@ pub(crate) struct Trainer<'a, T: Task> {
 }
 
 /// The micro-batches of one epoch: a function of the configuration and the data.
-pub(crate) fn epoch_batches<T: Task>(task: &T, config: &RunConfig, epoch: u64) -> Result<Vec<Vec<usize>>, TrainError> {
+pub(crate) fn epoch_batches<T: Task>(
+    task: &T,
+    config: &RunConfig,
+    epoch: u64,
+) -> Result<Vec<Vec<usize>>, TrainError> {
     let t = &config.training;
     match (t.sampler, task.classes()) {
-        (Sampler::Balanced, Some(classes)) => Ok(balanced(classes, t.batch_size, config.seed, epoch)?),
+        (Sampler::Balanced, Some(classes)) => {
+            Ok(balanced(classes, t.batch_size, config.seed, epoch)?)
+        }
         (Sampler::Balanced, None) => Err(TrainError::Setting {
             message: "the balanced sampler needs one class a row".into(),
             hint: "use `--sampler shuffle` for this task".into(),
         }),
         (Sampler::Shuffle, _) => {
-            let policy = t.batch_tokens.map_or(BatchPolicy::Rows(t.batch_size), BatchPolicy::Tokens);
-            Ok(plan(task.lengths(), policy, t.bucket_by_length, Some((config.seed, epoch))))
+            let policy = t
+                .batch_tokens
+                .map_or(BatchPolicy::Rows(t.batch_size), BatchPolicy::Tokens);
+            Ok(plan(
+                task.lengths(),
+                policy,
+                t.bucket_by_length,
+                Some((config.seed, epoch)),
+            ))
         }
     }
 }
@@ -61,9 +74,14 @@ pub(crate) fn total_steps<T: Task>(task: &T, config: &RunConfig) -> Result<u64, 
     let accumulation = config.training.gradient_accumulation;
     let mut steps = 0;
     for epoch in 0..config.training.epochs as u64 {
-        steps += epoch_batches(task, config, epoch)?.len().div_ceil(accumulation) as u64;
+        steps += epoch_batches(task, config, epoch)?
+            .len()
+            .div_ceil(accumulation) as u64;
     }
-    Ok(config.training.max_steps.map_or(steps, |max| max.min(steps)))
+    Ok(config
+        .training
+        .max_steps
+        .map_or(steps, |max| max.min(steps)))
 }
 
 /// Lets the parameters that the configuration freezes take no part in the backward pass.
@@ -81,16 +99,26 @@ pub(crate) fn freeze<M: Module>(model: M, rules: impl Fn(&str) -> ParameterRule)
         }
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
             let frozen = (self.rules)(&self.path.join(".")).rate_factor == 0.0;
-            if frozen { param.set_require_grad(false) } else { param }
+            if frozen {
+                param.set_require_grad(false)
+            } else {
+                param
+            }
         }
     }
-    model.map(&mut Mapper { path: Vec::new(), rules })
+    model.map(&mut Mapper {
+        path: Vec::new(),
+        rules,
+    })
 }
 
 /// Which rule applies to the parameter at a path, under a configuration.
 pub(crate) fn rules(config: &RunConfig, layers: usize) -> impl Fn(&str) -> ParameterRule + use<> {
-    let (decay, embeddings, frozen) =
-        (config.optimizer.layer_decay, config.training.freeze_embeddings, config.training.freeze_layers);
+    let (decay, embeddings, frozen) = (
+        config.optimizer.layer_decay,
+        config.training.freeze_embeddings,
+        config.training.freeze_layers,
+    );
     move |path| rule(path, layers, decay, embeddings, frozen)
 }
 
@@ -111,7 +139,10 @@ impl<T: Task> Trainer<'_, T> {
         for rows in batches {
             let stream = DropoutStream::new(self.config.seed, self.progress.micro_batches);
             let batch = self.task.batch(rows);
-            let share = self.task.loss(&model, &batch, rows, Mode::Training(&stream)) / weight;
+            let share = self
+                .task
+                .loss(&model, &batch, rows, Mode::Training(&stream))
+                / weight;
             let value = f64::from(to_vec(share.clone())[0]);
             if !value.is_finite() {
                 return Err(self.not_finite("loss", value, rows));
@@ -122,7 +153,9 @@ impl<T: Task> Trainer<'_, T> {
             self.progress.micro_batches += 1;
         }
         let rate = self.schedule.rate(self.progress.step);
-        let (model, norm) = self.optimizer.step(model, gradients, rate, rules(self.config, self.layers));
+        let (model, norm) =
+            self.optimizer
+                .step(model, gradients, rate, rules(self.config, self.layers));
         if !norm.is_finite() {
             return Err(self.not_finite("gradient norm", norm, &batches.concat()));
         }
@@ -130,18 +163,36 @@ impl<T: Task> Trainer<'_, T> {
         self.progress.batch += batches.len();
         self.progress.tokens += tokens;
         self.progress.evaluated = false;
-        Ok((model, Update { loss, rate, norm, tokens }))
+        Ok((
+            model,
+            Update {
+                loss,
+                rate,
+                norm,
+                tokens,
+            },
+        ))
     }
 
     fn not_finite(&self, what: &'static str, value: f64, rows: &[usize]) -> TrainError {
         const SHOWN: usize = 32;
         let mut lines = self.task.lines(rows);
         lines.sort_unstable();
-        let mut text = lines.iter().take(SHOWN).map(u64::to_string).collect::<Vec<_>>().join(", ");
+        let mut text = lines
+            .iter()
+            .take(SHOWN)
+            .map(u64::to_string)
+            .collect::<Vec<_>>()
+            .join(", ");
         if lines.len() > SHOWN {
             text.push_str(&format!(" and {} more", lines.len() - SHOWN));
         }
-        TrainError::NotFinite { what, value, step: self.progress.step, lines: text }
+        TrainError::NotFinite {
+            what,
+            value,
+            step: self.progress.step,
+            lines: text,
+        }
     }
 
     /// Trains to the end, from wherever `progress` stands, and gives back the weights that validated
@@ -166,11 +217,14 @@ impl<T: Task> Trainer<'_, T> {
                     break 'epochs;
                 }
                 let started = Instant::now();
-                let end = batches.len().min(self.progress.batch + t.gradient_accumulation);
+                let end = batches
+                    .len()
+                    .min(self.progress.batch + t.gradient_accumulation);
                 let (next, update) = self.update(model, &batches[self.progress.batch..end])?;
                 model = next;
                 self.progress.seconds += started.elapsed().as_secs_f64();
-                let epoch = self.progress.epoch as f64 + self.progress.batch as f64 / batches.len() as f64;
+                let epoch =
+                    self.progress.epoch as f64 + self.progress.batch as f64 / batches.len() as f64;
                 self.tell_step(update, steps, epoch, &mut metrics, observer)?;
 
                 let step = self.progress.step;
@@ -185,15 +239,20 @@ impl<T: Task> Trainer<'_, T> {
                         best_evaluation = Some(report.clone());
                     }
                 }
-                let is_best = self.progress.best.is_some_and(|(best, _)| best == step) && step < steps;
-                stopped = t.early_stopping > 0 && self.progress.evaluations_without_better >= t.early_stopping;
+                let is_best =
+                    self.progress.best.is_some_and(|(best, _)| best == step) && step < steps;
+                stopped = t.early_stopping > 0
+                    && self.progress.evaluations_without_better >= t.early_stopping;
                 let asked = interrupt.load(Ordering::Relaxed) && step < steps && !stopped;
                 let due = step.is_multiple_of(t.checkpoint_steps) || (ends && step < steps);
                 if (due && !stopped) || is_best || asked {
                     self.save_checkpoint(&model, directory, observer)?;
                 }
                 if asked {
-                    let resume = format!("continue with `bertkit finetune --resume --output {}`", directory.path().display());
+                    let resume = format!(
+                        "continue with `bertkit finetune --resume --output {}`",
+                        directory.path().display()
+                    );
                     return Err(TrainError::Interrupted { step, resume });
                 }
                 if stopped || self.progress.batch == 0 {
@@ -202,7 +261,10 @@ impl<T: Task> Trainer<'_, T> {
             }
             if stopped {
                 let n = self.progress.evaluations_without_better;
-                let reason = format!("{n} evaluations in a row were not better than that of step {}", self.progress.best.map_or(0, |b| b.0));
+                let reason = format!(
+                    "{n} evaluations in a row were not better than that of step {}",
+                    self.progress.best.map_or(0, |b| b.0)
+                );
                 observer.event(&Event::StoppedEarly(reason));
                 break;
             }
@@ -210,7 +272,8 @@ impl<T: Task> Trainer<'_, T> {
         // The best weights: those in memory, or those of the checkpoint that holds them.
         match self.progress.best {
             Some((best, _)) if best != self.progress.step => {
-                model = checkpoint::load_model(directory, &checkpoint::name(best), model, self.naming)?;
+                model =
+                    checkpoint::load_model(directory, &checkpoint::name(best), model, self.naming)?;
                 Ok((model, best_evaluation))
             }
             _ => Ok((model, last_evaluation.or(best_evaluation))),
@@ -291,7 +354,12 @@ impl<T: Task> Trainer<'_, T> {
                 seconds: p.seconds,
             })?;
         }
-        let report = EvaluationReport { step: p.step, epoch, metrics: validation.metrics, is_best: better };
+        let report = EvaluationReport {
+            step: p.step,
+            epoch,
+            metrics: validation.metrics,
+            is_best: better,
+        };
         observer.event(&Event::Evaluated(report.clone()));
         Ok(Some(report))
     }
@@ -302,7 +370,13 @@ impl<T: Task> Trainer<'_, T> {
         directory: &RunDirectory,
         observer: &mut dyn Observer,
     ) -> Result<(), TrainError> {
-        let name = checkpoint::save(directory, model, self.naming, &self.optimizer, &self.progress)?;
+        let name = checkpoint::save(
+            directory,
+            model,
+            self.naming,
+            &self.optimizer,
+            &self.progress,
+        )?;
         let best = self.progress.best.map(|(step, _)| checkpoint::name(step));
         if best.as_ref() == Some(&name) {
             directory.point("best", &name)?;

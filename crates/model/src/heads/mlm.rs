@@ -45,7 +45,9 @@ impl MlmHead {
     /// read where the decoder is tied to it. Pass the masked rows only: the product is the head's cost.
     pub fn forward(&self, hidden: Tensor<2>, words: &Param<Tensor<2>>) -> Tensor<2> {
         let table = self.decoder.as_ref().unwrap_or(words).val();
-        let hidden = self.norm.forward(activate(self.dense.forward(hidden), self.activation));
+        let hidden = self
+            .norm
+            .forward(activate(self.dense.forward(hidden), self.activation));
         hidden.matmul(table.transpose()) + self.bias.val().unsqueeze()
     }
 }

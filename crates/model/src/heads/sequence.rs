@@ -49,7 +49,11 @@ impl SequenceHead {
         let drop = |x| dropout(x, self.dropout, mode);
         let features = match &self.dense {
             Some(dense) => {
-                let input = if self.family == Family::Distilbert { pooled } else { drop(pooled) };
+                let input = if self.family == Family::Distilbert {
+                    pooled
+                } else {
+                    drop(pooled)
+                };
                 activate(dense.forward(input), activation)
             }
             None => pooled,

@@ -21,12 +21,17 @@ impl SpanHead {
     pub fn new(config: &EncoderConfig, init: &mut Initializer) -> Self {
         let dropout = match config.family {
             // DistilBertForQuestionAnswering alone has dropout here.
-            Family::Distilbert => {
-                config.extra.get("qa_dropout").and_then(serde_json::Value::as_f64).unwrap_or(0.1)
-            }
+            Family::Distilbert => config
+                .extra
+                .get("qa_dropout")
+                .and_then(serde_json::Value::as_f64)
+                .unwrap_or(0.1),
             _ => 0.0,
         };
-        Self { outputs: Linear::new(config.hidden_size, 2, init), dropout }
+        Self {
+            outputs: Linear::new(config.hidden_size, 2, init),
+            dropout,
+        }
     }
 
     /// `[rows, h]` to start and end logits, `[rows]` each.

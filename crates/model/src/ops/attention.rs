@@ -32,7 +32,11 @@ impl AttentionPlan {
             scatter: sequences.scatter_cells(device),
             padding: sequences.padding(device).reshape([batch, 1, 1, longest]),
         });
-        Self { batch, longest, padded }
+        Self {
+            batch,
+            longest,
+            padded,
+        }
     }
 }
 

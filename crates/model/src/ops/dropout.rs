@@ -27,7 +27,10 @@ pub struct DropoutStream {
 impl DropoutStream {
     /// The stream of one micro-batch. `step` numbers the micro-batches of a run from 0.
     pub fn new(seed: u64, step: u64) -> Self {
-        Self { seed: mix(mix(seed) ^ step), drawn: Cell::new(0) }
+        Self {
+            seed: mix(mix(seed) ^ step),
+            drawn: Cell::new(0),
+        }
     }
 
     /// The key of the next mask.
@@ -49,7 +52,9 @@ const fn mix(x: u64) -> u64 {
 /// Sets each element to 0 with probability `rate` and scales the rest by `1 / (1 - rate)`
 /// (Srivastava et al. 2014), in training; gives `x` back otherwise. Any shape to the same shape.
 pub fn dropout<const D: usize>(x: Tensor<D>, rate: f64, mode: Mode<'_>) -> Tensor<D> {
-    let Mode::Training(stream) = mode else { return x };
+    let Mode::Training(stream) = mode else {
+        return x;
+    };
     if rate == 0.0 {
         return x;
     }
@@ -74,19 +79,22 @@ fn mask_values(n: usize, rate: f64, key: u64) -> Vec<f32> {
     // 16 random bits an element decide in steps of 1/65536: the rate is met to within 8e-6.
     let threshold = (rate * 65536.0).round() as u64;
     let mut values = vec![0.0_f32; n];
-    values.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, values)| {
-        let mut counter = key ^ ((chunk as u64) << 40);
-        for four in values.chunks_mut(4) {
-            counter = counter.wrapping_add(1);
-            let mut bits = mix(counter);
-            for value in four {
-                if bits & 0xffff >= threshold {
-                    *value = scale;
+    values
+        .par_chunks_mut(CHUNK)
+        .enumerate()
+        .for_each(|(chunk, values)| {
+            let mut counter = key ^ ((chunk as u64) << 40);
+            for four in values.chunks_mut(4) {
+                counter = counter.wrapping_add(1);
+                let mut bits = mix(counter);
+                for value in four {
+                    if bits & 0xffff >= threshold {
+                        *value = scale;
+                    }
+                    bits >>= 16;
                 }
-                bits >>= 16;
             }
-        }
-    });
+        });
     values
 }
 
@@ -110,9 +118,16 @@ mod tests {
             let sd = (rate * (1.0 - rate) / n as f64).sqrt();
             assert!((share - rate).abs() < 5.0 * sd, "rate {rate}: {share}");
             for lag in [1, 2, 3, 4, 5, 128, 384] {
-                let both = dropped.iter().zip(&dropped[lag..]).filter(|(a, b)| **a && **b).count() as f64;
+                let both = dropped
+                    .iter()
+                    .zip(&dropped[lag..])
+                    .filter(|(a, b)| **a && **b)
+                    .count() as f64;
                 let share = both / (n - lag) as f64;
-                assert!((share - rate * rate).abs() < 5.0 * rate / (n as f64).sqrt(), "lag {lag}: {share}");
+                assert!(
+                    (share - rate * rate).abs() < 5.0 * rate / (n as f64).sqrt(),
+                    "lag {lag}: {share}"
+                );
             }
         }
     }
@@ -122,7 +137,11 @@ mod tests {
         let n = 1 << 18;
         let key = |step| DropoutStream::new(1, step).next_key();
         let (a, b) = (mask_values(n, 0.5, key(0)), mask_values(n, 0.5, key(1)));
-        let both = a.iter().zip(&b).filter(|(a, b)| **a == 0.0 && **b == 0.0).count() as f64;
+        let both = a
+            .iter()
+            .zip(&b)
+            .filter(|(a, b)| **a == 0.0 && **b == 0.0)
+            .count() as f64;
         assert!((both / n as f64 - 0.25).abs() < 5.0 * 0.5 / (n as f64).sqrt());
     }
 }

@@ -21,7 +21,11 @@ pub struct LayerNorm {
 impl LayerNorm {
     /// Scale 1, shift 0.
     pub fn new(width: usize, epsilon: f64, init: &mut Initializer) -> Self {
-        Self { weight: init.ones([width]), bias: init.zeros([width]), epsilon }
+        Self {
+            weight: init.ones([width]),
+            bias: init.zeros([width]),
+            epsilon,
+        }
     }
 
     /// `[rows, h]` to the same shape.

@@ -20,7 +20,10 @@ pub struct Linear {
 impl Linear {
     /// Weights drawn by `init`, biases 0.
     pub fn new(inputs: usize, outputs: usize, init: &mut Initializer) -> Self {
-        Self { weight: init.normal([outputs, inputs]), bias: init.zeros([outputs]) }
+        Self {
+            weight: init.normal([outputs, inputs]),
+            bias: init.zeros([outputs]),
+        }
     }
 
     /// `[rows, in]` to `[rows, out]`.

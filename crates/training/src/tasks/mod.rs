@@ -43,7 +43,13 @@ pub trait Task {
     fn weight(&self, rows: &[usize]) -> f64;
 
     /// The summed loss of training rows, `[1]`.
-    fn loss(&self, model: &Model<Self::Head>, batch: &Batch, rows: &[usize], mode: Mode<'_>) -> Tensor<1>;
+    fn loss(
+        &self,
+        model: &Model<Self::Head>,
+        batch: &Batch,
+        rows: &[usize],
+        mode: Mode<'_>,
+    ) -> Tensor<1>;
 
     /// The number of validation rows; 0 if there are none.
     fn validation_rows(&self) -> usize;

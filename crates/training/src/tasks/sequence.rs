@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use bertkit_data::labels::TaskKind;
 use bertkit_data::batches::{BatchPolicy, PackedBatch, plan};
+use bertkit_data::labels::TaskKind;
 use bertkit_data::tokenizer::{Encoding, TextTokenizer};
 use bertkit_evaluation::{
     ClassPredictions, Metric, MultiLabelPredictions, Predictions, ScorePredictions, best_threshold,
@@ -75,9 +75,11 @@ impl Targets {
     pub fn select(&self, rows: &[usize], classes: usize) -> Self {
         match self {
             Self::Classes(all) => Self::Classes(rows.iter().map(|&r| all[r]).collect()),
-            Self::Sets(all) => {
-                Self::Sets(rows.iter().flat_map(|&r| all[r * classes..(r + 1) * classes].to_vec()).collect())
-            }
+            Self::Sets(all) => Self::Sets(
+                rows.iter()
+                    .flat_map(|&r| all[r * classes..(r + 1) * classes].to_vec())
+                    .collect(),
+            ),
             Self::Scores(all) => Self::Scores(rows.iter().map(|&r| all[r]).collect()),
         }
     }
@@ -86,8 +88,12 @@ impl Targets {
     pub fn with_answers(self, info: &TaskInfo, answers: Vec<f64>) -> Predictions {
         match self {
             Self::Classes(labels) => {
-                let mut predictions =
-                    ClassPredictions::from_probabilities(info.classes.clone(), labels, answers, info.positive);
+                let mut predictions = ClassPredictions::from_probabilities(
+                    info.classes.clone(),
+                    labels,
+                    answers,
+                    info.positive,
+                );
                 if info.positive.is_some()
                     && let Some(&threshold) = info.thresholds.first()
                 {
@@ -101,7 +107,10 @@ impl Targets {
                 scores: answers,
                 thresholds: info.thresholds.clone(),
             }),
-            Self::Scores(targets) => Predictions::Scores(ScorePredictions { targets, predictions: answers }),
+            Self::Scores(targets) => Predictions::Scores(ScorePredictions {
+                targets,
+                predictions: answers,
+            }),
         }
     }
 }
@@ -123,7 +132,12 @@ impl Rows {
     /// From encodings, lines and targets of the same rows.
     pub fn new(encodings: Vec<Encoding>, lines: Vec<u64>, targets: Targets) -> Self {
         let lengths = encodings.iter().map(Encoding::len).collect();
-        Self { encodings, lengths, lines, targets }
+        Self {
+            encodings,
+            lengths,
+            lines,
+            targets,
+        }
     }
 
     /// The number of rows.
@@ -155,7 +169,10 @@ pub fn inference_batches(lengths: &[usize]) -> Vec<Vec<usize>> {
 pub fn probabilities(kind: TaskKind, logits: &[f32], outputs: usize) -> Vec<f64> {
     match kind {
         TaskKind::Regression => logits.iter().map(|&x| f64::from(x)).collect(),
-        TaskKind::MultiLabel => logits.iter().map(|&x| 1.0 / (1.0 + (-f64::from(x)).exp())).collect(),
+        TaskKind::MultiLabel => logits
+            .iter()
+            .map(|&x| 1.0 / (1.0 + (-f64::from(x)).exp()))
+            .collect(),
         TaskKind::Classification => logits
             .chunks(outputs)
             .flat_map(|row| {
@@ -182,7 +199,13 @@ pub struct Answer {
 /// The answer that one row of [`probabilities`] leads to.
 pub fn decide(info: &TaskInfo, row: &[f64], truncated: bool) -> Answer {
     let prediction = match info.kind {
-        TaskKind::Regression => return Answer { prediction: row[0].to_string(), probabilities: Vec::new(), truncated },
+        TaskKind::Regression => {
+            return Answer {
+                prediction: row[0].to_string(),
+                probabilities: Vec::new(),
+                truncated,
+            };
+        }
         TaskKind::MultiLabel => {
             let separator = info.label_separator.as_deref().unwrap_or("|");
             let named: Vec<&str> = (0..row.len())
@@ -194,14 +217,22 @@ pub fn decide(info: &TaskInfo, row: &[f64], truncated: bool) -> Answer {
         TaskKind::Classification => {
             let class = match (info.positive, info.thresholds.first()) {
                 (Some(positive), Some(&threshold)) if row.len() == 2 => {
-                    if row[positive] >= threshold { positive } else { 1 - positive }
+                    if row[positive] >= threshold {
+                        positive
+                    } else {
+                        1 - positive
+                    }
                 }
                 _ => (1..row.len()).fold(0, |best, c| if row[c] > row[best] { c } else { best }),
             };
             info.classes[class].clone()
         }
     };
-    Answer { prediction, probabilities: row.to_vec(), truncated }
+    Answer {
+        prediction,
+        probabilities: row.to_vec(),
+        truncated,
+    }
 }
 
 /// Classes, several labels or a number, as a [`Task`].
@@ -256,15 +287,23 @@ impl SequenceTask {
     fn summed_loss(&self, logits: Tensor<2>, rows: &Rows, chosen: &[usize]) -> Tensor<1> {
         let device = logits.device();
         let [n, outputs] = logits.dims();
-        let floats = |values: Vec<f32>| -> Tensor<2> { Tensor::from_data(TensorData::new(values, [n, outputs]), &device) };
+        let floats = |values: Vec<f32>| -> Tensor<2> {
+            Tensor::from_data(TensorData::new(values, [n, outputs]), &device)
+        };
         match &rows.targets {
             Targets::Classes(labels) => {
                 let labels: Vec<i32> = chosen.iter().map(|&row| labels[row] as i32).collect();
-                let weights: Vec<f32> = labels.iter().map(|&l| self.class_weight(l as usize)).collect();
-                let labels: Tensor<1, Int> = Tensor::from_data(TensorData::new(labels, [n]), &device);
+                let weights: Vec<f32> = labels
+                    .iter()
+                    .map(|&l| self.class_weight(l as usize))
+                    .collect();
+                let labels: Tensor<1, Int> =
+                    Tensor::from_data(TensorData::new(labels, [n]), &device);
                 let weights = Tensor::from_data(TensorData::new(weights, [n]), &device);
                 let loss = match self.loss {
-                    LossConfig::CrossEntropy { label_smoothing } => ClassLoss::CrossEntropy { label_smoothing },
+                    LossConfig::CrossEntropy { label_smoothing } => {
+                        ClassLoss::CrossEntropy { label_smoothing }
+                    }
                     LossConfig::Focal { gamma } => ClassLoss::Focal { gamma },
                 };
                 loss.per_row(logits, labels, weights).sum()
@@ -274,22 +313,39 @@ impl SequenceTask {
                     LossConfig::CrossEntropy { label_smoothing } => label_smoothing as f32,
                     LossConfig::Focal { .. } => 0.0,
                 };
-                let cells = || chosen.iter().flat_map(|&row| sets[row * outputs..(row + 1) * outputs].iter());
-                let targets = cells().map(|&t| f32::from(t) * (1.0 - smoothing) + smoothing / 2.0).collect();
+                let cells = || {
+                    chosen
+                        .iter()
+                        .flat_map(|&row| sets[row * outputs..(row + 1) * outputs].iter())
+                };
+                let targets = cells()
+                    .map(|&t| f32::from(t) * (1.0 - smoothing) + smoothing / 2.0)
+                    .collect();
                 let cell_loss = match self.loss {
-                    LossConfig::CrossEntropy { .. } => binary_cross_entropy(logits, floats(targets)),
+                    LossConfig::CrossEntropy { .. } => {
+                        binary_cross_entropy(logits, floats(targets))
+                    }
                     LossConfig::Focal { gamma } => binary_focal(logits, floats(targets), gamma),
                 };
                 // As `pos_weight` of BCEWithLogitsLoss: a class's weight is that of its positive cells.
                 let weights = cells()
                     .enumerate()
-                    .map(|(cell, &t)| if t { self.class_weight(cell % outputs) } else { 1.0 })
+                    .map(|(cell, &t)| {
+                        if t {
+                            self.class_weight(cell % outputs)
+                        } else {
+                            1.0
+                        }
+                    })
                     .collect();
                 (cell_loss * floats(weights)).sum()
             }
             Targets::Scores(scores) => {
                 let (mean, deviation) = self.scale;
-                let targets = chosen.iter().map(|&row| ((scores[row] - mean) / deviation) as f32).collect();
+                let targets = chosen
+                    .iter()
+                    .map(|&row| ((scores[row] - mean) / deviation) as f32)
+                    .collect();
                 squared_error(logits, floats(targets)).sum()
             }
         }
@@ -302,7 +358,10 @@ impl SequenceTask {
     fn weight_of(&self, rows: &Rows, chosen: &[usize]) -> f64 {
         match &rows.targets {
             // Divided by the sum of the weights, as PyTorch's weighted mean is.
-            Targets::Classes(labels) => chosen.iter().map(|&row| f64::from(self.class_weight(labels[row]))).sum(),
+            Targets::Classes(labels) => chosen
+                .iter()
+                .map(|&row| f64::from(self.class_weight(labels[row])))
+                .sum(),
             Targets::Sets(_) => (chosen.len() * self.info.outputs()) as f64,
             Targets::Scores(_) => chosen.len() as f64,
         }
@@ -313,13 +372,18 @@ impl SequenceTask {
         let outputs = self.info.outputs();
         let device = burn::tensor::Device::flex();
         let all: Vec<usize> = (0..self.valid.len()).collect();
-        let logits = Tensor::from_data(TensorData::new(logits.to_vec(), [all.len(), outputs]), &device);
+        let logits = Tensor::from_data(
+            TensorData::new(logits.to_vec(), [all.len(), outputs]),
+            &device,
+        );
         let sum = to_vec(self.summed_loss(logits, &self.valid, &all))[0];
         f64::from(sum) / self.weight_of(&self.valid, &all)
     }
 
     fn settle_threshold(&mut self, model: &SequenceModel) {
-        let Threshold::Best(objective) = self.threshold else { return };
+        let Threshold::Best(objective) = self.threshold else {
+            return;
+        };
         let answers = self.answers(&self.logits(model, &self.valid));
         let chosen = match (&self.valid.targets, self.info.positive) {
             (Targets::Classes(labels), Some(positive)) => {
@@ -342,12 +406,15 @@ impl SequenceTask {
         match chosen {
             Some(thresholds) => {
                 self.info.thresholds = thresholds;
-                self.info.threshold_origin =
-                    format!("chosen for the best {objective} on {} validation rows", self.valid.len());
+                self.info.threshold_origin = format!(
+                    "chosen for the best {objective} on {} validation rows",
+                    self.valid.len()
+                );
             }
             None => {
                 self.info.threshold_origin =
-                    "the validation rows have one class only, so that no threshold could be chosen".into();
+                    "the validation rows have one class only, so that no threshold could be chosen"
+                        .into();
             }
         }
     }
@@ -379,7 +446,13 @@ impl Task for SequenceTask {
         self.weight_of(&self.train, rows)
     }
 
-    fn loss(&self, model: &SequenceModel, batch: &Batch, rows: &[usize], mode: Mode<'_>) -> Tensor<1> {
+    fn loss(
+        &self,
+        model: &SequenceModel,
+        batch: &Batch,
+        rows: &[usize],
+        mode: Mode<'_>,
+    ) -> Tensor<1> {
         self.summed_loss(model.forward(batch, mode), &self.train, rows)
     }
 
@@ -390,17 +463,30 @@ impl Task for SequenceTask {
     fn validate(&self, model: &SequenceModel) -> Result<Validation, TrainError> {
         let logits = self.logits(model, &self.valid);
         let loss = self.validation_loss(&logits);
-        let predictions = self.valid.targets.clone().with_answers(&self.info, self.answers(&logits));
+        let predictions = self
+            .valid
+            .targets
+            .clone()
+            .with_answers(&self.info, self.answers(&logits));
         let task = predictions.task();
         let mut metrics: Vec<(String, Option<f64>)> = Metric::for_task(task)
             .iter()
             .map(|&metric| (metric.to_string(), score(&predictions, metric).ok()))
             .collect();
         metrics.push(("loss".into(), Some(loss).filter(|loss| loss.is_finite())));
-        let choosing = self.best_metric.map_or("loss".to_owned(), |metric| metric.to_string());
-        let place = metrics.iter().position(|(name, _)| *name == choosing).unwrap_or(0);
+        let choosing = self
+            .best_metric
+            .map_or("loss".to_owned(), |metric| metric.to_string());
+        let place = metrics
+            .iter()
+            .position(|(name, _)| *name == choosing)
+            .unwrap_or(0);
         let chosen = metrics.remove(place);
-        let sign = if self.best_metric.is_some_and(Metric::higher_is_better) { 1.0 } else { -1.0 };
+        let sign = if self.best_metric.is_some_and(Metric::higher_is_better) {
+            1.0
+        } else {
+            -1.0
+        };
         let score = chosen.1.map(|value| sign * value);
         metrics.insert(0, chosen);
         Ok(Validation { metrics, score })
@@ -408,11 +494,17 @@ impl Task for SequenceTask {
 
     fn export(&mut self, model: SequenceModel, folder: &Path) -> Result<(), TrainError> {
         self.settle_threshold(&model);
-        let model = if self.info.kind == TaskKind::Regression { unscale(model, self.scale) } else { model };
+        let model = if self.info.kind == TaskKind::Regression {
+            unscale(model, self.scale)
+        } else {
+            model
+        };
         model.save(&self.model_config, folder)?;
         self.tokenizer.save(folder)?;
-        let mut text = serde_json::to_string_pretty(&self.info)
-            .map_err(|e| TrainError::Write { path: PathBuf::from(folder), source: e.into() })?;
+        let mut text = serde_json::to_string_pretty(&self.info).map_err(|e| TrainError::Write {
+            path: PathBuf::from(folder),
+            source: e.into(),
+        })?;
         text.push('\n');
         write_atomically(&folder.join(TaskInfo::FILE), text.as_bytes())
     }

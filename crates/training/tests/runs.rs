@@ -1,0 +1,444 @@
+//! Whole runs on a few rows: what a user can rely on whatever the task.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bertkit_model::{Checkpoint, DeviceSpec};
+use bertkit_training::{
+    DirectoryPolicy, Event, Observer, Override, Predictor, RunConfig, Silent, TrainError, prepare,
+};
+use tempfile::TempDir;
+
+/// A labelled file and room for runs.
+struct Bench {
+    folder: TempDir,
+    settings: Vec<String>,
+}
+
+const SIZES: [&str; 7] = [
+    "device=cpu",
+    "model.fresh.num_hidden_layers=2",
+    "model.fresh.hidden_size=32",
+    "model.fresh.num_attention_heads=2",
+    "model.fresh.intermediate_size=64",
+    "model.fresh.max_position_embeddings=32",
+    "schedule.warmup=0",
+];
+
+impl Bench {
+    fn new(csv: &str, settings: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("train.csv"), csv).unwrap();
+        let mut all: Vec<String> = SIZES.iter().map(|&s| s.into()).collect();
+        all.push(format!(
+            "data.train={}",
+            folder.path().join("train.csv").display()
+        ));
+        all.extend(settings.iter().map(|&s| s.into()));
+        Self {
+            folder,
+            settings: all,
+        }
+    }
+
+    fn path(&self, run: &str) -> PathBuf {
+        self.folder.path().join(run)
+    }
+
+    fn config(&self, run: &str, more: &[&str]) -> RunConfig {
+        let output = format!("output={}", self.path(run).display());
+        let settings = self
+            .settings
+            .iter()
+            .map(String::as_str)
+            .chain([output.as_str()])
+            .chain(more.iter().copied());
+        let settings: Vec<Override> = settings.map(|s| Override::parse(s).unwrap()).collect();
+        RunConfig::resolve(None, &settings).unwrap()
+    }
+
+    fn train(&self, run: &str, more: &[&str]) -> PathBuf {
+        let prepared = prepare(self.config(run, more), DirectoryPolicy::New, &mut Silent).unwrap();
+        prepared
+            .train(&mut Silent, &AtomicBool::new(false))
+            .unwrap()
+            .model
+    }
+}
+
+fn weights(model: &Path) -> Vec<u8> {
+    std::fs::read(model.join("model.safetensors")).unwrap()
+}
+
+fn largest_difference(a: &Path, b: &Path) -> f32 {
+    let (a, b) = (Checkpoint::open(a).unwrap(), Checkpoint::open(b).unwrap());
+    let mut worst = 0.0_f32;
+    for name in a.names() {
+        for (x, y) in a.read(name).unwrap().iter().zip(b.read(name).unwrap()) {
+            worst = worst.max((x - y).abs());
+        }
+    }
+    worst
+}
+
+const ROWS: [(&str, &str); 8] = [
+    ("the sun is warm and bright", "good"),
+    ("a lovely quiet evening", "good"),
+    ("it broke on the first day", "bad"),
+    ("nobody answered my letters", "bad"),
+    ("warm light, lovely sound", "good"),
+    ("the first letters broke", "bad"),
+    ("bright and quiet sun", "good"),
+    ("my day broke, nobody came", "bad"),
+];
+
+fn csv(label: impl Fn(usize) -> String) -> String {
+    let rows = ROWS
+        .iter()
+        .enumerate()
+        .map(|(i, (text, _))| format!("\"{text}\",\"{}\"\n", label(i)));
+    format!("text,label\n{}", rows.collect::<String>())
+}
+
+fn classes() -> String {
+    csv(|i| ROWS[i].1.into())
+}
+
+const OVERFIT: [&str; 9] = [
+    "data.valid_fraction=0",
+    "training.epochs=60",
+    "training.batch_size=4",
+    "optimizer.learning_rate=3e-3",
+    "model.hidden_dropout=0",
+    "model.attention_dropout=0",
+    "model.classifier_dropout=0",
+    "tokenizer.min_frequency=1",
+    "tokenizer.vocab_size=500",
+];
+
+/// Overfits the rows, loads what was saved, and hands the answers over.
+fn overfit(csv: &str, more: &[&str]) -> Vec<String> {
+    let settings: Vec<&str> = OVERFIT.iter().chain(more).copied().collect();
+    let bench = Bench::new(csv, &settings);
+    let model = bench.train("run", &[]);
+    let predictor = Predictor::open(&bench.path("run"), DeviceSpec::Cpu).unwrap();
+    let texts: Vec<(String, Option<String>)> = ROWS
+        .iter()
+        .map(|(text, _)| (text.to_string(), None))
+        .collect();
+    let answers = predictor.predict(&texts, &mut |_| {}).unwrap();
+    let again = Predictor::open(&model, DeviceSpec::Cpu)
+        .unwrap()
+        .predict(&texts, &mut |_| {})
+        .unwrap();
+    assert_eq!(answers, again);
+    // A text alone and a text among others get the same answer: nothing leaks between packed rows.
+    let alone = predictor.predict(&texts[2..3], &mut |_| {}).unwrap();
+    for (a, b) in alone[0].probabilities.iter().zip(&answers[2].probabilities) {
+        assert!((a - b).abs() < 1e-5);
+    }
+    answers
+        .into_iter()
+        .map(|answer| answer.prediction)
+        .collect()
+}
+
+#[test]
+fn two_classes_are_overfitted_saved_and_loaded() {
+    let expected: Vec<&str> = ROWS.iter().map(|(_, label)| *label).collect();
+    assert_eq!(overfit(&classes(), &[]), expected);
+}
+
+#[test]
+fn every_family_learns() {
+    let expected: Vec<&str> = ROWS.iter().map(|(_, label)| *label).collect();
+    for family in ["roberta", "electra", "distilbert"] {
+        let family = format!("model.fresh.family={family}");
+        assert_eq!(overfit(&classes(), &[&family]), expected, "{family}");
+    }
+}
+
+#[test]
+fn focal_loss_class_weights_and_the_balanced_sampler_learn() {
+    let expected: Vec<&str> = ROWS.iter().map(|(_, label)| *label).collect();
+    let more = [
+        "task.loss.focal.gamma=2",
+        "task.class_weights=balanced",
+        "training.sampler=balanced",
+    ];
+    assert_eq!(overfit(&classes(), &more), expected);
+    let more = [
+        "task.loss.cross-entropy.label_smoothing=0.1",
+        "task.class_weights.bad=2.0",
+        "training.batch_tokens=40",
+    ];
+    assert_eq!(overfit(&classes(), &more), expected);
+}
+
+#[test]
+fn several_labels_are_overfitted() {
+    let label = |i: usize| {
+        [
+            "warm",
+            "warm|quiet",
+            "",
+            "quiet",
+            "warm",
+            "",
+            "warm|quiet",
+            "",
+        ][i]
+            .to_owned()
+    };
+    let answers = overfit(&csv(label), &["data.label_separator=|"]);
+    let expected: Vec<String> = (0..8)
+        .map(|i| {
+            if i == 1 || i == 6 {
+                "quiet|warm".into()
+            } else {
+                label(i)
+            }
+        })
+        .collect();
+    assert_eq!(answers, expected);
+}
+
+#[test]
+fn numbers_of_any_size_are_overfitted() {
+    let label = |i: usize| format!("{}", 1000.5 + 250.0 * i as f64);
+    let answers = overfit(&csv(label), &[]);
+    for (i, answer) in answers.iter().enumerate() {
+        let off = (answer.parse::<f64>().unwrap() - (1000.5 + 250.0 * i as f64)).abs();
+        assert!(off < 150.0, "row {i}: {answer}");
+    }
+}
+
+const SHORT: [&str; 6] = [
+    "data.valid_fraction=0.25",
+    "training.epochs=3",
+    "training.batch_size=2",
+    "optimizer.learning_rate=1e-3",
+    "tokenizer.min_frequency=1",
+    "training.checkpoint_steps=2",
+];
+
+#[test]
+fn the_same_seed_gives_the_same_weights_bit_for_bit() {
+    let bench = Bench::new(&classes(), &SHORT);
+    let first = weights(&bench.train("a", &[]));
+    assert!(first == weights(&bench.train("b", &[])));
+    assert!(first != weights(&bench.train("c", &["seed=7"])));
+}
+
+#[test]
+fn accumulating_micro_batches_equals_one_large_batch() {
+    let plain = [
+        "data.valid_fraction=0",
+        "training.epochs=2",
+        "training.bucket_by_length=false",
+        "model.hidden_dropout=0",
+        "model.attention_dropout=0",
+        "model.classifier_dropout=0",
+        "optimizer.learning_rate=1e-3",
+        "task.class_weights=balanced",
+        "tokenizer.min_frequency=1",
+    ];
+    let bench = Bench::new(
+        &csv(|i| {
+            if i < 3 {
+                "rare".into()
+            } else {
+                "common".into()
+            }
+        }),
+        &plain,
+    );
+    let whole = bench.train("whole", &["training.batch_size=6"]);
+    let parts = bench.train(
+        "parts",
+        &["training.batch_size=2", "training.gradient_accumulation=3"],
+    );
+    let difference = largest_difference(&whole, &parts);
+    assert!(difference < 2e-5, "weights differ by {difference}");
+    let wrong = bench.train("wrong", &["training.batch_size=2"]);
+    assert!(largest_difference(&whole, &wrong) > 1e-4);
+}
+
+/// Asks the run to stop after so many updates.
+struct StopAfter<'a>(u64, &'a AtomicBool);
+
+impl Observer for StopAfter<'_> {
+    fn event(&mut self, event: &Event) {
+        if let Event::Step(step) = event
+            && step.step >= self.0
+        {
+            self.1.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_run_goes_on_to_the_same_weights() {
+    let bench = Bench::new(&classes(), &SHORT);
+    let expected = weights(&bench.train("whole", &[]));
+    for stop in [1, 3, 4, 7] {
+        let run = format!("stopped-{stop}");
+        let flag = AtomicBool::new(false);
+        let prepared = prepare(bench.config(&run, &[]), DirectoryPolicy::New, &mut Silent).unwrap();
+        let error = prepared
+            .train(&mut StopAfter(stop, &flag), &flag)
+            .unwrap_err();
+        assert!(matches!(error, TrainError::Interrupted { step, .. } if step == stop));
+        assert_eq!(error.exit_code(), 130);
+        let prepared = prepare(
+            bench.config(&run, &[]),
+            DirectoryPolicy::Resume,
+            &mut Silent,
+        )
+        .unwrap();
+        let outcome = prepared
+            .train(&mut Silent, &AtomicBool::new(false))
+            .unwrap();
+        assert!(weights(&outcome.model) == expected, "stopped at {stop}");
+        let lines = std::fs::read_to_string(bench.path(&run).join("metrics.jsonl")).unwrap();
+        let whole = std::fs::read_to_string(bench.path("whole/metrics.jsonl")).unwrap();
+        assert_eq!(lines.lines().count(), whole.lines().count());
+    }
+}
+
+#[test]
+fn a_run_is_only_resumed_under_its_own_settings_and_data() {
+    let bench = Bench::new(&classes(), &SHORT);
+    let flag = AtomicBool::new(false);
+    let prepared = prepare(bench.config("run", &[]), DirectoryPolicy::New, &mut Silent).unwrap();
+    prepared.train(&mut StopAfter(2, &flag), &flag).unwrap_err();
+    let error = prepare(
+        bench.config("run", &["seed=7"]),
+        DirectoryPolicy::Resume,
+        &mut Silent,
+    )
+    .unwrap_err();
+    assert!(
+        error.to_string().contains("`seed` was 42 and is 7 now"),
+        "{error}"
+    );
+    std::fs::write(bench.path("train.csv"), classes() + "one more row,good\n").unwrap();
+    let error = prepare(
+        bench.config("run", &[]),
+        DirectoryPolicy::Resume,
+        &mut Silent,
+    )
+    .unwrap_err();
+    assert!(
+        error.to_string().contains("data files have changed"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_best_weights_are_kept_and_a_stalled_run_stops_early() {
+    struct Log(Vec<Event>);
+    impl Observer for Log {
+        fn event(&mut self, event: &Event) {
+            self.0.push(event.clone());
+        }
+    }
+    let more = [
+        "training.epochs=40",
+        "training.early_stopping=3",
+        "optimizer.learning_rate=5e-3",
+    ];
+    let settings: Vec<&str> = SHORT.iter().chain(&more).copied().collect();
+    let bench = Bench::new(&classes(), &settings);
+    let mut log = Log(Vec::new());
+    let prepared = prepare(bench.config("run", &[]), DirectoryPolicy::New, &mut log).unwrap();
+    let outcome = prepared.train(&mut log, &AtomicBool::new(false)).unwrap();
+    let evaluations: Vec<_> = log
+        .0
+        .iter()
+        .filter_map(|event| match event {
+            Event::Evaluated(report) => Some(report.clone()),
+            _ => None,
+        })
+        .collect();
+    assert!(
+        log.0
+            .iter()
+            .any(|event| matches!(event, Event::StoppedEarly(_)))
+    );
+    let best = evaluations
+        .iter()
+        .filter(|report| report.is_best)
+        .next_back()
+        .unwrap();
+    assert_eq!(outcome.best.as_ref(), Some(best));
+    assert_eq!(evaluations.last().unwrap().step, outcome.steps);
+    assert!(outcome.steps > best.step);
+    // The exported weights are those of the best evaluation: the threshold's rows give its score.
+    assert!(!bench.path("run/checkpoints").exists());
+}
+
+#[test]
+fn frozen_parts_do_not_move() {
+    let bench = Bench::new(&classes(), &SHORT);
+    let first = bench.train(
+        "start",
+        &["training.max_steps=1", "optimizer.learning_rate=1e-12"],
+    );
+    let more = [
+        "training.freeze_embeddings=true",
+        "training.freeze_layers=1",
+        "optimizer.learning_rate=1e-2",
+    ];
+    let frozen = bench.train("frozen", &more);
+    let (a, b) = (
+        Checkpoint::open(&first).unwrap(),
+        Checkpoint::open(&frozen).unwrap(),
+    );
+    for name in a.names() {
+        let same = a
+            .read(name)
+            .unwrap()
+            .iter()
+            .zip(b.read(name).unwrap())
+            .all(|(x, y)| (x - y).abs() < 1e-9);
+        let should = name.contains("embeddings") || name.contains("layer.0.");
+        assert_eq!(same, should, "{name}");
+    }
+}
+
+#[test]
+fn a_threshold_is_chosen_on_the_validation_rows() {
+    let mut settings = SHORT.to_vec();
+    settings.push("task.threshold=f1");
+    let bench = Bench::new(&classes(), &settings);
+    bench.train("run", &[]);
+    let predictor = Predictor::open(&bench.path("run"), DeviceSpec::Cpu).unwrap();
+    assert_eq!(
+        predictor.task().threshold_origin,
+        "chosen for the best f1 on 2 validation rows"
+    );
+}
+
+#[test]
+fn an_overflowing_loss_stops_the_run_and_names_the_batch() {
+    let bench = Bench::new(&classes(), &SHORT);
+    let flag = AtomicBool::new(false);
+    // Weighing a class by nearly the largest f32 makes the summed loss overflow.
+    let more = ["task.class_weights.bad=3e38"];
+    let prepared = prepare(
+        bench.config("run", &more),
+        DirectoryPolicy::New,
+        &mut Silent,
+    )
+    .unwrap();
+    let error = prepared.train(&mut Silent, &flag).unwrap_err();
+    assert!(
+        matches!(error, TrainError::NotFinite { what: "loss", .. }),
+        "{error}"
+    );
+    assert_eq!(error.exit_code(), 1);
+    assert!(error.to_string().contains("rows from lines"), "{error}");
+    assert!(!bench.path("run/model").exists());
+}
