@@ -42,11 +42,13 @@ pub struct PredictArgs {
         long,
         value_name = "TEXT",
         help_heading = "Texts",
-        conflicts_with = "input"
+        conflicts_with = "input",
+        allow_hyphen_values = true
     )]
     text: Vec<String>,
     /// The second text of each --text, for models of pairs
     #[arg(long, value_name = "TEXT", help_heading = "Texts", requires = "text")]
+    #[arg(allow_hyphen_values = true)]
     text_pair: Vec<String>,
     /// A table to predict: CSV, TSV or JSON Lines; `-` is standard input. Without --text and
     /// --input, standard input is read as one text a line (for pairs: two, divided by a tab)
