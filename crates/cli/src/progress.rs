@@ -15,6 +15,9 @@ const BETWEEN_LINES: Duration = Duration::from_secs(10);
 /// How much an earlier value counts in a smoothed one, per step: about the last 20 steps are seen.
 const SMOOTHING: f64 = 0.95;
 
+/// Metrics in a line, besides the loss.
+const SHOWN_METRICS: usize = 4;
+
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Display {
@@ -144,28 +147,12 @@ impl Drop for Progress {
     }
 }
 
-/// The sentences of a summary, aligned, and the sizes of the run.
+/// The sentences of a summary, aligned.
 pub fn summary_lines(summary: &Summary) -> Vec<String> {
-    let sizes = format!(
-        "{}, {}, {} an epoch",
-        plural(summary.parameters as u64, "parameter"),
-        plural(summary.steps, "step"),
-        plural(summary.tokens_per_epoch, "token")
-    );
-    let told = summary
-        .lines
-        .iter()
-        .map(|(name, text)| (name.as_str(), text.clone()));
-    let pairs: Vec<_> = told.chain([("in all", sizes)]).collect();
-    let width = pairs
-        .iter()
-        .map(|(name, _)| name.chars().count())
-        .max()
-        .unwrap_or(0);
-    pairs
-        .iter()
-        .map(|(name, text)| format!("{name:<width$}  {text}"))
-        .collect()
+    let names = summary.lines.iter().map(|(name, _)| name.chars().count());
+    let width = names.max().unwrap_or(0);
+    let line = |(name, text): &(String, String)| format!("{name:<width$}  {text}");
+    summary.lines.iter().map(line).collect()
 }
 
 /// Loss, speed and time left, smoothed over the last steps.
@@ -251,9 +238,15 @@ fn evaluation_line(report: &EvaluationReport) -> String {
     )
 }
 
-/// `f1 0.8123  accuracy 0.9000  roc_auc undefined`.
+/// `f1 0.8123  roc_auc undefined  loss 0.4021`: the metric that chooses, the next few, and the loss.
+///
+/// The run directory keeps all of them.
 pub fn metrics(report: &EvaluationReport) -> String {
-    let shown = report.metrics.iter().map(|(name, value)| match value {
+    let (first, rest) = report
+        .metrics
+        .split_at(report.metrics.len().min(SHOWN_METRICS));
+    let loss = rest.iter().filter(|(name, _)| name == "loss");
+    let shown = first.iter().chain(loss).map(|(name, value)| match value {
         Some(value) => format!("{name} {value:.4}"),
         None => format!("{name} undefined"),
     });
@@ -387,36 +380,40 @@ mod tests {
     }
 
     #[test]
-    fn evaluations_name_every_metric_and_the_undefined() {
+    fn evaluations_show_what_chooses_the_undefined_and_the_loss() {
+        let named = |name: &str, value| (name.to_owned(), value);
         let report = EvaluationReport {
             step: 1200,
             epoch: 2.0,
-            metrics: vec![("f1".into(), Some(0.81234)), ("roc_auc".into(), None)],
+            metrics: vec![
+                named("f1", Some(0.81234)),
+                named("roc_auc", None),
+                named("accuracy", Some(0.75)),
+                named("precision", Some(0.5)),
+                named("recall", Some(1.0)),
+                named("loss", Some(0.25)),
+            ],
             is_best: true,
         };
         assert_eq!(
             evaluation_line(&report),
-            "step 1,200  epoch 2.00  validation: f1 0.8123  roc_auc undefined  (best so far)"
+            "step 1,200  epoch 2.00  validation: f1 0.8123  roc_auc undefined  accuracy 0.7500  \
+             precision 0.5000  loss 0.2500  (best so far)"
         );
     }
 
     #[test]
     fn summaries_are_aligned() {
+        let line = |name: &str, text: &str| (name.to_owned(), text.to_owned());
         let summary = Summary {
-            lines: vec![("data".into(), "900 rows".into())],
+            lines: vec![line("data", "900 rows"), line("device", "cpu")],
             train_rows: 900,
             valid_rows: 100,
             parameters: 4_385_920,
             steps: 171,
             tokens_per_epoch: 40_000,
         };
-        assert_eq!(
-            summary_lines(&summary),
-            [
-                "data    900 rows",
-                "in all  4,385,920 parameters, 171 steps, 40,000 tokens an epoch"
-            ]
-        );
+        assert_eq!(summary_lines(&summary), ["data    900 rows", "device  cpu"]);
     }
 
     #[test]

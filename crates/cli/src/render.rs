@@ -24,7 +24,7 @@ pub enum CliError {
     Hinted {
         /// What happened.
         #[source]
-        source: DataError,
+        source: Box<DataError>,
         /// What to do.
         hint: String,
     },

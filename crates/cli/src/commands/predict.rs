@@ -388,7 +388,7 @@ impl Target {
         let format = match asked {
             Some(format) => format,
             None => Format::of_path(path).map_err(|source| CliError::Hinted {
-                source,
+                source: source.into(),
                 hint: "say the format of the output with --output-format csv, tsv or jsonl".into(),
             })?,
         };
@@ -522,7 +522,7 @@ fn examples(args: &PredictArgs, task: &TaskInfo, table: &Table) -> Result<Exampl
         };
         match flag {
             Some(flag) => CliError::Hinted {
-                source,
+                source: source.into(),
                 hint: format!(
                     "the model learnt from a column of that name: name yours with {flag}"
                 ),
