@@ -81,7 +81,7 @@ impl Progress {
         };
         if self.display == Display::Bar {
             let bar = ProgressBar::new(summary.steps).with_position(from_step);
-            bar.set_style(style("{bar:24} {pos}/{len} steps  {wide_msg}"));
+            bar.set_style(style("{bar:16} step {pos}/{len}  {wide_msg}"));
             bar.tick();
             self.bar = Some(bar);
         }
@@ -201,16 +201,17 @@ impl Pace {
         (self.timed > 0.0).then(|| left * self.seconds / self.timed)
     }
 
-    /// `loss 0.412  rate 3.1e-5  12,345 tokens/s  1 min 20 s left`.
+    /// `loss 0.4120  1 min 20 s left  12,345 tokens/s  rate 3.10e-5`, the most wanted first: a narrow
+    /// terminal cuts the end.
     fn shown(&self, report: &StepReport) -> String {
-        let mut text = format!("loss {:.4}  rate {:.2e}", self.loss(), report.learning_rate);
-        if let Some(speed) = self.tokens_per_second() {
-            text += &format!("  {} tokens/s", count(speed.round() as u64));
-        }
+        let mut text = format!("loss {:.4}", self.loss());
         if let Some(left) = self.seconds_left(report) {
             text += &format!("  {} left", duration(left));
         }
-        text
+        if let Some(speed) = self.tokens_per_second() {
+            text += &format!("  {} tokens/s", count(speed.round() as u64));
+        }
+        text + &format!("  rate {:.2e}", report.learning_rate)
     }
 }
 
@@ -350,7 +351,7 @@ mod tests {
         let shown = step_line(&report(20, 0.5, 5.0), &pace);
         assert_eq!(
             shown,
-            "step 20/100  epoch 0.40  loss 0.5000  rate 3.10e-5  4,000 tokens/s  20 s left"
+            "step 20/100  epoch 0.40  loss 0.5000  20 s left  4,000 tokens/s  rate 3.10e-5"
         );
     }
 
@@ -419,7 +420,7 @@ mod tests {
     #[test]
     fn the_templates_of_the_bars_are_right() {
         for template in [
-            "{bar:24} {pos}/{len} steps  {wide_msg}",
+            "{bar:16} step {pos}/{len}  {wide_msg}",
             "{bar:24} {pos}/{len} rows  {per_sec}  {eta} left",
         ] {
             assert!(ProgressStyle::with_template(template).is_ok());
