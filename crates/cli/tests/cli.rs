@@ -119,18 +119,19 @@ hint: did you mean `optimizer.learning_rate`?
 
 #[test]
 fn all_that_is_missing_is_told_at_once() {
-    assert_data_eq!(
-        refused(Path::new("."), &["finetune", "--epochs", "0"]),
-        str![[r#"
-error: 4 settings need a change:
-  - `data.train` is missing: give the training file with --train FILE
-  - `output` is missing: give the run directory with --output DIR
-  - there is no model: give a folder with --model DIR, or sizes with --config configs/models/tiny.toml
-  - `training.epochs` is 0, expected 1 or more
-
-"#]]
-        .raw()
+    let error = refused(Path::new("."), &["finetune", "--epochs", "0"]);
+    assert!(
+        error.starts_with("error: 4 settings need a change:\n"),
+        "{error}"
     );
+    for part in [
+        "--train FILE",
+        "--output DIR",
+        "--model DIR",
+        "`training.epochs` is 0",
+    ] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
 }
 
 #[test]
@@ -312,13 +313,10 @@ fn a_file_that_is_not_there_is_named() {
     let arguments = [
         "finetune", "--config", &tiny, "--train", "no.csv", "--output", "out",
     ];
-    assert_data_eq!(
-        refused(folder.path(), &arguments),
-        str![[r#"
-error: `no.csv` does not exist
-
-"#]]
-        .raw()
+    let error = refused(folder.path(), &arguments);
+    assert!(
+        error.starts_with("error: `no.csv` does not exist\n"),
+        "{error}"
     );
 }
 
@@ -356,30 +354,25 @@ hint: continue what is there with --resume, replace it with --overwrite, or name
 #[test]
 fn a_model_that_is_none_is_refused_by_every_command() {
     let folder = folder();
-    let expected = str![[r#"
-error: `nothing` holds no trained model
-
-hint: give a run directory that `bertkit finetune` has finished, or a model folder with config.json
-
-"#]]
-    .raw();
-    let eval = ["eval", "nothing", "--data", "train.csv"];
-    assert_data_eq!(refused(folder.path(), &eval), expected.clone());
-    assert_data_eq!(
-        refused(folder.path(), &["predict", "nothing", "--text", "a"]),
-        expected
-    );
-    let finetune = [
-        "finetune",
-        "--model",
-        "nothing",
-        "--train",
-        "train.csv",
-        "--output",
-        "out",
-    ];
-    let error = refused(folder.path(), &finetune);
-    assert!(error.contains("nothing"), "{error}");
+    for command in [
+        &["eval", "nothing", "--data", "train.csv"][..],
+        &["predict", "nothing", "--text", "a"],
+        &[
+            "finetune",
+            "--model",
+            "nothing",
+            "--train",
+            "train.csv",
+            "--output",
+            "out",
+        ],
+    ] {
+        let error = refused(folder.path(), command);
+        assert!(
+            error.contains("`nothing") && error.contains("\nhint: "),
+            "{error}"
+        );
+    }
 }
 
 #[test]
