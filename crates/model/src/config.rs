@@ -143,6 +143,9 @@ pub struct EncoderConfig {
     pub extra: Map<String, Value>,
 }
 
+/// More parameters than any encoder has, by far: 137 GB in f32.
+const MOST_PARAMETERS: u128 = 1 << 35;
+
 /// Why a `config.json` cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -211,6 +214,14 @@ pub enum ConfigError {
         /// What may stand there.
         expected: String,
     },
+    /// Sizes that multiply to more than any machine holds.
+    #[error("the sizes in `{}` make {parameters} parameters, expected fewer than {MOST_PARAMETERS}", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Matrices of embeddings and layers alone.
+        parameters: u128,
+    },
 }
 
 impl ConfigError {
@@ -225,7 +236,9 @@ impl ConfigError {
             ),
             Self::Json { .. } => Some("download or copy the model folder again; the file may be cut short".into()),
             Self::Write { .. } => Some("check free space and permissions of that folder".into()),
-            _ => None,
+            Self::MissingKey { .. } | Self::Value { .. } | Self::TooLarge { .. } => {
+                Some("correct it there, or take the configuration from where the weights came from".into())
+            }
         }
     }
 }
@@ -468,6 +481,7 @@ impl EncoderConfig {
             ("vocab_size", self.vocab_size),
             ("hidden_size", self.hidden_size),
             ("embedding_size", self.embedding_size),
+            ("num_hidden_layers", self.num_hidden_layers),
             ("num_attention_heads", self.num_attention_heads),
             ("intermediate_size", self.intermediate_size),
             ("max_position_embeddings", self.max_position_embeddings),
@@ -489,6 +503,18 @@ impl EncoderConfig {
                 self.pad_token_id,
                 format!("an id below vocab_size = {}", self.vocab_size),
             );
+        }
+        // Sizes that no machine holds are told here, where memory is not yet asked for.
+        let n = |size: usize| size as u128;
+        let rows = n(self.vocab_size) + n(self.max_position_embeddings) + n(self.type_vocab_size);
+        let matrices = 4 * n(self.hidden_size) + 2 * n(self.intermediate_size);
+        let parameters = rows * n(self.embedding_size)
+            + n(self.num_hidden_layers) * n(self.hidden_size) * matrices;
+        if parameters > MOST_PARAMETERS {
+            return Err(ConfigError::TooLarge {
+                path: path.into(),
+                parameters,
+            });
         }
         if self.max_length() == 0 {
             return fail(

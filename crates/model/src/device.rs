@@ -134,9 +134,49 @@ pub fn is_cpu(device: &Device) -> bool {
     device.clone().inner() == Device::flex()
 }
 
+/// Every adapter that a native graphics API reaches, graphics cards first.
+///
+/// OpenGL, which Burn falls back to where there is no other, is left out: under several threads
+/// its adapters wait for each other for ever.
 #[cfg(feature = "wgpu")]
-fn wgpu_devices() -> Vec<Device> {
-    Device::enumerate(burn::tensor::DeviceType::Wgpu).into_vec()
+fn wgpu_devices() -> Vec<(burn_dispatch::devices::WgpuDeviceKind, Device)> {
+    use burn_dispatch::devices::{CubeDevice, WgpuBackend, WgpuDevice, WgpuDeviceKind};
+
+    let apis: &[WgpuBackend] = if cfg!(target_os = "macos") {
+        &[WgpuBackend::Metal]
+    } else if cfg!(windows) {
+        &[WgpuBackend::Dx12, WgpuBackend::Vulkan]
+    } else {
+        &[WgpuBackend::Vulkan]
+    };
+    let kinds = [
+        WgpuDeviceKind::DiscreteGpu(0),
+        WgpuDeviceKind::IntegratedGpu(0),
+        WgpuDeviceKind::VirtualGpu(0),
+        WgpuDeviceKind::Other(0),
+        WgpuDeviceKind::Cpu,
+    ];
+    for &api in apis {
+        let mut found: Vec<(WgpuDeviceKind, Device)> = Vec::new();
+        for kind in kinds.clone() {
+            let like = CubeDevice::Wgpu(WgpuDevice::new(kind).on(api)).to_id();
+            for id in CubeDevice::enumerate(like) {
+                let cube = CubeDevice::from_id(id);
+                let CubeDevice::Wgpu(adapter) = &cube else { continue };
+                let kind = adapter.kind.clone();
+                let device = Device::new(cube);
+                if !found.iter().any(|(_, known)| *known == device) {
+                    found.push((kind, device));
+                }
+            }
+        }
+        if !found.is_empty() {
+            let rank = |kind: &WgpuDeviceKind| kinds.iter().position(|k| std::mem::discriminant(k) == std::mem::discriminant(kind));
+            found.sort_by_key(|(kind, _)| rank(kind));
+            return found;
+        }
+    }
+    Vec::new()
 }
 
 #[cfg(feature = "wgpu")]
@@ -145,14 +185,8 @@ fn wgpu(number: Option<usize>) -> Result<ResolvedDevice, DeviceError> {
     let found = devices.len();
     let index = number.unwrap_or(0);
     match devices.into_iter().nth(index) {
-        Some(device) => Ok(ResolvedDevice {
-            device,
-            name: format!("wgpu:{index}"),
-        }),
-        None => Err(DeviceError::NotThere {
-            spec: DeviceSpec::Wgpu(number),
-            found,
-        }),
+        Some((_, device)) => Ok(ResolvedDevice { device, name: format!("wgpu:{index}") }),
+        None => Err(DeviceError::NotThere { spec: DeviceSpec::Wgpu(number), found }),
     }
 }
 
@@ -164,15 +198,12 @@ fn wgpu(number: Option<usize>) -> Result<ResolvedDevice, DeviceError> {
     })
 }
 
-/// The first adapter that is a graphics card of its own.
+/// The first adapter, if it is a graphics card of its own.
 #[cfg(feature = "wgpu")]
 fn discrete_wgpu() -> Option<ResolvedDevice> {
-    let card = Device::wgpu(burn::tensor::DeviceKind::DiscreteGpu(0));
-    let index = wgpu_devices().iter().position(|device| *device == card)?;
-    Some(ResolvedDevice {
-        device: card,
-        name: format!("wgpu:{index}"),
-    })
+    let (kind, device) = wgpu_devices().into_iter().next()?;
+    matches!(kind, burn_dispatch::devices::WgpuDeviceKind::DiscreteGpu(_))
+        .then(|| ResolvedDevice { device, name: "wgpu:0".into() })
 }
 
 #[cfg(not(feature = "wgpu"))]

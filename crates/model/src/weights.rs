@@ -105,7 +105,7 @@ impl WeightsError {
                 Some("a model folder holds the weights as `save_pretrained` of transformers writes them".into())
             }
             Self::Length { .. } | Self::Format { .. } => {
-                Some("download or copy the file again; it may have been cut short".into())
+                Some("download or copy the file again; it may be cut short, or a Git LFS pointer".into())
             }
             Self::Shape { tensor, .. } if tensor.contains("word_embeddings") => {
                 Some("set `vocab_size` in config.json to the number of rows of the word embedding".into())
@@ -114,7 +114,8 @@ impl WeightsError {
                 Some("config.json and the weights do not belong together; take both from the same checkpoint".into())
             }
             Self::Write { .. } => Some("check free space and permissions of that folder".into()),
-            _ => None,
+            Self::Read { .. } => Some("it has to be a file that you may read".into()),
+            Self::Dtype { .. } => Some("convert the weights to float32 first".into()),
         }
     }
 }
@@ -541,7 +542,7 @@ impl Loader<'_> {
             let mut candidates = candidates.filter(|name| self.available.contains_key(*name));
             // An untied decoder has its bias beside it; a head's bias of another name is then unused.
             let found = if self.path_has_untied_decoder(part) {
-                candidates.last()
+                candidates.next_back()
             } else {
                 candidates.next()
             };
