@@ -12,6 +12,7 @@ use crate::render::{self, CliError};
 pub const INTERRUPTED: u8 = 130;
 
 static STOP: AtomicBool = AtomicBool::new(false);
+static TRAINING: AtomicBool = AtomicBool::new(false);
 static TEMPORARY: Mutex<Option<PathBuf>> = Mutex::new(None);
 static PANIC: Mutex<Option<String>> = Mutex::new(None);
 
@@ -41,18 +42,28 @@ pub fn use_threads(number: Option<u16>) -> Result<(), CliError> {
         .map_err(|source| CliError::Threads { source })
 }
 
-/// From now on, Ctrl-C or a termination signal raises the flag; a second one ends the process.
+/// From now on, Ctrl-C or a termination signal ends the process, until [`training_begins`]: then it
+/// raises the flag, and a second one ends the process.
 ///
 /// # Errors
 /// The system does not let us handle signals.
 pub fn stop_on_interrupt() -> Result<&'static AtomicBool, CliError> {
     handle(|| {
+        if !TRAINING.load(Ordering::SeqCst) {
+            render::stderr("error: interrupted before the first step; nothing was written\n");
+            leave();
+        }
         if STOP.swap(true, Ordering::SeqCst) {
             leave();
         }
         render::note("finishing this step and writing a checkpoint; Ctrl-C again stops at once");
     })?;
     Ok(&STOP)
+}
+
+/// From now on there is something that an interruption must bring to an end in order.
+pub fn training_begins() {
+    TRAINING.store(true, Ordering::SeqCst);
 }
 
 /// From now on, Ctrl-C or a termination signal ends the process, and removes its temporary file.

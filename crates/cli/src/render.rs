@@ -106,7 +106,9 @@ impl CliError {
                 Some("check that the folder exists, free space and permissions".into())
             }
             Self::Threads { .. } => Some("ask for fewer with --threads N".into()),
-            Self::Stdin { .. } | Self::Stdout { .. } | Self::Signals { .. } => None,
+            Self::Stdin { .. } => Some("pipe texts in, or name a table with --input FILE".into()),
+            Self::Stdout { .. } => Some("check the free space where the output goes".into()),
+            Self::Signals { .. } => None,
         }
     }
 
@@ -147,6 +149,9 @@ fn data_hint(error: &DataError) -> Option<String> {
         ),
         DataError::Missing { .. } => {
             Some("fill it in, or leave such rows out: --missing drop".into())
+        }
+        DataError::SingleRowClasses => {
+            Some("check the label column, or hold out no rows: --valid-fraction 0".into())
         }
         DataError::NotANumber { .. } => {
             Some("correct the label, or make it a classification: --task classification".into())

@@ -291,7 +291,15 @@ impl DataError {
     /// What the user can do about it, if we know.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::NotFound { .. } => {
+                Some("check the path; one without a leading slash starts in the current directory".into())
+            }
             Self::Directory { .. } => Some("name a file in that directory".into()),
+            Self::Read { .. } => Some("check the permissions of the file".into()),
+            Self::Write { .. } => Some("check free space and permissions".into()),
+            Self::Empty { .. } => {
+                Some("check that it was written to its end, and that it is the file you mean".into())
+            }
             Self::UnknownFormat { extension, .. } => Some(match extension.as_deref() {
                 Some("json") => {
                     "if it holds one JSON object a line, say so: format `jsonl`; a JSON array has to be written as one object a line first"
@@ -342,18 +350,31 @@ impl DataError {
             Self::UnknownColumn { nearest: Some(nearest), .. } => {
                 Some(format!("did you mean `{nearest}`?"))
             }
+            Self::UnknownColumn { columns, .. } if columns.first().is_some_and(|name| name == "1") => {
+                Some("without a header, columns are chosen by position from 1".into())
+            }
             Self::UnknownColumn { .. } => Some(
                 "columns can be chosen by name or by position from 1; if the first line is data, say that the file has no header"
                     .into(),
             ),
             Self::Missing { .. } => Some("fill it in, or drop such rows".into()),
+            Self::ListForText { .. } => Some("choose a column that holds texts".into()),
+            Self::NoExamples { .. } => {
+                Some("check which columns hold the text and the label".into())
+            }
             Self::NotANumber { .. } => {
                 Some("correct the label, or make it a classification task".into())
             }
             Self::OneLabel { .. } => {
                 Some("check the label column, and that the file was not filtered by label".into())
             }
-            Self::NoLabels | Self::SingleRowClasses => Some("check the label column".into()),
+            Self::NoLabels => Some("check the label column".into()),
+            Self::SingleRowClasses => {
+                Some("check the label column, or hold out no rows: a held-out fraction of 0".into())
+            }
+            Self::DuplicateClass { .. } | Self::UnnamedClass { .. } => {
+                Some("give each class a name of its own".into())
+            }
             Self::Fraction { .. } => Some("0.1 holds out one row in ten".into()),
             Self::TooFewToSplit { what: "groups", .. } => {
                 Some("check the group column: whole groups stay on one side".into())

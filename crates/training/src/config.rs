@@ -242,7 +242,10 @@ pub struct TaskConfig {
 
 /// Where a probability counts as positive.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected a number from 0 to 1, `f1`, `balanced_accuracy`, `mcc` or `accuracy`"
+)]
 pub enum Threshold {
     /// At a number.
     At(f64),
@@ -258,7 +261,10 @@ impl Default for Threshold {
 
 /// How much each class counts in the loss.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected `none`, `balanced`, or a table from classes to numbers"
+)]
 pub enum ClassWeights {
     /// `none`, or `balanced`: inversely to the class's share.
     Named(NamedWeights),
@@ -450,6 +456,9 @@ pub enum ScheduleKind {
     Constant,
 }
 
+/// More passes over the data are a slip of the finger.
+const MOST_EPOCHS: usize = 100_000;
+
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -531,8 +540,15 @@ impl RunConfigError {
                 nearest: Some(nearest),
                 ..
             } => Some(format!("did you mean `{nearest}`?")),
-            Self::UnknownKey { .. } => Some("`--dry-run` prints every key with its value".into()),
-            _ => None,
+            Self::UnknownKey { .. } | Self::SetValue { .. } => {
+                Some("`--dry-run` prints every key with its value".into())
+            }
+            Self::Parse { .. } => {
+                Some("correct that line; `--dry-run` prints a complete configuration".into())
+            }
+            Self::Problems { .. } => Some(
+                "change it in the file of --config, by its flag, or with --set KEY=VALUE".into(),
+            ),
         }
     }
 }
@@ -609,7 +625,7 @@ impl RunConfig {
                     })?;
                 let parse = |e: toml::de::Error| RunConfigError::Parse {
                     path: path.into(),
-                    message: e.to_string().trim_end().to_owned(),
+                    message: plain(e.to_string().trim_end()),
                 };
                 toml::from_str::<Self>(&text).map_err(parse)?;
                 text.parse::<Table>().map_err(parse)?
@@ -621,7 +637,7 @@ impl RunConfig {
         table
             .try_into()
             .map_err(|e: toml::de::Error| RunConfigError::Problems {
-                problems: vec![e.message().into()],
+                problems: vec![plain(e.to_string().trim_end()).replace('\n', " ")],
             })
     }
 
@@ -684,8 +700,11 @@ impl RunConfig {
             "`data.label_separator` is empty, expected one or more characters".into(),
         );
         need(
-            t.epochs >= 1,
-            "`training.epochs` is 0, expected 1 or more".into(),
+            (1..=MOST_EPOCHS).contains(&t.epochs),
+            format!(
+                "`training.epochs` is {}, expected 1 to {MOST_EPOCHS}",
+                t.epochs
+            ),
         );
         need(
             t.max_steps != Some(0),
@@ -733,18 +752,18 @@ impl RunConfig {
             );
         }
         need(
-            o.epsilon > 0.0,
+            o.epsilon > 0.0 && o.epsilon.is_finite(),
             format!("`optimizer.epsilon` is {}, expected more than 0", o.epsilon),
         );
         need(
-            o.weight_decay >= 0.0,
+            o.weight_decay >= 0.0 && o.weight_decay.is_finite(),
             format!(
                 "`optimizer.weight_decay` is {}, expected 0 or more",
                 o.weight_decay
             ),
         );
         need(
-            o.max_grad_norm >= 0.0,
+            o.max_grad_norm >= 0.0 && o.max_grad_norm.is_finite(),
             format!(
                 "`optimizer.max_grad_norm` is {}, expected 0 or more",
                 o.max_grad_norm
@@ -776,7 +795,7 @@ impl RunConfig {
             ),
             LossConfig::Focal { gamma } => {
                 need(
-                    *gamma >= 0.0,
+                    *gamma >= 0.0 && gamma.is_finite(),
                     format!("`task.loss.focal.gamma` is {gamma}, expected 0 or more"),
                 );
             }
@@ -789,7 +808,13 @@ impl RunConfig {
                 );
             }
         }
+        let fresh = m.fresh.as_ref();
         for (name, rate) in [
+            ("fresh.hidden_dropout", fresh.map(|f| f.hidden_dropout)),
+            (
+                "fresh.attention_dropout",
+                fresh.map(|f| f.attention_dropout),
+            ),
             ("hidden_dropout", m.hidden_dropout),
             ("attention_dropout", m.attention_dropout),
             ("classifier_dropout", m.classifier_dropout),
@@ -907,6 +932,7 @@ fn apply(table: &mut Table, set: &Override) -> Result<(), RunConfigError> {
             nearest,
         });
     }
+    let sound = table.clone().try_into::<RunConfig>().is_ok();
     let mut path: Vec<&str> = set.key.split('.').collect();
     let leaf = path.pop().unwrap_or_default();
     // A choice between tables (one loss or the other) is replaced, not mixed.
@@ -930,22 +956,42 @@ fn apply(table: &mut Table, set: &Override) -> Result<(), RunConfigError> {
         }
     }
     place.insert(leaf.into(), set.value.clone());
-    // A partial `model.fresh` is completed by later overrides: it is judged at the end.
-    if set.key.starts_with("model.fresh.") {
-        return Ok(());
-    }
     match table.clone().try_into::<RunConfig>() {
-        Ok(_) => Ok(()),
-        Err(e) => Err(RunConfigError::SetValue {
-            key: set.key.clone(),
-            value: set
-                .value
-                .as_str()
-                .map_or_else(|| set.value.to_string(), str::to_owned),
-            origin: set.origin.clone(),
-            reason: e.message().to_owned(),
-        }),
+        // A partial `model.fresh` is completed by later overrides: it is judged at the end.
+        Err(e) if sound && !e.message().starts_with("missing field") => {
+            Err(RunConfigError::SetValue {
+                key: set.key.clone(),
+                value: set
+                    .value
+                    .as_str()
+                    .map_or_else(|| set.value.to_string(), str::to_owned),
+                origin: set.origin.clone(),
+                reason: plain(e.message()),
+            })
+        }
+        _ => Ok(()),
     }
+}
+
+/// What the parser says, with the types of Rust in words.
+fn plain(message: &str) -> String {
+    const WORDS: [(&str, &str); 6] = [
+        ("expected usize", "expected a whole number, 0 or more"),
+        ("expected u64", "expected a whole number, 0 or more"),
+        ("expected u32", "expected a whole number, 0 or more"),
+        ("expected f64", "expected a number"),
+        ("expected a boolean", "expected true or false"),
+        ("expected i64", "expected a whole number"),
+    ];
+    let mut text = message.to_owned();
+    for (rust, words) in WORDS {
+        text = text.replace(rust, words);
+    }
+    if let Some((before, after)) = text.split_once("expected struct ") {
+        let rest = after.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+        text = format!("{before}expected a table{rest}");
+    }
+    text
 }
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ pub enum TrainError {
         "the {what} is {value} at step {step}, in the batch with the rows from lines {lines} of the training file"
     )]
     NotFinite {
-        /// `loss` or `gradient norm`.
+        /// `loss`, `gradient norm` or `size of a weight`.
         what: &'static str,
         /// What it is.
         value: f64,
@@ -118,6 +118,10 @@ impl TrainError {
             Self::Config(error) => error.hint(),
             Self::Data(error) => error.hint(),
             Self::Tokenizer(error) => error.hint(),
+            // Only a run writes weights.
+            Self::Model(ModelError::Weights(WeightsError::Write { .. })) => Some(
+                "make room, then continue with --resume; what was complete before is untouched".into(),
+            ),
             Self::Model(error) => error.hint(),
             Self::Device(error) => error.hint(),
             Self::Setting { hint, .. } => Some(hint.clone()),
@@ -126,7 +130,7 @@ impl TrainError {
             ),
             Self::NothingToResume { .. } => Some("start the run without --resume".into()),
             Self::ResumeMismatch { .. } => {
-                Some("start anew with --overwrite, or give the settings that the run began with".into())
+                Some("start anew with --overwrite, or bring back the settings and the data that the run began with".into())
             }
             Self::Checkpoint { .. } => {
                 Some("remove that checkpoint's folder to continue from the one before, or start anew with --overwrite".into())
@@ -136,10 +140,10 @@ impl TrainError {
             ),
             Self::Write { .. } => Some("check free space and permissions; what was complete before is untouched".into()),
             Self::NotFinite { .. } => Some(
-                "lower the learning rate (--learning-rate), or look at those rows; the last checkpoint is intact".into(),
+                "lower the learning rate (--learning-rate), or look at those rows; checkpoints from before are intact".into(),
             ),
             Self::Interrupted { resume, .. } => Some(resume.clone()),
-            Self::Read { .. } => None,
+            Self::Read { .. } => Some("check that it is there, and its permissions".into()),
         }
     }
 

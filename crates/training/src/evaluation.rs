@@ -296,20 +296,30 @@ fn write(
         rows.push_str(&serde_json::to_string(row).map_err(|e| failed(&rows_path, e.into()))?);
         rows.push('\n');
     }
-    write_atomically(&rows_path, rows.as_bytes())?;
-    write_atomically(
-        &json_path,
-        format!("{:#}\n", evaluation.to_json()).as_bytes(),
-    )?;
+    let report = format!("{:#}\n", evaluation.to_json());
+    let written = write_atomically(&rows_path, rows.as_bytes()).and_then(|()| {
+        // Rows without their report would be half of it.
+        write_atomically(&json_path, report.as_bytes()).inspect_err(|_| {
+            let _ = std::fs::remove_file(&rows_path);
+        })
+    });
+    if let Err(error) = written {
+        // Goes only if it is empty.
+        let _ = std::fs::remove_dir(&folder);
+        return Err(error);
+    }
     Ok(Some((json_path, rows_path)))
 }
 
 impl Evaluation {
-    /// The report as JSON, with the threshold.
+    /// The report as JSON, with the threshold, and what the user should know.
     pub fn to_json(&self) -> serde_json::Value {
         let mut value = json!(self.report);
         if let (Some(object), Some((at, origin))) = (value.as_object_mut(), &self.threshold) {
             object.insert("threshold".into(), json!({"value": at, "origin": origin}));
+        }
+        if let (Some(object), false) = (value.as_object_mut(), self.notes.is_empty()) {
+            object.insert("notes".into(), json!(self.notes));
         }
         value
     }

@@ -48,11 +48,15 @@ impl Predictor {
             path.to_path_buf()
         };
         if !folder.join("config.json").is_file() {
-            return Err(TrainError::NoModel { path: path.into() });
+            return Err(match path.is_dir() {
+                true => TrainError::NoModel { path: path.into() },
+                false => missing(path),
+            });
         }
         let opened = ModelFolder::open(&folder)?;
         let device = device.resolve()?.device;
         let rows = opened.checkpoint.classifier_outputs();
+        check_head(path, &opened, rows)?;
         let mut notes = Vec::new();
         let described = folder.join(TaskInfo::FILE);
         let info = if described.is_file() {
@@ -149,6 +153,15 @@ impl Predictor {
             }
             truncated.extend(encodings.iter().map(|encoding| encoding.truncated));
         }
+        if let Some(row) = values
+            .chunks(width)
+            .position(|row| row.iter().any(|x| !x.is_finite()))
+        {
+            return Err(TrainError::Setting {
+                message: format!("the model's answer to text {} is no number", row + 1),
+                hint: "its weights are damaged, or its training ran away: take other weights, or train again with a lower learning rate".into(),
+            });
+        }
         Ok(Outputs {
             values,
             width,
@@ -175,6 +188,47 @@ impl Predictor {
             .map(|(row, truncated)| decide(&self.info, row, truncated))
             .collect())
     }
+}
+
+/// Why there is no folder at that path.
+fn missing(path: &Path) -> TrainError {
+    let what = match path.exists() {
+        true => "is a file, expected the directory of a run or of a model",
+        false => "does not exist",
+    };
+    TrainError::Setting {
+        message: format!("`{}` {what}", path.display()),
+        hint: "give a run directory that `bertkit finetune` has finished, or a model folder with config.json"
+            .into(),
+    }
+}
+
+/// Refuses a folder whose head does not classify texts; `rows` is how many outputs its head has.
+fn check_head(path: &Path, opened: &ModelFolder, rows: Option<usize>) -> Result<(), TrainError> {
+    let name = opened
+        .config
+        .architectures
+        .first()
+        .map_or("", String::as_str);
+    let what = if name.ends_with("ForTokenClassification") {
+        format!("labels single tokens (it is a `{name}`), not whole texts")
+    } else if rows.is_none() || name.ends_with("ForMultipleChoice") {
+        let kind = if name.is_empty() {
+            String::new()
+        } else {
+            format!(" (it is a `{name}`)")
+        };
+        format!("has no head that classifies texts{kind}")
+    } else {
+        return Ok(());
+    };
+    Err(TrainError::Setting {
+        message: format!("the model in `{}` {what}", path.display()),
+        hint: format!(
+            "give it such a head first: bertkit finetune --model {} --train FILE --output DIR",
+            path.display()
+        ),
+    })
 }
 
 /// The task of a folder that bertkit did not train.

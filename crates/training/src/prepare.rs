@@ -21,7 +21,9 @@ use burn::module::Module;
 use serde_json::json;
 
 use crate::checkpoint::{self, Progress};
-use crate::config::{ClassWeights, DataConfig, FreshModel, NamedWeights, RunConfig, Threshold};
+use crate::config::{
+    ClassWeights, DataConfig, FreshModel, LossConfig, NamedWeights, RunConfig, Threshold,
+};
 use crate::error::TrainError;
 use crate::observer::{Estimate, EvaluationReport, Event, Observer, Summary};
 use crate::optimizer::AdamW;
@@ -59,6 +61,9 @@ pub struct Outcome {
     /// The decision threshold of a binary or multi-label task, and how it was chosen.
     pub threshold: Option<(f64, String)>,
 }
+
+/// Fewer tokens than this have no room for text between the special ones.
+const LEAST_LENGTH: usize = 4;
 
 fn setting(message: impl Into<String>, hint: impl Into<String>) -> TrainError {
     TrainError::Setting {
@@ -436,6 +441,14 @@ pub fn prepare(
         ));
     }
     let max_length = config.data.max_length.min(encoder.max_length());
+    if max_length < LEAST_LENGTH {
+        return Err(setting(
+            format!(
+                "the model has positions for {max_length} tokens, expected {LEAST_LENGTH} or more"
+            ),
+            "two or three of them are special tokens; take a model with a larger `max_position_embeddings`",
+        ));
+    }
     if max_length < config.data.max_length {
         observer.event(&Event::Note(format!(
             "the model has positions for {max_length} tokens: inputs are cut there, not at {}",
@@ -471,6 +484,15 @@ pub fn prepare(
                     path.display()
                 )));
             }
+            if rows.is_empty() {
+                return Err(setting(
+                    format!(
+                        "no row of `{}` has a label that training knows",
+                        path.display()
+                    ),
+                    "check that both files use the same labels and columns",
+                ));
+            }
             // `targets` already holds the known rows only where a row can be unknown.
             encode(&examples, &rows, targets)?
         }
@@ -490,6 +512,12 @@ pub fn prepare(
     };
     let best_metric = settle_metric(&config, metric_task)?;
     check_threshold(&config, metric_task, valid_rows.len())?;
+    check_choices(&config, settled.kind, valid_rows.len())?;
+    if config.data.group.is_some() && !group {
+        observer.event(&Event::Note(
+            "`data.group` is not used: no rows are held out of the training file".into(),
+        ));
+    }
     let (thresholds, threshold_origin) = match (metric_task, config.task.threshold) {
         (MetricTask::Binary, Threshold::At(at)) => (vec![at], threshold_sentence(at)),
         (MetricTask::Multilabel, Threshold::At(at)) => (vec![at; outputs], threshold_sentence(at)),
@@ -669,6 +697,12 @@ fn settle_class_weights(
                 })?;
                 weights[class] = *weight;
             }
+            if weights.iter().all(|&weight| weight == 0.0) {
+                return Err(setting(
+                    "every class has the weight 0: there is nothing to learn",
+                    "give at least one class a weight with --class-weights",
+                ));
+            }
             weights
         }
         _ => return Ok(Vec::new()),
@@ -708,6 +742,38 @@ fn settle_metric(config: &RunConfig, task: MetricTask) -> Result<Option<Metric>,
         ));
     }
     Ok(Some(metric))
+}
+
+/// Refuses settings that would have no effect on this task or these data.
+fn check_choices(config: &RunConfig, kind: TaskKind, valid_rows: usize) -> Result<(), TrainError> {
+    let give = "give some with --valid FILE or --valid-fraction 0.1";
+    if valid_rows == 0 && config.training.early_stopping > 0 {
+        return Err(setting(
+            "early stopping is decided on validation rows, and there are none",
+            give,
+        ));
+    }
+    if valid_rows == 0 && config.training.best_metric.is_some() {
+        return Err(setting(
+            "the best weights are chosen on validation rows, and there are none",
+            give,
+        ));
+    }
+    match (kind, &config.task.loss) {
+        (TaskKind::Regression, LossConfig::Focal { .. }) => Err(setting(
+            "the focal loss needs classes, but the task is a regression",
+            "leave --loss focal and --focal-gamma out",
+        )),
+        (TaskKind::Regression, LossConfig::CrossEntropy { label_smoothing })
+            if *label_smoothing > 0.0 =>
+        {
+            Err(setting(
+                "label smoothing needs classes, but the task is a regression",
+                "leave --label-smoothing out",
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_threshold(
@@ -1021,13 +1087,13 @@ impl Prepared {
         if self.policy == DirectoryPolicy::DryRun {
             return Err(setting("a dry run does not train", "leave --dry-run out"));
         }
-        self.directory.create(self.policy)?;
-        self.directory.sweep()?;
-        self.directory
-            .write("config.toml", &self.config.to_toml())?;
-        let environment = self.environment();
-        self.directory
-            .write("environment.json", &format!("{environment:#}\n"))?;
+        let existed = self.directory.path().exists();
+        if let Err(error) = self.begin() {
+            if self.policy != DirectoryPolicy::Resume {
+                self.directory.abandon(existed);
+            }
+            return Err(error);
+        }
         observer.event(&Event::Started {
             summary: self.summary.clone(),
             from_step: self.progress.step,
@@ -1086,6 +1152,16 @@ impl Prepared {
             best,
             threshold,
         })
+    }
+
+    /// Makes the directory, and writes into it what is known before the first step.
+    fn begin(&self) -> Result<(), TrainError> {
+        self.directory.create(self.policy)?;
+        self.directory.sweep()?;
+        self.directory
+            .write("config.toml", &self.config.to_toml())?;
+        let environment = format!("{:#}\n", self.environment());
+        self.directory.write("environment.json", &environment)
     }
 
     fn environment(&self) -> serde_json::Value {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::config::RunConfig;
 use crate::error::TrainError;
 
 /// What happens to a run directory that is already there.
@@ -23,14 +24,16 @@ pub enum DirectoryPolicy {
 }
 
 /// The names that a run writes, and that `--overwrite` therefore may remove.
+///
+/// What shows that they are a run's goes last: an overwriting that was cut short can be repeated.
 const OWN: [&str; 7] = [
-    "config.toml",
-    "environment.json",
     "metrics.jsonl",
     "checkpoints",
     "eval",
     "model",
     "report.html",
+    "environment.json",
+    "config.toml",
 ];
 
 /// A run directory.
@@ -128,11 +131,11 @@ impl RunDirectory {
     /// # Errors
     /// It is not as the policy needs it.
     pub fn check(path: &Path, policy: DirectoryPolicy) -> Result<Self, TrainError> {
-        if path.is_file() {
+        if let Some(file) = path.ancestors().find(|part| part.is_file()) {
             return Err(TrainError::Setting {
                 message: format!(
                     "`{}` is a file, expected a directory for the run",
-                    path.display()
+                    file.display()
                 ),
                 hint: "name another directory with --output".into(),
             });
@@ -159,9 +162,48 @@ impl RunDirectory {
                     return Err(TrainError::NothingToResume { path: path.into() });
                 }
             }
-            DirectoryPolicy::Overwrite | DirectoryPolicy::DryRun => {}
+            DirectoryPolicy::Overwrite => directory.check_ours()?,
+            DirectoryPolicy::DryRun => {}
         }
         Ok(directory)
+    }
+
+    /// Refuses to replace files that have a run's names, where no run has been.
+    fn check_ours(&self) -> Result<(), TrainError> {
+        let config = self.path.join("config.toml");
+        let environment = fs::read_to_string(self.path.join("environment.json"));
+        let environment = environment.is_ok_and(|text| text.contains("\"bertkit\""));
+        if environment || RunConfig::resolve_unchecked(Some(&config), &[]).is_ok() {
+            return Ok(());
+        }
+        let foreign = OWN.iter().find(|name| {
+            let path = self.path.join(name);
+            // A run that was stopped early enough leaves an empty folder.
+            let empty = fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_none());
+            path.exists() && !empty
+        });
+        foreign.map_or(Ok(()), |name| {
+            Err(TrainError::Setting {
+                message: format!(
+                    "`{}` was not written by a run, and --overwrite would replace its `{name}`",
+                    self.path.display()
+                ),
+                hint: "name another directory with --output, or move that away first".into(),
+            })
+        })
+    }
+
+    /// Takes away what [`Self::create`] and the first files have put into a directory, and, unless
+    /// it `existed` before, the directory itself.
+    pub fn abandon(&self, existed: bool) {
+        // Whatever cannot be removed either is not there or was not ours.
+        for name in ["config.toml", "environment.json"] {
+            let _ = fs::remove_file(self.path.join(name));
+        }
+        let _ = fs::remove_dir(self.path.join("checkpoints"));
+        if !existed {
+            let _ = fs::remove_dir(&self.path);
+        }
     }
 
     /// Makes the directory ready to write to. Under [`DirectoryPolicy::Overwrite`] what an earlier
@@ -398,12 +440,43 @@ mod tests {
     fn overwriting_leaves_files_that_no_run_wrote() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["thesis.txt", "config.toml"] {
-            fs::write(folder.path().join(name), "x").unwrap();
+            fs::write(folder.path().join(name), "seed = 1").unwrap();
         }
         let directory = RunDirectory::check(folder.path(), DirectoryPolicy::Overwrite).unwrap();
         directory.create(DirectoryPolicy::Overwrite).unwrap();
         assert!(folder.path().join("thesis.txt").exists());
         assert!(!folder.path().join("config.toml").exists());
+    }
+
+    #[test]
+    fn overwriting_refuses_a_folder_that_only_looks_like_a_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let overwrite = || RunDirectory::check(folder.path(), DirectoryPolicy::Overwrite);
+        fs::create_dir(folder.path().join("model")).unwrap();
+        assert!(overwrite().is_ok());
+        fs::write(folder.path().join("model/weights"), "x").unwrap();
+        fs::write(folder.path().join("config.toml"), "port = 80").unwrap();
+        assert!(overwrite().unwrap_err().to_string().contains("`model`"));
+        fs::write(
+            folder.path().join("environment.json"),
+            r#"{"bertkit": "0"}"#,
+        )
+        .unwrap();
+        assert!(overwrite().is_ok());
+    }
+
+    #[test]
+    fn a_beginning_that_failed_leaves_the_folder_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run");
+        for existed in [false, true] {
+            let directory = RunDirectory { path: path.clone() };
+            directory.create(DirectoryPolicy::New).unwrap();
+            directory.write("config.toml", "").unwrap();
+            directory.abandon(existed);
+            assert_eq!(path.exists(), existed);
+            assert!(!path.join("checkpoints").exists());
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use bertkit_data::batches::{BatchPolicy, balanced, plan};
-use bertkit_model::weights::to_vec;
+use bertkit_model::weights::{to_vec, visit};
 use bertkit_model::{DropoutStream, Mode, Model, Naming};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
@@ -72,16 +72,17 @@ pub(crate) fn epoch_batches<T: Task>(
 /// Optimizer updates of the whole run.
 pub(crate) fn total_steps<T: Task>(task: &T, config: &RunConfig) -> Result<u64, TrainError> {
     let accumulation = config.training.gradient_accumulation;
+    let most = config.training.max_steps.unwrap_or(u64::MAX);
     let mut steps = 0;
     for epoch in 0..config.training.epochs as u64 {
+        if steps >= most {
+            break;
+        }
         steps += epoch_batches(task, config, epoch)?
             .len()
             .div_ceil(accumulation) as u64;
     }
-    Ok(config
-        .training
-        .max_steps
-        .map_or(steps, |max| max.min(steps)))
+    Ok(steps.min(most))
 }
 
 /// Lets the parameters that the configuration freezes take no part in the backward pass.
@@ -122,6 +123,15 @@ pub(crate) fn rules(config: &RunConfig, layers: usize) -> impl Fn(&str) -> Param
     move |path| rule(path, layers, decay, embeddings, frozen)
 }
 
+/// A weight that is infinite or no number, if there is one.
+fn lost_number<M: Module>(model: &M) -> Option<f64> {
+    let mut lost = None;
+    visit(model, |_, _, values| {
+        lost = lost.or(values.into_iter().find(|value| !value.is_finite()));
+    });
+    lost.map(f64::from)
+}
+
 impl<T: Task> Trainer<'_, T> {
     /// One optimizer update over some micro-batches. The summed losses are divided by the weight of
     /// all of them together, so that k micro-batches equal one of k times the size.
@@ -133,7 +143,8 @@ impl<T: Task> Trainer<'_, T> {
         batches: &[Vec<usize>],
     ) -> Result<(Model<T::Head>, Update), TrainError> {
         let weight: f64 = batches.iter().map(|rows| self.task.weight(rows)).sum();
-        let weight = weight.max(f64::MIN_POSITIVE);
+        // Rows of classes that count nothing have nothing to divide by.
+        let weight = if weight > 0.0 { weight } else { 1.0 };
         let mut gradients = GradientSum::default();
         let (mut loss, mut tokens) = (0.0, 0);
         for rows in batches {
@@ -220,7 +231,8 @@ impl<T: Task> Trainer<'_, T> {
                 let end = batches
                     .len()
                     .min(self.progress.batch + t.gradient_accumulation);
-                let (next, update) = self.update(model, &batches[self.progress.batch..end])?;
+                let group = &batches[self.progress.batch..end];
+                let (next, update) = self.update(model, group)?;
                 model = next;
                 self.progress.seconds += started.elapsed().as_secs_f64();
                 let epoch =
@@ -233,7 +245,15 @@ impl<T: Task> Trainer<'_, T> {
                     self.progress.batch = 0;
                 }
                 let ends = self.progress.batch == 0 || step == steps;
-                if ends || t.evaluate_steps.is_some_and(|n| step.is_multiple_of(n)) {
+                let evaluates = ends || t.evaluate_steps.is_some_and(|n| step.is_multiple_of(n));
+                let due = step.is_multiple_of(t.checkpoint_steps) || (ends && step < steps);
+                // Neither chosen nor kept: weights that have left the numbers.
+                if (evaluates || due || interrupt.load(Ordering::Relaxed))
+                    && let Some(value) = lost_number(&model)
+                {
+                    return Err(self.not_finite("size of a weight", value, &group.concat()));
+                }
+                if evaluates {
                     last_evaluation = self.evaluate(&model, epoch, &mut metrics, observer)?;
                     if let Some(report) = last_evaluation.as_ref().filter(|report| report.is_best) {
                         best_evaluation = Some(report.clone());
@@ -244,7 +264,6 @@ impl<T: Task> Trainer<'_, T> {
                 stopped = t.early_stopping > 0
                     && self.progress.evaluations_without_better >= t.early_stopping;
                 let asked = interrupt.load(Ordering::Relaxed) && step < steps && !stopped;
-                let due = step.is_multiple_of(t.checkpoint_steps) || (ends && step < steps);
                 if (due && !stopped) || is_best || asked {
                     self.save_checkpoint(&model, directory, observer)?;
                 }

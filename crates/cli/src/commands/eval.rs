@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use bertkit_data::DataError;
 use bertkit_evaluation::BootstrapOptions;
 use bertkit_model::DeviceSpec;
-use bertkit_training::{EvalOptions, Evaluation, Predictor, evaluate};
+use bertkit_training::{EvalOptions, Evaluation, Predictor, TrainError, evaluate};
 use clap::Args;
 
 use crate::process;
@@ -110,7 +111,8 @@ pub fn run(args: &EvalArgs) -> Result<(), CliError> {
     let mut progress = RowProgress::new(Display::choose(args.quiet));
     let evaluation = evaluate(&predictor, &options, &mut |done, total| {
         progress.done(done, total)
-    })?;
+    })
+    .map_err(in_terms_of_eval)?;
     drop(progress);
     if !args.quiet {
         predictor
@@ -132,6 +134,18 @@ pub fn run(args: &EvalArgs) -> Result<(), CliError> {
         ));
     }
     Ok(())
+}
+
+/// The error, with what to do about it where training would have another answer.
+fn in_terms_of_eval(error: TrainError) -> CliError {
+    match error {
+        TrainError::Data(source @ DataError::NotANumber { .. }) => CliError::Hinted {
+            source: Box::new(source),
+            hint: "this model gives numbers: correct the label, or name their column with --label"
+                .into(),
+        },
+        other => other.into(),
+    }
 }
 
 /// `trained_header` is whether the training file had a header.

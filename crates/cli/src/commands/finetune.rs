@@ -99,6 +99,7 @@ pub fn run(args: &FinetuneArgs) -> Result<(), CliError> {
         .collect();
     let prepared = prepare(config, policy, &mut progress)?.with_command(command);
     let directory = prepared.config().output.clone().unwrap_or_default();
+    process::training_begins();
     let outcome = prepared.train(&mut progress, interrupt)?;
     drop(progress);
     if flags.json {

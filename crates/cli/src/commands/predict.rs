@@ -148,6 +148,19 @@ impl Source {
         if let Some(input) = &args.input {
             return Ok(Self::Table(input.clone(), Target::choose(args)?));
         }
+        let of_table = [
+            ("--output", args.output.is_some()),
+            ("--output-format", args.output_format.is_some()),
+            ("--text-column", args.text_column.is_some()),
+            ("--text-pair-column", args.text_pair_column.is_some()),
+            ("--header", args.header),
+        ];
+        if let Some((flag, _)) = of_table.iter().find(|(_, given)| *given) {
+            return Err(CliError::usage(
+                format!("{flag} is about a table, but there is none"),
+                "name the table with --input FILE; `-` is standard input",
+            ));
+        }
         let read = &args.read;
         if read.format.is_some()
             || read.delimiter.is_some()
@@ -210,6 +223,9 @@ fn lines(
     let mut number = 0;
     loop {
         let texts = read_lines(&mut reader, &mut number, pairs)?;
+        if number == 0 && !args.quiet {
+            render::note("standard input is empty: there was nothing to predict");
+        }
         if texts.is_empty() {
             return Ok(shortened);
         }
