@@ -162,7 +162,9 @@ fn wgpu_devices() -> Vec<(burn_dispatch::devices::WgpuDeviceKind, Device)> {
             let like = CubeDevice::Wgpu(WgpuDevice::new(kind).on(api)).to_id();
             for id in CubeDevice::enumerate(like) {
                 let cube = CubeDevice::from_id(id);
-                let CubeDevice::Wgpu(adapter) = &cube else { continue };
+                let CubeDevice::Wgpu(adapter) = &cube else {
+                    continue;
+                };
                 let kind = adapter.kind.clone();
                 let device = Device::new(cube);
                 if !found.iter().any(|(_, known)| *known == device) {
@@ -171,7 +173,11 @@ fn wgpu_devices() -> Vec<(burn_dispatch::devices::WgpuDeviceKind, Device)> {
             }
         }
         if !found.is_empty() {
-            let rank = |kind: &WgpuDeviceKind| kinds.iter().position(|k| std::mem::discriminant(k) == std::mem::discriminant(kind));
+            let rank = |kind: &WgpuDeviceKind| {
+                kinds
+                    .iter()
+                    .position(|k| std::mem::discriminant(k) == std::mem::discriminant(kind))
+            };
             found.sort_by_key(|(kind, _)| rank(kind));
             return found;
         }
@@ -185,8 +191,14 @@ fn wgpu(number: Option<usize>) -> Result<ResolvedDevice, DeviceError> {
     let found = devices.len();
     let index = number.unwrap_or(0);
     match devices.into_iter().nth(index) {
-        Some((_, device)) => Ok(ResolvedDevice { device, name: format!("wgpu:{index}") }),
-        None => Err(DeviceError::NotThere { spec: DeviceSpec::Wgpu(number), found }),
+        Some((_, device)) => Ok(ResolvedDevice {
+            device,
+            name: format!("wgpu:{index}"),
+        }),
+        None => Err(DeviceError::NotThere {
+            spec: DeviceSpec::Wgpu(number),
+            found,
+        }),
     }
 }
 
@@ -202,8 +214,10 @@ fn wgpu(number: Option<usize>) -> Result<ResolvedDevice, DeviceError> {
 #[cfg(feature = "wgpu")]
 fn discrete_wgpu() -> Option<ResolvedDevice> {
     let (kind, device) = wgpu_devices().into_iter().next()?;
-    matches!(kind, burn_dispatch::devices::WgpuDeviceKind::DiscreteGpu(_))
-        .then(|| ResolvedDevice { device, name: "wgpu:0".into() })
+    matches!(kind, burn_dispatch::devices::WgpuDeviceKind::DiscreteGpu(_)).then(|| ResolvedDevice {
+        device,
+        name: "wgpu:0".into(),
+    })
 }
 
 #[cfg(not(feature = "wgpu"))]

@@ -426,10 +426,28 @@ fn golden_cases_agree_in_states_logits_loss_and_gradients() {
     }
     println!("{seen} golden cases");
     assert!(
+        bertkit_model::ops::fused_calls() > 0,
+        "the fused operations did not run"
+    );
+    assert!(
         seen >= 20,
         "only {seen} golden cases in {}",
         cases_dir().display()
     );
+}
+
+#[test]
+fn golden_cases_agree_with_the_composed_operations_too() {
+    let before = bertkit_model::ops::fused_calls();
+    bertkit_model::ops::with_composed(|| {
+        for entry in std::fs::read_dir(cases_dir()).unwrap() {
+            let folder = entry.unwrap().path();
+            if folder.join("case.json").exists() && !folder.ends_with("optimizer") {
+                Case::open(&folder).run();
+            }
+        }
+    });
+    assert_eq!(bertkit_model::ops::fused_calls(), before);
 }
 
 #[test]

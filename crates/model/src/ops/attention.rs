@@ -3,14 +3,17 @@
 use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Device, Int, Tensor};
 
-use super::{Mode, dropout};
+use super::dropout::apply;
+use super::fused::{self, AttentionShape};
+use super::kernels::{Mask, mask_row};
+use super::{Mode, composed, use_fused};
+use crate::device::is_cpu;
 use crate::sequences::Sequences;
 
 /// What attention needs to know of a batch, made once and used by every layer.
 #[derive(Debug, Clone)]
 pub struct AttentionPlan {
-    batch: usize,
-    longest: usize,
+    sequences: Sequences,
     /// How rows get into `[batch, longest]` and back; `None` where that is a reshape.
     padded: Option<Padded>,
 }
@@ -27,14 +30,14 @@ impl AttentionPlan {
     /// For the sequences of one batch.
     pub fn new(sequences: &Sequences, device: &Device) -> Self {
         let (batch, longest) = (sequences.len(), sequences.longest());
-        let padded = (!sequences.is_uniform()).then(|| Padded {
+        let needed = !sequences.is_uniform() && (!is_cpu(device) || composed());
+        let padded = needed.then(|| Padded {
             gather: sequences.gather_rows(device),
             scatter: sequences.scatter_cells(device),
             padding: sequences.padding(device).reshape([batch, 1, 1, longest]),
         });
         Self {
-            batch,
-            longest,
+            sequences: sequences.clone(),
             padded,
         }
     }
@@ -51,9 +54,26 @@ pub fn attention(
     rate: f64,
     mode: Mode<'_>,
 ) -> Tensor<2> {
+    if use_fused(&qkv) {
+        let shape = AttentionShape {
+            sequences: plan.sequences.clone(),
+            heads,
+            mask: mode.mask(rate),
+        };
+        return fused::attention(qkv, shape);
+    }
     let [_, width] = qkv.dims();
-    let (b, t, n, h) = (plan.batch, plan.longest, heads, width / 3);
+    let (b, t, n, h) = (
+        plan.sequences.len(),
+        plan.sequences.longest(),
+        heads,
+        width / 3,
+    );
     let d = h / n;
+    assert!(
+        plan.padded.is_some() || plan.sequences.is_uniform(),
+        "the plan was made for the fused form"
+    );
     let cells = match &plan.padded {
         Some(padded) => qkv.select(0, padded.gather.clone()),
         None => qkv,
@@ -68,10 +88,31 @@ pub fn attention(
         Some(padded) => scores.mask_fill(padded.padding.clone().expand([b, n, t, t]), -1e9),
         None => scores,
     };
-    let weights = dropout(softmax(scores, 3), rate, mode);
+    let weights = apply(softmax(scores, 3), rate, mode, |mask| {
+        weight_factors(mask, &plan.sequences, n)
+    });
     let context = weights.matmul(v).swap_dims(1, 2).reshape([b * t, h]);
     match &plan.padded {
         Some(padded) => context.select(0, padded.scatter.clone()),
         None => context,
     }
+}
+
+/// The factors of dropped attention weights, laid out as `[batch, heads, longest, longest]`: each
+/// query of each head has the row of the mask that it has in the fused form.
+fn weight_factors(mask: Mask, sequences: &Sequences, heads: usize) -> Vec<f32> {
+    let t = sequences.longest();
+    let mut factors = vec![0.0; sequences.len() * heads * t * t];
+    for (row, out) in factors.chunks_mut(t.max(1)).enumerate() {
+        let (block, query) = (row / t, row % t);
+        let (sequence, head) = (block / heads, block % heads);
+        if query < sequences.length(sequence) {
+            mask.row(
+                mask_row(sequences.offsets()[sequence] + query, heads, head),
+                t,
+                out,
+            );
+        }
+    }
+    factors
 }

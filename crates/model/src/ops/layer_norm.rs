@@ -3,7 +3,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use super::{Mode, dropout};
+use super::fused::{self, NormSettings};
+use super::{Mode, dropout, use_fused};
 use crate::initialize::Initializer;
 
 /// Normalises each row to mean 0 and variance 1, then scales and shifts (Ba et al. 2016).
@@ -45,5 +46,12 @@ pub fn add_dropout_norm(
     rate: f64,
     mode: Mode<'_>,
 ) -> Tensor<2> {
+    if use_fused(&x) {
+        let settings = NormSettings {
+            epsilon: norm.epsilon as f32,
+            mask: mode.mask(rate),
+        };
+        return fused::add_norm(x, residual, norm.weight.val(), norm.bias.val(), settings);
+    }
     norm.forward(residual + dropout(x, rate, mode))
 }

@@ -3,6 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
+use super::{fused, use_fused};
 use crate::initialize::Initializer;
 
 /// `y = x Wᵀ + b`.
@@ -28,6 +29,9 @@ impl Linear {
 
     /// `[rows, in]` to `[rows, out]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        if use_fused(&x) {
+            return fused::linear(x, self.weight.val(), self.bias.val());
+        }
         x.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze()
     }
 
