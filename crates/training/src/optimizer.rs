@@ -7,13 +7,14 @@ use bertkit_model::weights::{to_vec, write_safetensors};
 use bertkit_model::{Checkpoint, WeightsError, is_cpu};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor, TensorData};
+use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::config::OptimizerConfig;
 
 /// Elements that one thread updates, or sums, at a time. Fixed, so that results do not depend on
 /// the number of threads.
-const CHUNK: usize = 1 << 14;
+const CHUNK: usize = 1 << 12;
 
 /// What applies to one parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -107,9 +108,41 @@ impl GradientSum {
 #[derive(Debug, Clone)]
 enum Moments {
     /// In the CPU's memory, updated in place.
-    Host(Vec<f32>, Vec<f32>),
+    Host(HostMoments),
     /// On another device.
     Device(Tensor<1>, Tensor<1>),
+}
+
+/// Moments in the CPU's memory, and which chunks of them are anything but zero: rows of the word
+/// embedding that no batch has touched yet cost neither time nor memory.
+#[derive(Debug, Clone)]
+struct HostMoments {
+    first: Vec<f32>,
+    second: Vec<f32>,
+    live: Vec<bool>,
+}
+
+impl HostMoments {
+    fn zeros(n: usize) -> Self {
+        Self {
+            first: vec![0.0; n],
+            second: vec![0.0; n],
+            live: vec![false; n.div_ceil(CHUNK)],
+        }
+    }
+
+    fn new(first: Vec<f32>, second: Vec<f32>) -> Self {
+        let live = first
+            .chunks(CHUNK)
+            .zip(second.chunks(CHUNK))
+            .map(|(m, v)| m.iter().chain(v).any(|&x| x != 0.0))
+            .collect();
+        Self {
+            first,
+            second,
+            live,
+        }
+    }
 }
 
 /// AdamW with decoupled weight decay and bias correction (Loshchilov & Hutter 2019, algorithm 2),
@@ -154,8 +187,8 @@ impl AdamW {
                 continue;
             };
             if is_cpu(&gradient.device()) {
-                let values = to_vec(gradient);
-                square += sum_of_squares(&values);
+                let values = gradient.inner().into_data();
+                square += values.as_slice().map_or(f64::NAN, sum_of_squares);
                 host.insert(path.clone(), values);
             } else {
                 let sum = (gradient.clone() * gradient.clone()).sum();
@@ -213,7 +246,7 @@ impl AdamW {
         let mut tensors: Vec<(String, Vec<f32>)> = Vec::with_capacity(2 * self.moments.len());
         for (name, moments) in &self.moments {
             let (m, v) = match moments {
-                Moments::Host(m, v) => (m.clone(), v.clone()),
+                Moments::Host(host) => (host.first.clone(), host.second.clone()),
                 Moments::Device(m, v) => (to_vec(m.clone()), to_vec(v.clone())),
             };
             tensors.push((format!("{name}.m"), m));
@@ -247,7 +280,7 @@ impl AdamW {
         for name in names {
             let m = checkpoint.read(&format!("{name}.m"))?;
             let v = checkpoint.read(&format!("{name}.v"))?;
-            moments.insert(name.to_owned(), Moments::Host(m, v));
+            moments.insert(name.to_owned(), Moments::Host(HostMoments::new(m, v)));
         }
         Ok(Self {
             config: config.clone(),
@@ -295,20 +328,31 @@ struct Coefficients {
 }
 
 impl Coefficients {
-    fn update_host(&self, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
+    fn update_host(&self, p: &mut [f32], g: &[f32], moments: &mut HostMoments) {
         let c = *self;
+        let arch = Arch::new();
         p.par_chunks_mut(CHUNK)
             .zip(g.par_chunks(CHUNK))
-            .zip(m.par_chunks_mut(CHUNK))
-            .zip(v.par_chunks_mut(CHUNK))
-            .for_each(|(((p, g), m), v)| {
-                for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
-                    let g = g * c.clip;
-                    *p *= c.keep;
-                    *m += (g - *m) * (1.0 - c.beta1);
-                    *v = *v * c.beta2 + (1.0 - c.beta2) * g * g;
-                    *p -= c.step * *m / (v.sqrt() / c.root + c.epsilon);
-                }
+            .zip(moments.first.par_chunks_mut(CHUNK))
+            .zip(moments.second.par_chunks_mut(CHUNK))
+            .zip(moments.live.par_iter_mut())
+            .for_each(|((((p, g), m), v), live)| {
+                arch.dispatch(|| {
+                    *live = *live || g.iter().any(|&g| g != 0.0);
+                    if !*live {
+                        // Gradient and moments are 0: the formula below comes down to the decay.
+                        if c.keep != 1.0 {
+                            p.iter_mut().for_each(|p| *p *= c.keep);
+                        }
+                        return;
+                    }
+                    for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
+                        let g = g * c.clip;
+                        *m += (g - *m) * (1.0 - c.beta1);
+                        *v = *v * c.beta2 + (1.0 - c.beta2) * g * g;
+                        *p = *p * c.keep - c.step * *m / (v.sqrt() / c.root + c.epsilon);
+                    }
+                });
             });
     }
 
@@ -331,7 +375,7 @@ impl Coefficients {
 struct Mapper<'a, R> {
     path: Vec<String>,
     optimizer: &'a mut AdamW,
-    host: HashMap<String, Vec<f32>>,
+    host: HashMap<String, TensorData>,
     device: HashMap<String, Tensor<1>>,
     rate: f64,
     clip: f64,
@@ -365,9 +409,13 @@ impl<R: Fn(&str) -> ParameterRule> ModuleMapper for Mapper<'_, R> {
                 .optimizer
                 .moments
                 .entry(path)
-                .or_insert_with(|| Moments::Host(vec![0.0; n], vec![0.0; n]));
-            if let (Moments::Host(m, v), Ok(values)) = (moments, data.as_mut_slice::<f32>()) {
-                coefficients.update_host(values, &gradient, m, v);
+                .or_insert_with(|| Moments::Host(HostMoments::zeros(n)));
+            if let (Moments::Host(moments), Ok(values), Ok(gradient)) = (
+                moments,
+                data.as_mut_slice::<f32>(),
+                gradient.as_slice::<f32>(),
+            ) {
+                coefficients.update_host(values, gradient, moments);
             }
             let tensor = Tensor::from_data(data, &device).require_grad();
             Param::from_mapped_value(id, tensor, mapper)
@@ -377,7 +425,7 @@ impl<R: Fn(&str) -> ParameterRule> ModuleMapper for Mapper<'_, R> {
             let place = |values: Vec<f32>| Tensor::from_data(TensorData::new(values, [n]), &plain);
             let (m, v) = match self.optimizer.moments.remove(&path) {
                 Some(Moments::Device(m, v)) => (m, v),
-                Some(Moments::Host(m, v)) => (place(m), place(v)),
+                Some(Moments::Host(host)) => (place(host.first), place(host.second)),
                 None => (Tensor::zeros([n], &plain), Tensor::zeros([n], &plain)),
             };
             let [p, m, v] = coefficients.update_device(tensor.inner().reshape([n]), gradient, m, v);
@@ -392,16 +440,19 @@ impl<R: Fn(&str) -> ParameterRule> ModuleMapper for Mapper<'_, R> {
 
 /// In f64, chunk by chunk in a fixed order.
 fn sum_of_squares(values: &[f32]) -> f64 {
+    let arch = Arch::new();
     let sums: Vec<f64> = values
         .par_chunks(CHUNK)
         .map(|chunk| {
-            let mut lanes = [0.0_f64; 8];
-            for eight in chunk.chunks(8) {
-                for (lane, &x) in lanes.iter_mut().zip(eight) {
-                    *lane += f64::from(x) * f64::from(x);
+            arch.dispatch(|| {
+                let mut lanes = [0.0_f64; 16];
+                for part in chunk.chunks(16) {
+                    for (lane, &x) in lanes.iter_mut().zip(part) {
+                        *lane += f64::from(x) * f64::from(x);
+                    }
                 }
-            }
-            lanes.iter().sum()
+                lanes.iter().sum()
+            })
         })
         .collect();
     sums.iter().sum()
