@@ -3,7 +3,13 @@
 use std::process::Command;
 
 fn main() {
-    println!("cargo::rerun-if-changed=../../.git/HEAD");
+    // HEAD changes with the branch, its log with every commit.
+    for file in ["HEAD", "logs/HEAD"] {
+        let path = format!("../../.git/{file}");
+        if std::path::Path::new(&path).exists() {
+            println!("cargo::rerun-if-changed={path}");
+        }
+    }
     let commit = Command::new("git")
         .args(["rev-parse", "--short=12", "HEAD"])
         .output()

@@ -948,16 +948,17 @@ fn compare_with_started(config: &RunConfig, directory: &RunDirectory) -> Result<
             .collect()
     };
     let (old, new) = (flat(&started), flat(config));
-    let changed: Vec<String> = new
-        .iter()
-        .filter(|entry| !old.contains(entry))
-        .map(|(key, value)| {
-            let before = old
-                .iter()
-                .find(|(k, _)| k == key)
-                .map_or("unset", |(_, v)| v.as_str());
-            format!("`{key}` was {before} and is {value} now")
-        })
+    let value = |all: &[(String, String)], key: &str| {
+        all.iter().find(|(k, _)| k == key).map_or_else(|| "not set".to_owned(), |(_, v)| v.clone())
+    };
+    let mut keys: Vec<&String> = old.iter().chain(&new).map(|(key, _)| key).collect();
+    keys.sort();
+    keys.dedup();
+    let changed: Vec<String> = keys
+        .into_iter()
+        .map(|key| (key, value(&old, key), value(&new, key)))
+        .filter(|(_, before, now)| before != now)
+        .map(|(key, before, now)| format!("`{key}` was {before} and is {now} now"))
         .collect();
     if !changed.is_empty() {
         return Err(mismatch(changed.join("; ")));
