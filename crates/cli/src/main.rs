@@ -22,6 +22,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     process::keep_freed_memory();
+    process::quiet_graphics_layer();
     process::guarded(|| match commands::Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => render::report(&error),

@@ -31,6 +31,22 @@ pub fn keep_freed_memory() {
     }
 }
 
+/// Keeps a layer of Mesa's Vulkan drivers from looking for a Wayland display that cannot be there.
+///
+/// It would print an error of its own for each graphics API that is asked for its devices. All it
+/// does is to sort them, and we sort them ourselves.
+pub fn quiet_graphics_layer() {
+    #[cfg(target_os = "linux")]
+    {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let session = set("XDG_RUNTIME_DIR").is_some_and(|folder| Path::new(&folder).is_dir());
+        if !session && set("MESA_VK_DEVICE_SELECT").is_none() {
+            // SAFETY: called first in `main`, before there is another thread.
+            unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
+        }
+    }
+}
+
 /// Sets the number of threads for everything that computes on the CPU; all cores without a number.
 ///
 /// # Errors

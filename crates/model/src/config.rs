@@ -220,7 +220,7 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
         /// Matrices of embeddings and layers alone.
-        parameters: u128,
+        parameters: u64,
     },
 }
 
@@ -513,7 +513,7 @@ impl EncoderConfig {
         if parameters > MOST_PARAMETERS {
             return Err(ConfigError::TooLarge {
                 path: path.into(),
-                parameters,
+                parameters: u64::try_from(parameters).unwrap_or(u64::MAX),
             });
         }
         if self.max_length() == 0 {
