@@ -9,11 +9,44 @@ fn bertkit(folder: &Path, run: &str, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bertkit"));
     command
         .current_dir(folder)
-        .args(["finetune", "--train", "train.csv", "--output", run, "--device", "cpu", "--quiet"])
-        .args(["--epochs", "4", "--batch-size", "4", "--valid-fraction", "0.2", "--checkpoint-steps", "3"])
-        .args(["--learning-rate", "1e-3", "--set", "tokenizer.vocab_size=300"])
-        .args(["--set", "model.fresh.num_hidden_layers=2", "--set", "model.fresh.hidden_size=64"])
-        .args(["--set", "model.fresh.num_attention_heads=2", "--set", "model.fresh.intermediate_size=128"])
+        .args([
+            "finetune",
+            "--train",
+            "train.csv",
+            "--output",
+            run,
+            "--device",
+            "cpu",
+            "--quiet",
+        ])
+        .args([
+            "--epochs",
+            "4",
+            "--batch-size",
+            "4",
+            "--valid-fraction",
+            "0.2",
+            "--checkpoint-steps",
+            "3",
+        ])
+        .args([
+            "--learning-rate",
+            "1e-3",
+            "--set",
+            "tokenizer.vocab_size=300",
+        ])
+        .args([
+            "--set",
+            "model.fresh.num_hidden_layers=2",
+            "--set",
+            "model.fresh.hidden_size=64",
+        ])
+        .args([
+            "--set",
+            "model.fresh.num_attention_heads=2",
+            "--set",
+            "model.fresh.intermediate_size=128",
+        ])
         .args(more)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -29,11 +62,19 @@ fn finish(child: Child) -> String {
 }
 
 fn train_csv(folder: &Path) {
-    let words = ["sun", "rain", "wind", "snow", "cloud", "storm", "light", "dark"];
+    let words = [
+        "sun", "rain", "wind", "snow", "cloud", "storm", "light", "dark",
+    ];
     let mut text = String::from("text,label\n");
     for row in 0..60_usize {
-        let line: Vec<&str> = (0..3 + row % 9).map(|i| words[(row * 7 + i * (1 + row % 3)) % 8]).collect();
-        text.push_str(&format!("{},{}\n", line.join(" "), if line.contains(&"sun") { "a" } else { "b" }));
+        let line: Vec<&str> = (0..3 + row % 9)
+            .map(|i| words[(row * 7 + i * (1 + row % 3)) % 8])
+            .collect();
+        text.push_str(&format!(
+            "{},{}\n",
+            line.join(" "),
+            if line.contains(&"sun") { "a" } else { "b" }
+        ));
     }
     std::fs::write(folder.join("train.csv"), text).unwrap();
 }
@@ -46,7 +87,8 @@ fn a_run_killed_at_any_moment_resumes_to_the_same_weights() {
     let started = Instant::now();
     finish(bertkit(folder, "whole", &[]).spawn().unwrap());
     let length = started.elapsed();
-    let weights = |run: &str| std::fs::read(folder.join(run).join("model/model.safetensors")).unwrap();
+    let weights =
+        |run: &str| std::fs::read(folder.join(run).join("model/model.safetensors")).unwrap();
     let expected = weights("whole");
 
     let mut killed = 0;
@@ -70,10 +112,17 @@ fn a_run_killed_at_any_moment_resumes_to_the_same_weights() {
             child.wait().unwrap();
         }
         if !folder.join(&run).join("model").exists() {
-            let how = if begun(&run) { "--resume" } else { "--overwrite" };
+            let how = if begun(&run) {
+                "--resume"
+            } else {
+                "--overwrite"
+            };
             finish(bertkit(folder, &run, &[how]).spawn().unwrap());
         }
-        assert!(weights(&run) == expected, "{run}: other weights than those of the whole run");
+        assert!(
+            weights(&run) == expected,
+            "{run}: other weights than those of the whole run"
+        );
         let leftovers: Vec<_> = std::fs::read_dir(folder.join(&run))
             .unwrap()
             .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
@@ -81,5 +130,8 @@ fn a_run_killed_at_any_moment_resumes_to_the_same_weights() {
             .collect();
         assert!(leftovers.is_empty(), "{leftovers:?}");
     }
-    assert!(killed >= 3, "only {killed} of 6 runs were killed before they ended");
+    assert!(
+        killed >= 3,
+        "only {killed} of 6 runs were killed before they ended"
+    );
 }

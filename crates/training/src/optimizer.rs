@@ -110,7 +110,7 @@ enum Moments {
     /// In the CPU's memory, updated in place.
     Host(HostMoments),
     /// On another device.
-    Device(Tensor<1>, Tensor<1>),
+    Device(Box<[Tensor<1>; 2]>),
 }
 
 /// Moments in the CPU's memory, and which chunks of them are anything but zero: rows of the word
@@ -247,7 +247,7 @@ impl AdamW {
         for (name, moments) in &self.moments {
             let (m, v) = match moments {
                 Moments::Host(host) => (host.first.clone(), host.second.clone()),
-                Moments::Device(m, v) => (to_vec(m.clone()), to_vec(v.clone())),
+                Moments::Device(both) => (to_vec(both[0].clone()), to_vec(both[1].clone())),
             };
             tensors.push((format!("{name}.m"), m));
             tensors.push((format!("{name}.v"), v));
@@ -424,12 +424,14 @@ impl<R: Fn(&str) -> ParameterRule> ModuleMapper for Mapper<'_, R> {
             let plain = device.clone().inner();
             let place = |values: Vec<f32>| Tensor::from_data(TensorData::new(values, [n]), &plain);
             let (m, v) = match self.optimizer.moments.remove(&path) {
-                Some(Moments::Device(m, v)) => (m, v),
+                Some(Moments::Device(both)) => (*both).into(),
                 Some(Moments::Host(host)) => (place(host.first), place(host.second)),
                 None => (Tensor::zeros([n], &plain), Tensor::zeros([n], &plain)),
             };
             let [p, m, v] = coefficients.update_device(tensor.inner().reshape([n]), gradient, m, v);
-            self.optimizer.moments.insert(path, Moments::Device(m, v));
+            self.optimizer
+                .moments
+                .insert(path, Moments::Device(Box::new([m, v])));
             let tensor = Tensor::from_inner(p.reshape(shape)).require_grad();
             Param::from_mapped_value(id, tensor, mapper)
         } else {

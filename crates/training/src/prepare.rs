@@ -949,7 +949,9 @@ fn compare_with_started(config: &RunConfig, directory: &RunDirectory) -> Result<
     };
     let (old, new) = (flat(&started), flat(config));
     let value = |all: &[(String, String)], key: &str| {
-        all.iter().find(|(k, _)| k == key).map_or_else(|| "not set".to_owned(), |(_, v)| v.clone())
+        all.iter()
+            .find(|(k, _)| k == key)
+            .map_or_else(|| "not set".to_owned(), |(_, v)| v.clone())
     };
     let mut keys: Vec<&String> = old.iter().chain(&new).map(|(key, _)| key).collect();
     keys.sort();

@@ -367,11 +367,7 @@ fn the_best_weights_are_kept_and_a_stalled_run_stops_early() {
             .iter()
             .any(|event| matches!(event, Event::StoppedEarly(_)))
     );
-    let best = evaluations
-        .iter()
-        .filter(|report| report.is_best)
-        .next_back()
-        .unwrap();
+    let best = evaluations.iter().rfind(|report| report.is_best).unwrap();
     assert_eq!(outcome.best.as_ref(), Some(best));
     assert_eq!(evaluations.last().unwrap().step, outcome.steps);
     assert!(outcome.steps > best.step);

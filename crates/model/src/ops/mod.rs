@@ -1,7 +1,7 @@
 //! The operations that the encoder is made of.
 //!
 //! Each has a composed form in plain Burn operations, which is its meaning and runs on every backend,
-//! and a fused one for the CPU (`fused`, on the kernels in `kernels`). [`use_fused`] decides.
+//! and a fused one for the CPU (`fused`, on the kernels in `kernels`). The device decides.
 
 mod activation;
 mod attention;
