@@ -336,7 +336,8 @@ pub struct TrainingConfig {
     pub gradient_accumulation: usize,
     /// The order of rows.
     pub sampler: Sampler,
-    /// Whether rows of like length are batched together.
+    /// Whether rows of like length are batched together: less padding where a device pads inside
+    /// attention, at the price of batches that are less alike. The CPU pads nothing.
     pub bucket_by_length: bool,
     /// Evaluates every so many updates, besides after every epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -365,7 +366,7 @@ impl Default for TrainingConfig {
             batch_tokens: None,
             gradient_accumulation: 1,
             sampler: Sampler::Shuffle,
-            bucket_by_length: true,
+            bucket_by_length: false,
             evaluate_steps: None,
             best_metric: None,
             early_stopping: 0,
