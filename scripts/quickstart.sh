@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The quickstart of the README: builds bertkit, trains a small classifier of product reviews from scratch on the CPU,
-# scores it on reviews that it has not seen, and classifies two sentences. About half a minute on two cores after the build.
+# scores it on reviews that it has not seen, and classifies two sentences. Less than half a minute on two cores after the build.
 #
 #   scripts/quickstart.sh [RUN]        (default: runs/quickstart, which is overwritten)
 #
