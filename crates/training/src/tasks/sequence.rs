@@ -405,9 +405,18 @@ impl SequenceTask {
         };
         match chosen {
             Some(thresholds) => {
+                let each = if self.info.kind == TaskKind::MultiLabel {
+                    let named = self.info.classes.iter().zip(&thresholds);
+                    let named: Vec<String> = named
+                        .map(|(class, at)| format!("{class} {at:.4}"))
+                        .collect();
+                    format!(", for each label: {}", named.join(", "))
+                } else {
+                    String::new()
+                };
                 self.info.thresholds = thresholds;
                 self.info.threshold_origin = format!(
-                    "chosen for the best {objective} on {} validation rows",
+                    "chosen for the best {objective} on {} validation rows{each}",
                     self.valid.len()
                 );
             }
