@@ -149,7 +149,9 @@ def read_csv(path):
 
 def predict(args, texts_file, temporary):
     out = pathlib.Path(temporary) / "predictions.csv"
-    command = [str(args.bertkit), "predict", str(args.model), "--input", str(texts_file), "--output", str(out), *args.bertkit_arg]
+    command = [str(args.bertkit), "predict", str(args.model), "--input", str(texts_file), "--output", str(out)]
+    command += ["--header", "--text-column", args.text] + (["--text-pair-column", args.text_pair] if args.text_pair else [])
+    command += args.bertkit_arg
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     except OSError as error:

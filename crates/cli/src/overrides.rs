@@ -137,6 +137,9 @@ struct TrainingFlags {
     /// [default: shuffle]
     #[arg(long, value_parser = ["shuffle", "balanced"])]
     sampler: Option<String>,
+    /// Batch rows of like length together: less padding on devices that pad, which the CPU does not
+    #[arg(long)]
+    bucket_by_length: bool,
     /// Evaluate every N updates too [default: after every epoch]
     #[arg(long, value_name = "N")]
     evaluate_steps: Option<u32>,
@@ -358,6 +361,8 @@ impl TrainingFlags {
         }
         list.put("training.batch_size", "--batch-size", self.batch_size);
         list.put("training.batch_tokens", "--batch-tokens", self.batch_tokens);
+        let bucket = self.bucket_by_length.then_some(true);
+        list.put("training.bucket_by_length", "--bucket-by-length", bucket);
         let accumulation = self.gradient_accumulation;
         list.put(
             "training.gradient_accumulation",
@@ -563,6 +568,7 @@ mod tests {
             assert_eq!(shown(&value_at(&config, key).unwrap()), *value, "{flag}");
         }
         assert!(!resolved(&["--no-header"]).data.header);
+        assert!(resolved(&["--bucket-by-length"]).training.bucket_by_length);
         assert!(
             resolved(&["--freeze-embeddings"])
                 .training
@@ -572,7 +578,13 @@ mod tests {
 
     #[test]
     fn every_flag_is_tested() {
-        let others = ["loss", "no-header", "freeze-embeddings", "help"];
+        let others = [
+            "loss",
+            "no-header",
+            "freeze-embeddings",
+            "bucket-by-length",
+            "help",
+        ];
         for argument in Line::command().get_arguments() {
             let name = argument.get_long().unwrap();
             let known = FLAGS.iter().any(|(flag, ..)| *flag == name) || others.contains(&name);

@@ -740,6 +740,10 @@ impl RunConfig {
             "`training.batch_tokens` cannot be combined with the balanced sampler: give `training.batch_size`".into(),
         );
         need(
+            t.sampler != Sampler::Balanced || !t.bucket_by_length,
+            "`training.bucket_by_length` cannot be combined with the balanced sampler: leave one of them out".into(),
+        );
+        need(
             o.learning_rate > 0.0 && o.learning_rate < 1.0,
             format!(
                 "`optimizer.learning_rate` is {}, expected more than 0 and less than 1",
