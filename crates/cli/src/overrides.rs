@@ -280,6 +280,7 @@ impl DataFlags {
         list.text("data.format", "--format", &self.read.format);
         list.text("data.delimiter", "--delimiter", &self.read.delimiter);
         list.text("data.quote", "--quote", &self.read.quote);
+        list.text("data.escape", "--escape", &self.read.escape);
         list.put(
             "data.header",
             "--no-header",
@@ -497,6 +498,7 @@ mod tests {
         ("format", "data.format", "tsv"),
         ("delimiter", "data.delimiter", "pipe"),
         ("quote", "data.quote", "none"),
+        ("escape", "data.escape", "\\"),
         ("missing", "data.missing", "refuse"),
         ("max-length", "data.max_length", "64"),
         ("model", "model.path", "models/a"),

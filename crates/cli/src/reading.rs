@@ -17,6 +17,9 @@ pub struct ReadFlags {
     /// The quotation mark around fields; `none` takes quotes as plain characters
     #[arg(long, value_name = "CHAR", value_parser = quote)]
     pub quote: Option<String>,
+    /// The character that takes the meaning from a quotation mark behind it, such as \\
+    #[arg(long, value_name = "CHAR", value_parser = escape)]
+    pub escape: Option<String>,
     /// The first row is data: columns are called 1, 2, 3, …
     #[arg(long)]
     pub no_header: bool,
@@ -44,6 +47,7 @@ impl ReadFlags {
             delimiter,
             quote,
             quoting,
+            escape: self.escape.as_deref().and_then(|mark| mark.bytes().next()),
             header: header && !self.no_header,
             ..ReadOptions::default()
         })
@@ -92,6 +96,14 @@ fn quote(text: &str) -> Result<String, String> {
     }
 }
 
+/// One ASCII character.
+fn escape(text: &str) -> Result<String, String> {
+    match text.as_bytes() {
+        [byte] if byte.is_ascii_graphic() => Ok(text.into()),
+        _ => Err("expected one ASCII character".into()),
+    }
+}
+
 /// A number that is neither infinite nor `NaN`.
 ///
 /// # Errors
@@ -125,6 +137,7 @@ mod tests {
             format: Some("tsv".into()),
             delimiter: Some("pipe".into()),
             quote: Some("'".into()),
+            escape: Some("\\".into()),
             no_header: true,
         };
         let options = flags.options(true).unwrap();

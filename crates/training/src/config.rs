@@ -193,6 +193,9 @@ pub struct DataConfig {
     /// The quotation mark; `none` switches quoting off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quote: Option<String>,
+    /// The character that takes the meaning from a quotation mark behind it, within quoted fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub escape: Option<String>,
     /// Whether the first row names the columns.
     pub header: bool,
     /// What happens to rows without text or label: drop (with a count) or refuse.
@@ -215,6 +218,7 @@ impl Default for DataConfig {
             format: None,
             delimiter: None,
             quote: None,
+            escape: None,
             header: true,
             missing: MissingPolicy::Drop,
             max_length: 128,
@@ -875,6 +879,7 @@ impl RunConfig {
                 format: Some(Format::Csv),
                 delimiter: Some("x".into()),
                 quote: Some("x".into()),
+                escape: Some("x".into()),
                 ..Default::default()
             },
             task: TaskConfig {

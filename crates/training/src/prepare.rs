@@ -93,11 +93,22 @@ pub fn read_options(data: &DataConfig) -> Result<ReadOptions, TrainError> {
             }
         },
     };
+    let escape = match data.escape.as_deref().map(str::as_bytes) {
+        None => None,
+        Some([byte]) if byte.is_ascii() => Some(*byte),
+        Some(_) => {
+            return Err(setting(
+                "`data.escape` is not one ASCII character",
+                "give one with --escape, such as \\",
+            ));
+        }
+    };
     Ok(ReadOptions {
         format: data.format,
         delimiter,
         quote,
         quoting,
+        escape,
         header: data.header,
         ..ReadOptions::default()
     })

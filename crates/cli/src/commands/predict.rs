@@ -165,10 +165,11 @@ impl Source {
         if read.format.is_some()
             || read.delimiter.is_some()
             || read.quote.is_some()
+            || read.escape.is_some()
             || read.no_header
         {
             return Err(CliError::usage(
-                "--format, --delimiter, --quote and --no-header say how a table is read, but there is none",
+                "--format, --delimiter, --quote, --escape and --no-header say how a table is read, but there is none",
                 "name the table with --input FILE; `-` is standard input",
             ));
         }
