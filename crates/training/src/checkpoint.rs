@@ -33,8 +33,6 @@ pub struct Progress {
     pub best: Option<(u64, f64)>,
     /// Evaluations since then.
     pub evaluations_without_better: u32,
-    /// Whether the present step was evaluated.
-    pub evaluated: bool,
     /// SHA-256 of the training and validation files.
     pub data: Vec<String>,
 }

@@ -555,7 +555,7 @@ pub fn prepare(
 
     // The model.
     let train_device = device.device.clone().autodiff();
-    let model = match &folder {
+    let model = match folder {
         Some(folder) => {
             // A head for other classes answered another question.
             let same = old_labels == encoder.labels;
@@ -566,14 +566,7 @@ pub fn prepare(
             };
             let folder = ModelFolder {
                 config: encoder.clone(),
-                checkpoint: bertkit_model::Checkpoint::open(
-                    config
-                        .model
-                        .path
-                        .as_deref()
-                        .unwrap_or(folder.checkpoint.path()),
-                )
-                .map_err(ModelError::from)?,
+                checkpoint: folder.checkpoint,
             };
             let (model, report) = SequenceModel::load(&folder, outputs, &train_device, policy)
                 .map_err(ModelError::from)?;

@@ -173,7 +173,6 @@ impl<T: Task> Trainer<'_, T> {
         self.progress.step += 1;
         self.progress.batch += batches.len();
         self.progress.tokens += tokens;
-        self.progress.evaluated = false;
         Ok((
             model,
             Update {
@@ -360,7 +359,6 @@ impl<T: Task> Trainer<'_, T> {
         } else {
             p.evaluations_without_better += 1;
         }
-        p.evaluated = true;
         for (name, value) in &validation.metrics {
             metrics.append(&MetricLine {
                 step: p.step,
