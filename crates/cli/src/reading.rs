@@ -1,8 +1,9 @@
-//! The flags that say how a table is read, and small parsers that several commands share.
+//! The flags and small parsers that several commands share: how a table is read, what a model runs on.
 
 use bertkit_data::DataError;
 use bertkit_data::examples::MissingPolicy;
 use bertkit_data::formats::{Format, ReadOptions, parse_delimiter};
+use bertkit_model::DeviceSpec;
 use clap::{Args, ValueEnum};
 
 /// How a table is read.
@@ -52,6 +53,18 @@ impl ReadFlags {
             ..ReadOptions::default()
         })
     }
+}
+
+/// What a trained model runs on.
+#[derive(Debug, Clone, Args)]
+pub struct MachineFlags {
+    /// auto, cpu, wgpu, wgpu:N, cuda or cuda:N
+    #[arg(long, default_value = "auto", help_heading = "Output")]
+    pub device: DeviceSpec,
+    /// Threads on the CPU [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(help_heading = "Output")]
+    pub threads: Option<u16>,
 }
 
 /// What becomes of rows that lack a text or a label.

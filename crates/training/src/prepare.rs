@@ -1031,7 +1031,13 @@ impl Prepared {
         let batches = epoch_batches(&self.task, &self.config, 0)?;
         let accumulation = self.config.training.gradient_accumulation;
         let mut model = self.model.clone();
-        let mut trainer = self.trainer(self.summary.steps);
+        let mut trainer = trainer(
+            &self.task,
+            &self.config,
+            AdamW::new(&self.config.optimizer),
+            self.progress.clone(),
+            self.summary.steps,
+        );
         let (mut seconds, mut tokens) = (0.0, 0);
         for (i, group) in batches.chunks(accumulation).cycle().take(3).enumerate() {
             let started = Instant::now();
@@ -1063,22 +1069,6 @@ impl Prepared {
         })
     }
 
-    fn trainer(&self, steps: u64) -> Trainer<'_, SequenceTask> {
-        Trainer {
-            task: &self.task,
-            config: &self.config,
-            optimizer: AdamW::new(&self.config.optimizer),
-            schedule: Schedule::new(
-                &self.config.schedule,
-                self.config.optimizer.learning_rate,
-                steps,
-            ),
-            progress: self.progress.clone(),
-            naming: SequenceModel::naming(self.task.model_config.family),
-            layers: self.task.model_config.num_hidden_layers,
-        }
-    }
-
     /// Trains to the end and writes the model.
     ///
     /// Setting `interrupt` stops the run behind the present step, with a checkpoint.
@@ -1087,7 +1077,7 @@ impl Prepared {
     /// Something cannot be written, the loss is no number any more, or the run was interrupted. What
     /// was complete before stays.
     pub fn train(
-        mut self,
+        self,
         observer: &mut dyn Observer,
         interrupt: &AtomicBool,
     ) -> Result<Outcome, TrainError> {
@@ -1106,36 +1096,20 @@ impl Prepared {
             from_step: self.progress.step,
         });
 
-        let optimizer = std::mem::replace(&mut self.optimizer, AdamW::new(&self.config.optimizer));
-        let model = self.model.clone();
-        let directory = self.directory.clone();
         let Self {
-            task,
             config,
-            mut progress,
+            directory,
+            mut task,
+            model,
+            optimizer,
+            progress,
             summary,
-            model: original,
             ..
         } = self;
-        drop(original);
-        let mut trainer = Trainer {
-            task: &task,
-            config: &config,
-            optimizer,
-            schedule: Schedule::new(
-                &config.schedule,
-                config.optimizer.learning_rate,
-                summary.steps,
-            ),
-            progress: std::mem::take(&mut progress),
-            naming: SequenceModel::naming(task.model_config.family),
-            layers: task.model_config.num_hidden_layers,
-        };
+        let mut trainer = trainer(&task, &config, optimizer, progress, summary.steps);
         let (model, best) = trainer.run(model, &directory, observer, interrupt)?;
         let (steps, seconds) = (trainer.progress.step, trainer.progress.seconds);
-        drop(trainer);
 
-        let mut task = task;
         let model = model.valid();
         let folder = directory.replace_folder("model", |folder| task.export(model, folder))?;
         directory.rotate_checkpoints(0, &[])?;
@@ -1190,6 +1164,25 @@ impl Prepared {
             "data": files,
             "command": self.command,
         })
+    }
+}
+
+/// Everything of a run but its weights.
+fn trainer<'a>(
+    task: &'a SequenceTask,
+    config: &'a RunConfig,
+    optimizer: AdamW,
+    progress: Progress,
+    steps: u64,
+) -> Trainer<'a, SequenceTask> {
+    Trainer {
+        task,
+        config,
+        optimizer,
+        schedule: Schedule::new(&config.schedule, config.optimizer.learning_rate, steps),
+        progress,
+        naming: SequenceModel::naming(task.model_config.family),
+        layers: task.model_config.num_hidden_layers,
     }
 }
 

@@ -44,6 +44,11 @@ impl Schedule {
         self.peak * factor.max(0.0)
     }
 
+    /// Updates of the whole run.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
     /// Updates of the warm-up.
     pub fn warmup_steps(&self) -> u64 {
         self.warmup

@@ -214,7 +214,7 @@ impl<T: Task> Trainer<'_, T> {
         observer: &mut dyn Observer,
         interrupt: &AtomicBool,
     ) -> Result<(Model<T::Head>, Option<EvaluationReport>), TrainError> {
-        let steps = total_steps(self.task, self.config)?;
+        let steps = self.schedule.steps();
         let t = &self.config.training;
         let mut metrics = directory.metrics(self.progress.step)?;
         let mut last_evaluation = None;

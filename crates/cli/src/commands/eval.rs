@@ -4,13 +4,12 @@ use std::path::PathBuf;
 
 use bertkit_data::DataError;
 use bertkit_evaluation::BootstrapOptions;
-use bertkit_model::DeviceSpec;
 use bertkit_training::{EvalOptions, Evaluation, Predictor, TrainError, evaluate};
 use clap::Args;
 
 use crate::process;
 use crate::progress::{Display, RowProgress};
-use crate::reading::{Missing, ReadFlags, share};
+use crate::reading::{MachineFlags, Missing, ReadFlags, share};
 use crate::render::{self, CliError};
 
 const EXAMPLES: &str = "\
@@ -90,13 +89,8 @@ pub struct EvalArgs {
     /// No progress and no notes: only errors, and the report
     #[arg(long, short, help_heading = "Output")]
     quiet: bool,
-    /// auto, cpu, wgpu, wgpu:N, cuda or cuda:N
-    #[arg(long, default_value = "auto", help_heading = "Output")]
-    device: DeviceSpec,
-    /// Threads on the CPU [default: one for each core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    #[arg(help_heading = "Output")]
-    threads: Option<u16>,
+    #[command(flatten)]
+    machine: MachineFlags,
 }
 
 /// Evaluates.
@@ -104,9 +98,9 @@ pub struct EvalArgs {
 /// # Errors
 /// A model or data that cannot be used, and what stops the evaluation.
 pub fn run(args: &EvalArgs) -> Result<(), CliError> {
-    process::use_threads(args.threads)?;
+    process::use_threads(args.machine.threads)?;
     process::leave_on_interrupt()?;
-    let predictor = Predictor::open(&args.run, args.device)?;
+    let predictor = Predictor::open(&args.run, args.machine.device)?;
     let options = options(args, predictor.task().header)?;
     let mut progress = RowProgress::new(Display::choose(args.quiet));
     let evaluation = evaluate(&predictor, &options, &mut |done, total| {

@@ -8,7 +8,6 @@ use bertkit_data::DataError;
 use bertkit_data::examples::{Examples, Selection};
 use bertkit_data::formats::{Cell, Format, Table, read_table, read_table_from, write_table};
 use bertkit_data::labels::TaskKind;
-use bertkit_model::DeviceSpec;
 use bertkit_training::{Answer, Predictor, TaskInfo};
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -16,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::format::{count, plural};
 use crate::process;
 use crate::progress::{Display, RowProgress};
-use crate::reading::ReadFlags;
+use crate::reading::{MachineFlags, ReadFlags};
 use crate::render::{self, CliError};
 
 const EXAMPLES: &str = "\
@@ -92,13 +91,8 @@ pub struct PredictArgs {
     /// No progress and no notes: only errors, and the predictions
     #[arg(long, short, help_heading = "Output")]
     quiet: bool,
-    /// auto, cpu, wgpu, wgpu:N, cuda or cuda:N
-    #[arg(long, default_value = "auto", help_heading = "Output")]
-    device: DeviceSpec,
-    /// Threads on the CPU [default: one for each core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    #[arg(help_heading = "Output")]
-    threads: Option<u16>,
+    #[command(flatten)]
+    machine: MachineFlags,
 }
 
 /// Predicts.
@@ -108,9 +102,9 @@ pub struct PredictArgs {
 pub fn run(args: &PredictArgs) -> Result<(), CliError> {
     // What is wrong with the command line is told before the model is loaded.
     let source = Source::choose(args)?;
-    process::use_threads(args.threads)?;
+    process::use_threads(args.machine.threads)?;
     process::leave_on_interrupt()?;
-    let predictor = Predictor::open(&args.run, args.device)?;
+    let predictor = Predictor::open(&args.run, args.machine.device)?;
     if !args.quiet {
         predictor.notes().iter().for_each(|note| render::note(note));
     }
