@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use bertkit_model::ops::{
-    AttentionPlan, LayerNorm, Linear, add_dropout_norm, attention, fused_calls, gelu, with_composed,
+    AttentionPlan, LayerNorm, Linear, add_dropout_norm, attention, dropout, fused_calls, gelu,
+    with_composed,
 };
 use bertkit_model::weights::to_vec;
 use bertkit_model::{DropoutStream, Initializer, Mode, Sequences};
@@ -35,10 +36,7 @@ fn run(inputs: &[Tensor<2>], f: impl Fn(&[Tensor<2>]) -> Tensor<2>) -> Vec<Vec<f
 }
 
 fn compare(inputs: &[Tensor<2>], f: impl Fn(&[Tensor<2>]) -> Tensor<2>) {
-    let before = fused_calls();
-    let fused = run(inputs, &f);
-    assert!(fused_calls() > before, "the fused form did not run");
-    let composed = with_composed(|| run(inputs, &f));
+    let (fused, composed) = both(inputs, f);
     for (i, (a, b)) in fused.iter().zip(&composed).enumerate() {
         let scale = b.iter().map(|x| x.abs()).fold(1.0, f32::max);
         let worst = a
@@ -54,8 +52,19 @@ fn compare(inputs: &[Tensor<2>], f: impl Fn(&[Tensor<2>]) -> Tensor<2>) {
     }
 }
 
+/// The results and gradients of the fused form, which must have run, and of the composed one.
+fn both(
+    inputs: &[Tensor<2>],
+    f: impl Fn(&[Tensor<2>]) -> Tensor<2>,
+) -> (Vec<Vec<f32>>, Vec<Vec<f32>>) {
+    let before = fused_calls();
+    let fused = run(inputs, &f);
+    assert!(fused_calls() > before, "the fused form did not run");
+    (fused, with_composed(|| run(inputs, &f)))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn linear_agrees(rows in 1_usize..40, inputs in 1_usize..70, outputs in 1_usize..70, seed: u64) {
@@ -75,10 +84,25 @@ proptest! {
         let device = Device::flex().autodiff();
         let norm = LayerNorm::new(width, 1e-5, &mut Initializer::new(&device, seed, 0.5));
         let inputs = [numbers([rows, width], seed, &device), numbers([rows, width], seed ^ 5, &device)];
-        compare(&inputs, |x| {
+        let (fused, composed) = both(&inputs, |x| {
             let stream = DropoutStream::new(seed, 3);
             add_dropout_norm(x[0].clone(), x[1].clone(), &norm, rate, Mode::Training(&stream))
         });
+        // Gradients are differences of numbers of up to 3, divided by the row's deviation: so is their
+        // rounding, and rows of nearly equal values are held to that.
+        let stream = DropoutStream::new(seed, 3);
+        let sum = inputs[1].clone() + dropout(inputs[0].clone(), rate, Mode::Training(&stream));
+        let sum = to_vec(sum);
+        for (row, values) in sum.chunks(width).enumerate() {
+            let mean = values.iter().sum::<f32>() / width as f32;
+            let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / width as f32;
+            let tolerance = 2e-5 * (3.0 / (variance + 1e-5).sqrt()).max(1.0);
+            for (a, b) in fused.iter().zip(&composed) {
+                for at in row * width..(row + 1) * width {
+                    prop_assert!((a[at] - b[at]).abs() <= tolerance, "row {row}: {} {}, allowed {tolerance}", a[at], b[at]);
+                }
+            }
+        }
     }
 
     #[test]
