@@ -28,9 +28,9 @@ use crate::error::TrainError;
 use crate::observer::{Estimate, EvaluationReport, Event, Observer, Summary};
 use crate::optimizer::AdamW;
 use crate::run_dir::{DirectoryPolicy, RunDirectory, sha256};
-use crate::schedule::Schedule;
+use crate::schedule::{Length, Schedule};
 use crate::tasks::{Rows, SequenceTask, Targets, Task, TaskInfo};
-use crate::trainer::{Trainer, epoch_batches, freeze, rules, total_steps};
+use crate::trainer::{Habits, Trainer, freeze};
 
 /// A run whose data, task, tokenizer and model are settled.
 #[derive(Debug)]
@@ -309,13 +309,18 @@ pub(crate) fn open_tokenizer(
     Ok(tokenizer)
 }
 
-fn fresh_config(
+/// The encoder of those sizes, over a vocabulary.
+///
+/// # Errors
+/// The sizes do not fit each other.
+pub(crate) fn fresh_config(
     fresh: &FreshModel,
-    tokenizer: &TextTokenizer,
+    vocab_size: usize,
+    pad_token_id: usize,
 ) -> Result<EncoderConfig, TrainError> {
     let mut config = EncoderConfig::new(
         fresh.family,
-        tokenizer.vocab_size(),
+        vocab_size,
         fresh.hidden_size,
         fresh.num_hidden_layers,
         fresh.num_attention_heads,
@@ -325,7 +330,7 @@ fn fresh_config(
     config.hidden_dropout = fresh.hidden_dropout;
     config.attention_dropout = fresh.attention_dropout;
     config.classifier_dropout = fresh.hidden_dropout;
-    config.pad_token_id = tokenizer.pad_id().map_or(0, |id| id as usize);
+    config.pad_token_id = pad_token_id;
     if let Some(size) = fresh.embedding_size {
         if fresh.family != Family::Electra && size != fresh.hidden_size {
             return Err(setting(
@@ -425,7 +430,8 @@ pub fn prepare(
                     tokenizer
                 }
             };
-            let encoder = fresh_config(fresh, &tokenizer)?;
+            let padding = tokenizer.pad_id().map_or(0, |id| id as usize);
+            let encoder = fresh_config(fresh, tokenizer.vocab_size(), padding)?;
             (tokenizer, encoder)
         }
         _ => {
@@ -580,7 +586,6 @@ pub fn prepare(
         }
         None => SequenceModel::fresh(&encoder, outputs, &train_device, config.seed),
     };
-    let model = freeze(model, rules(&config, encoder.num_hidden_layers));
 
     let task = SequenceTask {
         info: TaskInfo {
@@ -605,7 +610,11 @@ pub fn prepare(
         threshold: config.task.threshold,
         best_metric,
         scale,
+        seed: config.seed,
+        training: config.training.clone(),
+        layer_decay: config.optimizer.layer_decay,
     };
+    let model = freeze(model, |path| task.rule(path));
     let data = std::iter::once(&train_path)
         .chain(config.data.valid.as_ref())
         .map(|path| sha256(path))
@@ -825,7 +834,7 @@ fn summarise(
     device: &ResolvedDevice,
     extra: Vec<(String, String)>,
 ) -> Result<Summary, TrainError> {
-    let steps = total_steps(task, config)?;
+    let steps = total_steps(task)?;
     let tokens: u64 = task.train.lengths.iter().map(|&n| n as u64).sum();
     let cut = task
         .train
@@ -1006,13 +1015,10 @@ impl Prepared {
                 reason: "the data files have changed since the run began".into(),
             });
         }
-        let naming = SequenceModel::naming(self.task.model_config.family);
+        let naming = self.task.naming();
         self.model = checkpoint::load_model(&self.directory, &name, self.model, naming)?;
         // Loading makes every parameter trainable again.
-        self.model = freeze(
-            self.model,
-            rules(&self.config, self.task.model_config.num_hidden_layers),
-        );
+        self.model = freeze(self.model, |path| self.task.rule(path));
         self.optimizer = checkpoint::load_optimizer(
             &self.directory,
             &name,
@@ -1028,7 +1034,8 @@ impl Prepared {
     /// # Errors
     /// The loss is no number from the start.
     pub fn estimate(&mut self) -> Result<Estimate, TrainError> {
-        let batches = epoch_batches(&self.task, &self.config, 0)?;
+        let pass = self.task.pass(0, 0)?;
+        let batches: Vec<usize> = (0..pass.len()).collect();
         let accumulation = self.config.training.gradient_accumulation;
         let mut model = self.model.clone();
         let mut trainer = trainer(
@@ -1041,7 +1048,8 @@ impl Prepared {
         let (mut seconds, mut tokens) = (0.0, 0);
         for (i, group) in batches.chunks(accumulation).cycle().take(3).enumerate() {
             let started = Instant::now();
-            let (next, update) = trainer.update(model, group)?;
+            let group: Vec<_> = group.iter().map(|&n| self.task.batch(&pass, n)).collect();
+            let (next, update) = trainer.update(model, &group)?;
             model = next;
             if i > 0 {
                 seconds += started.elapsed().as_secs_f64();
@@ -1111,7 +1119,7 @@ impl Prepared {
         let (steps, seconds) = (trainer.progress.step, trainer.progress.seconds);
 
         let model = model.valid();
-        let folder = directory.replace_folder("model", |folder| task.export(model, folder))?;
+        let folder = task.export(model, &directory)?;
         directory.rotate_checkpoints(0, &[])?;
         for pointer in ["latest", "best"] {
             let _ = std::fs::remove_file(directory.path().join("checkpoints").join(pointer));
@@ -1167,27 +1175,53 @@ impl Prepared {
     }
 }
 
+/// Optimizer updates of the whole run.
+fn total_steps(task: &SequenceTask) -> Result<u64, TrainError> {
+    let t = &task.training;
+    let most = t.max_steps.unwrap_or(u64::MAX);
+    let mut steps = 0;
+    for epoch in 0..t.epochs as u64 {
+        if steps >= most {
+            break;
+        }
+        steps += task.pass(0, epoch)?.len().div_ceil(t.gradient_accumulation) as u64;
+    }
+    Ok(steps.min(most))
+}
+
 /// Everything of a run but its weights.
 fn trainer<'a>(
     task: &'a SequenceTask,
-    config: &'a RunConfig,
+    config: &RunConfig,
     optimizer: AdamW,
     progress: Progress,
     steps: u64,
 ) -> Trainer<'a, SequenceTask> {
+    let t = &config.training;
     Trainer {
         task,
-        config,
+        habits: Habits {
+            command: "finetune",
+            seed: config.seed,
+            passes: Some(t.epochs as u64),
+            after_pass: true,
+            evaluate_steps: t.evaluate_steps,
+            early_stopping: t.early_stopping,
+            checkpoint_steps: t.checkpoint_steps,
+            keep_checkpoints: t.keep_checkpoints,
+        },
         optimizer,
-        schedule: Schedule::new(&config.schedule, config.optimizer.learning_rate, steps),
+        schedule: Schedule::new(
+            &config.schedule,
+            config.optimizer.learning_rate,
+            Length::Steps(steps),
+        ),
         progress,
-        naming: SequenceModel::naming(task.model_config.family),
-        layers: task.model_config.num_hidden_layers,
     }
 }
 
 /// The largest resident memory of this process so far, in bytes, where the system tells.
-fn peak_memory() -> Option<u64> {
+pub(crate) fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
