@@ -60,6 +60,14 @@ pub enum DataError {
         /// What was given.
         found: String,
     },
+    /// Not the name of a corpus's format.
+    #[error(
+        "`{found}` is no format of a corpus, expected `auto`, `sentences`, `lines`, `jsonl` or `csv`"
+    )]
+    UnknownCorpusFormat {
+        /// What was given.
+        found: String,
+    },
     /// Not text, but a container of some kind.
     #[error("`{path}` is {looks_like}, expected plain text")]
     NotPlainText {

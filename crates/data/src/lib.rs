@@ -40,6 +40,7 @@
 
 pub mod batches;
 pub mod columns;
+pub mod corpus;
 mod error;
 pub mod examples;
 pub mod formats;

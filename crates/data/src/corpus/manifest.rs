@@ -1,0 +1,127 @@
+//! What a folder of shards was made from.
+
+use serde::{Deserialize, Serialize};
+
+use super::documents::{CorpusFormat, CorpusOptions};
+use super::shards::ShardRecord;
+
+/// Version of the layout of shards and manifest: another one is built anew.
+pub(super) const VERSION: u32 = 1;
+
+/// What a corpus was made of, and what is in it: `manifest.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    pub(super) version: u32,
+    /// SHA-256 of the tokenizer, in hexadecimal.
+    pub(super) tokenizer: String,
+    /// One more than the largest id that the tokenizer gives.
+    pub vocab_size: usize,
+    /// Whether the tokenizer knows words.
+    pub has_words: bool,
+    /// How the files were read.
+    pub options: CorpusOptions,
+    /// The files, in order.
+    pub sources: Vec<SourceRecord>,
+    /// Documents that were kept.
+    pub documents: u64,
+    /// Sentences that were kept.
+    pub sentences: u64,
+    /// Tokens, without special tokens.
+    pub tokens: u64,
+    /// Tokens that begin a word; 0 where the tokenizer knows no words.
+    pub words: u64,
+    /// Tokens that stand for what the vocabulary lacks.
+    pub unknown: u64,
+    /// Different tokens.
+    pub distinct_tokens: u64,
+    /// What became the unknown token most often, and how often it did; of corpora with many unknown tokens, by the first
+    /// sentences that hold one.
+    pub unknown_pieces: Vec<(String, u64)>,
+    /// Documents left out because the same text came before.
+    pub duplicates: u64,
+    /// Documents left out because they hold no text that becomes a token.
+    pub empty: u64,
+    pub(super) shards: Vec<ShardRecord>,
+    /// CRC-32 of the file with eight zeros in this place.
+    checksum: String,
+}
+
+/// One file of a corpus.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceRecord {
+    /// The file.
+    pub path: String,
+    /// Its length as it lies on the disk, in bytes.
+    pub bytes: u64,
+    /// When it was last changed, in nanoseconds since 1970; none where it had been changed so shortly before it was read
+    /// that a later change may have the same time.
+    pub(super) modified: Option<u64>,
+    /// SHA-256 of its bytes, in hexadecimal.
+    pub sha256: String,
+    /// The format it was read in, which may have been inferred; never `auto`.
+    pub format: CorpusFormat,
+    /// Documents of it that were kept.
+    pub documents: u64,
+    /// Sentences of it that were kept.
+    pub sentences: u64,
+    /// Tokens of it that were kept.
+    pub tokens: u64,
+}
+
+const NO_CHECKSUM: &str = "00000000";
+
+impl Manifest {
+    pub(super) fn new(
+        tokenizer: String,
+        vocab_size: usize,
+        has_words: bool,
+        options: CorpusOptions,
+    ) -> Self {
+        Self {
+            version: VERSION,
+            tokenizer,
+            vocab_size,
+            has_words,
+            options,
+            sources: Vec::new(),
+            documents: 0,
+            sentences: 0,
+            tokens: 0,
+            words: 0,
+            unknown: 0,
+            distinct_tokens: 0,
+            unknown_pieces: Vec::new(),
+            duplicates: 0,
+            empty: 0,
+            shards: Vec::new(),
+            checksum: NO_CHECKSUM.into(),
+        }
+    }
+
+    /// Counts a sentence, given which of its tokens begin a word.
+    pub(super) fn count_sentence(&mut self, starts: &[bool]) {
+        self.sentences += 1;
+        self.tokens += starts.len() as u64;
+        if self.has_words {
+            self.words += starts.iter().filter(|&&start| start).count() as u64;
+        }
+    }
+
+    /// The file's content.
+    pub(super) fn to_text(&self) -> Result<String, serde_json::Error> {
+        let mut sealed = self.clone();
+        sealed.checksum = NO_CHECKSUM.into();
+        let text = serde_json::to_string_pretty(&sealed)?;
+        sealed.checksum = format!("{:08x}", crc32fast::hash(text.as_bytes()));
+        Ok(serde_json::to_string_pretty(&sealed)? + "\n")
+    }
+
+    /// The manifest that a file holds; none if a byte of it is not as it was written.
+    pub(super) fn from_text(text: &str) -> Option<Self> {
+        let manifest: Self = serde_json::from_str(text).ok()?;
+        let written = manifest.to_text().ok()?;
+        (written == text).then_some(manifest)
+    }
+}
