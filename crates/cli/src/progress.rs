@@ -123,6 +123,16 @@ impl Observer for Progress {
                 }
             }
             Event::Evaluated(report) => self.line(&evaluation_line(report)),
+            Event::Busy(what) => {
+                if let Some(bar) = &self.bar {
+                    bar.set_message(what.clone());
+                }
+            }
+            Event::Probed(report) => self.line(&format!(
+                "step {}  probe: {}",
+                count(report.step),
+                metrics(&report.metrics)
+            )),
             Event::Checkpoint(path) => {
                 if let Some(bar) = &self.bar {
                     bar.set_message(format!("wrote {}", path.display()));
@@ -235,17 +245,15 @@ fn evaluation_line(report: &EvaluationReport) -> String {
         "step {}  epoch {:.2}  validation: {}{best}",
         count(report.step),
         report.epoch,
-        metrics(report)
+        metrics(&report.metrics)
     )
 }
 
 /// `f1 0.8123  roc_auc undefined  loss 0.4021`: the metric that chooses, the next few, and the loss.
 ///
 /// The run directory keeps all of them.
-pub fn metrics(report: &EvaluationReport) -> String {
-    let (first, rest) = report
-        .metrics
-        .split_at(report.metrics.len().min(SHOWN_METRICS));
+pub fn metrics(metrics: &[(String, Option<f64>)]) -> String {
+    let (first, rest) = metrics.split_at(metrics.len().min(SHOWN_METRICS));
     let loss = rest.iter().filter(|(name, _)| name == "loss");
     let shown = first.iter().chain(loss).map(|(name, value)| match value {
         Some(value) => format!("{name} {value:.4}"),

@@ -6,7 +6,8 @@
 use std::path::Path;
 
 use bertkit_model::weights::{self, HeadPolicy};
-use bertkit_model::{Checkpoint, Head, Model, ModelError, Naming};
+use bertkit_model::{Checkpoint, ModelError, Naming};
+use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 use crate::config::OptimizerConfig;
@@ -19,7 +20,7 @@ use crate::run_dir::{RunDirectory, write_atomically};
 pub struct Progress {
     /// Optimizer updates done.
     pub step: u64,
-    /// Passes over the data that are complete.
+    /// The number of the present pass over the data, from 0.
     pub epoch: u64,
     /// Micro-batches of the present pass that are done.
     pub batch: usize,
@@ -27,8 +28,15 @@ pub struct Progress {
     pub micro_batches: u64,
     /// Tokens seen.
     pub tokens: u64,
-    /// Seconds of training, interruptions not counted.
+    /// Seconds of training, evaluations and interruptions not counted.
     pub seconds: f64,
+    /// The stage of the present pass.
+    #[serde(default)]
+    pub stage: usize,
+    /// Seconds of the run with all that belongs to it, interruptions not counted: what a budget in
+    /// time is spent from.
+    #[serde(default)]
+    pub elapsed: f64,
     /// The best evaluation so far: its checkpoint's step and its score, higher is better.
     pub best: Option<(u64, f64)>,
     /// Evaluations since then.
@@ -57,9 +65,9 @@ fn damaged<'a>(path: &'a Path) -> impl Fn(String) -> TrainError + 'a {
 ///
 /// # Errors
 /// The system refused; older checkpoints are untouched.
-pub fn save<H: Head>(
+pub fn save<M: Module>(
     directory: &RunDirectory,
-    model: &Model<H>,
+    model: &M,
     naming: Naming,
     optimizer: &AdamW,
     progress: &Progress,
@@ -101,12 +109,12 @@ pub fn newest(directory: &RunDirectory) -> Result<Option<(String, Progress)>, Tr
 ///
 /// # Errors
 /// They are damaged or of another model.
-pub fn load_model<H: Head>(
+pub fn load_model<M: Module>(
     directory: &RunDirectory,
     name: &str,
-    model: Model<H>,
+    model: M,
     naming: Naming,
-) -> Result<Model<H>, TrainError> {
+) -> Result<M, TrainError> {
     let folder = directory.checkpoint(name);
     let failed = damaged(&folder);
     let checkpoint =

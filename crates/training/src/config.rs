@@ -410,6 +410,9 @@ pub struct OptimizerConfig {
     pub max_grad_norm: f64,
     /// Layer-wise decay of the learning rate, from the head downwards; 1 is none.
     pub layer_decay: f64,
+    /// Whether the moments are corrected for starting at 0. `google-research/bert` and
+    /// `google-research/electra` do not, so that their first updates are larger.
+    pub bias_correction: bool,
 }
 
 impl Default for OptimizerConfig {
@@ -422,6 +425,7 @@ impl Default for OptimizerConfig {
             weight_decay: 0.01,
             max_grad_norm: 1.0,
             layer_decay: 1.0,
+            bias_correction: true,
         }
     }
 }
@@ -437,6 +441,8 @@ pub struct ScheduleConfig {
     /// Linear rise over this many updates, instead of a share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warmup_steps: Option<u64>,
+    /// The power of a polynomial schedule; the others have none.
+    pub power: f64,
 }
 
 impl Default for ScheduleConfig {
@@ -445,6 +451,7 @@ impl Default for ScheduleConfig {
             kind: ScheduleKind::Linear,
             warmup: 0.1,
             warmup_steps: None,
+            power: 1.0,
         }
     }
 }
@@ -453,12 +460,19 @@ impl Default for ScheduleConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ScheduleKind {
-    /// Falls to 0 in a straight line.
+    /// Falls to 0 in a straight line; with `warmup = 0.5` it makes a triangle.
     Linear,
     /// Falls to 0 along half a cosine.
     Cosine,
     /// Stays.
     Constant,
+    /// Falls to 0 as a power of what is left.
+    Polynomial,
+    /// As `google-research/bert`: falls from the first update on, so that the rate steps down where
+    /// the warm-up ends.
+    Bert,
+    /// As `google-research/electra`: falls from the first update on, and the warm-up multiplies it.
+    Electra,
 }
 
 /// More passes over the data are a slip of the finger.
@@ -788,6 +802,14 @@ impl RunConfig {
         need(
             (0.0..=1.0).contains(&s.warmup),
             format!("`schedule.warmup` is {}, expected 0 to 1", s.warmup),
+        );
+        need(
+            s.power > 0.0 && s.power.is_finite(),
+            format!("`schedule.power` is {}, expected more than 0", s.power),
+        );
+        need(
+            s.power == 1.0 || s.kind == ScheduleKind::Polynomial,
+            "`schedule.power` is for `schedule.kind = \"polynomial\"`: leave it out".into(),
         );
         if let Threshold::At(at) = self.task.threshold {
             need(

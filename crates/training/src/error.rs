@@ -88,18 +88,16 @@ pub enum TrainError {
         source: std::io::Error,
     },
     /// The loss or the gradient is no number any more.
-    #[error(
-        "the {what} is {value} at step {step}, in the batch with the rows from lines {lines} of the training file"
-    )]
+    #[error("the {what} is {value} at step {step}, in the batch with {place}")]
     NotFinite {
-        /// `loss`, `gradient norm` or `size of a weight`.
-        what: &'static str,
+        /// A summand of the loss, `gradient norm` or `size of a weight`.
+        what: String,
         /// What it is.
         value: f64,
         /// The update that failed.
         step: u64,
-        /// Where the rows stand.
-        lines: String,
+        /// Where the texts stand: "the rows from lines 1, 2 of the training file".
+        place: String,
     },
     /// The user pressed Ctrl-C, or the system asked to stop.
     #[error("interrupted at step {step}")]

@@ -39,10 +39,12 @@ mod trainer;
 pub use config::{Override, RunConfig, RunConfigError};
 pub use error::TrainError;
 pub use evaluation::{EvalOptions, Evaluation, RowResult, evaluate};
-pub use observer::{Estimate, EvaluationReport, Event, Observer, Silent, StepReport, Summary};
+pub use observer::{
+    Estimate, EvaluationReport, Event, Observer, ProbeReport, Silent, StepReport, Summary,
+};
 pub use optimizer::{AdamW, GradientSum, ParameterRule, rule as parameter_rule};
 pub use predictor::{Outputs, Predictor};
 pub use prepare::{Outcome, Prepared, prepare, read_options};
 pub use run_dir::{DirectoryPolicy, MetricLine, RunDirectory, write_atomically};
-pub use schedule::Schedule;
+pub use schedule::{Length, Schedule};
 pub use tasks::{Answer, TaskInfo};

@@ -37,7 +37,7 @@ pub struct Estimate {
 pub struct StepReport {
     /// Updates done, this one included.
     pub step: u64,
-    /// Updates of the whole run.
+    /// Updates of the whole run; under a budget in time, as far as can be told by now.
     pub steps: u64,
     /// Passes over the data, with the share of the present one.
     pub epoch: f64,
@@ -68,6 +68,15 @@ pub struct EvaluationReport {
     pub is_best: bool,
 }
 
+/// What a probe found: how good the weights are as the beginning of a fine-tuning.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ProbeReport {
+    /// Updates done.
+    pub step: u64,
+    /// Metrics by name; `None` where undefined. The first is the main one.
+    pub metrics: Vec<(String, Option<f64>)>,
+}
+
 /// What happens during a run, as it happens.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -89,6 +98,10 @@ pub enum Event {
     },
     /// An evaluation was done.
     Evaluated(EvaluationReport),
+    /// Something that takes a while goes on: "tokenised 1200 documents".
+    Busy(String),
+    /// A probe was done.
+    Probed(ProbeReport),
     /// A checkpoint was written.
     Checkpoint(PathBuf),
     /// The run stops before its last update, for this reason.

@@ -145,8 +145,8 @@ impl HostMoments {
     }
 }
 
-/// AdamW with decoupled weight decay and bias correction (Loshchilov & Hutter 2019, algorithm 2),
-/// in the order of operations of `torch.optim.AdamW`.
+/// AdamW with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2), in the order of
+/// operations of `torch.optim.AdamW`; without bias correction, that of `google-research/bert`.
 #[derive(Debug)]
 pub struct AdamW {
     config: OptimizerConfig,
@@ -223,6 +223,12 @@ impl AdamW {
         let c = &self.config;
         let t = self.updates.min(i32::MAX as u64) as i32;
         let rate = rate * rule.rate_factor;
+        // Without it, as `AdamWeightDecayOptimizer` of google-research/bert.
+        let (first, second) = if c.bias_correction {
+            (1.0 - c.beta1.powi(t), (1.0 - c.beta2.powi(t)).sqrt())
+        } else {
+            (1.0, 1.0)
+        };
         Coefficients {
             clip: clip as f32,
             keep: if rule.decays {
@@ -232,8 +238,8 @@ impl AdamW {
             },
             beta1: c.beta1 as f32,
             beta2: c.beta2 as f32,
-            step: (rate / (1.0 - c.beta1.powi(t))) as f32,
-            root: (1.0 - c.beta2.powi(t)).sqrt() as f32,
+            step: (rate / first) as f32,
+            root: second as f32,
             epsilon: c.epsilon as f32,
         }
     }
@@ -476,6 +482,33 @@ mod tests {
         }
         assert!(rule("encoder.layers.0.qkv.weight", 2, 1.0, false, 0).decays);
         assert!(rule("encoder.embeddings.word", 2, 1.0, false, 0).decays);
+    }
+
+    #[test]
+    fn without_bias_correction_the_first_updates_are_those_of_the_reference() {
+        // By hand, for a gradient of 2 twice, rate 0.1, decay 0.01, betas 0.9 and 0.999, epsilon 0:
+        // m = 0.2, v = 0.004: 1 − 0.1 (0.2 / √0.004 + 0.01) = 0.6827722
+        // m = 0.38, v = 0.007996: 0.6827722 − 0.1 (0.38 / √0.007996 + 0.00682772) = 0.2571303
+        // With it, each update is the rate: 1 − 0.1 (1 + 0.01) = 0.899, and so on.
+        for (bias_correction, expected) in [
+            (false, [0.682_772_2, 0.257_130_3]),
+            (true, [0.899, 0.798_101]),
+        ] {
+            let config = OptimizerConfig {
+                epsilon: 1e-30,
+                bias_correction,
+                ..OptimizerConfig::default()
+            };
+            let mut optimizer = AdamW::new(&config);
+            let (mut p, mut moments) = ([1.0_f32], HostMoments::zeros(1));
+            for expected in expected {
+                optimizer.updates += 1;
+                let rule = rule("encoder.layers.0.qkv.weight", 1, 1.0, false, 0);
+                let c = optimizer.coefficients(0.1, 1.0, rule);
+                c.update_host(&mut p, &[2.0], &mut moments);
+                assert!((p[0] - expected).abs() < 1e-6, "{} {expected}", p[0]);
+            }
+        }
     }
 
     #[test]

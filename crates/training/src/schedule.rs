@@ -2,56 +2,120 @@
 
 use crate::config::{ScheduleConfig, ScheduleKind};
 
-/// A schedule over a known number of updates.
+/// What ends a run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Length {
+    /// So many optimizer updates.
+    Steps(u64),
+    /// So many seconds.
+    Seconds(f64),
+}
+
+/// A schedule over a run of known length.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
     kind: ScheduleKind,
     peak: f64,
-    warmup: u64,
-    steps: u64,
+    power: f64,
+    /// Where the warm-up ends: an update, or under a budget in time a share of it.
+    warmup: f64,
+    length: Length,
 }
 
 impl Schedule {
-    /// `steps` is the number of optimizer updates of the whole run. A warm-up given as a share is
-    /// rounded up, as `TrainingArguments.get_warmup_steps` of transformers does.
-    pub fn new(config: &ScheduleConfig, peak: f64, steps: u64) -> Self {
-        let warmup = config
-            .warmup_steps
-            .unwrap_or_else(|| (config.warmup * steps as f64).ceil() as u64);
+    /// Over the whole run. Over steps, a warm-up given as a share is rounded up, as
+    /// `TrainingArguments.get_warmup_steps` of transformers does. Over seconds it is a share of them,
+    /// and a warm-up in steps is not looked at.
+    pub fn new(config: &ScheduleConfig, peak: f64, length: Length) -> Self {
+        let warmup = match length {
+            Length::Steps(steps) => config
+                .warmup_steps
+                .map_or_else(|| (config.warmup * steps as f64).ceil(), |n| n as f64),
+            Length::Seconds(_) => config.warmup,
+        };
         Self {
             kind: config.kind,
             peak,
+            power: config.power,
             warmup,
-            steps,
+            length,
         }
     }
 
-    /// The rate of update `step`, counted from 0 (`get_linear_schedule_with_warmup`,
-    /// `get_cosine_schedule_with_warmup` and `get_constant_schedule_with_warmup` of transformers).
-    pub fn rate(&self, step: u64) -> f64 {
-        if step < self.warmup {
-            return self.peak * step as f64 / self.warmup.max(1) as f64;
+    /// The rate of update `step`, counted from 0, behind `elapsed` seconds (which are read under a
+    /// budget in time only).
+    ///
+    /// `t` of `T` updates (or seconds) have passed, `w` of them are the warm-up:
+    ///
+    /// | | below w | behind it |
+    /// |---|---|---|
+    /// | linear | t/w | (T − t)/(T − w) |
+    /// | cosine | t/w | (1 + cos π(t − w)/(T − w))/2 |
+    /// | constant | t/w | 1 |
+    /// | polynomial | t/w | ((T − t)/(T − w))^power |
+    /// | bert | t/w | 1 − t/T: the rate steps down where the warm-up ends |
+    /// | electra | (t/w)(1 − t/T) | 1 − t/T |
+    ///
+    /// Linear, cosine and constant are those of transformers
+    /// (`get_linear_schedule_with_warmup` and its like); `bert` is `create_optimizer` of
+    /// `google-research/bert`, `electra` that of `google-research/electra`.
+    pub fn rate(&self, step: u64, elapsed: f64) -> f64 {
+        let (t, end) = match self.length {
+            Length::Steps(steps) => (step as f64, steps as f64),
+            Length::Seconds(seconds) => ((elapsed / seconds).min(1.0), 1.0),
+        };
+        let w = self.warmup;
+        let left = 1.0 - t / end;
+        if t < w {
+            let rise = match self.kind {
+                ScheduleKind::Electra => left,
+                _ => 1.0,
+            };
+            return self.peak * t / w * rise;
         }
-        let span = self.steps.saturating_sub(self.warmup).max(1) as f64;
+        // A warm-up that fills the whole run leaves nothing to fall over.
+        let least = match self.length {
+            Length::Steps(_) => 1.0,
+            Length::Seconds(_) => f64::MIN_POSITIVE,
+        };
+        let span = (end - w).max(least);
         let factor = match self.kind {
             ScheduleKind::Constant => 1.0,
-            ScheduleKind::Linear => (self.steps.saturating_sub(step)) as f64 / span,
-            ScheduleKind::Cosine => {
-                let progress = (step - self.warmup) as f64 / span;
-                0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
-            }
+            ScheduleKind::Linear => (end - t) / span,
+            ScheduleKind::Polynomial => ((end - t) / span).max(0.0).powf(self.power),
+            ScheduleKind::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * ((t - w) / span)).cos()),
+            ScheduleKind::Bert | ScheduleKind::Electra => left,
         };
         self.peak * factor.max(0.0)
     }
 
-    /// Updates of the whole run.
-    pub fn steps(&self) -> u64 {
-        self.steps
+    /// The share of the run that is done, 0 to 1.
+    pub fn share(&self, step: u64, elapsed: f64) -> f64 {
+        let share = match self.length {
+            Length::Steps(steps) => step as f64 / steps.max(1) as f64,
+            Length::Seconds(seconds) => elapsed / seconds,
+        };
+        share.min(1.0)
     }
 
-    /// Updates of the warm-up.
-    pub fn warmup_steps(&self) -> u64 {
-        self.warmup
+    /// Whether the run is at its end.
+    pub fn is_over(&self, step: u64, elapsed: f64) -> bool {
+        match self.length {
+            Length::Steps(steps) => step >= steps,
+            Length::Seconds(seconds) => elapsed >= seconds,
+        }
+    }
+
+    /// Updates of the whole run; under a budget in time, as many as there will be at the pace so far.
+    pub fn expected_steps(&self, step: u64, elapsed: f64) -> u64 {
+        match self.length {
+            Length::Steps(steps) => steps,
+            Length::Seconds(_) => {
+                let share = self.share(step, elapsed).max(f64::MIN_POSITIVE);
+                // A float that is too large becomes the largest number.
+                ((step as f64 / share) as u64).max(step)
+            }
+        }
     }
 }
 
@@ -65,41 +129,102 @@ mod tests {
         warmup: f64,
         steps: u64,
     ) -> Schedule {
-        Schedule::new(
-            &ScheduleConfig {
-                kind,
-                warmup,
-                warmup_steps,
-            },
-            1.0,
-            steps,
-        )
+        let config = ScheduleConfig {
+            kind,
+            warmup,
+            warmup_steps,
+            ..ScheduleConfig::default()
+        };
+        Schedule::new(&config, 1.0, Length::Steps(steps))
+    }
+
+    fn rates(schedule: &Schedule, steps: u64) -> Vec<f64> {
+        (0..steps).map(|step| schedule.rate(step, 0.0)).collect()
+    }
+
+    fn near(ours: &[f64], expected: &[f64]) {
+        assert_eq!(ours.len(), expected.len());
+        for (a, b) in ours.iter().zip(expected) {
+            assert!((a - b).abs() < 1e-12, "{ours:?} {expected:?}");
+        }
+    }
+
+    #[test]
+    fn berts_rate_steps_down_where_the_warmup_ends() {
+        // The last update of the warm-up has 3/4 of the peak; the next has 1 − 4/10 of it, not all.
+        let s = schedule(ScheduleKind::Bert, Some(4), 0.0, 10);
+        let expected = [0.0, 0.25, 0.5, 0.75, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1];
+        near(&rates(&s, 10), &expected);
+        // 10,000 of 1,000,000 updates, 1e-4: 9.999e-5 and then 9.9e-5.
+        let s = schedule(ScheduleKind::Bert, Some(10_000), 0.0, 1_000_000);
+        near(&[s.rate(9_999, 0.0), s.rate(10_000, 0.0)], &[0.9999, 0.99]);
+    }
+
+    #[test]
+    fn electras_rate_is_the_decay_times_the_warmup() {
+        let s = schedule(ScheduleKind::Electra, Some(4), 0.0, 10);
+        let expected = [0.0, 0.225, 0.4, 0.525, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1];
+        near(&rates(&s, 10), &expected);
+    }
+
+    #[test]
+    fn a_polynomial_of_power_two_falls_by_squares() {
+        let config = ScheduleConfig {
+            kind: ScheduleKind::Polynomial,
+            warmup: 0.0,
+            warmup_steps: Some(2),
+            power: 2.0,
+        };
+        let s = Schedule::new(&config, 1.0, Length::Steps(6));
+        near(&rates(&s, 7), &[0.0, 0.5, 1.0, 0.5625, 0.25, 0.0625, 0.0]);
+    }
+
+    #[test]
+    fn under_a_budget_in_time_the_schedule_ends_when_the_time_does() {
+        let config = ScheduleConfig {
+            kind: ScheduleKind::Linear,
+            warmup: 0.5,
+            ..ScheduleConfig::default()
+        };
+        // With half of it as warm-up, the triangle.
+        let s = Schedule::new(&config, 1.0, Length::Seconds(200.0));
+        let at = |elapsed| s.rate(7, elapsed);
+        near(
+            &[
+                at(0.0),
+                at(50.0),
+                at(100.0),
+                at(150.0),
+                at(200.0),
+                at(300.0),
+            ],
+            &[0.0, 0.5, 1.0, 0.5, 0.0, 0.0],
+        );
+        assert!(!s.is_over(1_000_000, 199.9) && s.is_over(0, 200.0));
+        assert_eq!(s.expected_steps(30, 50.0), 120);
     }
 
     #[test]
     fn linear_rises_over_the_warmup_and_falls_to_zero() {
         let s = schedule(ScheduleKind::Linear, Some(2), 0.0, 6);
-        let rates: Vec<f64> = (0..7).map(|step| s.rate(step)).collect();
-        assert_eq!(rates, [0.0, 0.5, 1.0, 0.75, 0.5, 0.25, 0.0]);
+        assert_eq!(rates(&s, 7), [0.0, 0.5, 1.0, 0.75, 0.5, 0.25, 0.0]);
     }
 
     #[test]
     fn cosine_is_at_half_height_halfway_and_constant_stays() {
         let s = schedule(ScheduleKind::Cosine, None, 0.0, 10);
-        assert_eq!(s.rate(0), 1.0);
-        assert!((s.rate(5) - 0.5).abs() < 1e-12);
-        assert!(s.rate(10).abs() < 1e-12);
+        assert_eq!(s.rate(0, 0.0), 1.0);
+        assert!((s.rate(5, 0.0) - 0.5).abs() < 1e-12);
+        assert!(s.rate(10, 0.0).abs() < 1e-12);
         assert_eq!(
-            schedule(ScheduleKind::Constant, Some(1), 0.0, 3).rate(2),
+            schedule(ScheduleKind::Constant, Some(1), 0.0, 3).rate(2, 0.0),
             1.0
         );
     }
 
     #[test]
     fn a_share_of_warmup_is_rounded_up() {
-        assert_eq!(
-            schedule(ScheduleKind::Linear, None, 0.1, 75).warmup_steps(),
-            8
-        );
+        let s = schedule(ScheduleKind::Linear, None, 0.1, 75);
+        assert_eq!((s.rate(7, 0.0), s.rate(8, 0.0)), (7.0 / 8.0, 1.0));
     }
 }

@@ -2,87 +2,86 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Instant;
 
-use bertkit_data::batches::{BatchPolicy, balanced, plan};
 use bertkit_model::weights::{to_vec, visit};
-use bertkit_model::{DropoutStream, Mode, Model, Naming};
+use bertkit_model::{DropoutStream, Mode};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
 
 use crate::checkpoint::{self, Progress};
-use crate::config::{RunConfig, Sampler};
 use crate::error::TrainError;
-use crate::observer::{EvaluationReport, Event, Observer, StepReport};
-use crate::optimizer::{AdamW, GradientSum, ParameterRule, rule};
+use crate::observer::{EvaluationReport, Event, Observer, ProbeReport, StepReport};
+use crate::optimizer::{AdamW, GradientSum, ParameterRule};
 use crate::run_dir::{MetricLine, MetricsFile, RunDirectory};
 use crate::schedule::Schedule;
-use crate::tasks::Task;
+use crate::tasks::{Task, Term};
+
+/// Micro-batches that are made ahead of the step, at least.
+const AHEAD: usize = 4;
 
 /// The numbers of one update.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Update {
     pub loss: f64,
+    /// The mean of each summand of the loss, before its factor.
+    pub terms: Vec<f64>,
     pub rate: f64,
     pub norm: f64,
     pub tokens: u64,
 }
 
+/// When a run stops, looks and saves.
+#[derive(Debug, Clone)]
+pub(crate) struct Habits {
+    /// The command that continues an interrupted run.
+    pub command: &'static str,
+    /// Decides dropout.
+    pub seed: u64,
+    /// Passes over the data, where they end the run.
+    pub passes: Option<u64>,
+    /// Whether every pass ends with an evaluation and a checkpoint.
+    pub after_pass: bool,
+    /// Evaluates every so many updates.
+    pub evaluate_steps: Option<u64>,
+    /// Stops after this many evaluations without a better one; 0 never stops early.
+    pub early_stopping: u32,
+    /// Writes a checkpoint every so many updates.
+    pub checkpoint_steps: u64,
+    /// How many checkpoints are kept, the best one not counted.
+    pub keep_checkpoints: usize,
+}
+
 /// Everything of a run but the weights, and how far it has come.
 pub(crate) struct Trainer<'a, T: Task> {
     pub task: &'a T,
-    pub config: &'a RunConfig,
+    pub habits: Habits,
     pub optimizer: AdamW,
     pub schedule: Schedule,
     pub progress: Progress,
-    pub naming: Naming,
-    /// Layers of the encoder.
-    pub layers: usize,
 }
 
-/// The micro-batches of one epoch: a function of the configuration and the data.
-pub(crate) fn epoch_batches<T: Task>(
-    task: &T,
-    config: &RunConfig,
-    epoch: u64,
-) -> Result<Vec<Vec<usize>>, TrainError> {
-    let t = &config.training;
-    match (t.sampler, task.classes()) {
-        (Sampler::Balanced, Some(classes)) => {
-            Ok(balanced(classes, t.batch_size, config.seed, epoch)?)
-        }
-        (Sampler::Balanced, None) => Err(TrainError::Setting {
-            message: "the balanced sampler needs one class a row".into(),
-            hint: "use `--sampler shuffle` for this task".into(),
-        }),
-        (Sampler::Shuffle, _) => {
-            let policy = t
-                .batch_tokens
-                .map_or(BatchPolicy::Rows(t.batch_size), BatchPolicy::Tokens);
-            Ok(plan(
-                task.lengths(),
-                policy,
-                t.bucket_by_length,
-                Some((config.seed, epoch)),
-            ))
-        }
-    }
+/// Who hears of a run while it goes on.
+struct Listeners<'a> {
+    directory: &'a RunDirectory,
+    metrics: MetricsFile,
+    observer: &'a mut dyn Observer,
+    interrupt: &'a AtomicBool,
+    /// When this process began, and what had elapsed before.
+    clock: (Instant, f64),
+    last: Option<EvaluationReport>,
+    best: Option<EvaluationReport>,
 }
 
-/// Optimizer updates of the whole run.
-pub(crate) fn total_steps<T: Task>(task: &T, config: &RunConfig) -> Result<u64, TrainError> {
-    let accumulation = config.training.gradient_accumulation;
-    let most = config.training.max_steps.unwrap_or(u64::MAX);
-    let mut steps = 0;
-    for epoch in 0..config.training.epochs as u64 {
-        if steps >= most {
-            break;
-        }
-        steps += epoch_batches(task, config, epoch)?
-            .len()
-            .div_ceil(accumulation) as u64;
-    }
-    Ok(steps.min(most))
+/// Why a pass stopped.
+enum Pause {
+    /// It is complete, or another stage begins.
+    NextPass,
+    /// The run has done all its updates, or its time is up.
+    Done,
+    /// Evaluations have not become better for long enough.
+    Stalled,
 }
 
 /// Lets the parameters that the configuration freezes take no part in the backward pass.
@@ -113,16 +112,6 @@ pub(crate) fn freeze<M: Module>(model: M, rules: impl Fn(&str) -> ParameterRule)
     })
 }
 
-/// Which rule applies to the parameter at a path, under a configuration.
-pub(crate) fn rules(config: &RunConfig, layers: usize) -> impl Fn(&str) -> ParameterRule + use<> {
-    let (decay, embeddings, frozen) = (
-        config.optimizer.layer_decay,
-        config.training.freeze_embeddings,
-        config.training.freeze_layers,
-    );
-    move |path| rule(path, layers, decay, embeddings, frozen)
-}
-
 /// A weight that is infinite or no number, if there is one.
 fn lost_number<M: Module>(model: &M) -> Option<f64> {
     let mut lost = None;
@@ -133,50 +122,76 @@ fn lost_number<M: Module>(model: &M) -> Option<f64> {
 }
 
 impl<T: Task> Trainer<'_, T> {
-    /// One optimizer update over some micro-batches. The summed losses are divided by the weight of
-    /// all of them together, so that k micro-batches equal one of k times the size.
+    /// One optimizer update over some micro-batches. Each summand of the loss is divided by its
+    /// items in all of them together, so that k micro-batches equal one of k times the size.
     ///
     /// The model goes in and comes out, so that its memory is updated in place.
     pub fn update(
         &mut self,
-        model: Model<T::Head>,
-        batches: &[Vec<usize>],
-    ) -> Result<(Model<T::Head>, Update), TrainError> {
-        let weight: f64 = batches.iter().map(|rows| self.task.weight(rows)).sum();
-        // Rows of classes that count nothing have nothing to divide by.
-        let weight = if weight > 0.0 { weight } else { 1.0 };
-        let mut gradients = GradientSum::default();
-        let (mut loss, mut tokens) = (0.0, 0);
-        for rows in batches {
-            let stream = DropoutStream::new(self.config.seed, self.progress.micro_batches);
-            let batch = self.task.batch(rows);
-            let share = self
-                .task
-                .loss(&model, &batch, rows, Mode::Training(&stream))
-                / weight;
-            let value = f64::from(to_vec(share.clone())[0]);
-            if !value.is_finite() {
-                return Err(self.not_finite("loss", value, rows));
+        model: T::Model,
+        batches: &[T::Batch],
+    ) -> Result<(T::Model, Update), TrainError> {
+        let terms = self.task.terms();
+        let mut totals = vec![0.0; terms.len()];
+        for batch in batches {
+            for (total, weight) in totals.iter_mut().zip(self.task.weights(batch)) {
+                *total += weight;
             }
-            loss += value;
-            tokens += batch.tokens() as u64;
-            gradients.add(&model, share.backward());
+        }
+        // Items that count nothing have nothing to divide by.
+        for total in totals.iter_mut().filter(|total| **total <= 0.0) {
+            *total = 1.0;
+        }
+        let mut gradients = GradientSum::default();
+        let (mut means, mut tokens) = (vec![0.0; terms.len()], 0);
+        for (i, batch) in batches.iter().enumerate() {
+            let number = self.progress.micro_batches;
+            let stream = DropoutStream::new(self.habits.seed, number);
+            let mode = Mode::Training(&stream);
+            let sums = self.task.loss(&model, batch, number, mode);
+            let mut loss: Option<Tensor<1>> = None;
+            for (((term, sum), total), mean) in terms.iter().zip(sums).zip(&totals).zip(&mut means)
+            {
+                let part = sum / *total;
+                let value = f64::from(to_vec(part.clone())[0]);
+                if !value.is_finite() {
+                    return Err(self.not_finite(term.name, value, &batches[i..=i]));
+                }
+                *mean += value;
+                let part = match term.factor {
+                    1.0 => part,
+                    factor => part * factor,
+                };
+                loss = Some(match loss {
+                    Some(loss) => loss + part,
+                    None => part,
+                });
+            }
+            tokens += self.task.tokens(batch) as u64;
+            if let Some(loss) = loss {
+                gradients.add(&model, loss.backward());
+            }
             self.progress.micro_batches += 1;
         }
-        let rate = self.schedule.rate(self.progress.step);
-        let (model, norm) =
-            self.optimizer
-                .step(model, gradients, rate, rules(self.config, self.layers));
+        let rate = self
+            .schedule
+            .rate(self.progress.step, self.progress.elapsed);
+        let task = self.task;
+        let (model, norm) = self
+            .optimizer
+            .step(model, gradients, rate, |path| task.rule(path));
         if !norm.is_finite() {
-            return Err(self.not_finite("gradient norm", norm, &batches.concat()));
+            return Err(self.not_finite("gradient norm", norm, batches));
         }
         self.progress.step += 1;
         self.progress.batch += batches.len();
         self.progress.tokens += tokens;
+        let weighed = terms.iter().zip(&means);
         Ok((
             model,
             Update {
-                loss,
+                loss: weighed.map(|(term, mean)| term.factor * mean).sum(),
+                terms: means,
                 rate,
                 norm,
                 tokens,
@@ -184,144 +199,218 @@ impl<T: Task> Trainer<'_, T> {
         ))
     }
 
-    fn not_finite(&self, what: &'static str, value: f64, rows: &[usize]) -> TrainError {
-        const SHOWN: usize = 32;
-        let mut lines = self.task.lines(rows);
-        lines.sort_unstable();
-        let mut text = lines
-            .iter()
-            .take(SHOWN)
-            .map(u64::to_string)
-            .collect::<Vec<_>>()
-            .join(", ");
-        if lines.len() > SHOWN {
-            text.push_str(&format!(" and {} more", lines.len() - SHOWN));
-        }
+    fn not_finite(&self, what: &str, value: f64, batches: &[T::Batch]) -> TrainError {
         TrainError::NotFinite {
-            what,
+            what: what.into(),
             value,
             step: self.progress.step,
-            lines: text,
+            place: self.task.place(batches),
         }
     }
 
+    /// Whether nothing is left to do.
+    fn is_done(&self) -> bool {
+        let p = &self.progress;
+        self.schedule.is_over(p.step, p.elapsed)
+            || self.habits.passes.is_some_and(|passes| p.epoch >= passes)
+    }
+
+    /// The stage that applies now.
+    fn stage(&self) -> usize {
+        let p = &self.progress;
+        self.task
+            .stage(p.step, self.schedule.share(p.step, p.elapsed))
+    }
+
     /// Trains to the end, from wherever `progress` stands, and gives back the weights that validated
-    /// best (the last ones without validation rows) and that evaluation.
+    /// best (the last ones where nothing is chosen) and that evaluation.
     pub fn run(
         &mut self,
-        mut model: Model<T::Head>,
+        mut model: T::Model,
         directory: &RunDirectory,
         observer: &mut dyn Observer,
         interrupt: &AtomicBool,
-    ) -> Result<(Model<T::Head>, Option<EvaluationReport>), TrainError> {
-        let steps = self.schedule.steps();
-        let t = &self.config.training;
-        let mut metrics = directory.metrics(self.progress.step)?;
-        let mut last_evaluation = None;
-        let mut best_evaluation = None;
-        let mut stopped = false;
-        'epochs: while self.progress.epoch < t.epochs as u64 {
-            let batches = epoch_batches(self.task, self.config, self.progress.epoch)?;
-            while self.progress.batch < batches.len() {
-                if self.progress.step >= steps {
-                    break 'epochs;
-                }
-                let started = Instant::now();
-                let end = batches
-                    .len()
-                    .min(self.progress.batch + t.gradient_accumulation);
-                let group = &batches[self.progress.batch..end];
-                let (next, update) = self.update(model, group)?;
-                model = next;
-                self.progress.seconds += started.elapsed().as_secs_f64();
-                let epoch =
-                    self.progress.epoch as f64 + self.progress.batch as f64 / batches.len() as f64;
-                self.tell_step(update, steps, epoch, &mut metrics, observer)?;
-
-                let step = self.progress.step;
-                if self.progress.batch == batches.len() {
+    ) -> Result<(T::Model, Option<EvaluationReport>), TrainError> {
+        let mut listeners = Listeners {
+            directory,
+            metrics: directory.metrics(self.progress.step)?,
+            observer,
+            interrupt,
+            clock: (Instant::now(), self.progress.elapsed),
+            last: None,
+            best: None,
+        };
+        while !self.is_done() {
+            let stage = self.stage();
+            if stage != self.progress.stage {
+                self.progress.stage = stage;
+                if self.progress.batch > 0 {
                     self.progress.epoch += 1;
                     self.progress.batch = 0;
                 }
-                let ends = self.progress.batch == 0 || step == steps;
-                let evaluates = ends || t.evaluate_steps.is_some_and(|n| step.is_multiple_of(n));
-                let due = step.is_multiple_of(t.checkpoint_steps) || (ends && step < steps);
-                // Neither chosen nor kept: weights that have left the numbers.
-                if (evaluates || due || interrupt.load(Ordering::Relaxed))
-                    && let Some(value) = lost_number(&model)
-                {
-                    return Err(self.not_finite("size of a weight", value, &group.concat()));
-                }
-                if evaluates {
-                    last_evaluation = self.evaluate(&model, epoch, &mut metrics, observer)?;
-                    if let Some(report) = last_evaluation.as_ref().filter(|report| report.is_best) {
-                        best_evaluation = Some(report.clone());
+            }
+            let pass = self.task.pass(stage, self.progress.epoch)?;
+            let batches = self.task.batches(&pass);
+            if batches == 0 {
+                return Err(TrainError::Setting {
+                    message: "there is nothing to train on: a pass over the data has no batch"
+                        .into(),
+                    hint: "look at the data, and at what is left out of them".into(),
+                });
+            }
+            let (task, first) = (self.task, self.progress.batch);
+            let ahead = AHEAD.max(task.accumulation(stage));
+            let (next, pause) = std::thread::scope(|scope| {
+                let (sender, ready) = sync_channel(ahead);
+                let pass = &pass;
+                scope.spawn(move || {
+                    for number in first..batches {
+                        // Nobody listens any more: the run has stopped, or a new stage begins.
+                        if sender.send(task.batch(pass, number)).is_err() {
+                            break;
+                        }
                     }
-                }
-                let is_best =
-                    self.progress.best.is_some_and(|(best, _)| best == step) && step < steps;
-                stopped = t.early_stopping > 0
-                    && self.progress.evaluations_without_better >= t.early_stopping;
-                let asked = interrupt.load(Ordering::Relaxed) && step < steps && !stopped;
-                if (due && !stopped) || is_best || asked {
-                    self.save_checkpoint(&model, directory, observer)?;
-                }
-                if asked {
-                    let resume = format!(
-                        "continue with `bertkit finetune --resume --output {}`",
-                        directory.path().display()
+                });
+                self.run_pass(model, batches, &ready, &mut listeners)
+            })?;
+            model = next;
+            match pause {
+                Pause::NextPass => {}
+                Pause::Done => break,
+                Pause::Stalled => {
+                    let n = self.progress.evaluations_without_better;
+                    let reason = format!(
+                        "{n} evaluations in a row were not better than that of step {}",
+                        self.progress.best.map_or(0, |b| b.0)
                     );
-                    return Err(TrainError::Interrupted { step, resume });
-                }
-                if stopped || self.progress.batch == 0 {
+                    listeners.observer.event(&Event::StoppedEarly(reason));
                     break;
                 }
-            }
-            if stopped {
-                let n = self.progress.evaluations_without_better;
-                let reason = format!(
-                    "{n} evaluations in a row were not better than that of step {}",
-                    self.progress.best.map_or(0, |b| b.0)
-                );
-                observer.event(&Event::StoppedEarly(reason));
-                break;
             }
         }
         // The best weights: those in memory, or those of the checkpoint that holds them.
         match self.progress.best {
             Some((best, _)) if best != self.progress.step => {
-                model =
-                    checkpoint::load_model(directory, &checkpoint::name(best), model, self.naming)?;
-                Ok((model, best_evaluation))
+                let name = checkpoint::name(best);
+                model = checkpoint::load_model(directory, &name, model, self.task.naming())?;
+                Ok((model, listeners.best))
             }
-            _ => Ok((model, last_evaluation.or(best_evaluation))),
+            _ => Ok((model, listeners.last.or(listeners.best))),
+        }
+    }
+
+    /// Trains on what comes ready, until the pass, its stage or the run ends.
+    fn run_pass(
+        &mut self,
+        mut model: T::Model,
+        batches: usize,
+        ready: &Receiver<T::Batch>,
+        listeners: &mut Listeners<'_>,
+    ) -> Result<(T::Model, Pause), TrainError> {
+        let accumulation = self.task.accumulation(self.progress.stage);
+        loop {
+            let started = Instant::now();
+            let group: Vec<T::Batch> = ready.iter().take(accumulation).collect();
+            let (next, update) = self.update(model, &group)?;
+            model = next;
+            let p = &mut self.progress;
+            p.seconds += started.elapsed().as_secs_f64();
+            p.elapsed = listeners.clock.1 + listeners.clock.0.elapsed().as_secs_f64();
+            let epoch = p.epoch as f64 + p.batch as f64 / batches as f64;
+            let pass_ends = p.batch >= batches;
+            if pass_ends {
+                p.epoch += 1;
+                p.batch = 0;
+            }
+            let (step, rate) = (p.step, update.rate);
+            let done = self.is_done();
+            self.tell_step(&update, epoch, listeners)?;
+
+            let h = &self.habits;
+            let ends = (pass_ends && h.after_pass) || done;
+            let evaluates = ends || h.evaluate_steps.is_some_and(|n| step.is_multiple_of(n));
+            let due = step.is_multiple_of(h.checkpoint_steps) || (ends && !done);
+            let probes = self.task.probes(step, done);
+            let asks = || listeners.interrupt.load(Ordering::Relaxed);
+            // Neither chosen nor kept: weights that have left the numbers.
+            if (evaluates || due || probes || asks())
+                && let Some(value) = lost_number(&model)
+            {
+                return Err(self.not_finite("size of a weight", value, &group));
+            }
+            drop(group);
+            if evaluates {
+                self.evaluate(&model, epoch, rate, listeners)?;
+            }
+            if probes {
+                self.probe(&model, epoch, rate, listeners)?;
+            }
+            let is_best = self.progress.best.is_some_and(|(best, _)| best == step) && !done;
+            let stalled = self.habits.early_stopping > 0
+                && self.progress.evaluations_without_better >= self.habits.early_stopping;
+            let asked = listeners.interrupt.load(Ordering::Relaxed) && !done && !stalled;
+            self.progress.elapsed = listeners.clock.1 + listeners.clock.0.elapsed().as_secs_f64();
+            if (due && !stalled) || is_best || asked {
+                self.save_checkpoint(&model, listeners)?;
+            }
+            if asked {
+                let resume = format!(
+                    "continue with `bertkit {} --resume --output {}`",
+                    self.habits.command,
+                    listeners.directory.path().display()
+                );
+                return Err(TrainError::Interrupted { step, resume });
+            }
+            let pause = if stalled {
+                Pause::Stalled
+            } else if done || self.is_done() {
+                Pause::Done
+            } else if pass_ends || self.stage() != self.progress.stage {
+                Pause::NextPass
+            } else {
+                continue;
+            };
+            return Ok((model, pause));
+        }
+    }
+
+    fn metric(&self, epoch: f64, rate: f64, split: &str, name: &str) -> MetricLine {
+        MetricLine {
+            step: self.progress.step,
+            epoch,
+            tokens: self.progress.tokens,
+            split: split.into(),
+            name: name.into(),
+            value: None,
+            lr: rate,
+            seconds: self.progress.seconds,
         }
     }
 
     fn tell_step(
         &self,
-        update: Update,
-        steps: u64,
+        update: &Update,
         epoch: f64,
-        metrics: &mut MetricsFile,
-        observer: &mut dyn Observer,
+        listeners: &mut Listeners<'_>,
     ) -> Result<(), TrainError> {
-        let p = &self.progress;
-        for (name, value) in [("loss", update.loss), ("gradient_norm", update.norm)] {
-            metrics.append(&MetricLine {
-                step: p.step,
-                epoch,
-                tokens: p.tokens,
-                split: "train".into(),
-                name: name.into(),
+        let terms: &[Term] = match self.task.terms() {
+            [_] => &[],
+            several => several,
+        };
+        let parts = terms.iter().zip(&update.terms);
+        let numbers = [("loss", update.loss), ("gradient_norm", update.norm)]
+            .into_iter()
+            .chain(parts.map(|(term, &mean)| (term.name, mean)));
+        for (name, value) in numbers {
+            listeners.metrics.append(&MetricLine {
                 value: Some(value),
-                lr: update.rate,
-                seconds: p.seconds,
+                ..self.metric(epoch, update.rate, "train", name)
             })?;
         }
-        observer.event(&Event::Step(StepReport {
+        let p = &self.progress;
+        listeners.observer.event(&Event::Step(StepReport {
             step: p.step,
-            steps,
+            steps: self.schedule.expected_steps(p.step, p.elapsed),
             epoch,
             loss: update.loss,
             learning_rate: update.rate,
@@ -336,16 +425,16 @@ impl<T: Task> Trainer<'_, T> {
     /// Evaluates on the validation rows, if there are any, and notes whether this is the best.
     fn evaluate(
         &mut self,
-        model: &Model<T::Head>,
+        model: &T::Model,
         epoch: f64,
-        metrics: &mut MetricsFile,
-        observer: &mut dyn Observer,
-    ) -> Result<Option<EvaluationReport>, TrainError> {
+        rate: f64,
+        listeners: &mut Listeners<'_>,
+    ) -> Result<(), TrainError> {
         let rows = self.task.validation_rows();
         if rows == 0 {
-            return Ok(None);
+            return Ok(());
         }
-        observer.event(&Event::Evaluating { rows });
+        listeners.observer.event(&Event::Evaluating { rows });
         let validation = self.task.validate(&model.valid())?;
         let p = &mut self.progress;
         let better = match (validation.score, p.best) {
@@ -360,37 +449,58 @@ impl<T: Task> Trainer<'_, T> {
             p.evaluations_without_better += 1;
         }
         for (name, value) in &validation.metrics {
-            metrics.append(&MetricLine {
-                step: p.step,
-                epoch,
-                tokens: p.tokens,
-                split: "valid".into(),
-                name: name.clone(),
+            listeners.metrics.append(&MetricLine {
                 value: *value,
-                lr: self.schedule.rate(p.step.saturating_sub(1)),
-                seconds: p.seconds,
+                ..self.metric(epoch, rate, "valid", name)
             })?;
         }
         let report = EvaluationReport {
-            step: p.step,
+            step: self.progress.step,
             epoch,
             metrics: validation.metrics,
             is_best: better,
         };
-        observer.event(&Event::Evaluated(report.clone()));
-        Ok(Some(report))
+        listeners.observer.event(&Event::Evaluated(report.clone()));
+        if better {
+            listeners.best = Some(report.clone());
+        }
+        listeners.last = Some(report);
+        Ok(())
+    }
+
+    /// Lets the task say what the weights are worth for something else.
+    fn probe(
+        &self,
+        model: &T::Model,
+        epoch: f64,
+        rate: f64,
+        listeners: &mut Listeners<'_>,
+    ) -> Result<(), TrainError> {
+        listeners.observer.event(&Event::Busy("probing".into()));
+        let metrics = self.task.probe(&model.valid(), listeners.directory)?;
+        for (name, value) in &metrics {
+            listeners.metrics.append(&MetricLine {
+                value: *value,
+                ..self.metric(epoch, rate, "probe", name)
+            })?;
+        }
+        listeners.observer.event(&Event::Probed(ProbeReport {
+            step: self.progress.step,
+            metrics,
+        }));
+        Ok(())
     }
 
     fn save_checkpoint(
         &self,
-        model: &Model<T::Head>,
-        directory: &RunDirectory,
-        observer: &mut dyn Observer,
+        model: &T::Model,
+        listeners: &mut Listeners<'_>,
     ) -> Result<(), TrainError> {
+        let directory = listeners.directory;
         let name = checkpoint::save(
             directory,
             model,
-            self.naming,
+            self.task.naming(),
             &self.optimizer,
             &self.progress,
         )?;
@@ -398,9 +508,9 @@ impl<T: Task> Trainer<'_, T> {
         if best.as_ref() == Some(&name) {
             directory.point("best", &name)?;
         }
-        directory.rotate_checkpoints(self.config.training.keep_checkpoints, &[best])?;
+        directory.rotate_checkpoints(self.habits.keep_checkpoints, &[best])?;
         let path: PathBuf = directory.checkpoint(&name);
-        observer.event(&Event::Checkpoint(path));
+        listeners.observer.event(&Event::Checkpoint(path));
         Ok(())
     }
 }

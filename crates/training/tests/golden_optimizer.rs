@@ -10,7 +10,7 @@ use bertkit_model::losses::ClassLoss;
 use bertkit_model::weights::{to_vec, visit};
 use bertkit_model::{Batch, HeadPolicy, Mode, Model, ModelFolder, SequenceModel};
 use bertkit_training::config::{OptimizerConfig, ScheduleConfig, ScheduleKind};
-use bertkit_training::{AdamW, GradientSum, Schedule, parameter_rule};
+use bertkit_training::{AdamW, GradientSum, Length, Schedule, parameter_rule};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use safetensors::SafeTensors;
 
@@ -51,13 +51,19 @@ fn golden_optimizer_trace_agrees_in_rates_losses_norms_and_final_weights() {
         weight_decay: number("/optimizer/weight_decay"),
         max_grad_norm: number("/optimizer/clip_grad_norm"),
         layer_decay: 1.0,
+        bias_correction: true,
     };
     let schedule = ScheduleConfig {
         kind: ScheduleKind::Linear,
         warmup: 0.0,
         warmup_steps: Some(number("/optimizer/warmup_steps") as u64),
+        ..ScheduleConfig::default()
     };
-    let schedule = Schedule::new(&schedule, config.learning_rate, steps.len() as u64);
+    let schedule = Schedule::new(
+        &schedule,
+        config.learning_rate,
+        Length::Steps(steps.len() as u64),
+    );
     let mut optimizer = AdamW::new(&config);
     let tolerance = number("/tolerance/loss");
 
@@ -98,7 +104,7 @@ fn golden_optimizer_trace_agrees_in_rates_losses_norms_and_final_weights() {
             step["loss"].as_f64().unwrap(),
             tolerance,
         );
-        let rate = schedule.rate(i as u64);
+        let rate = schedule.rate(i as u64, 0.0);
         near("rate", rate, step["lr"].as_f64().unwrap(), 1e-12);
         let mut gradients = GradientSum::default();
         gradients.add(&model, loss.backward());

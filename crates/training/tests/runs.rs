@@ -431,7 +431,7 @@ fn an_overflowing_loss_stops_the_run_and_names_the_batch() {
     .unwrap();
     let error = prepared.train(&mut Silent, &flag).unwrap_err();
     assert!(
-        matches!(error, TrainError::NotFinite { what: "loss", .. }),
+        matches!(&error, TrainError::NotFinite { what, .. } if what == "loss"),
         "{error}"
     );
     assert_eq!(error.exit_code(), 1);

@@ -200,7 +200,7 @@ fn as_text(outcome: &Outcome, directory: &Path) -> String {
     if let Some(best) = &outcome.best {
         text += &format!(
             "best       {}  (validation, step {})\n",
-            metrics(best),
+            metrics(&best.metrics),
             count(best.step)
         );
     }

@@ -2,15 +2,19 @@
 
 mod sequence;
 
-use std::path::Path;
+use std::path::PathBuf;
 
-use bertkit_model::{Batch, Head, Mode, Model};
+use bertkit_model::{Mode, Naming};
+use burn::module::Module;
 use burn::tensor::Tensor;
 
 use crate::error::TrainError;
+use crate::optimizer::ParameterRule;
+use crate::run_dir::RunDirectory;
 pub(crate) use sequence::pack;
 pub use sequence::{
-    Answer, Rows, SequenceTask, Targets, TaskInfo, decide, inference_batches, probabilities,
+    Answer, Rows, RowsBatch, SequenceTask, Targets, TaskInfo, decide, inference_batches,
+    probabilities,
 };
 
 /// What an evaluation on the validation rows found.
@@ -18,38 +22,81 @@ pub use sequence::{
 pub struct Validation {
     /// Metrics by name; `None` where undefined. The first is the one that chooses.
     pub metrics: Vec<(String, Option<f64>)>,
-    /// The choosing metric, signed so that higher is better; `None` where it is undefined.
+    /// The choosing metric, signed so that higher is better; `None` where nothing is to be chosen.
     pub score: Option<f64>,
 }
 
-/// A task: featurised rows, a loss on top of a head, metrics, and what is saved beside the weights.
-pub trait Task {
-    /// The head that answers.
-    type Head: Head;
+/// One summand of a loss: a mean over its own items, times a factor.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Term {
+    /// What `metrics.jsonl` calls it.
+    pub name: &'static str,
+    /// How much its mean counts.
+    pub factor: f64,
+}
 
-    /// Tokens of each training row.
-    fn lengths(&self) -> &[usize];
+/// A task: what goes through the model together, a loss, metrics, and what is saved in the end.
+///
+/// The order of training is cut into passes, and these into micro-batches. A micro-batch is a
+/// function of pass and number alone, so that it can be made ahead on another thread, and again
+/// after an interruption.
+pub trait Task: Sync {
+    /// What is trained.
+    type Model: Module;
+    /// The order of one pass.
+    type Pass: Sync;
+    /// One micro-batch on the host, ready for the model.
+    type Batch: Send;
 
-    /// The class of each training row, where rows have one: for the balanced sampler.
-    fn classes(&self) -> Option<&[usize]>;
+    /// The stage that applies behind `step` updates, at that share of the run (0 to 1). A new stage
+    /// begins a new pass.
+    fn stage(&self, _step: u64, _share: f64) -> usize {
+        0
+    }
 
-    /// Training rows, packed.
-    fn batch(&self, rows: &[usize]) -> Batch;
+    /// Micro-batches an update in a stage.
+    fn accumulation(&self, stage: usize) -> usize;
 
-    /// Lines of the training file where rows stand, for messages.
-    fn lines(&self, rows: &[usize]) -> Vec<u64>;
+    /// The order of a pass. Passes are numbered through all stages.
+    ///
+    /// # Errors
+    /// The settings do not fit the data.
+    fn pass(&self, stage: usize, number: u64) -> Result<Self::Pass, TrainError>;
 
-    /// How much training rows count together: what the summed loss is divided by.
-    fn weight(&self, rows: &[usize]) -> f64;
+    /// Micro-batches of a pass.
+    fn batches(&self, pass: &Self::Pass) -> usize;
 
-    /// The summed loss of training rows, `[1]`.
+    /// One of them.
+    fn batch(&self, pass: &Self::Pass, number: usize) -> Self::Batch;
+
+    /// Tokens of a micro-batch, special tokens included.
+    fn tokens(&self, batch: &Self::Batch) -> usize;
+
+    /// Where the texts of some micro-batches are found, for messages: "the rows from lines 1, 2".
+    fn place(&self, batches: &[Self::Batch]) -> String;
+
+    /// The summands of the loss.
+    fn terms(&self) -> &[Term];
+
+    /// How many items each summand has in a micro-batch (or how much they count together): what the
+    /// summed loss is divided by.
+    fn weights(&self, batch: &Self::Batch) -> Vec<f64>;
+
+    /// The sum over its items of each summand, `[1]` each. `micro_batch` numbers the micro-batches of
+    /// the run: together with the seed it decides whatever is drawn.
     fn loss(
         &self,
-        model: &Model<Self::Head>,
-        batch: &Batch,
-        rows: &[usize],
+        model: &Self::Model,
+        batch: &Self::Batch,
+        micro_batch: u64,
         mode: Mode<'_>,
-    ) -> Tensor<1>;
+    ) -> Vec<Tensor<1>>;
+
+    /// What applies to the parameter at a path.
+    fn rule(&self, path: &str) -> ParameterRule;
+
+    /// How the parameters are called in checkpoints.
+    fn naming(&self) -> Naming;
 
     /// The number of validation rows; 0 if there are none.
     fn validation_rows(&self) -> usize;
@@ -58,12 +105,34 @@ pub trait Task {
     ///
     /// # Errors
     /// There are no validation rows, or the choosing metric is not one.
-    fn validate(&self, model: &Model<Self::Head>) -> Result<Validation, TrainError>;
+    fn validate(&self, model: &Self::Model) -> Result<Validation, TrainError>;
+
+    /// Whether [`Self::probe`] is asked behind that update; `last` where it is the run's last one.
+    fn probes(&self, _step: u64, _last: bool) -> bool {
+        false
+    }
+
+    /// What the weights are worth for something else than what they are trained for: metrics by name.
+    /// Nothing of the run may depend on it.
+    ///
+    /// # Errors
+    /// It could not be done.
+    fn probe(
+        &self,
+        _model: &Self::Model,
+        _directory: &RunDirectory,
+    ) -> Result<Vec<(String, Option<f64>)>, TrainError> {
+        Ok(Vec::new())
+    }
 
     /// Settles what is chosen once on the validation rows with the final weights (a threshold), and
-    /// writes the finished model with all that is needed to use it.
+    /// writes the finished model with all that is needed to use it. Gives back its folder.
     ///
     /// # Errors
     /// Something cannot be written.
-    fn export(&mut self, model: Model<Self::Head>, folder: &Path) -> Result<(), TrainError>;
+    fn export(
+        &mut self,
+        model: Self::Model,
+        directory: &RunDirectory,
+    ) -> Result<PathBuf, TrainError>;
 }

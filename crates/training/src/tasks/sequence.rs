@@ -1,26 +1,26 @@
 //! One answer a text, or a pair of texts: classes, several labels, or a number.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use bertkit_data::batches::{BatchPolicy, PackedBatch, plan};
+use bertkit_data::batches::{BatchPolicy, PackedBatch, balanced, plan};
 use bertkit_data::labels::TaskKind;
 use bertkit_data::tokenizer::{Encoding, TextTokenizer};
 use bertkit_evaluation::{
     ClassPredictions, Metric, MultiLabelPredictions, Predictions, ScorePredictions, best_threshold,
     score,
 };
-use bertkit_model::heads::SequenceHead;
 use bertkit_model::losses::{ClassLoss, binary_cross_entropy, binary_focal, squared_error};
 use bertkit_model::weights::to_vec;
-use bertkit_model::{Batch, EncoderConfig, Mode, SequenceModel};
+use bertkit_model::{Batch, EncoderConfig, Mode, Naming, SequenceModel};
 use burn::module::Param;
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::{Task, Validation};
-use crate::config::{LossConfig, Threshold};
+use super::{Task, Term, Validation};
+use crate::config::{LossConfig, Sampler, Threshold, TrainingConfig};
 use crate::error::TrainError;
-use crate::run_dir::write_atomically;
+use crate::optimizer::{ParameterRule, rule};
+use crate::run_dir::{RunDirectory, write_atomically};
 
 /// What a trained model answers, and how its answers are read; `bertkit.json` in the model's folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -259,6 +259,19 @@ pub struct SequenceTask {
     /// Mean and standard deviation of the training targets of a regression: it is learnt in their
     /// units, and the exported head answers in the file's.
     pub scale: (f64, f64),
+    /// Decides the order of rows.
+    pub seed: u64,
+    /// How rows are put into batches, and what is frozen.
+    pub training: TrainingConfig,
+    /// Layer-wise decay of the learning rate.
+    pub layer_decay: f64,
+}
+
+/// Some training rows, packed.
+#[derive(Debug)]
+pub struct RowsBatch {
+    rows: Vec<usize>,
+    batch: Batch,
 }
 
 impl SequenceTask {
@@ -430,39 +443,102 @@ impl SequenceTask {
 }
 
 impl Task for SequenceTask {
-    type Head = SequenceHead;
+    type Model = SequenceModel;
+    type Pass = Vec<Vec<usize>>;
+    type Batch = RowsBatch;
 
-    fn lengths(&self) -> &[usize] {
-        &self.train.lengths
+    fn accumulation(&self, _stage: usize) -> usize {
+        self.training.gradient_accumulation
     }
 
-    fn classes(&self) -> Option<&[usize]> {
-        match &self.train.targets {
-            Targets::Classes(classes) => Some(classes),
-            _ => None,
+    fn pass(&self, _stage: usize, number: u64) -> Result<Vec<Vec<usize>>, TrainError> {
+        let t = &self.training;
+        match (t.sampler, &self.train.targets) {
+            (Sampler::Balanced, Targets::Classes(classes)) => {
+                Ok(balanced(classes, t.batch_size, self.seed, number)?)
+            }
+            (Sampler::Balanced, _) => Err(TrainError::Setting {
+                message: "the balanced sampler needs one class a row".into(),
+                hint: "use `--sampler shuffle` for this task".into(),
+            }),
+            (Sampler::Shuffle, _) => {
+                let policy = t
+                    .batch_tokens
+                    .map_or(BatchPolicy::Rows(t.batch_size), BatchPolicy::Tokens);
+                Ok(plan(
+                    &self.train.lengths,
+                    policy,
+                    t.bucket_by_length,
+                    Some((self.seed, number)),
+                ))
+            }
         }
     }
 
-    fn batch(&self, rows: &[usize]) -> Batch {
-        pack(&self.train.encodings, rows)
+    fn batches(&self, pass: &Vec<Vec<usize>>) -> usize {
+        pass.len()
     }
 
-    fn lines(&self, rows: &[usize]) -> Vec<u64> {
-        rows.iter().map(|&row| self.train.lines[row]).collect()
+    fn batch(&self, pass: &Vec<Vec<usize>>, number: usize) -> RowsBatch {
+        let rows = pass[number].clone();
+        let batch = pack(&self.train.encodings, &rows);
+        RowsBatch { rows, batch }
     }
 
-    fn weight(&self, rows: &[usize]) -> f64 {
-        self.weight_of(&self.train, rows)
+    fn tokens(&self, batch: &RowsBatch) -> usize {
+        batch.batch.tokens()
+    }
+
+    fn place(&self, batches: &[RowsBatch]) -> String {
+        const SHOWN: usize = 32;
+        let rows = batches.iter().flat_map(|batch| &batch.rows);
+        let mut lines: Vec<u64> = rows.map(|&row| self.train.lines[row]).collect();
+        lines.sort_unstable();
+        let shown: Vec<String> = lines.iter().take(SHOWN).map(u64::to_string).collect();
+        let more = match lines.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!(
+            "the rows from lines {}{more} of the training file",
+            shown.join(", ")
+        )
+    }
+
+    fn terms(&self) -> &[Term] {
+        &[Term {
+            name: "loss",
+            factor: 1.0,
+        }]
+    }
+
+    fn weights(&self, batch: &RowsBatch) -> Vec<f64> {
+        vec![self.weight_of(&self.train, &batch.rows)]
     }
 
     fn loss(
         &self,
         model: &SequenceModel,
-        batch: &Batch,
-        rows: &[usize],
+        batch: &RowsBatch,
+        _micro_batch: u64,
         mode: Mode<'_>,
-    ) -> Tensor<1> {
-        self.summed_loss(model.forward(batch, mode), &self.train, rows)
+    ) -> Vec<Tensor<1>> {
+        let logits = model.forward(&batch.batch, mode);
+        vec![self.summed_loss(logits, &self.train, &batch.rows)]
+    }
+
+    fn rule(&self, path: &str) -> ParameterRule {
+        rule(
+            path,
+            self.model_config.num_hidden_layers,
+            self.layer_decay,
+            self.training.freeze_embeddings,
+            self.training.freeze_layers,
+        )
+    }
+
+    fn naming(&self) -> Naming {
+        SequenceModel::naming(self.model_config.family)
     }
 
     fn validation_rows(&self) -> usize {
@@ -501,21 +577,28 @@ impl Task for SequenceTask {
         Ok(Validation { metrics, score })
     }
 
-    fn export(&mut self, model: SequenceModel, folder: &Path) -> Result<(), TrainError> {
+    fn export(
+        &mut self,
+        model: SequenceModel,
+        directory: &RunDirectory,
+    ) -> Result<PathBuf, TrainError> {
         self.settle_threshold(&model);
         let model = if self.info.kind == TaskKind::Regression {
             unscale(model, self.scale)
         } else {
             model
         };
-        model.save(&self.model_config, folder)?;
-        self.tokenizer.save(folder)?;
-        let mut text = serde_json::to_string_pretty(&self.info).map_err(|e| TrainError::Write {
-            path: PathBuf::from(folder),
-            source: e.into(),
-        })?;
-        text.push('\n');
-        write_atomically(&folder.join(TaskInfo::FILE), text.as_bytes())
+        directory.replace_folder("model", |folder| {
+            model.save(&self.model_config, folder)?;
+            self.tokenizer.save(folder)?;
+            let mut text =
+                serde_json::to_string_pretty(&self.info).map_err(|e| TrainError::Write {
+                    path: PathBuf::from(folder),
+                    source: e.into(),
+                })?;
+            text.push('\n');
+            write_atomically(&folder.join(TaskInfo::FILE), text.as_bytes())
+        })
     }
 }
 
