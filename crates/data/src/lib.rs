@@ -41,11 +41,13 @@
 pub mod batches;
 pub mod columns;
 pub mod corpus;
+pub mod corruption;
 mod error;
 pub mod examples;
 pub mod formats;
 pub mod labels;
 mod random;
+pub mod sequences;
 pub mod splits;
 pub mod tokenizer;
 

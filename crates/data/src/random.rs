@@ -10,6 +10,19 @@ pub(crate) enum Purpose {
     Batches,
 }
 
+/// The same, for [`Random::keyed`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum KeyedPurpose {
+    /// The order of documents, and where sequences are cut.
+    Sequences,
+    /// The two segments of one sequence.
+    Segments,
+    /// The order of sequences.
+    SequenceOrder,
+    /// The masks of one sequence.
+    Masks,
+}
+
 /// Random numbers that depend on the seed, the purpose and the round (an epoch, an attempt) alone.
 pub(crate) struct Random(ChaCha8Rng);
 
@@ -20,8 +33,32 @@ impl Random {
         Self(generator)
     }
 
+    /// Numbers for one of many things (a document, a sequence) of a round: as many generators as there are arguments,
+    /// since together they are the key.
+    pub(crate) fn keyed(seed: u64, purpose: KeyedPurpose, round: u64, number: u64) -> Self {
+        let mut key = [0; 32];
+        for (bytes, word) in key
+            .chunks_exact_mut(8)
+            .zip([seed, purpose as u64, round, number])
+        {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+        Self(ChaCha8Rng::from_seed(key))
+    }
+
+    /// A number in [0, 1), with 53 random bits.
+    pub(crate) fn unit(&mut self) -> f64 {
+        const STEP: f64 = 1.0 / (1u64 << 53) as f64;
+        (self.0.next_u64() >> 11) as f64 * STEP
+    }
+
+    /// Whether something happens that does so with this probability.
+    pub(crate) fn chance(&mut self, probability: f64) -> bool {
+        self.unit() < probability
+    }
+
     /// A number below `bound`, each as likely as any other (Lemire 2019, algorithm 5).
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         let mut product = u128::from(self.0.next_u64()) * u128::from(bound);
         if (product as u64) < bound {
             let threshold = bound.wrapping_neg() % bound;
@@ -65,5 +102,23 @@ mod tests {
         assert_eq!(first(Purpose::Split, 0), first(Purpose::Split, 0));
         assert_ne!(first(Purpose::Split, 0), first(Purpose::Batches, 0));
         assert_ne!(first(Purpose::Batches, 0), first(Purpose::Batches, 1));
+    }
+
+    #[test]
+    fn every_part_of_a_key_counts() {
+        let first = |seed, purpose, round, number| {
+            Random::keyed(seed, purpose, round, number).below(u64::MAX)
+        };
+        let mut firsts = std::collections::BTreeSet::new();
+        for part in 0..3 {
+            for value in 1..50 {
+                let mut key = [0; 3];
+                key[part] = value;
+                let [seed, round, number] = key;
+                firsts.insert(first(seed, KeyedPurpose::Masks, round, number));
+                firsts.insert(first(seed, KeyedPurpose::Segments, round, number));
+            }
+        }
+        assert_eq!(firsts.len(), 3 * 49 * 2);
     }
 }
