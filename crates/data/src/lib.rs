@@ -10,7 +10,7 @@
 //! use bertkit_data::examples::{Examples, MissingPolicy, Selection};
 //! use bertkit_data::formats::{Format, ReadOptions, read_table_from};
 //! use bertkit_data::labels::{LabelSet, TaskKind, infer_task};
-//! use bertkit_data::tokenizer::{TrainOptions, train_wordpiece};
+//! use bertkit_data::tokenizer::{TrainOptions, train_tokenizer};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let file = "text,label\nwhat a film,good\n\"long, and dull\",bad\n";
@@ -27,7 +27,7 @@
 //!
 //! let texts: Vec<_> = examples.rows.iter().map(|row| (row.text.as_str(), None)).collect();
 //! let tokenizer =
-//!     train_wordpiece(texts.iter().map(|(text, _)| *text), &TrainOptions::default())?;
+//!     train_tokenizer(texts.iter().map(|(text, _)| *text), &TrainOptions::default())?;
 //! let encodings = tokenizer.encode_batch(&texts, 128)?;
 //! let lengths: Vec<usize> = encodings.iter().map(|encoding| encoding.len()).collect();
 //! for rows in plan(&lengths, BatchPolicy::Tokens(4096), true, Some((13, 0))) {

@@ -10,7 +10,7 @@ use bertkit_data::formats::{ReadOptions, parse_delimiter, read_table};
 use bertkit_data::labels::{LabelSet, TaskKind, balanced_weights, infer_task, positive_class};
 use bertkit_data::splits;
 use bertkit_data::tokenizer::{
-    Family as TokenizerFamily, TextTokenizer, TrainOptions, train_wordpiece,
+    Family as TokenizerFamily, Normalization, TextTokenizer, TrainOptions, train_tokenizer,
 };
 use bertkit_evaluation::{Metric, TaskKind as MetricTask};
 use bertkit_model::{
@@ -413,12 +413,16 @@ pub fn prepare(
                         std::iter::once(row.text.as_str()).chain(row.text_pair.as_deref())
                     });
                     let options = TrainOptions {
-                        vocab_size: config.tokenizer.vocab_size,
-                        lowercase: config.tokenizer.lowercase,
+                        vocab_size: Some(config.tokenizer.vocab_size),
+                        normalization: Normalization {
+                            lowercase: config.tokenizer.lowercase,
+                            ..Normalization::default()
+                        },
                         min_frequency: config.tokenizer.min_frequency,
                         max_length: fresh.max_position_embeddings,
+                        ..TrainOptions::default()
                     };
-                    let tokenizer = train_wordpiece(texts, &options)?
+                    let tokenizer = train_tokenizer(texts, &options)?
                         .with_family(tokenizer_family(fresh.family));
                     lines.push((
                         "tokenizer".into(),

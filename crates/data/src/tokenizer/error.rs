@@ -99,6 +99,36 @@ pub enum TokenizerError {
     /// No words to learn from.
     #[error("there is no text to train a tokenizer on")]
     NoText,
+    /// A name that is no kind of tokenizer.
+    #[error("`{found}` is not {expected}: {message}")]
+    Spec {
+        /// What was asked for.
+        found: String,
+        /// What it would have to look like.
+        expected: &'static str,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A rule that is nothing without a vocabulary.
+    #[error("`{spec}` needs a vocabulary, and there is no model to take it from")]
+    NoVocabulary {
+        /// The rule, as users write it.
+        spec: String,
+    },
+    /// A regular expression that cannot be used.
+    #[error("`{pattern}` is not a regular expression: {message}")]
+    Pattern {
+        /// The expression.
+        pattern: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// No text whose words fit into the memory allowed.
+    #[error("no text fits into {budget} bytes of memory")]
+    Memory {
+        /// The budget, in bytes.
+        budget: u64,
+    },
     /// A vocabulary too small to hold anything.
     #[error("a vocabulary of {found} tokens is too small, expected at least {least}")]
     VocabSize {
@@ -134,6 +164,16 @@ impl TokenizerError {
             Self::SpecialToken { role, .. } => Some(format!(
                 "if the token has another name, give it as `{role}` in `tokenizer_config.json`"
             )),
+            Self::NoVocabulary { spec } => Some(format!(
+                "train a tokenizer first (`bertkit tokenizer train FILES --type {spec} --output DIR`), and give `DIR` \
+                 instead; or name the model"
+            )),
+            Self::Pattern { .. } => Some(
+                "it is read as Oniguruma reads it, which is nearly how Python's `re` does: try it there".into(),
+            ),
+            Self::Memory { .. } => Some("allow more".into()),
+            Self::VocabSize { least, .. } => Some(format!("ask for {least} tokens or more")),
+            Self::NoText => Some("check that the files are not empty".into()),
             Self::MaxLength { special, .. } => {
                 Some(format!("use a maximum length of more than {special}"))
             }

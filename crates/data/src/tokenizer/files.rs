@@ -7,7 +7,11 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value, json};
 use tokenizers::Tokenizer;
+use tokenizers::utils::SysRegex;
 
+use super::documents::{self, Parts};
+use super::kmers::Kmers;
+use super::normalization::Normalization;
 use super::{Family, Source, SpecialIds, TextTokenizer, TokenizerError};
 
 const TOKENIZER: &str = "tokenizer.json";
@@ -16,6 +20,9 @@ const SPECIAL_TOKENS: &str = "special_tokens_map.json";
 const VOCAB_TXT: &str = "vocab.txt";
 const VOCAB_JSON: &str = "vocab.json";
 const MERGES: &str = "merges.txt";
+
+/// The key of `tokenizer_config.json` that says how sequences are cut before anything else; ours alone.
+const KMERS: &str = "bertkit_kmers";
 
 /// A role of a special token, and its usual token in vocabularies of BERT's and of RoBERTa's style.
 type Role = (&'static str, &'static str, &'static str);
@@ -33,6 +40,41 @@ const ROLES: [Role; 5] = [
 enum Spelling {
     Brackets,
     Angles,
+}
+
+impl Spelling {
+    fn of(family: Family) -> Self {
+        match family {
+            Family::Roberta => Self::Angles,
+            Family::Bert | Family::Electra | Family::Distilbert => Self::Brackets,
+        }
+    }
+}
+
+/// The special tokens of a new vocabulary: those of the first ids, and those of the last.
+///
+/// `[PAD] [UNK] [CLS] [SEP] [MASK]` first, as BERT's vocabularies have them without the unused tokens between; or
+/// `<s> <pad> </s> <unk>` first and `<mask>` last, as RoBERTa's have them.
+pub(super) fn special_places(family: Family) -> (&'static [&'static str], &'static [&'static str]) {
+    match Spelling::of(family) {
+        Spelling::Brackets => (&["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], &[]),
+        Spelling::Angles => (&["<s>", "<pad>", "</s>", "<unk>"], &["<mask>"]),
+    }
+}
+
+/// The model of a new tokenizer.
+pub(super) enum Model<'a> {
+    /// Pieces of words.
+    Wordpiece,
+    /// Merges; `bytes` where they are of bytes, so that nothing is unknown.
+    Bpe {
+        merges: &'a [(&'a str, &'a str)],
+        bytes: bool,
+    },
+    /// The logarithm of each token's probability; 0 for special tokens.
+    Unigram { scores: &'a [f64] },
+    /// Every token for itself.
+    Whole,
 }
 
 impl TextTokenizer {
@@ -80,8 +122,8 @@ impl TextTokenizer {
 
     /// Writes the tokenizer to a directory, which is made if need be, so that it loads here and in transformers.
     ///
-    /// `tokenizer.json`, `tokenizer_config.json` and `special_tokens_map.json`; also `vocab.txt` for WordPiece, if its
-    /// ids have no gaps, or `vocab.json` and `merges.txt` for BPE. Settings it was read with are kept.
+    /// `tokenizer.json`, `tokenizer_config.json` and `special_tokens_map.json`; also `vocab.txt` for WordPiece and for
+    /// tokens that stand for themselves, if the ids have no gaps, or `vocab.json` and `merges.txt` for BPE. Settings it was read with are kept.
     ///
     /// # Errors
     /// [`TokenizerError::Write`], with the file.
@@ -116,7 +158,7 @@ impl TextTokenizer {
         write(SPECIAL_TOKENS, pretty(&Value::Object(map))?)?;
         let model = &document["model"];
         match model["type"].as_str() {
-            Some("WordPiece") => {
+            Some("WordPiece" | "WordLevel") => {
                 if let Some(lines) = vocab_lines(&model["vocab"]) {
                     write(VOCAB_TXT, lines)?;
                 }
@@ -154,7 +196,9 @@ impl TextTokenizer {
         let wordpiece = kind("model") == "WordPiece"
             && kind("normalizer") == "BertNormalizer"
             && kind("pre_tokenizer") == "BertPreTokenizer";
-        let byte_level = kind("model") == "BPE" && kind("pre_tokenizer") == "ByteLevel";
+        let byte_level = kind("model") == "BPE"
+            && kind("pre_tokenizer") == "ByteLevel"
+            && document["normalizer"].is_null();
         let class = match self.family {
             Family::Bert if wordpiece => "BertTokenizer",
             Family::Electra if wordpiece => "ElectraTokenizer",
@@ -166,6 +210,12 @@ impl TextTokenizer {
         config
             .entry("tokenizer_class")
             .or_insert_with(|| class.into());
+        if config["tokenizer_class"] == "PreTrainedTokenizerFast" && !self.family.has_token_types()
+        {
+            // It would give token types, and some models take none.
+            let inputs = json!(["input_ids", "attention_mask"]);
+            config.entry("model_input_names").or_insert(inputs);
+        }
         if wordpiece {
             // transformers builds the normaliser from these, not from `tokenizer.json`.
             let normalizer = &document["normalizer"];
@@ -224,9 +274,10 @@ fn from_tokenizer_json(
     };
     let truncation = take(&mut document, "truncation");
     let padding = take(&mut document, "padding");
-    let spelling = match document["model"]["vocab"].get("<s>") {
+    let vocab = &document["model"]["vocab"];
+    let spelling = match vocabulary_id(vocab, "<s>") {
         Some(_) if family == Family::Roberta => Spelling::Angles,
-        Some(_) if document["model"]["vocab"].get("[CLS]").is_none() => Spelling::Angles,
+        Some(_) if vocabulary_id(vocab, "[CLS]").is_none() => Spelling::Angles,
         _ => Spelling::Brackets,
     };
     let source = Source {
@@ -268,88 +319,217 @@ fn from_vocab_txt(
         ));
     }
     let special = special_tokens(&config, map, Spelling::Brackets);
-    let normalizer = json!({
-        "type": "BertNormalizer",
-        "clean_text": true,
-        "handle_chinese_chars": setting("tokenize_chinese_chars", true.into()),
-        "strip_accents": setting("strip_accents", Value::Null),
-        "lowercase": lowercase,
-    });
-    let document = wordpiece_document(&tokens, normalizer, &special);
+    let parts = Parts {
+        normalizer: json!({
+            "type": "BertNormalizer",
+            "clean_text": true,
+            "handle_chinese_chars": setting("tokenize_chinese_chars", true.into()),
+            "strip_accents": setting("strip_accents", Value::Null),
+            "lowercase": lowercase,
+        }),
+        ..Parts::wordpiece(&Normalization::default())
+    };
     let source = Source {
         special_tokens: special,
         config,
         ..Source::default()
     };
-    let required = ["unk_token", "cls_token", "sep_token", "pad_token"];
-    let mut tokenizer = build(path, document, family, source, &required)?;
+    let vocab = ids_of(&tokens);
+    let mut tokenizer = assemble(path, parts, Model::Wordpiece, &vocab, family, source)?;
     tokenizer.warnings = warnings;
     Ok(tokenizer)
 }
 
-/// A new WordPiece tokenizer over `tokens`, whose ids are their positions.
-pub(super) fn wordpiece(
+/// A new tokenizer over `tokens`, whose ids are their positions; special tokens are where [`special_places`] says.
+pub(super) fn new(
+    parts: Parts,
+    model: Model<'_>,
     tokens: &[&str],
-    lowercase: bool,
-    max_length: usize,
+    family: Family,
 ) -> Result<TextTokenizer, TokenizerError> {
-    let special = special_tokens(&Map::new(), &Map::new(), Spelling::Brackets);
-    let normalizer = json!({
-        "type": "BertNormalizer",
-        "clean_text": true,
-        "handle_chinese_chars": true,
-        "strip_accents": null,
-        "lowercase": lowercase,
-    });
-    let document = wordpiece_document(tokens, normalizer, &special);
+    let special = special_tokens(&Map::new(), &Map::new(), Spelling::of(family));
     let source = Source {
         special_tokens: special,
         ..Source::default()
     };
-    let required = [
-        "unk_token",
-        "cls_token",
-        "sep_token",
-        "pad_token",
-        "mask_token",
-    ];
-    let tokenizer = build(
-        Path::new(VOCAB_TXT),
-        document,
-        Family::Bert,
+    assemble(
+        Path::new(TOKENIZER),
+        parts,
+        model,
+        &ids_of(tokens),
+        family,
         source,
-        &required,
-    )?;
-    Ok(tokenizer.with_model_max_length(max_length))
+    )
 }
 
-fn wordpiece_document(
-    tokens: &[&str],
-    normalizer: Value,
-    special: &BTreeMap<&'static str, Value>,
-) -> Value {
-    let vocab: Map<String, Value> = tokens
+/// Every character a token, with the vocabulary of a model's folder.
+pub(super) fn characters(dir: &Path, family: Family) -> Result<TextTokenizer, TokenizerError> {
+    let parts = Parts::characters(&Normalization::default());
+    with_vocab_txt(parts, None, dir, family)
+}
+
+/// Whatever a pattern matches, with the vocabulary of a model's folder.
+pub(super) fn pattern(
+    pattern: &str,
+    dir: &Path,
+    family: Family,
+) -> Result<TextTokenizer, TokenizerError> {
+    let parts = Parts::matches(pattern, &Normalization::default());
+    check_pattern(pattern)?;
+    with_vocab_txt(parts, None, dir, family)
+}
+
+/// Pieces of a sequence, with the vocabulary of a model's folder.
+pub(super) fn kmers(
+    kmers: &Kmers,
+    dir: &Path,
+    family: Family,
+) -> Result<TextTokenizer, TokenizerError> {
+    with_vocab_txt(Parts::kmers(kmers), Some(kmers), dir, family)
+}
+
+/// Pieces of a sequence, with every piece that the alphabet allows.
+pub(super) fn new_kmers(kmers: &Kmers, family: Family) -> Result<TextTokenizer, TokenizerError> {
+    let (first, last) = special_places(family);
+    let pieces: Vec<String> = kmers.vocabulary().collect();
+    let pieces = pieces.iter().map(String::as_str);
+    let tokens: Vec<&str> = first
         .iter()
-        .enumerate()
-        .map(|(id, token)| (token.to_string(), id.into()))
+        .copied()
+        .chain(pieces)
+        .chain(last.iter().copied())
         .collect();
-    json!({
+    let mut tokenizer = new(Parts::kmers(kmers), Model::Whole, &tokens, family)?;
+    tokenizer.set_kmers(kmers);
+    Ok(tokenizer)
+}
+
+impl TextTokenizer {
+    fn set_kmers(&mut self, kmers: &Kmers) {
+        self.source.config.insert(KMERS.into(), kmers.to_json());
+        self.kmers = Some(kmers.clone());
+    }
+}
+
+/// Whether a tokenizer can use a pattern.
+pub(super) fn check_pattern(pattern: &str) -> Result<(), TokenizerError> {
+    let failed = |message: String| TokenizerError::Pattern {
+        pattern: pattern.into(),
+        message,
+    };
+    let regex = SysRegex::new(pattern).map_err(|error| failed(error.to_string()))?;
+    match regex.find_iter("").next() {
+        Some(_) => Err(failed("it matches where there is nothing".into())),
+        None => Ok(()),
+    }
+}
+
+/// The tokens of `vocab.txt` in a folder as words of their own.
+fn with_vocab_txt(
+    parts: Parts,
+    kmers: Option<&Kmers>,
+    dir: &Path,
+    family: Family,
+) -> Result<TextTokenizer, TokenizerError> {
+    let path = dir.join(VOCAB_TXT);
+    if !path.is_file() {
+        return Err(TokenizerError::NotFound {
+            dir: dir.into(),
+            found: file_names(dir),
+        });
+    }
+    let text = read_text(&path)?;
+    let tokens: Vec<&str> = text.lines().collect();
+    let mut config = read_object(&dir.join(CONFIG))?;
+    let map = read_object(&dir.join(SPECIAL_TOKENS))?;
+    let vocab = ids_of(&tokens);
+    let spelling = match vocab.contains_key("<s>") && !vocab.contains_key("[CLS]") {
+        true => Spelling::Angles,
+        false => Spelling::Brackets,
+    };
+    let special_tokens = special_tokens(&config, &map, spelling);
+    // What these say of WordPiece does not hold here.
+    for key in [
+        "tokenizer_class",
+        "do_lower_case",
+        "do_basic_tokenize",
+        "strip_accents",
+        "tokenize_chinese_chars",
+    ] {
+        config.shift_remove(key);
+    }
+    let source = Source {
+        special_tokens,
+        config,
+        ..Source::default()
+    };
+    let mut tokenizer = assemble(&path, parts, Model::Whole, &vocab, family, source)?;
+    if let Some(kmers) = kmers {
+        tokenizer.set_kmers(kmers);
+    }
+    Ok(tokenizer)
+}
+
+fn ids_of(tokens: &[&str]) -> Map<String, Value> {
+    let ids = tokens.iter().enumerate();
+    ids.map(|(id, token)| (token.to_string(), id.into()))
+        .collect()
+}
+
+/// The tokenizer of parts, model and vocabulary; `path` is for messages.
+fn assemble(
+    path: &Path,
+    parts: Parts,
+    model: Model<'_>,
+    vocab: &Map<String, Value>,
+    family: Family,
+    source: Source,
+) -> Result<TextTokenizer, TokenizerError> {
+    let special = &source.special_tokens;
+    let id = |token: &str| vocab.get(token).and_then(Value::as_u64);
+    let known: BTreeMap<&'static str, (String, u64)> = special
+        .iter()
+        .filter_map(|(role, token)| {
+            let token = token_text(token)?;
+            Some((*role, (token.to_string(), id(token)?)))
+        })
+        .collect();
+    let unknown = known.get("unk_token");
+    let unknown_token = unknown.map_or("[UNK]", |(token, _)| token);
+    let bytes = matches!(model, Model::Bpe { bytes: true, .. });
+    let model = match model {
+        Model::Wordpiece => documents::wordpiece(vocab, unknown_token),
+        Model::Bpe { merges, bytes } => {
+            documents::bpe(vocab, merges, (!bytes).then_some(unknown_token))
+        }
+        Model::Unigram { scores } => {
+            let pieces = vocab.keys().cloned().zip(scores.iter().copied());
+            let pieces: Vec<(String, f64)> = pieces.collect();
+            documents::unigram(&pieces, unknown.map(|&(_, id)| id as usize))
+        }
+        Model::Whole => documents::whole_words(vocab, unknown_token),
+    };
+    let template = match Spelling::of(family) {
+        Spelling::Angles => documents::roberta_template(bytes, &known),
+        Spelling::Brackets => None,
+    };
+    let spelling = match known.get("cls_token") {
+        Some((token, _)) if token == "<s>" => Spelling::Angles,
+        _ => Spelling::Brackets,
+    };
+    let document = json!({
         "version": "1.0",
         "truncation": null,
         "padding": null,
-        "added_tokens": added_tokens(&vocab, special, Spelling::Brackets),
-        "normalizer": normalizer,
-        "pre_tokenizer": {"type": "BertPreTokenizer"},
-        "post_processor": null,
-        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
-        "model": {
-            "type": "WordPiece",
-            "unk_token": special.get("unk_token").and_then(token_text).unwrap_or("[UNK]"),
-            "continuing_subword_prefix": "##",
-            "max_input_chars_per_word": 100,
-            "vocab": vocab,
-        },
-    })
+        "added_tokens": added_tokens(vocab, special, spelling),
+        "normalizer": parts.normalizer,
+        "pre_tokenizer": parts.pre_tokenizer,
+        "post_processor": template,
+        "decoder": parts.decoder,
+        "model": model,
+    });
+    let required = ["unk_token", "cls_token", "sep_token", "pad_token"];
+    build(path, document, family, source, &required)
 }
 
 fn from_vocab_json(
@@ -459,8 +639,11 @@ fn build(
             .into_iter()
             .flatten()
             .find(|added| added["content"] == token);
-        let id = added.map_or(&document["model"]["vocab"][token], |added| &added["id"]);
-        id.as_u64().and_then(|id| u32::try_from(id).ok())
+        let id = match added {
+            Some(added) => added["id"].as_u64(),
+            None => vocabulary_id(&document["model"]["vocab"], token),
+        };
+        id.and_then(|id| u32::try_from(id).ok())
     };
     let mut ids: BTreeMap<&'static str, u32> = BTreeMap::new();
     for (role, token) in &source.special_tokens {
@@ -511,7 +694,21 @@ fn build(
         .and_then(Value::as_u64)
         .filter(|&tokens| tokens < 1_000_000_000) // a larger number says that there is none
         .map(|tokens| tokens as usize);
+    let kmers = match source.config.get(KMERS) {
+        None => None,
+        Some(saved) => match Kmers::from_json(saved) {
+            Some(kmers) => Some(kmers),
+            None => {
+                return Err(TokenizerError::Content {
+                    path: path.with_file_name(CONFIG),
+                    expected: "a list of settings",
+                    message: format!("`{KMERS}` is `{saved}`, expected size, stride and alphabet"),
+                });
+            }
+        },
+    };
     Ok(TextTokenizer {
+        kmers,
         vocab_size: largest.map_or(0, |id| id as usize + 1),
         special: SpecialIds {
             cls,
@@ -621,6 +818,17 @@ fn added_tokens(
         );
     }
     added.into_values().collect()
+}
+
+/// The id of a token in a model's vocabulary: an object, or a list of pieces with their scores.
+fn vocabulary_id(vocab: &Value, token: &str) -> Option<u64> {
+    match vocab {
+        Value::Array(pieces) => {
+            let place = pieces.iter().position(|piece| piece[0] == token);
+            place.map(|id| id as u64)
+        }
+        vocab => vocab.get(token)?.as_u64(),
+    }
 }
 
 /// The tokens of a vocabulary by id, one a line, if the ids have no gaps and no token a line break.

@@ -1,9 +1,14 @@
 //! Texts to token ids, as Hugging Face transformers does it.
 
+mod documents;
 mod error;
 mod files;
+mod kmers;
+mod normalization;
+mod spec;
 mod training;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
@@ -15,7 +20,13 @@ use tokenizers::utils::truncation::{
 };
 
 pub use self::error::TokenizerError;
-pub use self::training::{TrainOptions, train_wordpiece};
+pub use self::kmers::Kmers;
+pub use self::normalization::{Normalization, Transliteration, UnicodeForm};
+pub use self::spec::{TokenizerSpec, read_pattern};
+pub use self::training::{
+    FrequentWords, Sample, SplitWord, TokenizerTrainer, TokenizerType, TrainOptions, Trained,
+    Usage, train_tokenizer,
+};
 
 /// The encoder families, as far as tokenizers differ between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -83,6 +94,8 @@ pub struct TextTokenizer {
     model_max_length: Option<usize>,
     warnings: Vec<String>,
     source: Source,
+    /// How texts are cut before `inner` reads them.
+    kmers: Option<Kmers>,
 }
 
 /// What a saved tokenizer takes over from the files it was read from.
@@ -122,10 +135,14 @@ impl TextTokenizer {
                 special,
             })?;
 
-        let first = self.inner.encode_fast(text, false).map_err(failed)?;
+        let encode = |text: &str| {
+            let text = self.prepared(text);
+            self.inner.encode_fast(&*text, false).map_err(failed)
+        };
+        let first = encode(text)?;
         let second = match pair {
             Some(pair) => {
-                let mut second = self.inner.encode_fast(pair, false).map_err(failed)?;
+                let mut second = encode(pair)?;
                 second.set_type_ids(vec![1; second.len()]);
                 Some(second)
             }
@@ -176,6 +193,38 @@ impl TextTokenizer {
             .par_iter()
             .map(|&(text, pair)| self.encode(text, pair, max_length))
             .collect()
+    }
+
+    /// The tokenizer underneath, without truncation and padding.
+    pub(crate) fn inner(&self) -> &Tokenizer {
+        &self.inner
+    }
+
+    /// The text as the parts that `tokenizer.json` describes read it: overlapping pieces of a sequence are cut before.
+    pub(crate) fn prepared<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match &self.kmers {
+            Some(kmers) => kmers.cut(text),
+            None => Cow::Borrowed(text),
+        }
+    }
+
+    /// How many characters of a text, white space aside, are in no token, because the tokenizer's pattern does not match
+    /// them.
+    ///
+    /// # Errors
+    /// [`TokenizerError::Encode`]
+    pub fn dropped(&self, text: &str) -> Result<usize, TokenizerError> {
+        let text = self.prepared(text);
+        let failed = |error: tokenizers::Error| TokenizerError::Encode {
+            message: error.to_string(),
+        };
+        let encoding = self.inner.encode(&*text, false).map_err(failed)?;
+        let mut covered = vec![false; text.len()];
+        for &(from, to) in encoding.get_offsets() {
+            covered[from..to].fill(true);
+        }
+        let dropped = |(at, letter): &(usize, char)| !covered[*at] && !letter.is_whitespace();
+        Ok(text.char_indices().filter(dropped).count())
     }
 
     /// How many special tokens an encoded text, or pair, has.

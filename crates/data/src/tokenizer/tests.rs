@@ -361,14 +361,14 @@ const TEXT: [&str; 4] = [
 
 fn options() -> TrainOptions {
     TrainOptions {
-        vocab_size: 60,
+        vocab_size: Some(60),
         ..TrainOptions::default()
     }
 }
 
 #[test]
 fn training_learns_the_frequent_pieces() {
-    let tokenizer = train_wordpiece(TEXT.into_iter(), &options()).unwrap();
+    let tokenizer = train_tokenizer(TEXT.into_iter(), &options()).unwrap();
     let special: Vec<_> = (0..5).filter_map(|id| tokenizer.token(id)).collect();
     assert_eq!(special, ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]);
     let pieces = |text: &str| -> Vec<String> {
@@ -388,7 +388,7 @@ fn training_learns_the_frequent_pieces() {
 fn training_is_a_function_of_the_text_alone() {
     let saved = |texts: &[&str]| {
         let dir = tempfile::tempdir().unwrap();
-        train_wordpiece(texts.iter().copied(), &options())
+        train_tokenizer(texts.iter().copied(), &options())
             .unwrap()
             .save(dir.path())
             .unwrap();
@@ -407,19 +407,19 @@ fn training_is_a_function_of_the_text_alone() {
 fn the_vocabulary_never_exceeds_what_was_asked_for() {
     for vocab_size in 6..40 {
         let options = TrainOptions {
-            vocab_size,
+            vocab_size: Some(vocab_size),
             min_frequency: 1,
             ..options()
         };
-        let tokenizer = train_wordpiece(TEXT.into_iter(), &options).unwrap();
+        let tokenizer = train_tokenizer(TEXT.into_iter(), &options).unwrap();
         assert!(tokenizer.vocab_size() <= vocab_size);
     }
     let error = |texts: &[&str], vocab_size| {
         let options = TrainOptions {
-            vocab_size,
+            vocab_size: Some(vocab_size),
             ..options()
         };
-        train_wordpiece(texts.iter().copied(), &options).unwrap_err()
+        train_tokenizer(texts.iter().copied(), &options).unwrap_err()
     };
     assert!(matches!(
         error(&TEXT, 5),

@@ -1,0 +1,104 @@
+//! Names of tokenizers, as users write them.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use super::kmers::Kmers;
+use super::{Family, TextTokenizer, TokenizerError, files};
+
+/// A tokenizer that is there, by folder or by rule: `DIR`, `regex:FILE`, `kmer:6`, `kmer:3:stride=3`, `char`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenizerSpec {
+    /// The tokenizer in a folder.
+    Dir(PathBuf),
+    /// Every character is a token; the vocabulary is a model's.
+    Char,
+    /// Pieces of a sequence; the vocabulary is a model's, or else every piece that the alphabet allows.
+    Kmer(Kmers),
+    /// Whatever the pattern in a file matches is a token; the vocabulary is a model's. See [`read_pattern`].
+    Regex(PathBuf),
+}
+
+impl TokenizerSpec {
+    /// Brings the tokenizer; `vocabulary` is the folder of the model that it is for, if there is one.
+    ///
+    /// Rules that need a vocabulary take that of `vocab.txt` in this folder, one token a line, and the special tokens as
+    /// the files beside it say. Once saved, the tokenizer is a folder like any other, and needs neither rule nor model.
+    ///
+    /// # Errors
+    /// As [`TextTokenizer::from_dir`]; a rule that needs a vocabulary and has none; a file without a pattern.
+    pub fn load(
+        &self,
+        vocabulary: Option<&Path>,
+        family: Family,
+    ) -> Result<TextTokenizer, TokenizerError> {
+        let needed = || {
+            vocabulary.ok_or_else(|| TokenizerError::NoVocabulary {
+                spec: self.to_string(),
+            })
+        };
+        match self {
+            Self::Dir(dir) => TextTokenizer::from_dir(dir, family),
+            Self::Char => files::characters(needed()?, family),
+            Self::Regex(path) => files::pattern(&read_pattern(path)?, needed()?, family),
+            Self::Kmer(kmers) => match vocabulary {
+                Some(dir) => files::kmers(kmers, dir, family),
+                None => files::new_kmers(kmers, family),
+            },
+        }
+    }
+}
+
+impl FromStr for TokenizerSpec {
+    type Err = TokenizerError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text.split_once(':') {
+            _ if text == "char" => Self::Char,
+            _ if text == "kmer" => Self::Kmer("".parse()?),
+            Some(("kmer", _)) => Self::Kmer(text["kmer".len()..].parse()?),
+            Some(("regex", file)) => Self::Regex(file.into()),
+            _ => Self::Dir(text.into()),
+        })
+    }
+}
+
+impl fmt::Display for TokenizerSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dir(dir) => write!(f, "{}", dir.display()),
+            Self::Char => f.write_str("char"),
+            Self::Kmer(kmers) => kmers.fmt(f),
+            Self::Regex(path) => write!(f, "regex:{}", path.display()),
+        }
+    }
+}
+
+/// The regular expression in a file: its only line.
+///
+/// It is read as Python's `re` and Oniguruma agree on it. Groups change nothing: the whole match is the token. Text between
+/// matches is dropped, as by `re.findall`; see [`TextTokenizer::dropped`].
+///
+/// # Errors
+/// The file cannot be read, or holds no line or several.
+pub fn read_pattern(path: &Path) -> Result<String, TokenizerError> {
+    let text = fs::read_to_string(path).map_err(|source| TokenizerError::Read {
+        path: path.into(),
+        source,
+    })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let mut lines = text.lines().filter(|line| !line.is_empty());
+    match (lines.next(), lines.next()) {
+        (Some(line), None) => Ok(line.to_string()),
+        (first, _) => Err(TokenizerError::Content {
+            path: path.into(),
+            expected: "a pattern",
+            message: match first {
+                None => "it is empty".into(),
+                Some(_) => "it has several lines, and the pattern is one".into(),
+            },
+        }),
+    }
+}

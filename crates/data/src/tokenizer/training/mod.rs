@@ -1,0 +1,507 @@
+//! New tokenizers from text.
+//!
+//! The same texts, in any order, give the same tokenizer, byte for byte, as long as they fit into the memory allowed; a
+//! sample depends on their order and on the seed as well.
+
+mod characters;
+mod counting;
+mod frequent;
+mod pairs;
+mod unigram;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use tokenizers::normalizers::NormalizerWrapper;
+use tokenizers::pre_tokenizers::PreTokenizerWrapper;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::{
+    NormalizedString, Normalizer, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer,
+};
+
+pub use self::counting::Sample;
+pub use self::frequent::{FrequentWords, SplitWord, Usage};
+
+use self::characters::Characters;
+use self::counting::{Counter, WordCounts};
+use self::pairs::{Vocabulary, Words, merge_pairs};
+use super::documents::Parts;
+use super::files::{self, Model, special_places};
+use super::kmers::Kmers;
+use super::normalization::Normalization;
+use super::spec::read_pattern;
+use super::{Family, TextTokenizer, TokenizerError};
+
+/// Longer words are `[UNK]` in WordPiece; elsewhere they are cut, for training alone.
+const LONGEST_WORD: usize = 100;
+
+/// The part of the memory that word counts may take; the rest is for training on them.
+const COUNTS_SHARE: u64 = 3;
+
+/// The kinds of tokenizer that can be trained.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenizerType {
+    /// Pieces of words, by merging; those within a word begin with `##` (BERT).
+    Wordpiece,
+    /// Byte-pair encoding of characters (Sennrich et al. 2016), a word's space before it marked by `▁`.
+    Bpe,
+    /// Byte-pair encoding of bytes (GPT-2, RoBERTa): nothing is unknown.
+    ByteBpe,
+    /// Pieces with probabilities (Kudo 2018), a word's space before it marked by `▁`.
+    Unigram,
+    /// Every character is a token.
+    Char,
+    /// Every piece of a sequence that its alphabet allows; needs no text.
+    Kmer(Kmers),
+    /// Whatever the pattern in a file matches is a token.
+    Regex(PathBuf),
+}
+
+impl TokenizerType {
+    /// The family whose special tokens it has unless another is named: RoBERTa's for bytes, else BERT's.
+    pub fn usual_family(&self) -> Family {
+        match self {
+            Self::ByteBpe => Family::Roberta,
+            _ => Family::Bert,
+        }
+    }
+
+    /// Tokens to have at most unless said otherwise, special tokens included; `None` for as many as there are.
+    pub fn usual_vocab_size(&self) -> Option<usize> {
+        match self {
+            Self::Wordpiece => Some(30_522), // BERT
+            Self::Bpe | Self::Unigram => Some(32_000),
+            Self::ByteBpe => Some(50_265), // RoBERTa
+            Self::Char | Self::Kmer(_) | Self::Regex(_) => None,
+        }
+    }
+
+    /// Whether frequent words can become whole tokens.
+    pub fn learns_words(&self) -> bool {
+        !matches!(self, Self::Char | Self::Kmer(_) | Self::Regex(_))
+    }
+}
+
+impl FromStr for TokenizerType {
+    type Err = TokenizerError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text.split_once(':') {
+            Some(("kmer", _)) => Self::Kmer(text["kmer".len()..].parse()?),
+            Some(("regex", file)) if !file.is_empty() => Self::Regex(file.into()),
+            _ => match text {
+                "wordpiece" => Self::Wordpiece,
+                "bpe" => Self::Bpe,
+                "byte-bpe" => Self::ByteBpe,
+                "unigram" => Self::Unigram,
+                "char" => Self::Char,
+                "kmer" => Self::Kmer("".parse()?),
+                _ => {
+                    return Err(TokenizerError::Spec {
+                        found: text.into(),
+                        expected: "a type of tokenizer",
+                        message: "there are wordpiece, bpe, byte-bpe, unigram, char, kmer:K and regex:FILE"
+                            .into(),
+                    });
+                }
+            },
+        })
+    }
+}
+
+impl fmt::Display for TokenizerType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wordpiece => f.write_str("wordpiece"),
+            Self::Bpe => f.write_str("bpe"),
+            Self::ByteBpe => f.write_str("byte-bpe"),
+            Self::Unigram => f.write_str("unigram"),
+            Self::Char => f.write_str("char"),
+            Self::Kmer(kmers) => kmers.fmt(f),
+            Self::Regex(path) => write!(f, "regex:{}", path.display()),
+        }
+    }
+}
+
+/// What to train.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrainOptions {
+    /// The kind of tokenizer.
+    pub kind: TokenizerType,
+    /// Whose special tokens it has, and in which places.
+    pub family: Family,
+    /// Tokens to have at most, special tokens included; `None` for [`TokenizerType::usual_vocab_size`]. K-mers have as
+    /// many as their alphabet makes, whatever is said here.
+    pub vocab_size: Option<usize>,
+    /// What happens to texts first; k-mers have rules of their own.
+    pub normalization: Normalization,
+    /// How often a pair of pieces must occur to become one, a candidate of Unigram (at least twice), or a token of those
+    /// that are whole.
+    pub min_frequency: u64,
+    /// The longest input of the model, in tokens.
+    pub max_length: usize,
+    /// Bytes of memory that training may take, about; beyond it a sample of the texts is counted.
+    pub max_memory: u64,
+    /// Decides which texts are in the sample, and nothing else.
+    pub seed: u64,
+}
+
+impl Default for TrainOptions {
+    /// BERT's WordPiece: 30,522 tokens, lower-cased, pieces that occur twice, 512 tokens; 1 GB of memory.
+    fn default() -> Self {
+        Self {
+            kind: TokenizerType::Wordpiece,
+            family: Family::Bert,
+            vocab_size: None,
+            normalization: Normalization {
+                lowercase: true,
+                ..Normalization::default()
+            },
+            min_frequency: 2,
+            max_length: 512,
+            max_memory: 1_000_000_000,
+            seed: 0,
+        }
+    }
+}
+
+impl TrainOptions {
+    fn size(&self) -> usize {
+        let usual = self.kind.usual_vocab_size().unwrap_or(usize::MAX);
+        self.vocab_size.unwrap_or(usual)
+    }
+}
+
+/// Trains a tokenizer on texts that lie in memory.
+///
+/// # Errors
+/// As [`TokenizerTrainer`].
+pub fn train_tokenizer<'a>(
+    texts: impl Iterator<Item = &'a str>,
+    options: &TrainOptions,
+) -> Result<TextTokenizer, TokenizerError> {
+    const BATCH: usize = 4096;
+    let mut trainer = TokenizerTrainer::new(options)?;
+    let mut texts = texts.peekable();
+    while texts.peek().is_some() {
+        let batch: Vec<&str> = texts.by_ref().take(BATCH).collect();
+        trainer.add(&batch)?;
+    }
+    Ok(trainer.train(&mut |_| ())?.tokenizer)
+}
+
+/// Counts the words of texts as they come, then trains a tokenizer on the counts.
+pub struct TokenizerTrainer {
+    options: TrainOptions,
+    parts: Parts,
+    divider: Divider,
+    counter: Counter,
+}
+
+/// A new tokenizer, and the words it comes from.
+#[derive(Debug, Clone)]
+pub struct Trained {
+    /// The tokenizer.
+    pub tokenizer: TextTokenizer,
+    /// How much of the text was counted.
+    pub sample: Sample,
+    kind: TokenizerType,
+    words: WordCounts,
+}
+
+impl TokenizerTrainer {
+    /// Gets ready to count words.
+    ///
+    /// # Errors
+    /// A vocabulary that cannot hold the special tokens and a single character (of bytes: all of them); a pattern that
+    /// cannot be read or used.
+    pub fn new(options: &TrainOptions) -> Result<Self, TokenizerError> {
+        let normalization = &options.normalization;
+        let mut kmers = None;
+        let parts = match &options.kind {
+            TokenizerType::Wordpiece => Parts::wordpiece(normalization),
+            TokenizerType::Bpe | TokenizerType::Unigram => Parts::marked_words(normalization),
+            TokenizerType::ByteBpe => Parts::byte_level(normalization),
+            TokenizerType::Char => Parts::characters(normalization),
+            TokenizerType::Kmer(pieces) => {
+                kmers = Some(pieces.clone());
+                Parts::kmers(pieces)
+            }
+            TokenizerType::Regex(path) => {
+                let pattern = read_pattern(path)?;
+                files::check_pattern(&pattern)?;
+                Parts::matches(&pattern, normalization)
+            }
+        };
+        let (first, last) = special_places(options.family);
+        let characters = match options.kind {
+            TokenizerType::ByteBpe => 256,
+            _ => 1,
+        };
+        let least = first.len() + last.len() + characters;
+        if options.size() < least {
+            return Err(TokenizerError::VocabSize {
+                found: options.size(),
+                least,
+            });
+        }
+        Ok(Self {
+            options: options.clone(),
+            divider: Divider::new(&parts, kmers)?,
+            parts,
+            counter: Counter::new(options.max_memory / COUNTS_SHARE, options.seed),
+        })
+    }
+
+    /// Counts the words of some texts, on all cores. Each text is in the sample or not as a whole, so it had better be a
+    /// line or a sentence than a book.
+    ///
+    /// # Errors
+    /// [`TokenizerError::Encode`]
+    pub fn add(&mut self, texts: &[&str]) -> Result<(), TokenizerError> {
+        let divider = &self.divider;
+        self.counter
+            .add(texts, |text, word| divider.divide(text, word))
+    }
+
+    /// Trains the tokenizer; `progress` is told the number of tokens now and then.
+    ///
+    /// The vocabulary is smaller than asked for if the text has no more words and pieces that are frequent enough.
+    ///
+    /// # Errors
+    /// No words in the texts; none that fit into the memory allowed.
+    pub fn train(self, progress: &mut dyn FnMut(usize)) -> Result<Trained, TokenizerError> {
+        let Self {
+            options,
+            parts,
+            divider,
+            counter,
+        } = self;
+        drop(divider);
+        let sample = counter.sample();
+        let words = counter.finish();
+        let tokenizer = match &options.kind {
+            TokenizerType::Kmer(kmers) => files::new_kmers(kmers, options.family)?,
+            _ if words.0.is_empty() && sample.is_partial() => {
+                return Err(TokenizerError::Memory {
+                    budget: options.max_memory,
+                });
+            }
+            _ if words.0.is_empty() => return Err(TokenizerError::NoText),
+            _ => learn(parts, &words, &options, progress)?,
+        };
+        Ok(Trained {
+            tokenizer: tokenizer.with_model_max_length(options.max_length),
+            sample,
+            kind: options.kind,
+            words,
+        })
+    }
+}
+
+fn learn(
+    parts: Parts,
+    words: &WordCounts,
+    options: &TrainOptions,
+    progress: &mut dyn FnMut(usize),
+) -> Result<TextTokenizer, TokenizerError> {
+    let (first, last) = special_places(options.family);
+    let size = options.size().saturating_sub(last.len());
+    let room = size - first.len();
+    let mut vocabulary = Vocabulary::default();
+    for token in first {
+        vocabulary.add(token);
+    }
+    // In the order of their letters: pairs that are equally frequent are merged in the order they come.
+    let mut sorted: Vec<(&str, u64)> = words
+        .0
+        .iter()
+        .map(|(word, count)| (word.as_str(), *count))
+        .collect();
+    sorted.sort_unstable();
+
+    let mut merges = Vec::new();
+    let mut scores = None;
+    let mut merge = |vocabulary: &mut Vocabulary, words, join: fn(&str, &str) -> String| {
+        let frequency = options.min_frequency;
+        merges = merge_pairs(vocabulary, words, size, frequency, join, progress);
+    };
+    let concatenated = |a: &str, b: &str| format!("{a}{b}");
+    match options.kind {
+        TokenizerType::Wordpiece => {
+            let characters = Characters::of(&sorted);
+            characters.add_wordpieces(&mut vocabulary, room);
+            let mut divided = Words::default();
+            for (word, count) in sorted {
+                if let Some(pieces) = wordpieces(&vocabulary, word) {
+                    divided.push(&pieces, count);
+                }
+            }
+            merge(&mut vocabulary, divided, |a, b| {
+                format!("{a}{}", b.strip_prefix("##").unwrap_or(b))
+            });
+        }
+        TokenizerType::Bpe | TokenizerType::ByteBpe => {
+            let alphabet: Vec<char> = match options.kind {
+                TokenizerType::ByteBpe => ByteLevel::alphabet().into_iter().collect(),
+                _ => {
+                    let kept = Characters::of(&sorted).most_frequent(room);
+                    kept.into_iter().map(|(character, _)| character).collect()
+                }
+            };
+            let mut alphabet = alphabet;
+            alphabet.sort_unstable();
+            for character in alphabet {
+                vocabulary.add(character.encode_utf8(&mut [0; 4]));
+            }
+            let mut divided = Words::default();
+            for (word, count) in sorted {
+                let id = |character: char| vocabulary.id(character.encode_utf8(&mut [0; 4]));
+                for stretch in stretches(word, |character| id(character).is_some()) {
+                    let pieces: Vec<u32> = stretch.chars().filter_map(id).collect();
+                    divided.push(&pieces, count);
+                }
+            }
+            merge(&mut vocabulary, divided, concatenated);
+        }
+        TokenizerType::Unigram => {
+            let characters = Characters::of(&sorted).most_frequent(room);
+            let known: std::collections::HashSet<char> =
+                characters.iter().map(|&(character, _)| character).collect();
+            let words: Vec<unigram::Word> = sorted
+                .iter()
+                .flat_map(|&(word, count)| {
+                    let stretches = stretches(word, |character| known.contains(&character));
+                    stretches.map(move |text| unigram::Word {
+                        text: text.into(),
+                        count,
+                    })
+                })
+                .collect();
+            let pieces = unigram::train(&words, &characters, room, options.min_frequency, progress);
+            let special = |tokens: usize| std::iter::repeat_n(0.0, tokens);
+            let learnt = pieces.iter().map(|&(_, score)| score);
+            scores = Some(
+                special(first.len())
+                    .chain(learnt)
+                    .chain(special(last.len()))
+                    .collect::<Vec<f64>>(),
+            );
+            for (piece, _) in &pieces {
+                vocabulary.add(piece);
+            }
+        }
+        TokenizerType::Char | TokenizerType::Regex(_) => {
+            let frequent = words
+                .0
+                .iter()
+                .filter(|(_, count)| *count >= options.min_frequency);
+            for (word, _) in frequent {
+                if vocabulary.len() < size {
+                    vocabulary.add(word);
+                }
+            }
+        }
+        TokenizerType::Kmer(_) => {}
+    }
+    for token in last {
+        vocabulary.add(token);
+    }
+
+    let tokens: Vec<&str> = vocabulary.tokens.iter().map(String::as_str).collect();
+    let merges: Vec<(&str, &str)> = merges
+        .iter()
+        .map(|&(a, b)| (tokens[a as usize], tokens[b as usize]))
+        .collect();
+    let model = match (&options.kind, &scores) {
+        (TokenizerType::Wordpiece, _) => Model::Wordpiece,
+        (TokenizerType::Bpe, _) => Model::Bpe {
+            merges: &merges,
+            bytes: false,
+        },
+        (TokenizerType::ByteBpe, _) => Model::Bpe {
+            merges: &merges,
+            bytes: true,
+        },
+        (_, Some(scores)) => Model::Unigram { scores },
+        _ => Model::Whole,
+    };
+    files::new(parts, model, &tokens, options.family)
+}
+
+/// A word as single characters; `None` if one is not in the vocabulary, because then WordPiece gives up on the word.
+fn wordpieces(vocabulary: &Vocabulary, word: &str) -> Option<Vec<u32>> {
+    if word.chars().count() > LONGEST_WORD {
+        return None;
+    }
+    let mut token = String::new();
+    let piece = |(at, character): (usize, char)| {
+        token.clear();
+        if at > 0 {
+            token.push_str("##");
+        }
+        token.push(character);
+        vocabulary.id(&token)
+    };
+    word.chars().enumerate().map(piece).collect()
+}
+
+/// The parts of a word between unknown characters, cut where they are longer than words to learn from should be.
+fn stretches(word: &str, known: impl Fn(char) -> bool) -> impl Iterator<Item = &str> {
+    word.split(move |character| !known(character))
+        .flat_map(|mut rest| {
+            std::iter::from_fn(move || {
+                let end = rest
+                    .char_indices()
+                    .nth(LONGEST_WORD)
+                    .map_or(rest.len(), |(at, _)| at);
+                let (stretch, after) = rest.split_at(end);
+                rest = after;
+                (!stretch.is_empty()).then_some(stretch)
+            })
+        })
+}
+
+/// Texts to words, as the tokenizer will divide them.
+struct Divider {
+    normalizer: Option<NormalizerWrapper>,
+    pre_tokenizer: PreTokenizerWrapper,
+    kmers: Option<Kmers>,
+}
+
+impl Divider {
+    fn new(parts: &Parts, kmers: Option<Kmers>) -> Result<Self, TokenizerError> {
+        let failed = |error: serde_json::Error| TokenizerError::Encode {
+            message: error.to_string(),
+        };
+        Ok(Self {
+            normalizer: serde_json::from_value(parts.normalizer.clone()).map_err(failed)?,
+            pre_tokenizer: serde_json::from_value(parts.pre_tokenizer.clone()).map_err(failed)?,
+            kmers,
+        })
+    }
+
+    fn divide(&self, text: &str, word: &mut dyn FnMut(&str)) -> Result<(), TokenizerError> {
+        let failed = |error: tokenizers::Error| TokenizerError::Encode {
+            message: error.to_string(),
+        };
+        let mut normalized = match &self.kmers {
+            Some(kmers) => NormalizedString::from(&*kmers.cut(text)),
+            None => NormalizedString::from(text),
+        };
+        if let Some(normalizer) = &self.normalizer {
+            normalizer.normalize(&mut normalized).map_err(failed)?;
+        }
+        let mut divided = PreTokenizedString::from(normalized);
+        self.pre_tokenizer
+            .pre_tokenize(&mut divided)
+            .map_err(failed)?;
+        for (text, _, _) in divided.get_splits(OffsetReferential::Normalized, OffsetType::None) {
+            if !text.is_empty() {
+                word(text);
+            }
+        }
+        Ok(())
+    }
+}
