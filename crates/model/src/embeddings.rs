@@ -1,12 +1,12 @@
 //! The bottom of the encoder: words, positions and token types added up.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::Tensor;
 
 use crate::batch::Batch;
 use crate::config::EncoderConfig;
 use crate::initialize::Initializer;
-use crate::ops::{LayerNorm, Linear, Mode, dropout, lookup};
+use crate::ops::{EmbeddingIds, LayerNorm, Linear, Mode, embed};
 
 /// Word + position + token-type embeddings, LayerNorm and dropout (Devlin et al. 2019, §3), and
 /// the projection to the layers' width where that differs (Clark et al. 2020, §3.2).
@@ -48,23 +48,28 @@ impl Embeddings {
 
     /// The batch's ids to `[tokens, h]`.
     pub fn forward(&self, batch: &Batch, mode: Mode<'_>) -> Tensor<2> {
-        let device = self.word.device();
-        let index = |ids: Vec<i32>| -> Tensor<1, Int> {
-            let n = ids.len();
-            Tensor::from_data(TensorData::new(ids, [n]), &device)
-        };
-        let words = index(batch.input_ids.iter().map(|&id| id as i32).collect());
-        let positions = batch.sequences.positions(self.position_offset);
-        let positions = index(positions.into_iter().map(|p| p as i32).collect());
-        let mut sum = lookup(self.word.val(), words) + lookup(self.position.val(), positions);
-        if let Some(table) = &self.token_type {
-            let types = index(batch.token_type_ids.iter().map(|&t| i32::from(t)).collect());
-            sum = sum + lookup(table.val(), types);
-        }
-        let embedded = dropout(self.norm.forward(sum), self.dropout, mode);
+        let embedded = self.embedded(batch, mode);
         match &self.projection {
             Some(projection) => projection.forward(embedded),
             None => embedded,
         }
+    }
+
+    /// The batch's ids to `[tokens, e]`: all of it but the projection.
+    pub fn embedded(&self, batch: &Batch, mode: Mode<'_>) -> Tensor<2> {
+        let ids = EmbeddingIds {
+            words: batch.input_ids.clone(),
+            positions: batch.sequences.positions(self.position_offset),
+            types: batch.token_type_ids.iter().map(|&t| t.into()).collect(),
+        };
+        embed(
+            self.word.val(),
+            self.position.val(),
+            self.token_type.as_ref().map(Param::val),
+            ids,
+            &self.norm,
+            self.dropout,
+            mode,
+        )
     }
 }

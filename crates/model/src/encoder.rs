@@ -1,13 +1,14 @@
 //! The encoder: embeddings → layers → pooler, on packed rows.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 
 use crate::batch::Batch;
 use crate::config::{Activation, EncoderConfig};
 use crate::embeddings::Embeddings;
 use crate::initialize::Initializer;
-use crate::ops::{AttentionPlan, LayerNorm, Linear, Mode, activate, add_dropout_norm, attention};
+use crate::ops::{AttentionPlan, LayerNorm, Linear, Mode, attention};
+use crate::sequences::index;
 
 /// One transformer layer (Vaswani et al. 2017, §3.1), normalised after each block as in BERT.
 #[derive(Module, Debug)]
@@ -59,16 +60,37 @@ impl Layer {
         }
     }
 
-    /// `[tokens, h]` to the same shape.
-    fn forward(&self, hidden: Tensor<2>, plan: &AttentionPlan, mode: Mode<'_>) -> Tensor<2> {
+    /// `[tokens, h]` to the same shape, or to the rows that are read, `[rows, h]`: behind attention
+    /// every row goes its own way.
+    fn forward(
+        &self,
+        hidden: Tensor<2>,
+        plan: &AttentionPlan,
+        rows: Option<&Tensor<1, Int>>,
+        mode: Mode<'_>,
+    ) -> Tensor<2> {
         let s = &self.settings;
         let qkv = self.qkv.forward(hidden.clone());
         let context = attention(qkv, plan, s.heads, s.attention_dropout, mode);
-        let mixed = self.attention_output.forward(context);
-        let hidden = add_dropout_norm(mixed, hidden, &self.attention_norm, s.hidden_dropout, mode);
-        let wide = activate(self.intermediate.forward(hidden.clone()), s.activation);
-        let narrow = self.output.forward(wide);
-        add_dropout_norm(narrow, hidden, &self.output_norm, s.hidden_dropout, mode)
+        let (context, hidden) = match rows {
+            Some(rows) => (
+                context.select(0, rows.clone()),
+                hidden.select(0, rows.clone()),
+            ),
+            None => (context, hidden),
+        };
+        let hidden = self.attention_output.forward_into_norm(
+            context,
+            hidden,
+            &self.attention_norm,
+            s.hidden_dropout,
+            mode,
+        );
+        let wide = self
+            .intermediate
+            .forward_activated(hidden.clone(), s.activation);
+        self.output
+            .forward_into_norm(wide, hidden, &self.output_norm, s.hidden_dropout, mode)
     }
 }
 
@@ -98,36 +120,58 @@ impl Encoder {
 
     /// A packed batch to the top layer's rows, `[tokens, h]`.
     pub fn forward(&self, batch: &Batch, mode: Mode<'_>) -> Tensor<2> {
-        self.run(batch, mode, |_| {})
+        self.run(batch, None, mode, |_| {})
+    }
+
+    /// The rows of [`Self::forward`] at the places `rows` names, `[rows, h]`.
+    ///
+    /// The top layer computes no others behind its attention, where the rows part. With dropout the
+    /// masks of that layer are those of as many rows.
+    pub fn forward_rows(&self, batch: &Batch, rows: &[usize], mode: Mode<'_>) -> Tensor<2> {
+        let rows = rows.iter().map(|&row| row as i32).collect();
+        let rows = index(rows, &self.embeddings.word.device());
+        self.run(batch, Some(&rows), mode, |_| {})
+    }
+
+    /// The first row of each sequence behind the top layer, `[batch, h]`.
+    ///
+    /// # Panics
+    /// A sequence is empty: it has no first token.
+    pub fn forward_first(&self, batch: &Batch, mode: Mode<'_>) -> Tensor<2> {
+        self.forward_rows(batch, &batch.sequences.first_rows(), mode)
     }
 
     /// As [`Self::forward`], with the rows below the first layer and behind each one.
     pub fn hidden_states(&self, batch: &Batch, mode: Mode<'_>) -> Vec<Tensor<2>> {
         let mut states = Vec::with_capacity(self.layers.len() + 1);
-        self.run(batch, mode, |hidden| states.push(hidden.clone()));
+        self.run(batch, None, mode, |hidden| states.push(hidden.clone()));
         states
     }
 
-    fn run(&self, batch: &Batch, mode: Mode<'_>, mut see: impl FnMut(&Tensor<2>)) -> Tensor<2> {
+    fn run(
+        &self,
+        batch: &Batch,
+        rows: Option<&Tensor<1, Int>>,
+        mode: Mode<'_>,
+        mut see: impl FnMut(&Tensor<2>),
+    ) -> Tensor<2> {
         let mut hidden = self.embeddings.forward(batch, mode);
         see(&hidden);
         let plan = AttentionPlan::new(&batch.sequences, &hidden.device());
-        for layer in &self.layers {
-            hidden = layer.forward(hidden, &plan, mode);
+        let top = self.layers.len().wrapping_sub(1);
+        for (i, layer) in self.layers.iter().enumerate() {
+            hidden = layer.forward(hidden, &plan, rows.filter(|_| i == top), mode);
             see(&hidden);
         }
-        hidden
+        match rows {
+            Some(rows) if self.layers.is_empty() => hidden.select(0, rows.clone()),
+            _ => hidden,
+        }
     }
 
-    /// The first row of each sequence: `[tokens, h]` to `[batch, h]`.
-    pub fn first_tokens(hidden: Tensor<2>, batch: &Batch) -> Tensor<2> {
-        let rows = batch.sequences.first_rows(&hidden.device());
-        hidden.select(0, rows)
-    }
-
-    /// The pooled first token of each sequence, `[batch, h]`; without a pooler, the bare one.
-    pub fn pool(&self, hidden: Tensor<2>, batch: &Batch) -> Tensor<2> {
-        let first = Self::first_tokens(hidden, batch);
+    /// What stands for each sequence, given its first row: the pooled one, `[batch, h]`, or without
+    /// a pooler the row itself.
+    pub fn pool(&self, first: Tensor<2>) -> Tensor<2> {
         match &self.pooler {
             Some(pooler) => pooler.forward(first).tanh(),
             None => first,

@@ -213,8 +213,8 @@ impl<H: Head> Model<H> {
 impl SequenceModel {
     /// A packed batch to logits, `[batch, outputs]`.
     pub fn forward(&self, batch: &Batch, mode: Mode<'_>) -> Tensor<2> {
-        let hidden = self.encoder.forward(batch, mode);
-        self.head.forward(self.encoder.pool(hidden, batch), mode)
+        let first = self.encoder.forward_first(batch, mode);
+        self.head.forward(self.encoder.pool(first), mode)
     }
 }
 

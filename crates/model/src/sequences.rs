@@ -75,18 +75,12 @@ impl Sequences {
     ///
     /// # Panics
     /// A sequence is empty: it has no first token.
-    pub fn first_rows(&self, device: &Device) -> Tensor<1, Int> {
+    pub fn first_rows(&self) -> Vec<usize> {
         assert!(
             (0..self.len()).all(|i| self.length(i) > 0),
             "a sequence without tokens has no first row"
         );
-        index(
-            self.offsets[..self.len()]
-                .iter()
-                .map(|&o| o as i32)
-                .collect(),
-            device,
-        )
+        self.offsets[..self.len()].to_vec()
     }
 
     /// For each cell of `[batch, longest]`, the row that belongs there (row 0 under padding).

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 
 use crate::config::{Activation, EncoderConfig};
 use crate::initialize::Initializer;
-use crate::ops::{Linear, activate};
+use crate::ops::Linear;
 
 /// Dense, nonlinearity, one logit a token: positive = replaced (Clark et al. 2020, §3.1).
 #[derive(Module, Debug)]
@@ -31,7 +31,7 @@ impl DiscriminatorHead {
 
     /// `[rows, h]` to logits `[rows]`.
     pub fn forward(&self, hidden: Tensor<2>) -> Tensor<1> {
-        let hidden = activate(self.dense.forward(hidden), self.activation);
+        let hidden = self.dense.forward_activated(hidden, self.activation);
         self.prediction.forward(hidden).squeeze_dim(1)
     }
 }

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 
 use crate::config::{Activation, EncoderConfig, Family};
 use crate::initialize::Initializer;
-use crate::ops::{LayerNorm, Linear, activate};
+use crate::ops::{LayerNorm, Linear, masked_lm};
 
 /// Dense, nonlinearity, LayerNorm, then the word table as decoder (Devlin et al. 2019, §3.1).
 ///
@@ -44,10 +44,28 @@ impl MlmHead {
     /// `[rows, h]` to logits `[rows, vocabulary]`. `words` is the word embedding, `[vocabulary, e]`,
     /// read where the decoder is tied to it. Pass the masked rows only: the product is the head's cost.
     pub fn forward(&self, hidden: Tensor<2>, words: &Param<Tensor<2>>) -> Tensor<2> {
-        let table = self.decoder.as_ref().unwrap_or(words).val();
-        let hidden = self
-            .norm
-            .forward(activate(self.dense.forward(hidden), self.activation));
-        hidden.matmul(table.transpose()) + self.bias.val().unsqueeze()
+        let table = self.table(words);
+        self.transform(hidden).matmul(table.transpose()) + self.bias.val().unsqueeze()
+    }
+
+    /// Cross-entropy of the logits of [`Self::forward`] against `targets`, summed over rows:
+    /// `[rows, h]` and `[rows]` to `[1]`. The logits are never all there at once.
+    pub fn loss(
+        &self,
+        hidden: Tensor<2>,
+        words: &Param<Tensor<2>>,
+        targets: Vec<u32>,
+    ) -> Tensor<1> {
+        let table = self.table(words);
+        masked_lm(self.transform(hidden), table, self.bias.val(), targets)
+    }
+
+    fn transform(&self, hidden: Tensor<2>) -> Tensor<2> {
+        self.norm
+            .forward(self.dense.forward_activated(hidden, self.activation))
+    }
+
+    fn table(&self, words: &Param<Tensor<2>>) -> Tensor<2> {
+        self.decoder.as_ref().unwrap_or(words).val()
     }
 }

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 
 use crate::config::{Activation, EncoderConfig, Family};
 use crate::initialize::Initializer;
-use crate::ops::{Linear, Mode, activate, dropout};
+use crate::ops::{Linear, Mode, dropout};
 
 /// The classification head as each family has it in transformers, so that what is trained here is
 /// read there:
@@ -54,7 +54,7 @@ impl SequenceHead {
                 } else {
                     drop(pooled)
                 };
-                activate(dense.forward(input), activation)
+                dense.forward_activated(input, activation)
             }
             None => pooled,
         };

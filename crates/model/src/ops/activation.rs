@@ -2,17 +2,13 @@
 
 use burn::tensor::{Tensor, activation};
 
-use super::{fused, use_fused};
 use crate::config::Activation;
 
 /// `x Φ(x)` with the exact error function, any shape to the same shape.
 ///
 /// Composed from `erf`, because the backward pass of Burn 0.22's own GELU is the tanh
 /// approximation on its GPU backends while its forward pass is exact.
-pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    if use_fused(&x) {
-        return fused::gelu(x);
-    }
+fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let cdf = (x.clone() * std::f64::consts::FRAC_1_SQRT_2).erf() * 0.5 + 0.5;
     x * cdf
 }

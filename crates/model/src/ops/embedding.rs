@@ -1,12 +1,68 @@
-//! Table look-up.
+//! The bottom of the encoder: table look-ups, added up and normalised.
 
-use burn::tensor::{Int, Tensor};
+use std::sync::Arc;
 
-/// The rows of `table` (`[n, h]`) that `ids` (`[tokens]`) name: `[tokens, h]`.
+use burn::tensor::{Device, Int, Tensor, TensorData, module};
+
+use super::fused::{self, Lookup, NormSettings};
+use super::kernels::Ids;
+use super::{LayerNorm, Mode, dropout, use_fused};
+
+/// Which rows of the tables each token adds up.
+#[derive(Debug, Clone)]
+pub struct EmbeddingIds {
+    /// Token ids, `[tokens]`.
+    pub words: Vec<u32>,
+    /// Positions, `[tokens]`.
+    pub positions: Vec<u32>,
+    /// Token types, `[tokens]`; not read where there is no such table.
+    pub types: Vec<u32>,
+}
+
+/// `dropout(LayerNorm(word + position + type))`: tables `[rows, e]` to `[tokens, e]`.
 ///
-/// The gradient adds up over equal ids.
-pub fn lookup(table: Tensor<2>, ids: Tensor<1, Int>) -> Tensor<2> {
-    let [_, h] = table.dims();
-    let [tokens] = ids.dims();
-    burn::tensor::module::embedding(table, ids.unsqueeze::<2>()).reshape([tokens, h])
+/// # Panics
+/// If an id is not a row of its table.
+pub fn embed(
+    word: Tensor<2>,
+    position: Tensor<2>,
+    token_type: Option<Tensor<2>>,
+    ids: EmbeddingIds,
+    norm: &LayerNorm,
+    rate: f64,
+    mode: Mode<'_>,
+) -> Tensor<2> {
+    let device = word.device();
+    if use_fused(&word) {
+        let [_, e] = word.dims();
+        let settings = NormSettings {
+            epsilon: norm.epsilon as f32,
+            mask: mode.mask(rate),
+        };
+        let ids = Arc::new(Ids {
+            words: ids.words,
+            positions: ids.positions,
+            types: ids.types,
+        });
+        // A table without rows stands for none.
+        let token_type = token_type.unwrap_or_else(|| Tensor::zeros([0, e], &device));
+        return fused::embed(
+            [word, position, token_type],
+            [norm.weight.val(), norm.bias.val()],
+            Lookup { ids, settings },
+        );
+    }
+    let mut sum = lookup(word, ids.words, &device) + lookup(position, ids.positions, &device);
+    if let Some(table) = token_type {
+        sum = sum + lookup(table, ids.types, &device);
+    }
+    dropout(norm.forward(sum), rate, mode)
+}
+
+/// The rows of `table` (`[n, e]`) that `ids` name: `[tokens, e]`. The gradient adds up over equal ids.
+fn lookup(table: Tensor<2>, ids: Vec<u32>, device: &Device) -> Tensor<2> {
+    let ([_, e], tokens) = (table.dims(), ids.len());
+    let ids: Vec<i32> = ids.into_iter().map(|id| id as i32).collect();
+    let ids: Tensor<2, Int> = Tensor::from_data(TensorData::new(ids, [1, tokens]), device);
+    module::embedding(table, ids).reshape([tokens, e])
 }

@@ -1,10 +1,10 @@
-//! Layer normalisation, alone and behind a residual connection.
+//! Layer normalisation.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::fused::{self, NormSettings};
-use super::{Mode, dropout, use_fused};
+use super::use_fused;
 use crate::initialize::Initializer;
 
 /// Normalises each row to mean 0 and variance 1, then scales and shifts (Ba et al. 2016).
@@ -31,27 +31,16 @@ impl LayerNorm {
 
     /// `[rows, h]` to the same shape.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        if use_fused(&x) {
+            let settings = NormSettings {
+                epsilon: self.epsilon as f32,
+                mask: None,
+            };
+            return fused::norm(x, self.weight.val(), self.bias.val(), settings);
+        }
         let centred = x.clone() - x.mean_dim(1);
         let variance = (centred.clone() * centred.clone()).mean_dim(1);
         let normal = centred / (variance + self.epsilon).sqrt();
         normal * self.weight.val().unsqueeze() + self.bias.val().unsqueeze()
     }
-}
-
-/// `LayerNorm(residual + dropout(x))`: the end of both blocks of a layer. `[rows, h]` each.
-pub fn add_dropout_norm(
-    x: Tensor<2>,
-    residual: Tensor<2>,
-    norm: &LayerNorm,
-    rate: f64,
-    mode: Mode<'_>,
-) -> Tensor<2> {
-    if use_fused(&x) {
-        let settings = NormSettings {
-            epsilon: norm.epsilon as f32,
-            mask: mode.mask(rate),
-        };
-        return fused::add_norm(x, residual, norm.weight.val(), norm.bias.val(), settings);
-    }
-    norm.forward(residual + dropout(x, rate, mode))
 }

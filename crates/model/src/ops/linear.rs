@@ -3,7 +3,9 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use super::{fused, use_fused};
+use super::fused::{self, NormSettings};
+use super::{LayerNorm, Mode, activate, dropout, use_fused};
+use crate::config::Activation;
 use crate::initialize::Initializer;
 
 /// `y = x Wᵀ + b`.
@@ -33,6 +35,40 @@ impl Linear {
             return fused::linear(x, self.weight.val(), self.bias.val());
         }
         x.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze()
+    }
+
+    /// A nonlinearity behind the affine map: `[rows, in]` to `[rows, out]`.
+    pub fn forward_activated(&self, x: Tensor<2>, kind: Activation) -> Tensor<2> {
+        if kind == Activation::Gelu && use_fused(&x) {
+            return fused::linear_gelu(x, self.weight.val(), self.bias.val());
+        }
+        activate(self.forward(x), kind)
+    }
+
+    /// `LayerNorm(residual + dropout(x Wᵀ + b))`, the end of both blocks of a layer: `[rows, in]`
+    /// and `[rows, out]` to `[rows, out]`.
+    pub fn forward_into_norm(
+        &self,
+        x: Tensor<2>,
+        residual: Tensor<2>,
+        norm: &LayerNorm,
+        rate: f64,
+        mode: Mode<'_>,
+    ) -> Tensor<2> {
+        if use_fused(&x) {
+            let settings = NormSettings {
+                epsilon: norm.epsilon as f32,
+                mask: mode.mask(rate),
+            };
+            return fused::linear_norm(
+                x,
+                (self.weight.val(), self.bias.val()),
+                residual,
+                (norm.weight.val(), norm.bias.val()),
+                settings,
+            );
+        }
+        norm.forward(residual + dropout(self.forward(x), rate, mode))
     }
 
     /// The device on which the weights lie.

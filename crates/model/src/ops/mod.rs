@@ -11,13 +11,15 @@ mod fused;
 mod kernels;
 mod layer_norm;
 mod linear;
+mod masked_lm;
 
-pub use activation::{activate, gelu};
+pub use activation::activate;
 pub use attention::{AttentionPlan, attention};
 pub use dropout::{DropoutStream, Mode, dropout};
-pub use embedding::lookup;
-pub use layer_norm::{LayerNorm, add_dropout_norm};
+pub use embedding::{EmbeddingIds, embed};
+pub use layer_norm::LayerNorm;
 pub use linear::Linear;
+pub use masked_lm::masked_lm;
 
 use burn::tensor::{DType, Device, Tensor};
 use std::cell::Cell;

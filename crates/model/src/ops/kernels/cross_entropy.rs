@@ -1,0 +1,133 @@
+//! The loss over a whole vocabulary, without keeping a probability for each row and word.
+
+use pulp::Arch;
+use rayon::prelude::*;
+
+use super::math::{exp, largest, sum};
+use super::memory::{fresh, written};
+use super::norm::sum_rows;
+use super::products::{View, multiply};
+
+/// Logits that are held at a time: 32 MB.
+const LOGITS: usize = 8 << 20;
+
+/// The summed loss, and its gradients where they were asked for.
+pub(crate) struct MaskedLm {
+    /// `−Σ log p(target)`.
+    pub loss: f64,
+    /// With respect to `hidden` `[m, e]`, `table` `[v, e]` and `bias` `[v]`.
+    pub gradients: Option<[Vec<f32>; 3]>,
+}
+
+/// Cross-entropy of `softmax(hidden tableᵀ + bias)` against `targets`: `hidden` `[m, e]`, `table`
+/// `[v, e]`, `bias` `[v]`, `targets` `[m]`.
+///
+/// A block of rows at a time: logits, softmax and what the gradients need of them take turns in the
+/// same memory. The gradients are those of the sum, so that the backward pass only scales them.
+///
+/// # Panics
+/// If a target is not in the vocabulary.
+pub(crate) fn masked_lm(
+    hidden: &[f32],
+    table: &[f32],
+    bias: &[f32],
+    targets: &[u32],
+    wants_gradients: bool,
+) -> MaskedLm {
+    let (m, v) = (targets.len(), bias.len());
+    let e = table.len() / v.max(1);
+    assert_eq!(hidden.len(), m * e, "one hidden row for each target");
+    assert!(
+        targets.iter().all(|&t| (t as usize) < v),
+        "targets are words of the vocabulary"
+    );
+    let arch = Arch::new();
+    let block = (LOGITS / v.max(1)).max(16).min(m.max(1));
+    let mut logits = fresh(block * v);
+    // SAFETY: nothing reads it before the product below has written it.
+    let mut d_hidden = fresh(if wants_gradients { m * e } else { 0 });
+    let mut d_table = fresh(if wants_gradients && m > 0 { v * e } else { 0 });
+    let mut d_bias = vec![0.0; if wants_gradients { v } else { 0 }];
+    let mut loss = 0.0;
+    for (number, targets) in targets.chunks(block).enumerate() {
+        let first = number * block;
+        let rows = targets.len();
+        let hidden = &hidden[first * e..(first + rows) * e];
+        // SAFETY: `hidden` has `rows · e` elements, `table` `v · e`, `logits` at least `rows · v`; a
+        // product that adds to nothing writes each of them and reads none.
+        let logits = unsafe {
+            multiply(
+                [rows, v, e],
+                logits.as_mut_ptr().cast::<f32>(),
+                v,
+                false,
+                View::of(hidden, e),
+                View::of(table, e).transposed(),
+                1.0,
+                true,
+            );
+            std::slice::from_raw_parts_mut(logits.as_mut_ptr().cast::<f32>(), rows * v)
+        };
+        let losses: Vec<f64> = logits
+            .par_chunks_mut(v)
+            .zip(targets)
+            .map(|(row, &target)| {
+                let target = target as usize;
+                arch.dispatch(|| {
+                    row.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
+                    let top = largest(row);
+                    let aimed = row[target];
+                    row.iter_mut().for_each(|x| *x = exp(*x - top));
+                    let total = sum(row);
+                    if wants_gradients {
+                        let inverse = 1.0 / total;
+                        row.iter_mut().for_each(|x| *x *= inverse);
+                        row[target] -= 1.0;
+                    }
+                    f64::from(total).ln() - f64::from(aimed - top)
+                })
+            })
+            .collect();
+        loss += losses.iter().sum::<f64>();
+        if wants_gradients {
+            d_bias
+                .iter_mut()
+                .zip(sum_rows(logits, v))
+                .for_each(|(sum, part)| *sum += part);
+            // SAFETY: `logits` holds `rows · v` elements; rows `first..first + rows` of `d_hidden` and
+            // all of `d_table` are ours alone, and the first product writes what the others add to.
+            unsafe {
+                multiply(
+                    [rows, e, v],
+                    d_hidden.as_mut_ptr().cast::<f32>().add(first * e),
+                    e,
+                    false,
+                    View::of(logits, v),
+                    View::of(table, e),
+                    1.0,
+                    true,
+                );
+                multiply(
+                    [v, e, rows],
+                    d_table.as_mut_ptr().cast::<f32>(),
+                    e,
+                    number > 0,
+                    View::of(logits, v).transposed(),
+                    View::of(hidden, e),
+                    1.0,
+                    true,
+                );
+            }
+        }
+    }
+    // SAFETY: with at least one target each row of both was written; without any, `d_hidden` is empty.
+    let gradients = wants_gradients.then(|| unsafe {
+        let table = if m > 0 {
+            written(d_table)
+        } else {
+            vec![0.0; v * e]
+        };
+        [written(d_hidden), table, d_bias]
+    });
+    MaskedLm { loss, gradients }
+}

@@ -1,0 +1,64 @@
+//! Memory that is written before it is read.
+
+use std::mem::{ManuallyDrop, MaybeUninit};
+
+/// Memory for `n` numbers, which holds none yet: clearing it first would cost a pass.
+pub(super) fn fresh(n: usize) -> Vec<MaybeUninit<f32>> {
+    let mut values = Vec::with_capacity(n);
+    // SAFETY: the capacity is there, and `MaybeUninit` needs no initial value.
+    unsafe { values.set_len(n) };
+    values
+}
+
+/// The numbers in memory from [`fresh`].
+///
+/// # Safety
+/// Every element must have been written.
+pub(super) unsafe fn written(values: Vec<MaybeUninit<f32>>) -> Vec<f32> {
+    let mut values = ManuallyDrop::new(values);
+    // SAFETY: `MaybeUninit<f32>` has the layout of `f32`; the allocation changes hands once.
+    unsafe {
+        Vec::from_raw_parts(
+            values.as_mut_ptr().cast::<f32>(),
+            values.len(),
+            values.capacity(),
+        )
+    }
+}
+
+/// Writes `values` over `target` and gives it back as numbers.
+#[inline(always)]
+pub(super) fn write_each<'a>(
+    target: &'a mut [MaybeUninit<f32>],
+    values: impl Iterator<Item = f32>,
+) -> &'a mut [f32] {
+    let n = target.len();
+    let mut count = 0;
+    for (target, value) in target.iter_mut().zip(values) {
+        target.write(value);
+        count += 1;
+    }
+    assert_eq!(count, n, "a value for every element");
+    // SAFETY: every element was written, as was just checked.
+    unsafe { std::slice::from_raw_parts_mut(target.as_mut_ptr().cast::<f32>(), n) }
+}
+
+/// Memory that several threads write at places of their own.
+#[derive(Clone, Copy)]
+pub(super) struct Shared(pub *mut f32);
+
+// SAFETY: every use writes only to the rows and columns of its own sequence and head.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    /// The address of an element.
+    ///
+    /// # Safety
+    /// `offset` must lie within the allocation.
+    pub unsafe fn at(self, offset: usize) -> *mut f32 {
+        // SAFETY: handed on to the caller.
+        unsafe { self.0.add(offset) }
+    }
+}

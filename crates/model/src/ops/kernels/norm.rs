@@ -1,0 +1,314 @@
+//! LayerNorm: behind a residual connection, behind the embeddings, alone.
+
+use std::mem::MaybeUninit;
+
+use pulp::Arch;
+use rayon::prelude::*;
+
+use super::math::{dot, sum};
+use super::memory::{fresh, write_each, written};
+use super::{Mask, ROWS};
+
+/// What the backward pass needs of the forward pass.
+#[derive(Debug, Clone)]
+pub(crate) struct Normalised {
+    /// `(s − mean) / deviation`, `[rows, h]`.
+    pub values: Vec<f32>,
+    /// `1 / deviation` of each row.
+    pub inverse: Vec<f32>,
+}
+
+/// The gradients of [`add_norm`].
+pub(crate) struct NormGradients {
+    /// With respect to the sum that was normalised, and so to the residual: `[rows, h]`.
+    pub sum: Vec<f32>,
+    /// With respect to `x`, where a mask makes that another: `[rows, h]`.
+    pub x: Option<Vec<f32>>,
+    /// With respect to the bias, the scale and the shift: `[h]` each.
+    pub bias: Vec<f32>,
+    pub gamma: Vec<f32>,
+    pub beta: Vec<f32>,
+}
+
+#[inline(always)]
+fn add(sum: &mut [f32], row: &[f32]) {
+    for (s, &v) in sum.iter_mut().zip(row) {
+        *s += v;
+    }
+}
+
+/// The sum of partial sums, in order.
+pub(super) fn total(partial: &[Vec<f32>], width: usize) -> Vec<f32> {
+    let mut sum = vec![0.0; width];
+    partial.iter().for_each(|row| add(&mut sum, row));
+    sum
+}
+
+/// The sum over rows, `[rows, width]` to `[width]`.
+pub(crate) fn sum_rows(values: &[f32], width: usize) -> Vec<f32> {
+    let arch = Arch::new();
+    let partial: Vec<Vec<f32>> = values
+        .par_chunks(width * ROWS)
+        .map(|rows| {
+            let mut sum = vec![0.0; width];
+            arch.dispatch(|| rows.chunks(width).for_each(|row| add(&mut sum, row)));
+            sum
+        })
+        .collect();
+    total(&partial, width)
+}
+
+/// Normalises `s` in place, writes `γ s + β` to `y`, and gives back `1 / deviation`.
+#[inline(always)]
+fn normalise(
+    s: &mut [f32],
+    y: &mut [MaybeUninit<f32>],
+    gamma: &[f32],
+    beta: &[f32],
+    epsilon: f32,
+) -> f32 {
+    let h = s.len() as f32;
+    let mean = sum(s) / h;
+    s.iter_mut().for_each(|s| *s -= mean);
+    let variance = dot(s, s) / h;
+    let inverse = 1.0 / (variance + epsilon).sqrt();
+    s.iter_mut().for_each(|s| *s *= inverse);
+    write_each(
+        y,
+        s.iter()
+            .zip(gamma.iter().zip(beta))
+            .map(|(&s, (&g, &b))| s * g + b),
+    );
+    inverse
+}
+
+/// `LayerNorm(residual + mask · (x + bias))`, `[rows, h]` each. `x` becomes what is kept.
+pub(crate) fn add_norm(
+    x: Vec<f32>,
+    bias: Option<&[f32]>,
+    residual: Option<&[f32]>,
+    [gamma, beta]: [&[f32]; 2],
+    epsilon: f32,
+    mask: Option<Mask>,
+) -> (Vec<f32>, Normalised) {
+    let h = gamma.len();
+    let arch = Arch::new();
+    let mut values = x;
+    if let Some(residual) = residual {
+        assert_eq!(residual.len(), values.len(), "a residual for every element");
+    }
+    let mut y = fresh(values.len());
+    let mut inverse = vec![0.0; values.len() / h];
+    y.par_chunks_mut(h * ROWS)
+        .zip(values.par_chunks_mut(h * ROWS))
+        .zip(inverse.par_chunks_mut(ROWS))
+        .enumerate()
+        .for_each(|(piece, ((y, values), inverse))| {
+            let mut factors = vec![0.0; if mask.is_some() { h } else { 0 }];
+            arch.dispatch(|| {
+                let rows = y
+                    .chunks_mut(h)
+                    .zip(values.chunks_mut(h))
+                    .zip(inverse.iter_mut());
+                for (i, ((y, s), inverse)) in rows.enumerate() {
+                    let row = piece * ROWS + i;
+                    if let Some(bias) = bias {
+                        add(s, bias);
+                    }
+                    if let Some(mask) = mask {
+                        mask.row(row as u64, h, &mut factors);
+                        s.iter_mut().zip(&factors).for_each(|(s, f)| *s *= f);
+                    }
+                    if let Some(residual) = residual {
+                        add(s, &residual[row * h..(row + 1) * h]);
+                    }
+                    *inverse = normalise(s, y, gamma, beta, epsilon);
+                }
+            });
+        });
+    // SAFETY: `y` has as many rows as `values`, and each was written.
+    let y = unsafe { written(y) };
+    (y, Normalised { values, inverse })
+}
+
+/// The gradients of [`add_norm`].
+pub(crate) fn add_norm_backward(
+    dy: &[f32],
+    normalised: &Normalised,
+    gamma: &[f32],
+    mask: Option<Mask>,
+) -> NormGradients {
+    let h = gamma.len();
+    let arch = Arch::new();
+    assert_eq!(
+        dy.len(),
+        normalised.values.len(),
+        "a gradient for every element"
+    );
+    let mut ds = fresh(dy.len());
+    let mut dx = fresh(if mask.is_some() { dy.len() } else { 0 });
+    // Without a mask there is nothing to write to: as many empty pieces as `ds` has.
+    let pieces = dy.len().div_ceil(h * ROWS);
+    let mut dx_pieces: Vec<&mut [MaybeUninit<f32>]> = dx.chunks_mut(h * ROWS).collect();
+    dx_pieces.resize_with(pieces, Default::default);
+    let partial: Vec<[Vec<f32>; 3]> = ds
+        .par_chunks_mut(h * ROWS)
+        .zip(dx_pieces)
+        .zip(dy.par_chunks(h * ROWS))
+        .enumerate()
+        .map(|(piece, ((ds, dx), dy))| {
+            let [mut dg, mut db, mut dbias] = [const { Vec::new() }; 3].map(|mut v| {
+                v.resize(h, 0.0_f32);
+                v
+            });
+            let mut factors = vec![0.0; if mask.is_some() { h } else { 0 }];
+            let mut dx = dx.chunks_mut(h);
+            arch.dispatch(|| {
+                for (i, (ds, dy)) in ds.chunks_mut(h).zip(dy.chunks(h)).enumerate() {
+                    let row = piece * ROWS + i;
+                    let n = &normalised.values[row * h..(row + 1) * h];
+                    let inverse = normalised.inverse[row];
+                    for ((dg, db), (&dy, &n)) in
+                        dg.iter_mut().zip(db.iter_mut()).zip(dy.iter().zip(n))
+                    {
+                        *dg += dy * n;
+                        *db += dy;
+                    }
+                    let ds = write_each(ds, dy.iter().zip(gamma).map(|(dy, g)| dy * g));
+                    let mean = sum(ds) / h as f32;
+                    let slope = dot(ds, n) / h as f32;
+                    for (ds, &n) in ds.iter_mut().zip(n) {
+                        *ds = (*ds - mean - n * slope) * inverse;
+                    }
+                    match (mask, dx.next()) {
+                        (Some(mask), Some(dx)) => {
+                            mask.row(row as u64, h, &mut factors);
+                            let dx = write_each(dx, ds.iter().zip(&factors).map(|(s, f)| s * f));
+                            add(&mut dbias, dx);
+                        }
+                        _ => add(&mut dbias, ds),
+                    }
+                }
+            });
+            [dg, db, dbias]
+        })
+        .collect();
+    let sums = |i: usize| {
+        let mut sum = vec![0.0; h];
+        partial.iter().for_each(|three| add(&mut sum, &three[i]));
+        sum
+    };
+    NormGradients {
+        // SAFETY: every row of `ds` was written, and of `dx` where there is a mask.
+        sum: unsafe { written(ds) },
+        x: mask.map(|_| unsafe { written(dx) }),
+        gamma: sums(0),
+        beta: sums(1),
+        bias: sums(2),
+    }
+}
+
+/// The tables of the embeddings, `[rows, e]` each.
+#[derive(Clone, Copy)]
+pub(crate) struct Tables<'a> {
+    pub word: &'a [f32],
+    pub position: &'a [f32],
+    /// Empty where the family has none.
+    pub token_type: &'a [f32],
+}
+
+/// Which rows of the tables each token adds up: `[tokens]` each.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Ids {
+    pub words: Vec<u32>,
+    pub positions: Vec<u32>,
+    pub types: Vec<u32>,
+}
+
+/// `mask · LayerNorm(word + position + type)`: `[tokens, e]`.
+///
+/// # Panics
+/// If an id is not a row of its table.
+pub(crate) fn embed_norm(
+    tables: Tables<'_>,
+    ids: &Ids,
+    [gamma, beta]: [&[f32]; 2],
+    epsilon: f32,
+    mask: Option<Mask>,
+) -> (Vec<f32>, Normalised) {
+    let e = gamma.len();
+    let arch = Arch::new();
+    let row_of = |table: &'_ [f32], id: u32| -> std::ops::Range<usize> {
+        let start = id as usize * e;
+        assert!(start + e <= table.len(), "id {id} is not in its table");
+        start..start + e
+    };
+    let mut sums = fresh(ids.words.len() * e);
+    sums.par_chunks_mut(e)
+        .with_min_len(16)
+        .enumerate()
+        .for_each(|(token, sum)| {
+            let word = &tables.word[row_of(tables.word, ids.words[token])];
+            let position = &tables.position[row_of(tables.position, ids.positions[token])];
+            arch.dispatch(|| {
+                let sum = write_each(sum, word.iter().zip(position).map(|(w, p)| w + p));
+                if !tables.token_type.is_empty() {
+                    let types = tables.token_type;
+                    add(sum, &types[row_of(types, ids.types[token])]);
+                }
+            });
+        });
+    // SAFETY: every row was written.
+    let sums = unsafe { written(sums) };
+    let (mut y, normalised) = add_norm(sums, None, None, [gamma, beta], epsilon, None);
+    if let Some(mask) = mask {
+        times_mask(&mut y, e, mask);
+    }
+    (y, normalised)
+}
+
+fn times_mask(values: &mut [f32], width: usize, mask: Mask) {
+    let arch = Arch::new();
+    values
+        .par_chunks_mut(width * ROWS)
+        .enumerate()
+        .for_each(|(piece, rows)| {
+            let mut factors = vec![0.0; width];
+            arch.dispatch(|| {
+                for (i, row) in rows.chunks_mut(width).enumerate() {
+                    mask.row((piece * ROWS + i) as u64, width, &mut factors);
+                    row.iter_mut().zip(&factors).for_each(|(v, f)| *v *= f);
+                }
+            });
+        });
+}
+
+/// The gradients of [`embed_norm`]: of the sums (`[tokens, e]`, for [`scatter`]), of scale and shift.
+pub(crate) fn embed_norm_backward(
+    dy: &[f32],
+    normalised: &Normalised,
+    gamma: &[f32],
+    mask: Option<Mask>,
+) -> [Vec<f32>; 3] {
+    let gradients = match mask {
+        Some(mask) => {
+            let mut dy = dy.to_vec();
+            times_mask(&mut dy, gamma.len(), mask);
+            add_norm_backward(&dy, normalised, gamma, None)
+        }
+        None => add_norm_backward(dy, normalised, gamma, None),
+    };
+    [gradients.sum, gradients.gamma, gradients.beta]
+}
+
+/// Adds up the rows of `rows` (`[tokens, e]`) by id: `[size, e]`, zero where no token has the id.
+pub(crate) fn scatter(rows: &[f32], ids: &[u32], size: usize, e: usize) -> Vec<f32> {
+    let arch = Arch::new();
+    let mut table = vec![0.0; size * e];
+    arch.dispatch(|| {
+        for (row, &id) in rows.chunks(e).zip(ids) {
+            add(&mut table[id as usize * e..(id as usize + 1) * e], row);
+        }
+    });
+    table
+}
