@@ -17,6 +17,7 @@
 mod batch;
 mod config;
 mod device;
+mod electra;
 mod embeddings;
 mod encoder;
 pub mod heads;
@@ -31,6 +32,7 @@ pub mod weights;
 pub use batch::Batch;
 pub use config::{Activation, ConfigError, EncoderConfig, Family, ProblemType};
 pub use device::{DeviceError, DeviceSpec, ParseDeviceError, ResolvedDevice, is_cpu};
+pub use electra::{Electra, Generator};
 pub use embeddings::Embeddings;
 pub use encoder::{Encoder, Layer};
 pub use initialize::Initializer;

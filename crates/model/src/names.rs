@@ -19,6 +19,8 @@ pub enum Architecture {
     Token,
     /// Start and end of an answer.
     Span,
+    /// ELECTRA's two models on the same embeddings, as checkpoints of a run hold them.
+    GeneratorAndDiscriminator,
 }
 
 impl Architecture {
@@ -33,7 +35,9 @@ impl Architecture {
         let suffix = match self {
             Self::Encoder => "Model",
             Self::MaskedLm => "ForMaskedLM",
-            Self::Pretraining | Self::Discriminator => "ForPreTraining",
+            Self::Pretraining | Self::Discriminator | Self::GeneratorAndDiscriminator => {
+                "ForPreTraining"
+            }
             Self::Sequence => "ForSequenceClassification",
             Self::Token => "ForTokenClassification",
             Self::Span => "ForQuestionAnswering",
@@ -66,6 +70,9 @@ impl Naming {
     /// One name for most; three for the stacked query, key and value. Names of the encoder's
     /// tensors carry no family prefix here: [`Self::full_name`] adds it.
     pub fn parts(&self, path: &str) -> Vec<String> {
+        if self.architecture == Architecture::GeneratorAndDiscriminator {
+            return self.parts_of_pair(path);
+        }
         if let Some(rest) = path.strip_prefix("head.") {
             return vec![self.head_name(rest)];
         }
@@ -119,6 +126,28 @@ impl Naming {
         vec![name.to_owned()]
     }
 
+    /// The discriminator has the names that its own folder gives it; the generator's begin with
+    /// `generator.`.
+    fn parts_of_pair(&self, path: &str) -> Vec<String> {
+        let of = |architecture| Self {
+            architecture,
+            ..*self
+        };
+        if let Some(rest) = path.strip_prefix("discriminator.") {
+            return of(Architecture::Discriminator).parts(rest);
+        }
+        let rest = path.strip_prefix("generator.").unwrap_or(path);
+        let naming = of(Architecture::MaskedLm);
+        let parts = match rest.strip_prefix("projection.") {
+            Some(leaf) => naming.parts(&format!("embeddings.projection.{leaf}")),
+            None => naming.parts(rest),
+        };
+        parts
+            .iter()
+            .map(|part| format!("generator.{part}"))
+            .collect()
+    }
+
     fn head_name(&self, path: &str) -> String {
         let (module, leaf) = path.rsplit_once('.').unwrap_or(("", path));
         let module = match (self.architecture, self.family, module) {
@@ -142,7 +171,7 @@ impl Naming {
             (Architecture::Sequence, _, _) => "classifier.out_proj",
             (Architecture::Token, _, _) => "classifier",
             (Architecture::Span, _, _) => "qa_outputs",
-            (Architecture::Encoder, _, module) => module,
+            (Architecture::Encoder | Architecture::GeneratorAndDiscriminator, _, module) => module,
         };
         format!("{module}.{leaf}")
     }
@@ -275,6 +304,39 @@ mod tests {
             naming.full_name(&parts[2]),
             "bert.encoder.layer.11.attention.self.value.bias"
         );
+    }
+
+    #[test]
+    fn a_pair_keeps_the_names_of_its_two_models_apart() {
+        let naming = Naming {
+            family: Family::Electra,
+            architecture: Architecture::GeneratorAndDiscriminator,
+        };
+        let name = |path: &str| naming.full_name(&naming.parts(path)[0]);
+        for (path, expected) in [
+            (
+                "discriminator.encoder.embeddings.word",
+                "electra.embeddings.word_embeddings.weight",
+            ),
+            (
+                "discriminator.head.dense.weight",
+                "discriminator_predictions.dense.weight",
+            ),
+            (
+                "generator.layers.1.qkv.bias",
+                "generator.encoder.layer.1.attention.self.query.bias",
+            ),
+            (
+                "generator.projection.weight",
+                "generator.embeddings_project.weight",
+            ),
+            (
+                "generator.head.norm.bias",
+                "generator.generator_predictions.LayerNorm.bias",
+            ),
+        ] {
+            assert_eq!(name(path), expected);
+        }
     }
 
     #[test]
