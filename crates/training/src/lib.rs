@@ -27,6 +27,7 @@ mod checkpoint;
 pub mod config;
 mod error;
 mod evaluation;
+mod launch;
 mod observer;
 mod optimizer;
 mod predictor;

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
 
 use bertkit_data::columns::Column;
 use bertkit_data::examples::{Examples, Selection};
@@ -18,19 +17,19 @@ use bertkit_model::{
     ResolvedDevice, SequenceModel,
 };
 use burn::module::Module;
-use serde_json::json;
 
-use crate::checkpoint::{self, Progress};
+use crate::checkpoint::Progress;
 use crate::config::{
     ClassWeights, DataConfig, FreshModel, LossConfig, NamedWeights, RunConfig, Threshold,
 };
 use crate::error::TrainError;
+use crate::launch::{self, Launch, check_resumable, freeze};
 use crate::observer::{Estimate, EvaluationReport, Event, Observer, Summary};
 use crate::optimizer::AdamW;
 use crate::run_dir::{DirectoryPolicy, RunDirectory, sha256};
 use crate::schedule::{Length, Schedule};
 use crate::tasks::{Rows, SequenceTask, Targets, Task, TaskInfo};
-use crate::trainer::{Habits, Trainer, freeze};
+use crate::trainer::{Habits, Trainer};
 
 /// A run whose data, task, tokenizer and model are settled.
 #[derive(Debug)]
@@ -940,55 +939,14 @@ fn summarise(
 
 /// A run goes on under the settings it began with; device and directory may be others.
 fn compare_with_started(config: &RunConfig, directory: &RunDirectory) -> Result<(), TrainError> {
-    let mismatch = |reason: String| TrainError::ResumeMismatch {
-        path: directory.path().into(),
-        reason,
-    };
     let started = RunConfig::resolve_unchecked(Some(&directory.path().join("config.toml")), &[])?;
-    let flat = |config: &RunConfig| -> Vec<(String, String)> {
+    let relevant = |config: &RunConfig| {
         let mut config = config.clone();
         config.output = None;
         config.device = String::new();
-        config
-            .to_toml()
-            .lines()
-            .scan(String::new(), |table, line| {
-                if line.starts_with('[') {
-                    *table = line.trim_matches(['[', ']']).to_owned() + ".";
-                }
-                Some(
-                    line.split_once(" = ")
-                        .map(|(k, v)| (format!("{table}{k}"), v.to_owned())),
-                )
-            })
-            .flatten()
-            .collect()
+        config.to_toml()
     };
-    let (old, new) = (flat(&started), flat(config));
-    let value = |all: &[(String, String)], key: &str| {
-        all.iter()
-            .find(|(k, _)| k == key)
-            .map_or_else(|| "not set".to_owned(), |(_, v)| v.clone())
-    };
-    let mut keys: Vec<&String> = old.iter().chain(&new).map(|(key, _)| key).collect();
-    keys.sort();
-    keys.dedup();
-    let changed: Vec<String> = keys
-        .into_iter()
-        .map(|key| (key, value(&old, key), value(&new, key)))
-        .filter(|(_, before, now)| before != now)
-        .map(|(key, before, now)| format!("`{key}` was {before} and is {now} now"))
-        .collect();
-    if !changed.is_empty() {
-        return Err(mismatch(changed.join("; ")));
-    }
-    if directory.model().is_dir() {
-        return Err(mismatch(format!(
-            "the run is finished, its model is {}",
-            directory.model().display()
-        )));
-    }
-    Ok(())
+    check_resumable(directory, &relevant(&started), &relevant(config))
 }
 
 impl Prepared {
@@ -1010,26 +968,17 @@ impl Prepared {
 
     /// Reads the newest checkpoint; without one the run begins anew, to the same end.
     fn restore(mut self) -> Result<Self, TrainError> {
-        let Some((name, progress)) = checkpoint::newest(&self.directory)? else {
-            return Ok(self);
-        };
-        if progress.data != self.progress.data {
-            return Err(TrainError::ResumeMismatch {
-                path: self.directory.path().into(),
-                reason: "the data files have changed since the run began".into(),
-            });
-        }
-        let naming = self.task.naming();
-        self.model = checkpoint::load_model(&self.directory, &name, self.model, naming)?;
-        // Loading makes every parameter trainable again.
-        self.model = freeze(self.model, |path| self.task.rule(path));
-        self.optimizer = checkpoint::load_optimizer(
+        let (model, taken_up) = launch::restore(
             &self.directory,
-            &name,
+            &self.task,
+            self.model,
             &self.config.optimizer,
-            progress.step,
+            &self.progress.data,
         )?;
-        self.progress = progress;
+        self.model = model;
+        if let Some((optimizer, progress)) = taken_up {
+            (self.optimizer, self.progress) = (optimizer, progress);
+        }
         Ok(self)
     }
 
@@ -1038,46 +987,28 @@ impl Prepared {
     /// # Errors
     /// The loss is no number from the start.
     pub fn estimate(&mut self) -> Result<Estimate, TrainError> {
-        let pass = self.task.pass(0, 0)?;
-        let batches: Vec<usize> = (0..pass.len()).collect();
-        let accumulation = self.config.training.gradient_accumulation;
-        let mut model = self.model.clone();
-        let mut trainer = trainer(
+        let t = &self.config.training;
+        let updates = self
+            .task
+            .pass(0, 0)?
+            .len()
+            .div_ceil(t.gradient_accumulation);
+        let rows_share = match t.batch_tokens {
+            Some(_) => 1.0,
+            // A step limit ends the run earlier than its epochs.
+            None => self.summary.steps as f64 / ((updates * t.epochs).max(1) as f64),
+        };
+        let tokens = self.summary.tokens_per_epoch as f64 * t.epochs as f64 * rows_share.min(1.0);
+        let trainer = trainer(
             &self.task,
             &self.config,
             AdamW::new(&self.config.optimizer),
             self.progress.clone(),
             self.summary.steps,
         );
-        let (mut seconds, mut tokens) = (0.0, 0);
-        for (i, group) in batches.chunks(accumulation).cycle().take(3).enumerate() {
-            let started = Instant::now();
-            let group: Vec<_> = group.iter().map(|&n| self.task.batch(&pass, n)).collect();
-            let (next, update) = trainer.update(model, &group)?;
-            model = next;
-            if i > 0 {
-                seconds += started.elapsed().as_secs_f64();
-                tokens += update.tokens;
-            }
-        }
-        let rate = tokens as f64 / f64::max(seconds, 1e-9);
-        let t = &self.config.training;
-        let rows_share = match t.batch_tokens {
-            Some(_) => 1.0,
-            // A step limit ends the run earlier than its epochs.
-            None => {
-                self.summary.steps as f64
-                    / ((batches.len().div_ceil(accumulation) * t.epochs).max(1) as f64)
-            }
-        };
-        let all_tokens =
-            self.summary.tokens_per_epoch as f64 * t.epochs as f64 * rows_share.min(1.0);
-        // Weights, gradients and two moments, in f32, are the least.
-        let least = self.summary.parameters as u64 * 16;
-        Ok(Estimate {
-            seconds: all_tokens / rate,
-            tokens_per_second: rate,
-            memory_bytes: peak_memory().unwrap_or(0).max(least),
+        let parameters = self.summary.parameters;
+        launch::estimate(trainer, self.model.clone(), parameters, |rate| {
+            tokens / rate
         })
     }
 
@@ -1093,88 +1024,39 @@ impl Prepared {
         observer: &mut dyn Observer,
         interrupt: &AtomicBool,
     ) -> Result<Outcome, TrainError> {
-        if self.policy == DirectoryPolicy::DryRun {
-            return Err(setting("a dry run does not train", "leave --dry-run out"));
-        }
-        let existed = self.directory.path().exists();
-        if let Err(error) = self.begin() {
-            if self.policy != DirectoryPolicy::Resume {
-                self.directory.abandon(existed);
-            }
-            return Err(error);
-        }
-        observer.event(&Event::Started {
-            summary: self.summary.clone(),
-            from_step: self.progress.step,
-        });
-
-        let Self {
-            config,
-            directory,
-            mut task,
-            model,
-            optimizer,
-            progress,
-            summary,
-            ..
-        } = self;
-        let mut trainer = trainer(&task, &config, optimizer, progress, summary.steps);
-        let (model, best) = trainer.run(model, &directory, observer, interrupt)?;
-        let (steps, seconds) = (trainer.progress.step, trainer.progress.seconds);
-
-        let model = model.valid();
-        let folder = task.export(model, &directory)?;
-        directory.rotate_checkpoints(0, &[])?;
-        for pointer in ["latest", "best"] {
-            let _ = std::fs::remove_file(directory.path().join("checkpoints").join(pointer));
-        }
-        let _ = std::fs::remove_dir(directory.path().join("checkpoints"));
-        observer.event(&Event::Finished {
-            model: folder.clone(),
-            seconds,
-        });
+        let files = std::iter::once(&self.config.data.train)
+            .chain(std::iter::once(&self.config.data.valid))
+            .flatten()
+            .map(PathBuf::as_path)
+            .zip(self.progress.data.iter().map(String::as_str));
+        let launch = Launch {
+            policy: self.policy,
+            environment: launch::environment(&self.device, self.config.seed, files, &self.command),
+            config: self.config.to_toml(),
+            directory: self.directory,
+            summary: self.summary,
+        };
+        let steps = launch.summary.steps;
+        let (mut task, config) = (self.task, self.config);
+        let (optimizer, progress) = (self.optimizer, self.progress);
+        let finished = launch.run(
+            &mut task,
+            self.model,
+            |task| trainer(task, &config, optimizer, progress, steps),
+            observer,
+            interrupt,
+        )?;
         let info = &task.info;
         let threshold = info
             .thresholds
             .first()
             .map(|&at| (at, info.threshold_origin.clone()));
         Ok(Outcome {
-            model: folder,
-            steps,
-            seconds,
-            best,
+            model: finished.model,
+            steps: finished.steps,
+            seconds: finished.seconds,
+            best: finished.best,
             threshold,
-        })
-    }
-
-    /// Makes the directory, and writes into it what is known before the first step.
-    fn begin(&self) -> Result<(), TrainError> {
-        self.directory.create(self.policy)?;
-        self.directory.sweep()?;
-        self.directory
-            .write("config.toml", &self.config.to_toml())?;
-        let environment = format!("{:#}\n", self.environment());
-        self.directory.write("environment.json", &environment)
-    }
-
-    fn environment(&self) -> serde_json::Value {
-        let files = std::iter::once(&self.config.data.train)
-            .chain(std::iter::once(&self.config.data.valid));
-        let files: Vec<_> = files
-            .flatten()
-            .zip(&self.progress.data)
-            .map(|(path, hash)| json!({"path": path, "sha256": hash}))
-            .collect();
-        json!({
-            "bertkit": env!("CARGO_PKG_VERSION"),
-            "commit": env!("BERTKIT_COMMIT"),
-            "burn": "0.22.1",
-            "device": self.device.name,
-            "precision": "f32",
-            "threads": rayon::current_num_threads(),
-            "seed": self.config.seed,
-            "data": files,
-            "command": self.command,
         })
     }
 }

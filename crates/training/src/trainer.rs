@@ -7,13 +7,13 @@ use std::time::Instant;
 
 use bertkit_model::weights::{to_vec, visit};
 use bertkit_model::{DropoutStream, Mode};
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::Module;
 use burn::tensor::Tensor;
 
 use crate::checkpoint::{self, Progress};
 use crate::error::TrainError;
 use crate::observer::{EvaluationReport, Event, Observer, ProbeReport, StepReport};
-use crate::optimizer::{AdamW, GradientSum, ParameterRule};
+use crate::optimizer::{AdamW, GradientSum};
 use crate::run_dir::{MetricLine, MetricsFile, RunDirectory};
 use crate::schedule::Schedule;
 use crate::tasks::{Task, Term};
@@ -82,34 +82,6 @@ enum Pause {
     Done,
     /// Evaluations have not become better for long enough.
     Stalled,
-}
-
-/// Lets the parameters that the configuration freezes take no part in the backward pass.
-pub(crate) fn freeze<M: Module>(model: M, rules: impl Fn(&str) -> ParameterRule) -> M {
-    struct Mapper<R> {
-        path: Vec<String>,
-        rules: R,
-    }
-    impl<R: Fn(&str) -> ParameterRule> ModuleMapper for Mapper<R> {
-        fn enter_module(&mut self, name: &str, _container: &str) {
-            self.path.push(name.into());
-        }
-        fn exit_module(&mut self, _name: &str, _container: &str) {
-            self.path.pop();
-        }
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            let frozen = (self.rules)(&self.path.join(".")).rate_factor == 0.0;
-            if frozen {
-                param.set_require_grad(false)
-            } else {
-                param
-            }
-        }
-    }
-    model.map(&mut Mapper {
-        path: Vec::new(),
-        rules,
-    })
 }
 
 /// A weight that is infinite or no number, if there is one.

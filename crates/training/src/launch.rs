@@ -1,0 +1,273 @@
+//! What every run does once its task is ready: take up a checkpoint, make the directory, train,
+//! write the model.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use bertkit_model::ResolvedDevice;
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::Tensor;
+use serde_json::{Value, json};
+
+use crate::checkpoint::{self, Progress};
+use crate::config::OptimizerConfig;
+use crate::error::TrainError;
+use crate::observer::{Estimate, EvaluationReport, Event, Observer, Summary};
+use crate::optimizer::{AdamW, ParameterRule};
+use crate::prepare::peak_memory;
+use crate::run_dir::{DirectoryPolicy, RunDirectory};
+use crate::tasks::Task;
+use crate::trainer::Trainer;
+
+/// A run directory that is yet to be made, and what is written into it before the first step.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    pub policy: DirectoryPolicy,
+    pub directory: RunDirectory,
+    /// `config.toml`.
+    pub config: String,
+    /// `environment.json`.
+    pub environment: Value,
+    pub summary: Summary,
+}
+
+/// What a run ended with.
+pub(crate) struct Finished {
+    pub model: PathBuf,
+    pub steps: u64,
+    pub seconds: f64,
+    pub best: Option<EvaluationReport>,
+}
+
+/// Takes up the newest checkpoint: weights, and with them optimizer and progress. If there is none
+/// yet, the model stays as it is, and the run begins anew, to the same end.
+pub(crate) fn restore<T: Task>(
+    directory: &RunDirectory,
+    task: &T,
+    model: T::Model,
+    optimizer: &OptimizerConfig,
+    data: &[String],
+) -> Result<(T::Model, Option<(AdamW, Progress)>), TrainError> {
+    let Some((name, progress)) = checkpoint::newest(directory)? else {
+        return Ok((model, None));
+    };
+    if progress.data != data {
+        return Err(TrainError::ResumeMismatch {
+            path: directory.path().into(),
+            reason: "the data files have changed since the run began".into(),
+        });
+    }
+    let model = checkpoint::load_model(directory, &name, model, task.naming())?;
+    // Loading makes every parameter trainable again.
+    let model = freeze(model, |path| task.rule(path));
+    let optimizer = checkpoint::load_optimizer(directory, &name, optimizer, progress.step)?;
+    Ok((model, Some((optimizer, progress))))
+}
+
+/// Lets the parameters whose rate is 0 take no part in the backward pass.
+pub(crate) fn freeze<M: Module>(model: M, rules: impl Fn(&str) -> ParameterRule) -> M {
+    struct Mapper<R> {
+        path: Vec<String>,
+        rules: R,
+    }
+    impl<R: Fn(&str) -> ParameterRule> ModuleMapper for Mapper<R> {
+        fn enter_module(&mut self, name: &str, _container: &str) {
+            self.path.push(name.into());
+        }
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.pop();
+        }
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let frozen = (self.rules)(&self.path.join(".")).rate_factor == 0.0;
+            if frozen {
+                param.set_require_grad(false)
+            } else {
+                param
+            }
+        }
+    }
+    model.map(&mut Mapper {
+        path: Vec::new(),
+        rules,
+    })
+}
+
+/// The settings that differ between two configurations of a run, as sentences; `None` if none does.
+/// Both are TOML; keys whose change does not matter are left out by the caller.
+pub(crate) fn differences(started: &str, now: &str) -> Option<String> {
+    let flat = |text: &str| -> Vec<(String, String)> {
+        text.lines()
+            .scan(String::new(), |table, line| {
+                if line.starts_with('[') {
+                    *table = line.trim_matches(['[', ']']).to_owned() + ".";
+                }
+                Some(
+                    line.split_once(" = ")
+                        .map(|(k, v)| (format!("{table}{k}"), v.to_owned())),
+                )
+            })
+            .flatten()
+            .collect()
+    };
+    let (old, new) = (flat(started), flat(now));
+    let value = |all: &[(String, String)], key: &str| {
+        all.iter()
+            .find(|(k, _)| k == key)
+            .map_or_else(|| "not set".to_owned(), |(_, v)| v.clone())
+    };
+    let mut keys: Vec<&String> = old.iter().chain(&new).map(|(key, _)| key).collect();
+    keys.sort();
+    keys.dedup();
+    let changed: Vec<String> = keys
+        .into_iter()
+        .map(|key| (key, value(&old, key), value(&new, key)))
+        .filter(|(_, before, now)| before != now)
+        .map(|(key, before, now)| format!("`{key}` was {before} and is {now} now"))
+        .collect();
+    (!changed.is_empty()).then(|| changed.join("; "))
+}
+
+/// Refuses to take up a run under other settings, or one that is finished.
+pub(crate) fn check_resumable(
+    directory: &RunDirectory,
+    started: &str,
+    now: &str,
+) -> Result<(), TrainError> {
+    let mismatch = |reason: String| TrainError::ResumeMismatch {
+        path: directory.path().into(),
+        reason,
+    };
+    if let Some(changed) = differences(started, now) {
+        return Err(mismatch(changed));
+    }
+    if directory.model().is_dir() {
+        return Err(mismatch(format!(
+            "the run is finished, its model is {}",
+            directory.model().display()
+        )));
+    }
+    Ok(())
+}
+
+/// What is written to `environment.json`; `data` are files with their SHA-256.
+pub(crate) fn environment<'a>(
+    device: &ResolvedDevice,
+    seed: u64,
+    data: impl Iterator<Item = (&'a Path, &'a str)>,
+    command: &[String],
+) -> Value {
+    let files: Vec<_> = data
+        .map(|(path, hash)| json!({"path": path, "sha256": hash}))
+        .collect();
+    json!({
+        "bertkit": env!("CARGO_PKG_VERSION"),
+        "commit": env!("BERTKIT_COMMIT"),
+        "burn": "0.22.1",
+        "device": device.name,
+        "precision": "f32",
+        "threads": rayon::current_num_threads(),
+        "seed": seed,
+        "data": files,
+        "command": command,
+    })
+}
+
+/// Tokens a second and memory, from two timed steps on a copy of the model (after one that warms up).
+///
+/// `whole` gives the seconds that the run will take at a number of tokens a second.
+pub(crate) fn estimate<T: Task>(
+    mut trainer: Trainer<'_, T>,
+    mut model: T::Model,
+    parameters: usize,
+    whole: impl FnOnce(f64) -> f64,
+) -> Result<Estimate, TrainError> {
+    let task = trainer.task;
+    let stage = task.stage(0, 0.0);
+    let pass = task.pass(stage, 0)?;
+    let batches = task.batches(&pass);
+    let accumulation = task.accumulation(stage);
+    let (mut seconds, mut tokens) = (0.0, 0);
+    let mut next_batch = 0;
+    for i in 0..3 {
+        let last = (next_batch + accumulation).min(batches);
+        let group: Vec<_> = (next_batch..last).map(|n| task.batch(&pass, n)).collect();
+        next_batch = if last == batches { 0 } else { last };
+        let started = Instant::now();
+        let (next, update) = trainer.update(model, &group)?;
+        model = next;
+        if i > 0 {
+            seconds += started.elapsed().as_secs_f64();
+            tokens += update.tokens;
+        }
+    }
+    let rate = tokens as f64 / f64::max(seconds, 1e-9);
+    // Weights, gradients and two moments, in f32, are the least.
+    let least = parameters as u64 * 16;
+    Ok(Estimate {
+        seconds: whole(rate),
+        tokens_per_second: rate,
+        memory_bytes: peak_memory().unwrap_or(0).max(least),
+    })
+}
+
+impl Launch {
+    /// Trains to the end and writes the model; the trainer is made of the task, which settles its
+    /// last choices afterwards.
+    pub fn run<T: Task>(
+        self,
+        task: &mut T,
+        model: T::Model,
+        trainer: impl FnOnce(&T) -> Trainer<'_, T>,
+        observer: &mut dyn Observer,
+        interrupt: &AtomicBool,
+    ) -> Result<Finished, TrainError> {
+        if self.policy == DirectoryPolicy::DryRun {
+            return Err(TrainError::Setting {
+                message: "a dry run does not train".into(),
+                hint: "leave --dry-run out".into(),
+            });
+        }
+        let existed = self.directory.path().exists();
+        if let Err(error) = self.begin() {
+            if self.policy != DirectoryPolicy::Resume {
+                self.directory.abandon(existed);
+            }
+            return Err(error);
+        }
+        let directory = &self.directory;
+        let mut trainer = trainer(task);
+        observer.event(&Event::Started {
+            summary: self.summary.clone(),
+            from_step: trainer.progress.step,
+        });
+        let (model, best) = trainer.run(model, directory, observer, interrupt)?;
+        let (steps, seconds) = (trainer.progress.step, trainer.progress.seconds);
+
+        let folder = task.export(model.valid(), directory)?;
+        directory.rotate_checkpoints(0, &[])?;
+        for pointer in ["latest", "best"] {
+            let _ = std::fs::remove_file(directory.path().join("checkpoints").join(pointer));
+        }
+        let _ = std::fs::remove_dir(directory.path().join("checkpoints"));
+        observer.event(&Event::Finished {
+            model: folder.clone(),
+            seconds,
+        });
+        Ok(Finished {
+            model: folder,
+            steps,
+            seconds,
+            best,
+        })
+    }
+
+    /// Makes the directory, and writes into it what is known before the first step.
+    fn begin(&self) -> Result<(), TrainError> {
+        self.directory.create(self.policy)?;
+        self.directory.sweep()?;
+        self.directory.write("config.toml", &self.config)?;
+        let environment = format!("{:#}\n", self.environment);
+        self.directory.write("environment.json", &environment)
+    }
+}
