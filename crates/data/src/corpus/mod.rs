@@ -1,15 +1,26 @@
 //! Text files to a tokenised corpus: read once, kept in shards, and mapped into memory from there.
 //!
-//! [`Corpus`] gives documents, sentences and tokens by number.
+//! [`find`] lists the files, [`prepare`] reads and tokenises them into a folder of shards, or finds that the folder holds
+//! them already, and [`Corpus`] gives documents, sentences and tokens by number. [`Statistics`] sums a corpus up.
 
 mod documents;
+mod encode;
 mod manifest;
+mod prepare;
+mod reading;
 mod shards;
+mod sources;
+mod statistics;
+mod text;
 
 use std::ops::Range;
 
 pub use self::documents::{CorpusFormat, CorpusOptions};
 pub use self::manifest::{Manifest, SourceRecord};
+pub use self::prepare::{Origin, Prepared, Progress, prepare};
+pub use self::reading::read_sentences;
+pub use self::sources::{Found, find};
+pub use self::statistics::{Lengths, QUANTILES, Statistics};
 
 use self::shards::{Shard, ShardWriter, Width};
 use crate::random::{Purpose, Random};
@@ -68,6 +79,11 @@ impl Corpus {
             shards: vec![shard],
             manifest,
         }
+    }
+
+    /// Shards whose lengths the manifest tells, in order.
+    fn new(shards: Vec<Shard>, manifest: Manifest) -> Self {
+        Self { shards, manifest }
     }
 
     /// Number of documents; each has at least one sentence.

@@ -4,7 +4,7 @@ use super::line_at;
 use crate::error::DataError;
 
 /// Refuses archives, spreadsheets and the like by their first bytes.
-pub(super) fn check_container(bytes: &[u8], name: &str) -> Result<(), DataError> {
+pub(crate) fn check_container(bytes: &[u8], name: &str) -> Result<(), DataError> {
     let looks_like = match bytes {
         [0x1f, 0x8b, ..] => "a gzip archive",
         [b'P', b'K', 3, 4, ..] => "a ZIP archive or an Excel workbook",
@@ -59,7 +59,7 @@ pub(super) fn decode(bytes: Vec<u8>, name: &str) -> Result<String, DataError> {
 }
 
 /// UTF-16 or UTF-32, by a byte order mark or by where the zero bytes of mostly Latin text lie.
-fn wide_encoding(bytes: &[u8]) -> Option<&'static str> {
+pub(crate) fn wide_encoding(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0xff, 0xfe, 0, 0, ..] => return Some("UTF-32LE"),
         [0, 0, 0xfe, 0xff, ..] => return Some("UTF-32BE"),
@@ -89,7 +89,7 @@ fn wide_encoding(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// Latin-1 or Windows-1252, if high bytes stand alone among ASCII, as accented letters of western languages do.
-fn single_byte_encoding(bytes: &[u8]) -> Option<&'static str> {
+pub(crate) fn single_byte_encoding(bytes: &[u8]) -> Option<&'static str> {
     let high = bytes.iter().filter(|byte| !byte.is_ascii()).count();
     let alone = (0..bytes.len())
         .filter(|&at| {
@@ -108,4 +108,9 @@ fn single_byte_encoding(bytes: &[u8]) -> Option<&'static str> {
     } else {
         "ISO-8859-1"
     })
+}
+
+/// Number of line feeds.
+pub(crate) fn line_breaks(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|&&byte| byte == b'\n').count() as u64
 }

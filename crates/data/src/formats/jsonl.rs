@@ -17,37 +17,16 @@ pub(super) fn parse(text: &str, name: &str) -> Result<Table, DataError> {
         if content.trim().is_empty() {
             continue;
         }
-        let value: Value = serde_json::from_str(content).map_err(|error| DataError::Json {
-            path: name.into(),
-            line,
-            column: error.column(),
-            message: without_position(&error),
-        })?;
-        let found = match value {
-            Value::Object(object) => {
-                let mut cells = vec![Cell::Missing; columns.len()];
-                for (key, value) in object {
-                    let at = *positions.entry(key).or_insert_with_key(|key| {
-                        columns.push(key.clone());
-                        cells.push(Cell::Missing);
-                        columns.len() - 1
-                    });
-                    cells[at] = cell(value);
-                }
-                rows.push(Row { line, cells });
-                continue;
-            }
-            Value::Array(_) => "an array",
-            Value::String(_) => "a string",
-            Value::Number(_) => "a number",
-            Value::Bool(_) => "a boolean",
-            Value::Null => "`null`",
-        };
-        return Err(DataError::JsonNotObject {
-            path: name.into(),
-            line,
-            found,
-        });
+        let mut cells = vec![Cell::Missing; columns.len()];
+        for (key, value) in object(content.as_bytes(), name, line)? {
+            let at = *positions.entry(key).or_insert_with_key(|key| {
+                columns.push(key.clone());
+                cells.push(Cell::Missing);
+                columns.len() - 1
+            });
+            cells[at] = cell(value);
+        }
+        rows.push(Row { line, cells });
     }
     for row in &mut rows {
         row.cells.resize(columns.len(), Cell::Missing);
@@ -60,7 +39,34 @@ pub(super) fn parse(text: &str, name: &str) -> Result<Table, DataError> {
     })
 }
 
-fn cell(value: Value) -> Cell {
+/// The object on a line, given its number for messages.
+pub(crate) fn object(
+    content: &[u8],
+    name: &str,
+    line: u64,
+) -> Result<serde_json::Map<String, Value>, DataError> {
+    let value: Value = serde_json::from_slice(content).map_err(|error| DataError::Json {
+        path: name.into(),
+        line,
+        column: error.column(),
+        message: without_position(&error),
+    })?;
+    let found = match value {
+        Value::Object(object) => return Ok(object),
+        Value::Array(_) => "an array",
+        Value::String(_) => "a string",
+        Value::Number(_) => "a number",
+        Value::Bool(_) => "a boolean",
+        Value::Null => "`null`",
+    };
+    Err(DataError::JsonNotObject {
+        path: name.into(),
+        line,
+        found,
+    })
+}
+
+pub(crate) fn cell(value: Value) -> Cell {
     match value {
         Value::Null => Cell::Missing,
         Value::Array(elements) => Cell::List(elements.into_iter().map(text).collect()),

@@ -1,8 +1,8 @@
 //! Files to tables: CSV, TSV and JSON Lines, and predictions back to them.
 
 mod csv;
-mod encoding;
-mod jsonl;
+pub(crate) mod encoding;
+pub(crate) mod jsonl;
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -250,10 +250,7 @@ pub fn write_table(
 
 /// Line of the byte at `offset`, from 1.
 fn line_at(bytes: &[u8], offset: usize) -> u64 {
-    1 + bytes[..offset]
-        .iter()
-        .filter(|&&byte| byte == b'\n')
-        .count() as u64
+    1 + encoding::line_breaks(&bytes[..offset])
 }
 
 #[cfg(test)]
