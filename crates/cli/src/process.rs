@@ -31,6 +31,18 @@ pub fn keep_freed_memory() {
     }
 }
 
+/// Gives what is free back to the system and begins to look for the peak of this process's memory
+/// anew. Whether that could be done.
+pub fn forget_peak_memory() -> bool {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: malloc_trim may be called at any time, by any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+    // The system's word for it: a 5 resets the peak of the resident memory (man 5 proc_pid_clear_refs).
+    cfg!(target_os = "linux") && std::fs::write("/proc/self/clear_refs", "5").is_ok()
+}
+
 /// Keeps a layer of Mesa's Vulkan drivers from looking for a Wayland display that cannot be there.
 ///
 /// It would print an error of its own for each graphics API that is asked for its devices. All it

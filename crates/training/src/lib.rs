@@ -23,6 +23,7 @@
 //! # }
 //! ```
 
+pub mod bench;
 mod checkpoint;
 pub mod config;
 mod error;

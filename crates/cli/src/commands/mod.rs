@@ -1,5 +1,6 @@
 //! The commands: one a file, each with its flags and a `run`.
 
+mod bench;
 mod eval;
 mod finetune;
 mod predict;
@@ -33,6 +34,7 @@ enum Command {
     Finetune(Box<finetune::FinetuneArgs>),
     Eval(Box<eval::EvalArgs>),
     Predict(Box<predict::PredictArgs>),
+    Bench(Box<bench::BenchArgs>),
 }
 
 impl Cli {
@@ -45,6 +47,7 @@ impl Cli {
             Command::Finetune(args) => finetune::run(&args),
             Command::Eval(args) => eval::run(&args),
             Command::Predict(args) => predict::run(&args),
+            Command::Bench(args) => bench::run(&args),
         }
     }
 }

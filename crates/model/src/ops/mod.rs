@@ -12,6 +12,7 @@ mod kernels;
 mod layer_norm;
 mod linear;
 mod masked_lm;
+mod products;
 
 pub use activation::activate;
 pub use attention::{AttentionPlan, attention};
@@ -20,6 +21,7 @@ pub use embedding::{EmbeddingIds, embed};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use masked_lm::masked_lm;
+pub use products::LinearProducts;
 
 use burn::tensor::{DType, Device, Tensor};
 use std::cell::Cell;

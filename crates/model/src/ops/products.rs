@@ -1,0 +1,56 @@
+//! The matrix products of linear layers alone, to be timed.
+
+use std::hint::black_box;
+
+use super::kernels;
+
+/// The three matrix products that a linear layer takes in a training step on the CPU, in f32: the
+/// part of a step that no fusing can save.
+///
+/// Shapes: `n` rows, `i` inputs, `o` outputs.
+#[derive(Debug)]
+pub struct LinearProducts {
+    inputs: usize,
+    outputs: usize,
+    /// `[n, i]`.
+    x: Vec<f32>,
+    /// `[o, i]`.
+    w: Vec<f32>,
+    /// The gradient of the result, `[n, o]`.
+    dy: Vec<f32>,
+}
+
+impl LinearProducts {
+    /// Of a layer from `inputs` to `outputs`, over so many rows.
+    ///
+    /// # Panics
+    /// One of the sizes is 0: there is nothing to multiply.
+    pub fn new(rows: usize, inputs: usize, outputs: usize) -> Self {
+        assert!(
+            rows > 0 && inputs > 0 && outputs > 0,
+            "a product of nothing"
+        );
+        // Ordinary numbers, neither 0 nor so small that they are computed slowly.
+        let numbers = |n: usize| (0..n).map(|i| (i % 17) as f32 * 0.01 - 0.085).collect();
+        Self {
+            inputs,
+            outputs,
+            x: numbers(rows * inputs),
+            w: numbers(outputs * inputs),
+            dy: numbers(rows * outputs),
+        }
+    }
+
+    /// Computes `x Wᵀ`, `dy W` and `dyᵀ x`, and throws them away.
+    pub fn run(&self) {
+        let (i, o) = (self.inputs, self.outputs);
+        black_box(kernels::product(&self.x, &self.w, i, o));
+        black_box(kernels::product_input(&self.dy, &self.w, i, o));
+        black_box(kernels::product_weight(&self.dy, &self.x, i, o));
+    }
+
+    /// Additions and multiplications of one [`Self::run`]: `6 n i o`.
+    pub fn operations(&self) -> f64 {
+        6.0 * self.x.len() as f64 * self.outputs as f64
+    }
+}
