@@ -505,3 +505,6 @@ impl Divider {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
