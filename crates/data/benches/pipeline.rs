@@ -22,7 +22,10 @@ fn corpus() -> Corpus {
                 (0..5 + (document * 7 + sentence * 13) % 41)
                     .map(|token| {
                         number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                        (1000 + (number >> 8) % 29_000, token == 0 || number % 3 != 0)
+                        (
+                            1000 + (number >> 8) % 29_000,
+                            token == 0 || !number.is_multiple_of(3),
+                        )
                     })
                     .collect()
             };

@@ -64,7 +64,8 @@ pub enum MaskUnit {
 /// How tokens are chosen to be predicted, and what the model sees in their place.
 ///
 /// In a sequence of `n` tokens, special ones included, round(`rate` · `n`) are chosen, but at least one and at most
-/// `max_predictions`; halves are rounded to the even number, as Python and TensorFlow do. Special tokens are never chosen.
+/// `max_predictions`; halves are rounded to the even number, as in the published code, of which ELECTRA's rounds some
+/// halves the other way because it multiplies in single precision. Special tokens are never chosen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Masking {
