@@ -16,7 +16,7 @@ use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_e
 use burn::tensor::{Bytes, DType, Shape, Tensor};
 use burn_dispatch::backends::flex::{FlexTensor, Layout};
 
-use super::kernels::{self, Ids, Mask, Normalised, Tables};
+use super::kernels::{self, Before, Ids, Mask, Normalised, Tables};
 use crate::sequences::Sequences;
 
 /// What attention is computed over.
@@ -211,13 +211,13 @@ impl FusedKernels for Flex {
         keep: bool,
     ) -> (Option<FlexTensor>, FlexTensor) {
         let (x, w, b) = (Contiguous::of(x), Contiguous::of(w), Contiguous::of(b));
-        let mut z = kernels::product(x.values(), w.values(), x.width(), b.width());
+        let (inputs, outputs) = (x.width(), b.width());
         if keep {
-            let y = kernels::bias_gelu(&z, b.values());
-            (Some(rows_of(z, b.width())), rows_of(y, b.width()))
+            let (z, y) = kernels::linear_gelu_kept(x.values(), w.values(), b.values(), inputs);
+            (Some(rows_of(z, outputs)), rows_of(y, outputs))
         } else {
-            kernels::bias_gelu_in_place(&mut z, b.values());
-            (None, rows_of(z, b.width()))
+            let y = kernels::linear_gelu(x.values(), w.values(), b.values(), inputs);
+            (None, rows_of(y, outputs))
         }
     }
 
@@ -227,7 +227,7 @@ impl FusedKernels for Flex {
         b: &FlexTensor,
     ) -> (FlexTensor, FlexTensor) {
         let (dy, z, b) = (Contiguous::of(dy), Contiguous::of(z), Contiguous::of(b));
-        let (dz, db) = kernels::bias_gelu_backward(dy.values(), z.values(), b.values());
+        let (dz, db) = kernels::gelu_backward(dy.values(), z.values(), b.values());
         (rows_of(dz, b.width()), tensor(db, [b.width()]))
     }
 
@@ -239,14 +239,18 @@ impl FusedKernels for Flex {
     ) -> (FlexTensor, Self::Normalised) {
         let (x, w, b) = (Contiguous::of(x), Contiguous::of(w), Contiguous::of(b));
         let (residual, scale) = (Contiguous::of(residual), scale.map(Contiguous::of));
-        let z = kernels::product(x.values(), w.values(), x.width(), b.width());
-        let (y, normalised) = kernels::add_norm(
-            z,
-            Some(b.values()),
-            Some(residual.values()),
+        let before = Before {
+            bias: Some(b.values()),
+            mask: settings.mask,
+            residual: Some(residual.values()),
+        };
+        let (y, normalised) = kernels::linear_norm(
+            x.values(),
+            w.values(),
+            x.width(),
+            before,
             scale.each_ref().map(Contiguous::values),
             settings.epsilon,
-            settings.mask,
         );
         (rows_of(y, b.width()), Arc::new(normalised))
     }
@@ -257,13 +261,10 @@ impl FusedKernels for Flex {
         settings: NormSettings,
     ) -> (FlexTensor, Self::Normalised) {
         let (x, scale) = (Contiguous::of(x), scale.map(Contiguous::of));
-        let (y, normalised) = kernels::add_norm(
+        let (y, normalised) = kernels::norm(
             x.values().to_vec(),
-            None,
-            None,
             scale.each_ref().map(Contiguous::values),
             settings.epsilon,
-            None,
         );
         (rows_of(y, x.width()), Arc::new(normalised))
     }
@@ -277,7 +278,7 @@ impl FusedKernels for Flex {
         let (dy, gamma) = (Contiguous::of(dy), Contiguous::of(gamma));
         let h = gamma.width();
         let gradients =
-            kernels::add_norm_backward(dy.values(), normalised, gamma.values(), settings.mask);
+            kernels::norm_backward(dy.values(), normalised, gamma.values(), settings.mask);
         let sum = rows_of(gradients.sum, h);
         NormGradients {
             x: gradients.x.map_or_else(|| sum.clone(), |x| rows_of(x, h)),

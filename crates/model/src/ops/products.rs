@@ -16,6 +16,8 @@ pub struct LinearProducts {
     x: Vec<f32>,
     /// `[o, i]`.
     w: Vec<f32>,
+    /// `[o]`.
+    b: Vec<f32>,
     /// The gradient of the result, `[n, o]`.
     dy: Vec<f32>,
 }
@@ -37,14 +39,15 @@ impl LinearProducts {
             outputs,
             x: numbers(rows * inputs),
             w: numbers(outputs * inputs),
+            b: numbers(outputs),
             dy: numbers(rows * outputs),
         }
     }
 
-    /// Computes `x Wᵀ`, `dy W` and `dyᵀ x`, and throws them away.
+    /// Computes `x Wᵀ + b`, `dy W` and `dyᵀ x`, and throws them away.
     pub fn run(&self) {
         let (i, o) = (self.inputs, self.outputs);
-        black_box(kernels::product(&self.x, &self.w, i, o));
+        black_box(kernels::linear(&self.x, &self.w, &self.b, i));
         black_box(kernels::product_input(&self.dy, &self.w, i, o));
         black_box(kernels::product_weight(&self.dy, &self.x, i, o));
     }

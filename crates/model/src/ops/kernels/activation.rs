@@ -1,50 +1,60 @@
 //! Bias and GELU in one pass.
 
+use std::mem::MaybeUninit;
+
 use pulp::Arch;
 use rayon::prelude::*;
 
 use super::ROWS;
 use super::math::normal;
-use super::memory::{fresh, write_each, written};
+use super::memory::{Shared, fresh, write_each, written};
 use super::norm::total;
+use super::products::product_then;
 
-/// `g(z + b)` with `g(x) = x Φ(x)`, in place: `z` `[rows, width]`, `b` `[width]`.
-pub(crate) fn bias_gelu_in_place(z: &mut [f32], bias: &[f32]) {
+/// `g(x Wᵀ + b)` with `g(x) = x Φ(x)`: `x` `[rows, inputs]`, `w` `[outputs, inputs]`, `b` `[outputs]`.
+pub(crate) fn linear_gelu(x: &[f32], w: &[f32], b: &[f32], inputs: usize) -> Vec<f32> {
     let arch = Arch::new();
-    let width = bias.len();
-    z.par_chunks_mut(width * ROWS).for_each(|rows| {
+    product_then(x, w, inputs, b.len(), |_, rows| {
         arch.dispatch(|| {
-            for row in rows.chunks_mut(width) {
-                for (z, &b) in row.iter_mut().zip(bias) {
+            for row in rows.chunks_mut(b.len()) {
+                for (z, &b) in row.iter_mut().zip(b) {
                     let x = *z + b;
                     *z = x * normal(x).0;
                 }
             }
         });
-    });
+    })
 }
 
-/// As [`bias_gelu_in_place`], into memory of its own; `z` stays for the backward pass.
-pub(crate) fn bias_gelu(z: &[f32], bias: &[f32]) -> Vec<f32> {
-    let arch = Arch::new();
-    let width = bias.len();
-    let mut y = fresh(z.len());
-    y.par_chunks_mut(width * ROWS)
-        .zip(z.par_chunks(width * ROWS))
-        .for_each(|(y, z)| {
-            arch.dispatch(|| {
-                for (y, z) in y.chunks_mut(width).zip(z.chunks(width)) {
-                    let sums = z.iter().zip(bias).map(|(&z, &b)| z + b);
-                    write_each(y, sums.map(|x| x * normal(x).0));
-                }
-            });
+/// As [`linear_gelu`], with `x Wᵀ` before the result, for the backward pass.
+pub(crate) fn linear_gelu_kept(
+    x: &[f32],
+    w: &[f32],
+    b: &[f32],
+    inputs: usize,
+) -> (Vec<f32>, Vec<f32>) {
+    let (arch, width) = (Arch::new(), b.len());
+    let mut y = fresh(x.len() / inputs * width);
+    let target = Shared(y.as_mut_ptr().cast());
+    let z = product_then(x, w, inputs, width, |first, rows| {
+        // SAFETY: the same rows of `y`, which has as many as the product; they are this piece's alone.
+        let y = unsafe {
+            let start = target.at(first * width).cast::<MaybeUninit<f32>>();
+            std::slice::from_raw_parts_mut(start, rows.len())
+        };
+        arch.dispatch(|| {
+            for (y, z) in y.chunks_mut(width).zip(rows.chunks(width)) {
+                let sums = z.iter().zip(b).map(|(&z, &b)| z + b);
+                write_each(y, sums.map(|x| x * normal(x).0));
+            }
         });
-    // SAFETY: the pieces of `y` are those of `z`, and each was written throughout.
-    unsafe { written(y) }
+    });
+    // SAFETY: the pieces cover all rows, and each was written.
+    (z, unsafe { written(y) })
 }
 
-/// The gradients of [`bias_gelu`] with respect to `z`, and to the bias (`[width]`): its sum over rows.
-pub(crate) fn bias_gelu_backward(dy: &[f32], z: &[f32], bias: &[f32]) -> (Vec<f32>, Vec<f32>) {
+/// The gradients of [`linear_gelu`] with respect to `z = x Wᵀ`, and to the bias (`[width]`): its sum over rows.
+pub(crate) fn gelu_backward(dy: &[f32], z: &[f32], bias: &[f32]) -> (Vec<f32>, Vec<f32>) {
     assert_eq!(dy.len(), z.len(), "a gradient for every element");
     let arch = Arch::new();
     let width = bias.len();

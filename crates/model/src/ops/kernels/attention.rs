@@ -10,6 +10,7 @@ use super::math::{dot, exp, largest, sum};
 use super::memory::{Shared, fresh, written};
 use super::products::{View, multiply};
 use crate::sequences::Sequences;
+use gemm::Parallelism;
 
 thread_local! {
     /// Scores of one sequence and head, and what the backward pass needs beside them.
@@ -44,7 +45,7 @@ unsafe fn attention_weights(
             at(0),
             at(1).transposed(),
             factor,
-            false,
+            Parallelism::None,
         )
     };
     arch.dispatch(|| {
@@ -105,7 +106,7 @@ pub(crate) fn attention(
                         View::of(weights, t),
                         values,
                         1.0,
-                        false,
+                        Parallelism::None,
                     );
                 }
             });
@@ -179,7 +180,7 @@ pub(crate) fn attention_backward(
                         View::of(dropped, t).transposed(),
                         dy,
                         1.0,
-                        false,
+                        Parallelism::None,
                     );
                     // The gradient of the dropped weights takes their place.
                     multiply(
@@ -190,7 +191,7 @@ pub(crate) fn attention_backward(
                         dy,
                         view(2).transposed(),
                         1.0,
-                        false,
+                        Parallelism::None,
                     );
                 }
                 arch.dispatch(|| {
@@ -220,7 +221,7 @@ pub(crate) fn attention_backward(
                         ds,
                         view(1),
                         factor,
-                        false,
+                        Parallelism::None,
                     );
                     multiply(
                         [t, d, t],
@@ -230,7 +231,7 @@ pub(crate) fn attention_backward(
                         ds.transposed(),
                         view(0),
                         factor,
-                        false,
+                        Parallelism::None,
                     );
                 }
             });

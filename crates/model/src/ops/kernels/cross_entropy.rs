@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::math::{exp, largest, sum};
 use super::memory::{fresh, written};
 use super::norm::sum_rows;
-use super::products::{View, multiply};
+use super::products::{View, multiply_in_pieces};
 
 /// Logits that are held at a time: 32 MB.
 const LOGITS: usize = 8 << 20;
@@ -44,7 +44,6 @@ pub(crate) fn masked_lm(
     let arch = Arch::new();
     let block = (LOGITS / v.max(1)).max(16).min(m.max(1));
     let mut logits = fresh(block * v);
-    // SAFETY: nothing reads it before the product below has written it.
     let mut d_hidden = fresh(if wants_gradients { m * e } else { 0 });
     let mut d_table = fresh(if wants_gradients && m > 0 { v * e } else { 0 });
     let mut d_bias = vec![0.0; if wants_gradients { v } else { 0 }];
@@ -56,15 +55,12 @@ pub(crate) fn masked_lm(
         // SAFETY: `hidden` has `rows · e` elements, `table` `v · e`, `logits` at least `rows · v`; a
         // product that adds to nothing writes each of them and reads none.
         let logits = unsafe {
-            multiply(
+            multiply_in_pieces(
                 [rows, v, e],
-                logits.as_mut_ptr().cast::<f32>(),
-                v,
+                logits.as_mut_ptr().cast(),
                 false,
                 View::of(hidden, e),
                 View::of(table, e).transposed(),
-                1.0,
-                true,
             );
             std::slice::from_raw_parts_mut(logits.as_mut_ptr().cast::<f32>(), rows * v)
         };
@@ -97,25 +93,19 @@ pub(crate) fn masked_lm(
             // SAFETY: `logits` holds `rows · v` elements; rows `first..first + rows` of `d_hidden` and
             // all of `d_table` are ours alone, and the first product writes what the others add to.
             unsafe {
-                multiply(
+                multiply_in_pieces(
                     [rows, e, v],
                     d_hidden.as_mut_ptr().cast::<f32>().add(first * e),
-                    e,
                     false,
                     View::of(logits, v),
                     View::of(table, e),
-                    1.0,
-                    true,
                 );
-                multiply(
+                multiply_in_pieces(
                     [v, e, rows],
-                    d_table.as_mut_ptr().cast::<f32>(),
-                    e,
+                    d_table.as_mut_ptr().cast(),
                     number > 0,
                     View::of(logits, v).transposed(),
                     View::of(hidden, e),
-                    1.0,
-                    true,
                 );
             }
         }

@@ -13,17 +13,15 @@ mod memory;
 mod norm;
 mod products;
 
-pub(crate) use activation::{bias_gelu, bias_gelu_backward, bias_gelu_in_place};
+pub(crate) use activation::{gelu_backward, linear_gelu, linear_gelu_kept};
 pub(crate) use attention::{attention, attention_backward, mask_row};
 pub(crate) use cross_entropy::masked_lm;
 pub(crate) use mask::{Mask, mix};
 pub(crate) use norm::{
-    Ids, Normalised, Tables, add_norm, add_norm_backward, embed_norm, embed_norm_backward, scatter,
-    sum_rows,
+    Before, Ids, Normalised, Tables, embed_norm, embed_norm_backward, linear_norm, norm,
+    norm_backward, scatter, sum_rows,
 };
-pub(crate) use products::{linear, product, product_input, product_weight, scale};
+pub(crate) use products::{linear, product_input, product_weight, scale};
 
-/// Elements that one thread takes at a time.
-const PIECE: usize = 1 << 14;
 /// Rows whose partial sums are added up together in reductions over rows.
-const ROWS: usize = 64;
+const ROWS: usize = 32;

@@ -6,7 +6,8 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::math::{dot, sum};
-use super::memory::{fresh, write_each, written};
+use super::memory::{Shared, fresh, write_each, written};
+use super::products::product_then;
 use super::{Mask, ROWS};
 
 /// What the backward pass needs of the forward pass.
@@ -18,7 +19,7 @@ pub(crate) struct Normalised {
     pub inverse: Vec<f32>,
 }
 
-/// The gradients of [`add_norm`].
+/// The gradients of [`linear_norm`] up to its product, and of [`norm`].
 pub(crate) struct NormGradients {
     /// With respect to the sum that was normalised, and so to the residual: `[rows, h]`.
     pub sum: Vec<f32>,
@@ -82,57 +83,115 @@ fn normalise(
     inverse
 }
 
-/// `LayerNorm(residual + mask · (x + bias))`, `[rows, h]` each. `x` becomes what is kept.
-pub(crate) fn add_norm(
-    x: Vec<f32>,
-    bias: Option<&[f32]>,
-    residual: Option<&[f32]>,
-    [gamma, beta]: [&[f32]; 2],
-    epsilon: f32,
-    mask: Option<Mask>,
-) -> (Vec<f32>, Normalised) {
-    let h = gamma.len();
-    let arch = Arch::new();
-    let mut values = x;
-    if let Some(residual) = residual {
-        assert_eq!(residual.len(), values.len(), "a residual for every element");
-    }
-    let mut y = fresh(values.len());
-    let mut inverse = vec![0.0; values.len() / h];
-    y.par_chunks_mut(h * ROWS)
-        .zip(values.par_chunks_mut(h * ROWS))
-        .zip(inverse.par_chunks_mut(ROWS))
-        .enumerate()
-        .for_each(|(piece, ((y, values), inverse))| {
-            let mut factors = vec![0.0; if mask.is_some() { h } else { 0 }];
-            arch.dispatch(|| {
-                let rows = y
-                    .chunks_mut(h)
-                    .zip(values.chunks_mut(h))
-                    .zip(inverse.iter_mut());
-                for (i, ((y, s), inverse)) in rows.enumerate() {
-                    let row = piece * ROWS + i;
-                    if let Some(bias) = bias {
-                        add(s, bias);
-                    }
-                    if let Some(mask) = mask {
-                        mask.row(row as u64, h, &mut factors);
-                        s.iter_mut().zip(&factors).for_each(|(s, f)| *s *= f);
-                    }
-                    if let Some(residual) = residual {
-                        add(s, &residual[row * h..(row + 1) * h]);
-                    }
-                    *inverse = normalise(s, y, gamma, beta, epsilon);
-                }
-            });
-        });
-    // SAFETY: `y` has as many rows as `values`, and each was written.
-    let y = unsafe { written(y) };
-    (y, Normalised { values, inverse })
+/// What comes between a product and its LayerNorm: nothing, or bias, dropout and residual.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Before<'a> {
+    /// `[h]`.
+    pub bias: Option<&'a [f32]>,
+    pub mask: Option<Mask>,
+    /// `[rows, h]`.
+    pub residual: Option<&'a [f32]>,
 }
 
-/// The gradients of [`add_norm`].
-pub(crate) fn add_norm_backward(
+/// Where the results of LayerNorm go, row by row.
+struct NormOutput<'a> {
+    y: Shared,
+    inverse: Shared,
+    scale: [&'a [f32]; 2],
+    epsilon: f32,
+}
+
+impl NormOutput<'_> {
+    /// `LayerNorm(residual + mask · (s + bias))` of rows `first` and on; `s` becomes what is kept.
+    ///
+    /// # Safety
+    /// The rows must lie within the memory for the results, and be the caller's alone.
+    unsafe fn rows(&self, arch: Arch, first: usize, s: &mut [f32], before: Before<'_>) {
+        let [gamma, beta] = self.scale;
+        let (h, rows) = (gamma.len(), s.len() / gamma.len());
+        // SAFETY: the caller vouches for the rows.
+        let (y, inverse) = unsafe {
+            let y = self.y.at(first * h).cast::<MaybeUninit<f32>>();
+            (
+                std::slice::from_raw_parts_mut(y, rows * h),
+                std::slice::from_raw_parts_mut(self.inverse.at(first), rows),
+            )
+        };
+        let mut factors = vec![0.0; if before.mask.is_some() { h } else { 0 }];
+        arch.dispatch(|| {
+            let rows = y.chunks_mut(h).zip(s.chunks_mut(h)).zip(inverse);
+            for (i, ((y, s), inverse)) in rows.enumerate() {
+                let row = first + i;
+                if let Some(bias) = before.bias {
+                    add(s, bias);
+                }
+                if let Some(mask) = before.mask {
+                    mask.row(row as u64, h, &mut factors);
+                    s.iter_mut().zip(&factors).for_each(|(s, f)| *s *= f);
+                }
+                if let Some(residual) = before.residual {
+                    add(s, &residual[row * h..(row + 1) * h]);
+                }
+                *inverse = normalise(s, y, gamma, beta, self.epsilon);
+            }
+        });
+    }
+}
+
+/// `LayerNorm(residual + mask · (x Wᵀ + bias))`: `x` `[rows, inputs]`, `w` `[h, inputs]`.
+pub(crate) fn linear_norm(
+    x: &[f32],
+    w: &[f32],
+    inputs: usize,
+    before: Before<'_>,
+    scale: [&[f32]; 2],
+    epsilon: f32,
+) -> (Vec<f32>, Normalised) {
+    let (arch, h, rows) = (Arch::new(), scale[0].len(), x.len() / inputs);
+    if let Some(residual) = before.residual {
+        assert_eq!(residual.len(), rows * h, "a residual for every element");
+    }
+    let mut y = fresh(rows * h);
+    let mut inverse = vec![0.0; rows];
+    let output = NormOutput {
+        y: Shared(y.as_mut_ptr().cast()),
+        inverse: Shared(inverse.as_mut_ptr()),
+        scale,
+        epsilon,
+    };
+    let values = product_then(x, w, inputs, h, |first, s| {
+        // SAFETY: there are as many rows as the product has, and the piece is this call's alone.
+        unsafe { output.rows(arch, first, s, before) };
+    });
+    // SAFETY: the pieces cover all rows, and each was written.
+    (unsafe { written(y) }, Normalised { values, inverse })
+}
+
+/// `LayerNorm(x)`, `[rows, h]`; `x` becomes what is kept.
+pub(crate) fn norm(x: Vec<f32>, scale: [&[f32]; 2], epsilon: f32) -> (Vec<f32>, Normalised) {
+    let (arch, h) = (Arch::new(), scale[0].len());
+    let mut values = x;
+    let mut y = fresh(values.len());
+    let mut inverse = vec![0.0; values.len() / h];
+    let output = NormOutput {
+        y: Shared(y.as_mut_ptr().cast()),
+        inverse: Shared(inverse.as_mut_ptr()),
+        scale,
+        epsilon,
+    };
+    values
+        .par_chunks_mut(h * ROWS)
+        .enumerate()
+        .for_each(|(piece, s)| {
+            // SAFETY: there are as many rows as `values` has, and the piece is this call's alone.
+            unsafe { output.rows(arch, piece * ROWS, s, Before::default()) };
+        });
+    // SAFETY: the pieces cover all rows, and each was written.
+    (unsafe { written(y) }, Normalised { values, inverse })
+}
+
+/// The gradients of [`linear_norm`] up to its product, and of [`norm`].
+pub(crate) fn norm_backward(
     dy: &[f32],
     normalised: &Normalised,
     gamma: &[f32],
@@ -260,7 +319,7 @@ pub(crate) fn embed_norm(
         });
     // SAFETY: every row was written.
     let sums = unsafe { written(sums) };
-    let (mut y, normalised) = add_norm(sums, None, None, [gamma, beta], epsilon, None);
+    let (mut y, normalised) = norm(sums, [gamma, beta], epsilon);
     if let Some(mask) = mask {
         times_mask(&mut y, e, mask);
     }
@@ -294,9 +353,9 @@ pub(crate) fn embed_norm_backward(
         Some(mask) => {
             let mut dy = dy.to_vec();
             times_mask(&mut dy, gamma.len(), mask);
-            add_norm_backward(&dy, normalised, gamma, None)
+            norm_backward(&dy, normalised, gamma, None)
         }
-        None => add_norm_backward(dy, normalised, gamma, None),
+        None => norm_backward(dy, normalised, gamma, None),
     };
     [gradients.sum, gradients.gamma, gradients.beta]
 }

@@ -1,8 +1,16 @@
 //! Matrix products.
 
+use std::ops::Range;
+
+use gemm::Parallelism;
+use pulp::Arch;
 use rayon::prelude::*;
 
-use super::memory::{fresh, written};
+use super::ROWS;
+use super::memory::{Shared, fresh, written};
+
+/// Products of fewer multiplications than this stay on one thread.
+const SMALL: usize = 1 << 19;
 
 /// A matrix for `gemm`: where it starts and the distances between rows and between columns.
 #[derive(Clone, Copy)]
@@ -21,6 +29,25 @@ impl View {
         }
     }
 
+    /// From that row on.
+    ///
+    /// # Safety
+    /// The row must lie within the memory.
+    pub unsafe fn from_row(self, row: usize) -> Self {
+        // SAFETY: handed on to the caller.
+        let start = unsafe { self.start.offset(row as isize * self.row) };
+        Self { start, ..self }
+    }
+
+    /// From that column on.
+    ///
+    /// # Safety
+    /// The column must lie within the memory.
+    pub unsafe fn from_column(self, column: usize) -> Self {
+        // SAFETY: as above.
+        unsafe { self.transposed().from_row(column) }.transposed()
+    }
+
     pub const fn transposed(self) -> Self {
         Self {
             start: self.start,
@@ -30,8 +57,13 @@ impl View {
     }
 }
 
+// SAFETY: a view is only an address; whoever reads through it vouches for it.
+unsafe impl Send for View {}
+// SAFETY: as above.
+unsafe impl Sync for View {}
+
 /// `target ← [target +] factor · a b`, with `a` `[m, k]`, `b` `[k, n]` and `target` `[m, n]` of rows
-/// `stride` apart.
+/// `stride` apart, on as many threads as `parallelism` says: the result is the same on any.
 ///
 /// # Safety
 /// Every element that the three shapes and strides reach must lie in memory that may be read (and,
@@ -45,13 +77,8 @@ pub(super) unsafe fn multiply(
     a: View,
     b: View,
     factor: f32,
-    parallel: bool,
+    parallelism: Parallelism,
 ) {
-    let parallelism = if parallel && m * n * k > 1 << 20 {
-        gemm::Parallelism::Rayon(0)
-    } else {
-        gemm::Parallelism::None
-    };
     // SAFETY: handed on to the caller.
     unsafe {
         gemm::gemm(
@@ -78,59 +105,138 @@ pub(super) unsafe fn multiply(
     }
 }
 
-/// `x Wᵀ`: `x` `[rows, inputs]`, `w` `[outputs, inputs]`.
-pub(crate) fn product(x: &[f32], w: &[f32], inputs: usize, outputs: usize) -> Vec<f32> {
+/// Calls `work` with ranges that together make `0..n`, on the threads there are, and with how many
+/// threads each may use. The ranges depend on `n` alone.
+///
+/// Several products side by side, each on one thread, take less time than one that splits itself,
+/// and what comes behind a product finds its rows still in the cache.
+pub(super) fn in_pieces(n: usize, work: impl Fn(Range<usize>, Parallelism) + Sync) {
+    // An even number of equal pieces of at most 512, in steps of ROWS.
+    let pieces = 2 * n.div_ceil(1024);
+    let length = n.div_ceil(pieces.max(1)).next_multiple_of(ROWS);
+    let pieces = n.div_ceil(length.max(1));
+    let threads = rayon::current_num_threads();
+    if pieces < 2 || threads < 2 {
+        // Too little to share out, but perhaps long rows: the product may split itself.
+        let parallelism = match threads {
+            1 => Parallelism::None,
+            _ => Parallelism::Rayon(threads),
+        };
+        (0..pieces).for_each(|i| work(i * length..n.min((i + 1) * length), parallelism));
+        return;
+    }
+    let inner = match threads / pieces {
+        0 | 1 => Parallelism::None,
+        several => Parallelism::Rayon(several),
+    };
+    (0..pieces)
+        .into_par_iter()
+        .with_max_len(1)
+        .for_each(|i| work(i * length..n.min((i + 1) * length), inner));
+}
+
+/// As [`multiply`] with rows of `n`, in pieces of the longer side.
+///
+/// # Safety
+/// As of [`multiply`].
+pub(super) unsafe fn multiply_in_pieces(
+    [m, n, k]: [usize; 3],
+    target: *mut f32,
+    add: bool,
+    a: View,
+    b: View,
+) {
+    let target = Shared(target);
+    if m * n * k < SMALL {
+        // SAFETY: handed on to the caller.
+        unsafe { multiply([m, n, k], target.0, n, add, a, b, 1.0, Parallelism::None) };
+    } else if n > 4 * m {
+        in_pieces(n, |columns, parallelism| {
+            let first = columns.start;
+            // SAFETY: the columns of the pieces are apart, and lie within what the caller vouches for.
+            unsafe {
+                let target = target.at(first);
+                let b = b.from_column(first);
+                multiply(
+                    [m, columns.len(), k],
+                    target,
+                    n,
+                    add,
+                    a,
+                    b,
+                    1.0,
+                    parallelism,
+                );
+            }
+        });
+    } else {
+        in_pieces(m, |rows, parallelism| {
+            let first = rows.start;
+            // SAFETY: the rows of the pieces are apart, and lie within what the caller vouches for.
+            unsafe {
+                let target = target.at(first * n);
+                let a = a.from_row(first);
+                multiply([rows.len(), n, k], target, n, add, a, b, 1.0, parallelism);
+            }
+        });
+    }
+}
+
+/// `x Wᵀ`, `x` `[rows, inputs]` and `w` `[outputs, inputs]`, a piece of rows at a time: `then` gets
+/// the number of a piece's first row and its rows of the result, right behind their product.
+pub(super) fn product_then(
+    x: &[f32],
+    w: &[f32],
+    inputs: usize,
+    outputs: usize,
+    then: impl Fn(usize, &mut [f32]) + Sync,
+) -> Vec<f32> {
     let rows = x.len() / inputs;
     assert_eq!(
         w.len(),
         outputs * inputs,
         "one weight for each input and output"
     );
-    // SAFETY: the views are of that many elements, as was checked.
-    unsafe {
-        filled(
-            [rows, outputs, inputs],
-            View::of(x, inputs),
-            View::of(w, inputs).transposed(),
-        )
-    }
+    let mut y = fresh(rows * outputs);
+    let target = Shared(y.as_mut_ptr().cast());
+    let (x, w) = (View::of(x, inputs), View::of(w, inputs).transposed());
+    in_pieces(rows, |rows, parallelism| {
+        // SAFETY: the lengths were checked above; the rows of this piece are its alone, and a product
+        // that adds to nothing writes each of them and reads none.
+        let piece = unsafe {
+            let start = target.at(rows.start * outputs);
+            let shape = [rows.len(), outputs, inputs];
+            multiply(
+                shape,
+                start,
+                outputs,
+                false,
+                x.from_row(rows.start),
+                w,
+                1.0,
+                parallelism,
+            );
+            std::slice::from_raw_parts_mut(start, rows.len() * outputs)
+        };
+        then(rows.start, piece);
+    });
+    // SAFETY: the pieces cover all rows.
+    unsafe { written(y) }
 }
 
 /// `x Wᵀ + b`: `x` `[rows, inputs]`, `w` `[outputs, inputs]`, `b` `[outputs]`.
 pub(crate) fn linear(x: &[f32], w: &[f32], b: &[f32], inputs: usize) -> Vec<f32> {
-    let (rows, outputs) = (x.len() / inputs, b.len());
-    assert_eq!(
-        w.len(),
-        outputs * inputs,
-        "one weight for each input and output"
-    );
-    let mut y = fresh(rows * outputs);
-    if y.is_empty() {
-        return Vec::new();
-    }
-    y.par_chunks_mut(outputs).with_min_len(16).for_each(|row| {
-        row.write_copy_of_slice(b);
-    });
-    // SAFETY: each row was written.
-    let mut y = unsafe { written(y) };
-    let (x, w) = (View::of(x, inputs), View::of(w, inputs).transposed());
-    // SAFETY: the lengths were checked above; `y` is ours alone.
-    unsafe {
-        multiply(
-            [rows, outputs, inputs],
-            y.as_mut_ptr(),
-            outputs,
-            true,
-            x,
-            w,
-            1.0,
-            true,
-        )
-    };
-    y
+    let arch = Arch::new();
+    product_then(x, w, inputs, b.len(), |_, rows| {
+        arch.dispatch(|| {
+            for row in rows.chunks_mut(b.len()) {
+                row.iter_mut().zip(b).for_each(|(y, b)| *y += b);
+            }
+        });
+    })
 }
 
-/// `dy W`: the gradient of [`product`] with respect to `x`.
+/// `dy W`: the gradient of [`linear`] with respect to `x`.
 pub(crate) fn product_input(dy: &[f32], w: &[f32], inputs: usize, outputs: usize) -> Vec<f32> {
     let rows = dy.len() / outputs;
     assert_eq!(
@@ -148,7 +254,7 @@ pub(crate) fn product_input(dy: &[f32], w: &[f32], inputs: usize, outputs: usize
     }
 }
 
-/// `dyᵀ x`: the gradient of [`product`] with respect to `w`.
+/// `dyᵀ x`: the gradient of [`linear`] with respect to `w`.
 pub(crate) fn product_weight(dy: &[f32], x: &[f32], inputs: usize, outputs: usize) -> Vec<f32> {
     let rows = dy.len() / outputs;
     assert_eq!(x.len(), rows * inputs, "as many rows in as out");
@@ -174,16 +280,7 @@ unsafe fn filled([m, n, k]: [usize; 3], a: View, b: View) -> Vec<f32> {
     // SAFETY: the caller vouches for `a` and `b`; `target` has `m · n` elements, and a product that
     // adds to nothing writes each of them and reads none.
     unsafe {
-        multiply(
-            [m, n, k],
-            target.as_mut_ptr().cast::<f32>(),
-            n,
-            false,
-            a,
-            b,
-            1.0,
-            true,
-        );
+        multiply_in_pieces([m, n, k], target.as_mut_ptr().cast(), false, a, b);
         written(target)
     }
 }
@@ -192,7 +289,7 @@ unsafe fn filled([m, n, k]: [usize; 3], a: View, b: View) -> Vec<f32> {
 pub(crate) fn scale(values: &mut [f32], factor: f32) {
     if factor != 1.0 {
         values
-            .par_chunks_mut(super::PIECE)
+            .par_chunks_mut(1 << 14)
             .for_each(|piece| piece.iter_mut().for_each(|v| *v *= factor));
     }
 }
