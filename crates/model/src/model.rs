@@ -93,20 +93,20 @@ impl ModelFolder {
         };
         Ok(Self { config, checkpoint })
     }
+}
 
-    /// The masked-LM decoder is the word embedding unless the configuration unties them *and* the
-    /// checkpoint has one of its own.
-    fn settle_ties(
-        mut config: EncoderConfig,
-        checkpoint: &Checkpoint,
-        naming: Naming,
-    ) -> EncoderConfig {
-        let decoder = naming.parts("head.decoder").pop().unwrap_or_default();
-        if !config.tie_word_embeddings && checkpoint.shape(&decoder).is_none() {
-            config.tie_word_embeddings = true;
-        }
-        config
+/// The masked-LM decoder is the word embedding unless the configuration unties them *and* the
+/// checkpoint has one of its own.
+fn settle_ties(
+    mut config: EncoderConfig,
+    checkpoint: &Checkpoint,
+    naming: Naming,
+) -> EncoderConfig {
+    let decoder = naming.parts("head.decoder").pop().unwrap_or_default();
+    if !config.tie_word_embeddings && checkpoint.shape(&decoder).is_none() {
+        config.tie_word_embeddings = true;
     }
+    config
 }
 
 /// Heads that know their architecture and how to start.
@@ -184,16 +184,26 @@ impl<H: Head> Model<H> {
         device: &Device,
         policy: HeadPolicy,
     ) -> Result<(Self, LoadReport), WeightsError> {
-        let naming = Self::naming(folder.config.family);
-        let config = ModelFolder::settle_ties(folder.config.clone(), &folder.checkpoint, naming);
+        Self::load_as(&folder.config, &folder.checkpoint, outputs, device, policy)
+    }
+
+    /// Reads weights into the model that a configuration describes: that of their folder, or one with
+    /// other dropout.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_as(
+        config: &EncoderConfig,
+        checkpoint: &Checkpoint,
+        outputs: usize,
+        device: &Device,
+        policy: HeadPolicy,
+    ) -> Result<(Self, LoadReport), WeightsError> {
+        let naming = Self::naming(config.family);
+        let config = settle_ties(config.clone(), checkpoint, naming);
         let empty = Self::build(&config, outputs, &mut Initializer::placeholders(device));
-        weights::load(
-            empty,
-            &folder.checkpoint,
-            naming,
-            policy,
-            config.initializer_range,
-        )
+        let range = config.initializer_range;
+        weights::load(empty, checkpoint, naming, policy, range)
     }
 
     /// Writes `config.json` and `model.safetensors`, as transformers reads them.

@@ -12,6 +12,7 @@ use bertkit_data::formats::Format;
 use bertkit_data::labels::TaskKind;
 use bertkit_evaluation::ThresholdObjective;
 use bertkit_model::Family;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -634,30 +635,7 @@ impl RunConfig {
         file: Option<&Path>,
         overrides: &[Override],
     ) -> Result<Self, RunConfigError> {
-        let mut table = match file {
-            None => Table::new(),
-            Some(path) => {
-                let text =
-                    std::fs::read_to_string(path).map_err(|source| RunConfigError::Read {
-                        path: path.into(),
-                        source,
-                    })?;
-                let parse = |e: toml::de::Error| RunConfigError::Parse {
-                    path: path.into(),
-                    message: plain(e.to_string().trim_end()),
-                };
-                toml::from_str::<Self>(&text).map_err(parse)?;
-                text.parse::<Table>().map_err(parse)?
-            }
-        };
-        for set in overrides {
-            apply(&mut table, set)?;
-        }
-        table
-            .try_into()
-            .map_err(|e: toml::de::Error| RunConfigError::Problems {
-                problems: vec![plain(e.to_string().trim_end()).replace('\n', " ")],
-            })
+        resolve(file, overrides, Table::new())
     }
 
     /// The file that repeats this run.
@@ -761,56 +739,7 @@ impl RunConfig {
             t.sampler != Sampler::Balanced || !t.bucket_by_length,
             "`training.bucket_by_length` cannot be combined with the balanced sampler: leave one of them out".into(),
         );
-        need(
-            o.learning_rate > 0.0 && o.learning_rate < 1.0,
-            format!(
-                "`optimizer.learning_rate` is {}, expected more than 0 and less than 1",
-                o.learning_rate
-            ),
-        );
-        for (name, beta) in [("beta1", o.beta1), ("beta2", o.beta2)] {
-            need(
-                (0.0..1.0).contains(&beta),
-                format!("`optimizer.{name}` is {beta}, expected 0 to below 1"),
-            );
-        }
-        need(
-            o.epsilon > 0.0 && o.epsilon.is_finite(),
-            format!("`optimizer.epsilon` is {}, expected more than 0", o.epsilon),
-        );
-        need(
-            o.weight_decay >= 0.0 && o.weight_decay.is_finite(),
-            format!(
-                "`optimizer.weight_decay` is {}, expected 0 or more",
-                o.weight_decay
-            ),
-        );
-        need(
-            o.max_grad_norm >= 0.0 && o.max_grad_norm.is_finite(),
-            format!(
-                "`optimizer.max_grad_norm` is {}, expected 0 or more",
-                o.max_grad_norm
-            ),
-        );
-        need(
-            o.layer_decay > 0.0 && o.layer_decay <= 1.0,
-            format!(
-                "`optimizer.layer_decay` is {}, expected more than 0, at most 1",
-                o.layer_decay
-            ),
-        );
-        need(
-            (0.0..=1.0).contains(&s.warmup),
-            format!("`schedule.warmup` is {}, expected 0 to 1", s.warmup),
-        );
-        need(
-            s.power > 0.0 && s.power.is_finite(),
-            format!("`schedule.power` is {}, expected more than 0", s.power),
-        );
-        need(
-            s.power == 1.0 || s.kind == ScheduleKind::Polynomial,
-            "`schedule.power` is for `schedule.kind = \"polynomial\"`: leave it out".into(),
-        );
+        check_optimizer(o, s, &mut need);
         if let Threshold::At(at) = self.task.threshold {
             need(
                 (0.0..=1.0).contains(&at),
@@ -931,7 +860,129 @@ impl RunConfig {
     }
 }
 
-fn collect_keys(prefix: &str, table: &Table, keys: &mut Vec<String>) {
+/// Checks what no single value shows of optimizer and schedule.
+pub(crate) fn check_optimizer(
+    o: &OptimizerConfig,
+    s: &ScheduleConfig,
+    need: &mut impl FnMut(bool, String),
+) {
+    need(
+        o.learning_rate > 0.0 && o.learning_rate < 1.0,
+        format!(
+            "`optimizer.learning_rate` is {}, expected more than 0 and less than 1",
+            o.learning_rate
+        ),
+    );
+    for (name, beta) in [("beta1", o.beta1), ("beta2", o.beta2)] {
+        need(
+            (0.0..1.0).contains(&beta),
+            format!("`optimizer.{name}` is {beta}, expected 0 to below 1"),
+        );
+    }
+    need(
+        o.epsilon > 0.0 && o.epsilon.is_finite(),
+        format!("`optimizer.epsilon` is {}, expected more than 0", o.epsilon),
+    );
+    need(
+        o.weight_decay >= 0.0 && o.weight_decay.is_finite(),
+        format!(
+            "`optimizer.weight_decay` is {}, expected 0 or more",
+            o.weight_decay
+        ),
+    );
+    need(
+        o.max_grad_norm >= 0.0 && o.max_grad_norm.is_finite(),
+        format!(
+            "`optimizer.max_grad_norm` is {}, expected 0 or more",
+            o.max_grad_norm
+        ),
+    );
+    need(
+        o.layer_decay > 0.0 && o.layer_decay <= 1.0,
+        format!(
+            "`optimizer.layer_decay` is {}, expected more than 0, at most 1",
+            o.layer_decay
+        ),
+    );
+    need(
+        (0.0..=1.0).contains(&s.warmup),
+        format!("`schedule.warmup` is {}, expected 0 to 1", s.warmup),
+    );
+    need(
+        s.power > 0.0 && s.power.is_finite(),
+        format!("`schedule.power` is {}, expected more than 0", s.power),
+    );
+    need(
+        s.power == 1.0 || s.kind == ScheduleKind::Polynomial,
+        "`schedule.power` is for `schedule.kind = \"polynomial\"`: leave it out".into(),
+    );
+}
+
+/// A kind of configuration: what is parsed from a file, overridden by keys, and written back.
+pub(crate) trait Settings: DeserializeOwned {
+    /// A choice between tables, of which an override leaves one.
+    const CHOICE: Option<&'static str>;
+
+    /// Whether a key exists.
+    fn knows(key: &str) -> bool;
+
+    /// Every key that exists, but those that users make up.
+    fn keys() -> Vec<String>;
+}
+
+impl Settings for RunConfig {
+    const CHOICE: Option<&'static str> = Some("task.loss");
+
+    fn knows(key: &str) -> bool {
+        key.starts_with("task.class_weights.") || Self::keys().iter().any(|known| known == key)
+    }
+
+    fn keys() -> Vec<String> {
+        Self::keys()
+    }
+}
+
+/// Reads the file (if any) over a table of defaults, and lays the overrides over it in order.
+pub(crate) fn resolve<C: Settings>(
+    file: Option<&Path>,
+    overrides: &[Override],
+    mut table: Table,
+) -> Result<C, RunConfigError> {
+    if let Some(path) = file {
+        let text = std::fs::read_to_string(path).map_err(|source| RunConfigError::Read {
+            path: path.into(),
+            source,
+        })?;
+        let parse = |e: toml::de::Error| RunConfigError::Parse {
+            path: path.into(),
+            message: plain(e.to_string().trim_end()),
+        };
+        toml::from_str::<C>(&text).map_err(parse)?;
+        lay(&mut table, text.parse::<Table>().map_err(parse)?);
+    }
+    for set in overrides {
+        apply::<C>(&mut table, set)?;
+    }
+    table
+        .try_into()
+        .map_err(|e: toml::de::Error| RunConfigError::Problems {
+            problems: vec![plain(e.to_string().trim_end()).replace('\n', " ")],
+        })
+}
+
+/// Lays one table over another; tables within are laid over each other in turn.
+fn lay(below: &mut Table, above: Table) {
+    for (key, value) in above {
+        match (below.get_mut(&key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => lay(below, above),
+            (_, value) => {
+                below.insert(key, value);
+            }
+        }
+    }
+}
+
+pub(crate) fn collect_keys(prefix: &str, table: &Table, keys: &mut Vec<String>) {
     for (key, value) in table {
         let path = if prefix.is_empty() {
             key.clone()
@@ -948,31 +999,40 @@ fn collect_keys(prefix: &str, table: &Table, keys: &mut Vec<String>) {
     }
 }
 
-fn apply(table: &mut Table, set: &Override) -> Result<(), RunConfigError> {
-    let known = RunConfig::keys();
-    let open = set.key.starts_with("task.class_weights.");
-    if !open && !known.contains(&set.key) {
-        let nearest = known
-            .iter()
-            .map(|key| (strsim::normalized_damerau_levenshtein(key, &set.key), key))
+fn apply<C: Settings>(table: &mut Table, set: &Override) -> Result<(), RunConfigError> {
+    if !C::knows(&set.key) {
+        let nearest = C::keys()
+            .into_iter()
+            .map(|key| (strsim::normalized_damerau_levenshtein(&key, &set.key), key))
             .max_by(|a, b| a.0.total_cmp(&b.0))
             .filter(|(likeness, _)| *likeness > 0.5)
-            .map(|(_, key)| key.clone());
+            .map(|(_, key)| key);
         return Err(RunConfigError::UnknownKey {
             key: set.key.clone(),
             origin: set.origin.clone(),
             nearest,
         });
     }
-    let sound = table.clone().try_into::<RunConfig>().is_ok();
+    let sound = table.clone().try_into::<C>().is_ok();
     let mut path: Vec<&str> = set.key.split('.').collect();
     let leaf = path.pop().unwrap_or_default();
     // A choice between tables (one loss or the other) is replaced, not mixed.
-    if set.key.starts_with("task.loss.")
-        && let Some(task) = table.get_mut("task").and_then(Value::as_table_mut)
-        && let Some(loss) = task.get_mut("loss").and_then(Value::as_table_mut)
+    if let Some(choice) = C::CHOICE
+        && let Some(chosen) = set
+            .key
+            .strip_prefix(choice)
+            .and_then(|k| k.strip_prefix('.'))
     {
-        loss.retain(|kind, _| path.get(2).is_some_and(|chosen| kind == *chosen));
+        let mut options = Some(&mut *table);
+        for part in choice.split('.') {
+            options = options
+                .and_then(|table| table.get_mut(part))
+                .and_then(Value::as_table_mut);
+        }
+        if let Some(options) = options {
+            let chosen = chosen.split('.').next().unwrap_or_default();
+            options.retain(|kind, _| kind == chosen);
+        }
     }
     let mut place = &mut *table;
     for part in path {
@@ -988,7 +1048,7 @@ fn apply(table: &mut Table, set: &Override) -> Result<(), RunConfigError> {
         }
     }
     place.insert(leaf.into(), set.value.clone());
-    match table.clone().try_into::<RunConfig>() {
+    match table.clone().try_into::<C>() {
         // A partial `model.fresh` is completed by later overrides: it is judged at the end.
         Err(e) if sound && !e.message().starts_with("missing field") => {
             Err(RunConfigError::SetValue {
@@ -1006,7 +1066,7 @@ fn apply(table: &mut Table, set: &Override) -> Result<(), RunConfigError> {
 }
 
 /// What the parser says, with the types of Rust in words.
-fn plain(message: &str) -> String {
+pub(crate) fn plain(message: &str) -> String {
     const WORDS: [(&str, &str); 6] = [
         ("expected usize", "expected a whole number, 0 or more"),
         ("expected u64", "expected a whole number, 0 or more"),

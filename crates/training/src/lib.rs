@@ -33,6 +33,7 @@ mod observer;
 mod optimizer;
 mod predictor;
 mod prepare;
+pub mod pretrain;
 mod run_dir;
 mod schedule;
 pub mod tasks;

@@ -276,12 +276,22 @@ fn split(
     Ok((split.train, split.held_out))
 }
 
-const fn tokenizer_family(family: Family) -> TokenizerFamily {
+pub(crate) const fn tokenizer_family(family: Family) -> TokenizerFamily {
     match family {
         Family::Bert => TokenizerFamily::Bert,
         Family::Roberta => TokenizerFamily::Roberta,
         Family::Electra => TokenizerFamily::Electra,
         Family::Distilbert => TokenizerFamily::Distilbert,
+    }
+}
+
+/// The model's folder, where the directory of a finished run is given in its place.
+pub(crate) fn model_folder(path: &Path) -> PathBuf {
+    let within = path.join("model");
+    if !path.join("config.json").is_file() && within.join("config.json").is_file() {
+        within
+    } else {
+        path.into()
     }
 }
 
@@ -377,11 +387,13 @@ pub fn prepare(
         .model
         .path
         .as_deref()
-        .map(ModelFolder::open)
+        .map(|path| ModelFolder::open(&model_folder(path)))
         .transpose()?;
     let loaded_tokenizer = match (&folder, &config.model.path, &config.tokenizer.path) {
         (Some(folder), _, Some(path)) => Some(open_tokenizer(path, &folder.config)?),
-        (Some(folder), Some(path), None) => Some(open_tokenizer(path, &folder.config)?),
+        (Some(folder), Some(path), None) => {
+            Some(open_tokenizer(&model_folder(path), &folder.config)?)
+        }
         (None, _, Some(path)) => {
             let family = config
                 .model
@@ -815,7 +827,7 @@ fn check_threshold(
 }
 
 /// A list of tensors as a sentence.
-fn shorten(names: &[String]) -> String {
+pub(crate) fn shorten(names: &[String]) -> String {
     const SHOWN: usize = 4;
     let mut text = names
         .iter()

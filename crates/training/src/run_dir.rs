@@ -9,11 +9,12 @@ use sha2::{Digest, Sha256};
 
 use crate::config::RunConfig;
 use crate::error::TrainError;
+use crate::pretrain::PretrainConfig;
 
 /// What happens to a run directory that is already there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DirectoryPolicy {
-    /// It must be empty or absent.
+    /// It must be empty or absent; a tokenised corpus of an earlier attempt may be there.
     New,
     /// What an earlier run wrote is removed when training begins; other files stay.
     Overwrite,
@@ -26,10 +27,11 @@ pub enum DirectoryPolicy {
 /// The names that a run writes, and that `--overwrite` therefore may remove.
 ///
 /// What shows that they are a run's goes last: an overwriting that was cut short can be repeated.
-const OWN: [&str; 7] = [
+const OWN: [&str; 8] = [
     "metrics.jsonl",
     "checkpoints",
     "eval",
+    "generator",
     "model",
     "report.html",
     "environment.json",
@@ -99,6 +101,13 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> Result<(), TrainError> {
     })
 }
 
+/// Whether this is a tokenised corpus, whole or not: it is made before the run, and checked by itself.
+fn is_shards(entry: fs::DirEntry) -> bool {
+    let name = entry.file_name();
+    let name = name.to_string_lossy();
+    name == "shards" || name.starts_with(".shards.")
+}
+
 fn temporary_name(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.tmp"))
@@ -144,7 +153,7 @@ impl RunDirectory {
         match policy {
             DirectoryPolicy::New => {
                 let empty = match fs::read_dir(path) {
-                    Ok(mut entries) => entries.next().is_none(),
+                    Ok(mut entries) => entries.all(|entry| entry.is_ok_and(is_shards)),
                     Err(e) if e.kind() == std::io::ErrorKind::NotFound => true,
                     Err(source) => {
                         return Err(TrainError::Read {
@@ -173,7 +182,10 @@ impl RunDirectory {
         let config = self.path.join("config.toml");
         let environment = fs::read_to_string(self.path.join("environment.json"));
         let environment = environment.is_ok_and(|text| text.contains("\"bertkit\""));
-        if environment || RunConfig::resolve_unchecked(Some(&config), &[]).is_ok() {
+        if environment
+            || RunConfig::resolve_unchecked(Some(&config), &[]).is_ok()
+            || PretrainConfig::resolve_unchecked(Some(&config), &[]).is_ok()
+        {
             return Ok(());
         }
         let foreign = OWN.iter().find(|name| {

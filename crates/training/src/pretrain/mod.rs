@@ -1,0 +1,868 @@
+//! Pretraining: from a configuration and a corpus to an encoder.
+//!
+//! [`prepare`] tokenises the corpus (or finds it tokenised), brings tokenizer and model and checks what
+//! can be checked; [`PreparedPretraining::train`] trains.
+
+pub mod config;
+mod objectives;
+mod probe;
+mod source;
+mod task;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use bertkit_data::corpus::{self, Corpus, Origin};
+use bertkit_data::corruption::{MaskVocabulary, MaskingError};
+use bertkit_data::tokenizer::{TextTokenizer, TokenizerSpec};
+use bertkit_model::{
+    DeviceSpec, DiscriminatorModel, Electra, EncoderConfig, Family, HeadPolicy, LoadReport,
+    MlmModel, Model, ModelError, ModelFolder, PretrainingModel, ResolvedDevice,
+};
+use burn::module::Module;
+use burn::tensor::Device;
+
+pub use self::config::PretrainConfig;
+use self::objectives::{Learn, MaskedLm, ReplacedTokens, SegmentPairs};
+use self::probe::Probe;
+use self::source::{Source, sequence_error, sequence_settings, stages};
+use self::task::{HELPER, PretrainTask};
+use crate::checkpoint::Progress;
+use crate::error::TrainError;
+use crate::launch::{self, Launch, check_resumable};
+use crate::observer::{Estimate, EvaluationReport, Event, Observer, Summary};
+use crate::optimizer::AdamW;
+use crate::prepare::{fresh_config, model_folder, shorten, tokenizer_family};
+use crate::run_dir::{DirectoryPolicy, RunDirectory};
+use crate::schedule::{Length, Schedule};
+use crate::trainer::{Habits, Trainer};
+
+/// What a pretraining run ended with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PretrainOutcome {
+    /// The encoder's folder, with the head of its objective.
+    pub model: PathBuf,
+    /// The generator's folder, where there was one.
+    pub generator: Option<PathBuf>,
+    /// Optimizer updates done.
+    pub steps: u64,
+    /// Seconds of training.
+    pub seconds: f64,
+    /// The last evaluation, if there was held-out text.
+    pub evaluation: Option<EvaluationReport>,
+}
+
+/// A pretraining run whose corpus, tokenizer and model are settled.
+pub struct PreparedPretraining {
+    config: PretrainConfig,
+    policy: DirectoryPolicy,
+    directory: RunDirectory,
+    device: ResolvedDevice,
+    summary: Summary,
+    /// The files of the corpus, and their SHA-256.
+    files: Vec<(PathBuf, String)>,
+    command: Vec<String>,
+    run: Box<dyn Run>,
+    _temporary: Option<TemporaryFolder>,
+}
+
+impl std::fmt::Debug for PreparedPretraining {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PreparedPretraining")
+            .field("config", &self.config)
+            .field("summary", &self.summary)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A folder that goes when this does.
+struct TemporaryFolder(PathBuf);
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn setting(message: impl Into<String>, hint: impl Into<String>) -> TrainError {
+    TrainError::Setting {
+        message: message.into(),
+        hint: hint.into(),
+    }
+}
+
+fn masking_error(error: &MaskingError) -> TrainError {
+    setting(error.to_string(), error.hint().unwrap_or_default())
+}
+
+/// A task with its model, whatever the objective.
+trait Run {
+    fn estimate(&self, frame: &Frame) -> Result<Estimate, TrainError>;
+
+    fn train(
+        self: Box<Self>,
+        launch: Launch,
+        frame: &Frame,
+        observer: &mut dyn Observer,
+        interrupt: &AtomicBool,
+    ) -> Result<launch::Finished, TrainError>;
+}
+
+/// What decides the loop around any task.
+struct Frame {
+    habits: Habits,
+    schedule: Schedule,
+    length: Length,
+    parameters: usize,
+    optimizer: crate::config::OptimizerConfig,
+    tokens_per_update: f64,
+}
+
+struct Ready<L: Learn> {
+    task: PretrainTask<L>,
+    model: L::Model,
+    optimizer: AdamW,
+    progress: Progress,
+}
+
+fn trainer<'a, L: Learn>(
+    task: &'a PretrainTask<L>,
+    frame: &Frame,
+    optimizer: AdamW,
+    progress: Progress,
+) -> Trainer<'a, PretrainTask<L>> {
+    Trainer {
+        task,
+        habits: frame.habits.clone(),
+        optimizer,
+        schedule: frame.schedule.clone(),
+        progress,
+    }
+}
+
+impl<L: Learn> Run for Ready<L> {
+    fn estimate(&self, frame: &Frame) -> Result<Estimate, TrainError> {
+        let fresh = AdamW::new(&frame.optimizer);
+        let trainer = trainer(&self.task, frame, fresh, self.progress.clone());
+        let whole = |rate: f64| match frame.length {
+            Length::Steps(steps) => steps as f64 * frame.tokens_per_update / rate,
+            Length::Seconds(seconds) => seconds,
+        };
+        launch::estimate(trainer, self.model.clone(), frame.parameters, whole)
+    }
+
+    fn train(
+        self: Box<Self>,
+        launch: Launch,
+        frame: &Frame,
+        observer: &mut dyn Observer,
+        interrupt: &AtomicBool,
+    ) -> Result<launch::Finished, TrainError> {
+        let Self {
+            mut task,
+            model,
+            optimizer,
+            progress,
+        } = *self;
+        launch.run(
+            &mut task,
+            model,
+            |task| trainer(task, frame, optimizer, progress),
+            observer,
+            interrupt,
+        )
+    }
+}
+
+/// The model's folder, its configuration, and the tokenizer.
+struct Opened {
+    folder: Option<ModelFolder>,
+    encoder: EncoderConfig,
+    tokenizer: TextTokenizer,
+}
+
+fn open(config: &PretrainConfig) -> Result<Opened, TrainError> {
+    let folder = config
+        .model
+        .path
+        .as_deref()
+        .map(|path| ModelFolder::open(&model_folder(path)))
+        .transpose()?;
+    let fresh = config.model.fresh.as_ref();
+    let family = match (&folder, fresh) {
+        (Some(folder), _) => folder.config.family,
+        (None, Some(fresh)) => fresh.family,
+        (None, None) => {
+            return Err(setting(
+                "there is no model",
+                "give a folder with --model DIR",
+            ));
+        }
+    };
+    let home = config.model.path.as_deref().map(model_folder);
+    let spec: TokenizerSpec = match (&config.tokenizer.path, &home) {
+        (Some(path), _) => path.to_string_lossy().parse()?,
+        (None, Some(home)) => TokenizerSpec::Dir(home.clone()),
+        (None, None) => TokenizerSpec::Dir(PathBuf::new()),
+    };
+    let tokenizer = spec.load(home.as_deref(), tokenizer_family(family))?;
+    let mut encoder = match (&folder, fresh) {
+        (Some(folder), _) => folder.config.clone(),
+        (None, Some(fresh)) => fresh_config(
+            fresh,
+            tokenizer.vocab_size(),
+            tokenizer.pad_id().map_or(0, |id| id as usize),
+        )?,
+        (None, None) => unreachable!("told above"),
+    };
+    if tokenizer.vocab_size() > encoder.vocab_size {
+        return Err(setting(
+            format!(
+                "the tokenizer `{spec}` has {} tokens, but the model's embedding has {} rows",
+                tokenizer.vocab_size(),
+                encoder.vocab_size
+            ),
+            "tokenizer and weights do not belong together; take both from the same checkpoint",
+        ));
+    }
+    let m = &config.model;
+    encoder.hidden_dropout = m.hidden_dropout.unwrap_or(encoder.hidden_dropout);
+    encoder.attention_dropout = m.attention_dropout.unwrap_or(encoder.attention_dropout);
+    encoder.classifier_dropout = m.classifier_dropout.unwrap_or(encoder.classifier_dropout);
+    // They name the classes of another task.
+    (encoder.labels, encoder.num_labels, encoder.problem_type) = (None, None, None);
+    check_family(config, family)?;
+    let longest = config.training.stages.iter().filter_map(|s| s.max_length);
+    let longest = longest
+        .chain([config.sequences.max_length])
+        .max()
+        .unwrap_or(0);
+    if longest > encoder.max_length() {
+        return Err(setting(
+            format!(
+                "sequences of {longest} tokens are asked for, but the model has positions for {}",
+                encoder.max_length()
+            ),
+            "give fewer with --max-length, or more `max_position_embeddings`",
+        ));
+    }
+    Ok(Opened {
+        folder,
+        encoder,
+        tokenizer,
+    })
+}
+
+/// Heads that the family has.
+fn check_family(config: &PretrainConfig, family: Family) -> Result<(), TrainError> {
+    let o = &config.objective;
+    if o.rtd > 0.0 && family != Family::Electra {
+        return Err(setting(
+            format!("replaced-token detection makes an electra, but the model is a {family}"),
+            "start from an electra, or from fresh weights with `model.fresh.family = \"electra\"`",
+        ));
+    }
+    let pairs = o.next_sentence > 0.0 || o.sentence_order > 0.0;
+    if pairs && family != Family::Bert {
+        return Err(setting(
+            format!("pairs of segments need the head of BERT, but the model is a {family}"),
+            "use a model of the family bert, or `--objective mlm`",
+        ));
+    }
+    Ok(())
+}
+
+/// The tokenised corpus, the folder it was put in for the time being, and its files.
+fn open_corpus(
+    config: &PretrainConfig,
+    policy: DirectoryPolicy,
+    tokenizer: &TextTokenizer,
+    observer: &mut dyn Observer,
+    interrupt: &AtomicBool,
+) -> Result<(Corpus, Option<TemporaryFolder>), TrainError> {
+    let found = corpus::find(&config.corpus.paths)?;
+    if !found.passed_over.is_empty() {
+        observer.event(&Event::Note(format!(
+            "{} other files in the folders are no text by their names, and left out",
+            found.passed_over.len()
+        )));
+    }
+    let output = config.output.clone().unwrap_or_default();
+    let shards = match &config.corpus.shards {
+        Some(shards) => shards.clone(),
+        None => output.join("shards"),
+    };
+    // A dry run leaves nothing behind.
+    let mut temporary = None;
+    let shards = if policy == DirectoryPolicy::DryRun && !shards.exists() {
+        let name = output.file_name().unwrap_or_default().to_string_lossy();
+        let folder = output.with_file_name(format!(".{name}.dry-run-{}", std::process::id()));
+        temporary = Some(TemporaryFolder(folder.clone()));
+        folder.join("shards")
+    } else {
+        shards
+    };
+    if let Some(parent) = shards.parent() {
+        std::fs::create_dir_all(parent).map_err(|source| TrainError::Write {
+            path: parent.into(),
+            source,
+        })?;
+    }
+    let prepared = corpus::prepare(
+        &found.files,
+        &config.corpus.options(),
+        tokenizer,
+        &shards,
+        &mut |p| {
+            observer.event(&Event::Busy(format!(
+                "tokenising: {} % of the text, {} documents, {} tokens",
+                p.bytes * 100 / p.total_bytes.max(1),
+                p.documents,
+                p.tokens
+            )));
+        },
+        interrupt,
+    )?;
+    if let Origin::Built {
+        because: Some(because),
+    } = &prepared.origin
+    {
+        observer.event(&Event::Note(format!("tokenised anew: {because}")));
+    }
+    Ok((prepared.corpus, temporary))
+}
+
+/// Tokenises the corpus, and brings tokenizer and model. Besides the tokenised corpus, nothing is
+/// written; a dry run writes nothing.
+///
+/// Setting `interrupt` stops the tokenising.
+///
+/// # Errors
+/// Anything that would stop the run later, as far as it can be seen now.
+pub fn prepare(
+    config: PretrainConfig,
+    policy: DirectoryPolicy,
+    observer: &mut dyn Observer,
+    interrupt: &AtomicBool,
+) -> Result<PreparedPretraining, TrainError> {
+    config.check()?;
+    let spec: DeviceSpec =
+        config
+            .device
+            .parse()
+            .map_err(|e: bertkit_model::ParseDeviceError| {
+                setting(e.to_string(), "use `--device auto`")
+            })?;
+    let device = spec.resolve()?;
+    let output = config.output.clone().unwrap_or_default();
+    let directory = RunDirectory::check(&output, policy)?;
+    if policy == DirectoryPolicy::Resume {
+        compare_with_started(&config, &directory)?;
+    }
+    // The model's configuration before the corpus: a wrong folder is told at once.
+    let opened = open(&config)?;
+    for warning in opened.tokenizer.warnings() {
+        observer.event(&Event::Note(warning.clone()));
+    }
+    let vocabulary = MaskVocabulary::of(&opened.tokenizer).map_err(|e| masking_error(&e))?;
+    let (corpus, temporary) = open_corpus(&config, policy, &opened.tokenizer, observer, interrupt)?;
+    let masking = config.masking.masking(&config.objective);
+    if let Err(mut problems) = masking.check(corpus.has_words()) {
+        return Err(masking_error(&problems.swap_remove(0)));
+    }
+    let (training, held_out) = corpus.split(config.corpus.held_out, config.seed);
+    if config.corpus.held_out > 0.0 && held_out.is_empty() {
+        observer.event(&Event::Note(
+            "the corpus is a single document, so that none is held out to validate on".into(),
+        ));
+    }
+    let settings = sequence_settings(&config, &opened.tokenizer);
+    settings
+        .check()
+        .map_err(|mut problems| sequence_error(problems.swap_remove(0)))?;
+    let t = &config.training;
+    let mut source = Source {
+        corpus,
+        training,
+        held_out,
+        stages: stages(t, &settings, Length::Steps(u64::MAX)),
+        masking,
+        vocabulary,
+        seed: config.seed,
+    };
+    // The first pass says how many updates an epoch has.
+    let first = source.pass(0, 0)?;
+    let updates = first.batches().div_ceil(source.stages[0].accumulation);
+    let length = match (t.steps, t.budget, t.epochs) {
+        (Some(steps), _, _) => Length::Steps(steps),
+        (None, Some(budget), _) => Length::Seconds(budget.seconds),
+        (None, None, epochs) => {
+            let steps = (epochs.unwrap_or(1.0) * updates as f64).ceil();
+            Length::Steps((steps as u64).max(1))
+        }
+    };
+    source.stages = stages(t, &settings, length);
+    let validation = source.validation(t.evaluate_sequences)?;
+    let facts = Facts {
+        updates,
+        sequences: first.sequences(),
+        tokens: first.tokens(),
+        validation: validation.iter().map(|batch| batch.batch.len()).sum(),
+        length,
+    };
+    drop(first);
+    let files: Vec<(PathBuf, String)> = source
+        .corpus
+        .manifest()
+        .sources
+        .iter()
+        .map(|record| (PathBuf::from(&record.path), record.sha256.clone()))
+        .collect();
+    let mut data: Vec<String> = files.iter().map(|(_, hash)| hash.clone()).collect();
+    data.push(format!(
+        "{} documents, {} sentences, {} tokens",
+        source.corpus.documents(),
+        source.corpus.sentences(),
+        source.corpus.tokens()
+    ));
+    let mut lines = describe_corpus(&config, &source, &facts);
+    let builder = Builder {
+        config: &config,
+        directory: &directory,
+        policy,
+        source,
+        validation,
+        data,
+        device: device.device.clone().autodiff(),
+    };
+    let (run, parameters) = builder.build(opened, &mut lines)?;
+    lines.push(("device".into(), device.name.clone()));
+    lines.push(("length".into(), facts.describe(&config)));
+    let steps = match length {
+        Length::Steps(steps) => steps,
+        Length::Seconds(_) => 0,
+    };
+    Ok(PreparedPretraining {
+        summary: Summary {
+            lines,
+            train_rows: facts.sequences,
+            valid_rows: facts.validation,
+            parameters,
+            steps,
+            tokens_per_epoch: facts.tokens,
+        },
+        config,
+        policy,
+        directory,
+        device,
+        files,
+        command: Vec::new(),
+        run,
+        _temporary: temporary,
+    })
+}
+
+/// What the first pass says of the run.
+struct Facts {
+    updates: usize,
+    sequences: usize,
+    tokens: u64,
+    validation: usize,
+    length: Length,
+}
+
+impl Facts {
+    fn describe(&self, config: &PretrainConfig) -> String {
+        let t = &config.training;
+        let batch = match t.gradient_accumulation {
+            1 => format!("{} sequences", t.batch_size),
+            k => format!("{} × {k} sequences", t.batch_size),
+        };
+        let stages = match t.stages.len() {
+            0 | 1 => String::new(),
+            n => format!(", in {n} stages"),
+        };
+        match self.length {
+            Length::Steps(steps) => format!(
+                "{steps} steps of {batch}{stages}; a pass over the corpus has {}",
+                self.updates
+            ),
+            Length::Seconds(seconds) => format!(
+                "{seconds} seconds, in steps of {batch}{stages}; a pass over the corpus has {}",
+                self.updates
+            ),
+        }
+    }
+}
+
+fn describe_corpus(
+    config: &PretrainConfig,
+    source: &Source,
+    facts: &Facts,
+) -> Vec<(String, String)> {
+    let corpus = &source.corpus;
+    let o = &config.objective;
+    let parts = [
+        ("masked words", o.mlm),
+        ("next sentence", o.next_sentence),
+        ("sentence order", o.sentence_order),
+        ("replaced tokens", o.rtd),
+    ];
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(_, weight)| *weight > 0.0)
+        .map(|(name, weight)| format!("{weight} × {name}"))
+        .collect();
+    let valid = match facts.validation {
+        0 => "none: nothing is held out".to_owned(),
+        n => format!(
+            "{n} sequences of {} held-out documents",
+            source.held_out.len()
+        ),
+    };
+    [
+        ("objective", parts.join(" + ")),
+        (
+            "corpus",
+            format!(
+                "{} documents, {} sentences, {} tokens in {} files",
+                corpus.documents(),
+                corpus.sentences(),
+                corpus.tokens(),
+                corpus.manifest().sources.len()
+            ),
+        ),
+        (
+            "a pass",
+            format!(
+                "{} sequences, {} tokens, {:.1} a sequence",
+                facts.sequences,
+                facts.tokens,
+                facts.tokens as f64 / facts.sequences.max(1) as f64
+            ),
+        ),
+        ("validation", valid),
+    ]
+    .map(|(name, text)| (name.to_owned(), text))
+    .into()
+}
+
+/// Everything that a task and its model are made of.
+struct Builder<'a> {
+    config: &'a PretrainConfig,
+    directory: &'a RunDirectory,
+    policy: DirectoryPolicy,
+    source: Source,
+    validation: Vec<source::MaskedBatch>,
+    data: Vec<String>,
+    device: Device,
+}
+
+type Lines = Vec<(String, String)>;
+
+/// Says what a model's folder did not give, and what it gave in vain.
+fn report(what: &str, loaded: &LoadReport, lines: &mut Lines) {
+    for (how, names) in [
+        ("fresh weights", &loaded.fresh),
+        ("not used", &loaded.unused),
+    ] {
+        if !names.is_empty() {
+            lines.push((format!("{what}{how}"), shorten(names)));
+        }
+    }
+}
+
+impl Builder<'_> {
+    fn build(self, opened: Opened, lines: &mut Lines) -> Result<(Box<dyn Run>, usize), TrainError> {
+        let o = &self.config.objective;
+        let encoder = opened.encoder.clone();
+        if o.rtd > 0.0 {
+            let (model, generator) = self.electra(&opened, lines)?;
+            let learn = ReplacedTokens::new(
+                encoder,
+                generator,
+                &self.config.generator,
+                o,
+                self.config.seed,
+            );
+            self.ready(learn, model, opened, lines)
+        } else if o.next_sentence > 0.0 || o.sentence_order > 0.0 {
+            let model: PretrainingModel = self.single(&opened, lines)?;
+            let (name, weight) = if o.next_sentence > 0.0 {
+                ("next_sentence_loss", o.next_sentence)
+            } else {
+                ("sentence_order_loss", o.sentence_order)
+            };
+            let learn = SegmentPairs::new(encoder, o.mlm, name, weight);
+            self.ready(learn, model, opened, lines)
+        } else {
+            let model: MlmModel = self.single(&opened, lines)?;
+            let learn = MaskedLm::new(encoder, o.mlm);
+            self.ready(learn, model, opened, lines)
+        }
+    }
+
+    /// The model of a folder, its head with it where it has one, or a fresh one.
+    fn single<H: bertkit_model::Head>(
+        &self,
+        opened: &Opened,
+        lines: &mut Lines,
+    ) -> Result<Model<H>, TrainError> {
+        let seed = self.config.seed;
+        let Some(folder) = &opened.folder else {
+            return Ok(Model::fresh(&opened.encoder, 0, &self.device, seed));
+        };
+        let (model, loaded) = load(folder, &opened.encoder, &self.device, seed)?;
+        report("", &loaded, lines);
+        Ok(model)
+    }
+
+    /// Discriminator and generator, and the generator's configuration.
+    fn electra(
+        &self,
+        opened: &Opened,
+        lines: &mut Lines,
+    ) -> Result<(Electra, EncoderConfig), TrainError> {
+        let (g, seed) = (&self.config.generator, self.config.seed);
+        let discriminator: DiscriminatorModel = self.single(opened, lines)?;
+        // A run of ours has the generator beside the model.
+        let beside = self
+            .config
+            .model
+            .path
+            .as_deref()
+            .map(|path| path.join(HELPER));
+        let path = g
+            .path
+            .clone()
+            .or_else(|| beside.filter(|path| path.join("config.json").is_file()));
+        let Some(path) = path else {
+            let config = opened.encoder.generator(g.size, g.layers);
+            config
+                .check(Path::new("generator"))
+                .map_err(ModelError::from)?;
+            lines.push(("generator".into(), sizes(&config, "fresh weights")));
+            let fresh = MlmModel::fresh(&config, 0, &self.device, seed.wrapping_add(1));
+            return Ok((Electra::new(discriminator, fresh), config));
+        };
+        let folder = ModelFolder::open(&path)?;
+        let (e, own) = (&opened.encoder, &folder.config);
+        let same = own.family == Family::Electra
+            && (own.vocab_size, own.embedding_size) == (e.vocab_size, e.embedding_size)
+            && own.tie_word_embeddings;
+        if !same {
+            return Err(setting(
+                format!(
+                    "the generator in `{}` does not share the embeddings of the model: it is a {} of {} words, {} wide, expected electra, {} and {}",
+                    path.display(),
+                    own.family,
+                    own.vocab_size,
+                    own.embedding_size,
+                    e.vocab_size,
+                    e.embedding_size
+                ),
+                "take both from the same pretraining, or leave `generator.path` out for a fresh one",
+            ));
+        }
+        let config = EncoderConfig {
+            hidden_dropout: e.hidden_dropout,
+            attention_dropout: e.attention_dropout,
+            ..own.clone()
+        };
+        let (generator, loaded) = load::<bertkit_model::heads::MlmHead>(
+            &folder,
+            &config,
+            &self.device,
+            seed.wrapping_add(1),
+        )?;
+        lines.push((
+            "generator".into(),
+            sizes(&config, &format!("from {}", path.display())),
+        ));
+        report("generator's ", &loaded, lines);
+        Ok((Electra::new(discriminator, generator), config))
+    }
+
+    fn ready<L: Learn + 'static>(
+        self,
+        learn: L,
+        model: L::Model,
+        opened: Opened,
+        lines: &mut Lines,
+    ) -> Result<(Box<dyn Run>, usize), TrainError>
+    where
+        L::Model: 'static,
+    {
+        let config = self.config;
+        let source = match &config.model.path {
+            Some(path) => format!("from {}", path.display()),
+            None => "fresh weights".into(),
+        };
+        let parameters = model.num_params();
+        let text = format!(
+            "{}; {parameters} parameters",
+            sizes(&opened.encoder, &source)
+        );
+        lines.push(("model".into(), text));
+        let task = PretrainTask {
+            learn,
+            source: self.source,
+            validation: self.validation,
+            tokenizer: opened.tokenizer,
+            layers: opened.encoder.num_hidden_layers,
+            layer_decay: config.optimizer.layer_decay,
+            probe: Probe::new(&config.probe, &config.device),
+        };
+        let mut ready = Ready {
+            model,
+            optimizer: AdamW::new(&config.optimizer),
+            progress: Progress {
+                data: self.data,
+                ..Progress::default()
+            },
+            task,
+        };
+        if self.policy == DirectoryPolicy::Resume {
+            let data = &ready.progress.data;
+            let (model, taken_up) = launch::restore(
+                self.directory,
+                &ready.task,
+                ready.model,
+                &config.optimizer,
+                data,
+            )?;
+            ready.model = model;
+            if let Some((optimizer, progress)) = taken_up {
+                (ready.optimizer, ready.progress) = (optimizer, progress);
+            }
+        }
+        Ok((Box::new(ready), parameters))
+    }
+}
+
+fn load<H: bertkit_model::Head>(
+    folder: &ModelFolder,
+    config: &EncoderConfig,
+    device: &Device,
+    seed: u64,
+) -> Result<(Model<H>, LoadReport), TrainError> {
+    let loaded = Model::load_as(
+        config,
+        &folder.checkpoint,
+        0,
+        device,
+        HeadPolicy::Fresh(seed),
+    );
+    Ok(loaded.map_err(ModelError::from)?)
+}
+
+/// A model's sizes as a sentence.
+fn sizes(config: &EncoderConfig, source: &str) -> String {
+    format!(
+        "{} of {} layers, {} wide, {source}",
+        config.family, config.num_hidden_layers, config.hidden_size
+    )
+}
+
+/// A run goes on under the settings it began with; device, directory and shards may be others.
+fn compare_with_started(
+    config: &PretrainConfig,
+    directory: &RunDirectory,
+) -> Result<(), TrainError> {
+    let path = directory.path().join("config.toml");
+    let started = PretrainConfig::resolve_unchecked(Some(&path), &[])?;
+    let relevant = |config: &PretrainConfig| {
+        let mut config = config.clone();
+        config.output = None;
+        config.device = String::new();
+        config.corpus.shards = None;
+        config.to_toml()
+    };
+    check_resumable(directory, &relevant(&started), &relevant(config))
+}
+
+impl PreparedPretraining {
+    /// What is known before the first step. Under a budget in time `steps` is 0.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// The resolved configuration.
+    pub fn config(&self) -> &PretrainConfig {
+        &self.config
+    }
+
+    /// The command line, for `environment.json`.
+    #[must_use]
+    pub fn with_command(self, command: Vec<String>) -> Self {
+        Self { command, ..self }
+    }
+
+    fn frame(&self) -> Frame {
+        let (c, t) = (&self.config, &self.config.training);
+        let length = match t.budget {
+            Some(budget) => Length::Seconds(budget.seconds),
+            None => Length::Steps(self.summary.steps),
+        };
+        let a_sequence =
+            self.summary.tokens_per_epoch as f64 / self.summary.train_rows.max(1) as f64;
+        Frame {
+            habits: Habits {
+                command: "pretrain",
+                seed: c.seed,
+                passes: None,
+                after_pass: false,
+                evaluate_steps: t.evaluate_steps,
+                early_stopping: 0,
+                checkpoint_steps: t.checkpoint_steps,
+                keep_checkpoints: t.keep_checkpoints,
+            },
+            schedule: Schedule::new(&c.schedule, c.optimizer.learning_rate, length),
+            length,
+            parameters: self.summary.parameters,
+            optimizer: c.optimizer.clone(),
+            tokens_per_update: a_sequence * (t.batch_size * t.gradient_accumulation) as f64,
+        }
+    }
+
+    /// Expected time and memory, from two timed steps on a copy of the model (after one that warms up).
+    ///
+    /// # Errors
+    /// The loss is no number from the start.
+    pub fn estimate(&self) -> Result<Estimate, TrainError> {
+        self.run.estimate(&self.frame())
+    }
+
+    /// Trains to the end and writes the model.
+    ///
+    /// Setting `interrupt` stops the run behind the present step, with a checkpoint.
+    ///
+    /// # Errors
+    /// Something cannot be written, the loss is no number any more, or the run was interrupted. What
+    /// was complete before stays.
+    pub fn train(
+        self,
+        observer: &mut dyn Observer,
+        interrupt: &AtomicBool,
+    ) -> Result<PretrainOutcome, TrainError> {
+        let frame = self.frame();
+        let files = self.files.iter();
+        let files = files.map(|(path, hash)| (path.as_path(), hash.as_str()));
+        let launch = Launch {
+            policy: self.policy,
+            environment: launch::environment(&self.device, self.config.seed, files, &self.command),
+            config: self.config.to_toml(),
+            directory: self.directory,
+            summary: self.summary,
+        };
+        let finished = self.run.train(launch, &frame, observer, interrupt)?;
+        let generator = finished.model.with_file_name(HELPER);
+        Ok(PretrainOutcome {
+            model: finished.model,
+            generator: Some(generator).filter(|path| path.is_dir()),
+            steps: finished.steps,
+            seconds: finished.seconds,
+            evaluation: finished.best,
+        })
+    }
+}

@@ -1,0 +1,106 @@
+//! What pretrained weights are worth: a short fine-tuning on labelled rows.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use super::config::ProbeConfig;
+use crate::config::{ModelConfig, OptimizerConfig, RunConfig};
+use crate::error::TrainError;
+use crate::observer::Silent;
+use crate::prepare::prepare;
+use crate::run_dir::{DirectoryPolicy, RunDirectory};
+
+/// A fine-tuning under fixed settings, at chosen updates.
+///
+/// It works on a copy of the weights in a folder of its own, under seeds of its own: whether a run is
+/// probed changes nothing else of it.
+#[derive(Debug)]
+pub(crate) struct Probe {
+    config: ProbeConfig,
+    device: String,
+}
+
+/// The probe's folder in the run directory; what a killed run leaves of it is swept like any
+/// temporary file.
+const FOLDER: &str = ".probe.tmp";
+
+impl Probe {
+    /// `None` if there are no rows to probe on.
+    pub fn new(config: &ProbeConfig, device: &str) -> Option<Self> {
+        config.data.as_ref().map(|_| Self {
+            config: config.clone(),
+            device: device.into(),
+        })
+    }
+
+    /// Whether there is something to do behind that update.
+    pub fn is_due(&self, step: u64, last: bool) -> bool {
+        let c = &self.config;
+        let at_end = last && c.steps.is_empty() && c.every.is_none();
+        at_end || c.steps.contains(&step) || c.every.is_some_and(|n| step.is_multiple_of(n))
+    }
+
+    /// Fine-tunes what `save` writes, once for each seed, and gives the mean of the main metric.
+    pub fn run(
+        &self,
+        directory: &RunDirectory,
+        save: impl FnOnce(&Path) -> Result<(), TrainError>,
+    ) -> Result<Vec<(String, Option<f64>)>, TrainError> {
+        let folder = directory.path().join(FOLDER);
+        let removed = |source| TrainError::Write {
+            path: folder.clone(),
+            source,
+        };
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).map_err(removed)?;
+        }
+        let model = folder.join("model");
+        std::fs::create_dir_all(&model).map_err(removed)?;
+        let scores = save(&model).and_then(|()| {
+            let seeds = self.config.seeds.iter();
+            seeds
+                .map(|&seed| self.fine_tune(&folder, seed))
+                .collect::<Result<Vec<_>, _>>()
+        });
+        std::fs::remove_dir_all(&folder).map_err(removed)?;
+        let scores = scores?;
+        let Some((name, _)) = scores.first().cloned() else {
+            return Ok(Vec::new());
+        };
+        let values: Option<Vec<f64>> = scores.into_iter().map(|(_, value)| value).collect();
+        let mean = values.map(|values| values.iter().sum::<f64>() / values.len() as f64);
+        Ok(vec![(name, mean)])
+    }
+
+    /// The main metric of the best epoch, by name.
+    fn fine_tune(&self, folder: &Path, seed: u64) -> Result<(String, Option<f64>), TrainError> {
+        let c = &self.config;
+        let mut config = RunConfig {
+            seed,
+            device: self.device.clone(),
+            output: Some(folder.join(format!("run-{seed}"))),
+            model: ModelConfig {
+                path: Some(folder.join("model")),
+                ..ModelConfig::default()
+            },
+            optimizer: OptimizerConfig {
+                learning_rate: c.learning_rate,
+                ..OptimizerConfig::default()
+            },
+            ..RunConfig::default()
+        };
+        config.data.train.clone_from(&c.data);
+        config.data.text.clone_from(&c.text);
+        config.data.text_pair.clone_from(&c.text_pair);
+        config.data.label.clone_from(&c.label);
+        config.data.valid_fraction = c.valid_fraction;
+        config.data.max_length = c.max_length;
+        config.training.epochs = c.epochs;
+        config.training.batch_size = c.batch_size;
+        let run = prepare(config, DirectoryPolicy::New, &mut Silent)?;
+        let outcome = run.train(&mut Silent, &AtomicBool::new(false))?;
+        let metrics = outcome.best.map(|report| report.metrics);
+        let main = metrics.and_then(|metrics| metrics.into_iter().next());
+        Ok(main.unwrap_or_else(|| ("score".into(), None)))
+    }
+}
