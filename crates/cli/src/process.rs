@@ -94,7 +94,7 @@ pub fn training_begins() {
     TRAINING.store(true, Ordering::SeqCst);
 }
 
-/// From now on, Ctrl-C or a termination signal ends the process, and removes its temporary file.
+/// From now on, Ctrl-C or a termination signal ends the process, and removes what it named as temporary.
 ///
 /// # Errors
 /// The system does not let us handle signals.
@@ -111,12 +111,15 @@ fn leave() -> ! {
     let temporary = TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(path) = temporary.as_deref() {
         // It lies where we could write; if it is gone already, so much the better.
-        let _ = std::fs::remove_file(path);
+        let _ = match path.is_dir() {
+            true => std::fs::remove_dir_all(path),
+            false => std::fs::remove_file(path),
+        };
     }
     std::process::exit(i32::from(INTERRUPTED))
 }
 
-/// Names the file that an interruption removes, or, with `None`, says that there is none any more.
+/// Names the file or folder that an interruption removes, or, with `None`, says that there is none any more.
 pub fn remove_on_interrupt(path: Option<&Path>) {
     *TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner) = path.map(Path::to_path_buf);
 }

@@ -116,6 +116,7 @@ impl CliError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Train(error) => error.exit_code(),
+            Self::Data(DataError::WriteShards { .. }) => 1,
             Self::Data(_) | Self::Hinted { .. } | Self::Usage { .. } | Self::Line { .. } => 2,
             _ => 1,
         }
