@@ -152,7 +152,7 @@ proptest! {
     ) {
         let device = Device::flex().autodiff();
         let inputs = [
-            numbers([rows, inputs], seed, &device) * 0.05,
+            numbers([rows, inputs], seed, &device) * (0.2 / (inputs as f64).sqrt()),
             numbers([width, inputs], seed ^ 1, &device) * 0.3,
             numbers([1, width], seed ^ 2, &device) * 0.1,
             spread([rows, width], seed ^ 3, &device),

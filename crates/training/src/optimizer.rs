@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use bertkit_model::ops::vectorised;
 use bertkit_model::weights::{to_vec, write_safetensors};
 use bertkit_model::{Checkpoint, WeightsError, is_cpu};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor, TensorData};
-use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::config::OptimizerConfig;
@@ -336,29 +336,33 @@ struct Coefficients {
 impl Coefficients {
     fn update_host(&self, p: &mut [f32], g: &[f32], moments: &mut HostMoments) {
         let c = *self;
-        let arch = Arch::new();
         p.par_chunks_mut(CHUNK)
             .zip(g.par_chunks(CHUNK))
             .zip(moments.first.par_chunks_mut(CHUNK))
             .zip(moments.second.par_chunks_mut(CHUNK))
             .zip(moments.live.par_iter_mut())
             .for_each(|((((p, g), m), v), live)| {
-                arch.dispatch(|| {
-                    *live = *live || g.iter().any(|&g| g != 0.0);
-                    if !*live {
-                        // Gradient and moments are 0: the formula below comes down to the decay.
-                        if c.keep != 1.0 {
-                            p.iter_mut().for_each(|p| *p *= c.keep);
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        *live = *live || g.iter().any(|&g| g != 0.0);
+                        if !*live {
+                            // Gradient and moments are 0: the formula below comes down to the decay.
+                            if c.keep != 1.0 {
+                                p.iter_mut().for_each(|p| *p *= c.keep);
+                            }
+                            return;
                         }
-                        return;
-                    }
-                    for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
-                        let g = g * c.clip;
-                        *m += (g - *m) * (1.0 - c.beta1);
-                        *v = *v * c.beta2 + (1.0 - c.beta2) * g * g;
-                        *p = *p * c.keep - c.step * *m / (v.sqrt() / c.root + c.epsilon);
-                    }
-                });
+                        for (((p, g), m), v) in
+                            p.iter_mut().zip(g).zip(m.iter_mut()).zip(v.iter_mut())
+                        {
+                            let g = g * c.clip;
+                            *m += (g - *m) * (1.0 - c.beta1);
+                            *v = *v * c.beta2 + (1.0 - c.beta2) * g * g;
+                            *p = *p * c.keep - c.step * *m / (v.sqrt() / c.root + c.epsilon);
+                        }
+                    },
+                );
             });
     }
 
@@ -448,19 +452,21 @@ impl<R: Fn(&str) -> ParameterRule> ModuleMapper for Mapper<'_, R> {
 
 /// In f64, chunk by chunk in a fixed order.
 fn sum_of_squares(values: &[f32]) -> f64 {
-    let arch = Arch::new();
     let sums: Vec<f64> = values
         .par_chunks(CHUNK)
         .map(|chunk| {
-            arch.dispatch(|| {
-                let mut lanes = [0.0_f64; 16];
-                for part in chunk.chunks(16) {
-                    for (lane, &x) in lanes.iter_mut().zip(part) {
-                        *lane += f64::from(x) * f64::from(x);
+            vectorised(
+                #[inline(always)]
+                || {
+                    let mut lanes = [0.0_f64; 16];
+                    for part in chunk.chunks(16) {
+                        for (lane, &x) in lanes.iter_mut().zip(part) {
+                            *lane += f64::from(x) * f64::from(x);
+                        }
                     }
-                }
-                lanes.iter().sum()
-            })
+                    lanes.iter().sum()
+                },
+            )
         })
         .collect();
     sums.iter().sum()

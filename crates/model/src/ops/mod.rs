@@ -13,6 +13,7 @@ mod layer_norm;
 mod linear;
 mod masked_lm;
 mod products;
+mod vectors;
 
 pub use activation::activate;
 pub use attention::{AttentionPlan, attention};
@@ -22,6 +23,7 @@ pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use masked_lm::masked_lm;
 pub use products::LinearProducts;
+pub use vectors::vectorised;
 
 use burn::tensor::{DType, Device, Tensor};
 use std::cell::Cell;

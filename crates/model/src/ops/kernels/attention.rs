@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use pulp::Arch;
+use super::super::vectorised;
 use rayon::prelude::*;
 
 use super::Mask;
@@ -27,7 +27,6 @@ pub(crate) const fn mask_row(query: usize, heads: usize, head: usize) -> u64 {
 /// # Safety
 /// `qkv` must hold `t` rows of `3 h` from `first`, `h = heads · d`.
 unsafe fn attention_weights(
-    arch: Arch,
     qkv: &[f32],
     [first, t, h, d, head]: [usize; 5],
     weights: &mut Vec<f32>,
@@ -48,14 +47,17 @@ unsafe fn attention_weights(
             Parallelism::None,
         )
     };
-    arch.dispatch(|| {
-        for row in weights.chunks_mut(t) {
-            let top = largest(row);
-            row.iter_mut().for_each(|x| *x = exp(*x - top));
-            let inverse = 1.0 / sum(row);
-            row.iter_mut().for_each(|x| *x *= inverse);
-        }
-    });
+    vectorised(
+        #[inline(always)]
+        || {
+            for row in weights.chunks_mut(t) {
+                let top = largest(row);
+                row.iter_mut().for_each(|x| *x = exp(*x - top));
+                let inverse = 1.0 / sum(row);
+                row.iter_mut().for_each(|x| *x *= inverse);
+            }
+        },
+    );
 }
 
 /// Attention within each sequence: `qkv` `[tokens, 3 h]` to `[tokens, h]`.
@@ -71,7 +73,7 @@ pub(crate) fn attention(
         sequences.tokens() * 3 * h,
         "query, key and value of each token"
     );
-    let (d, longest, arch) = (h / heads, sequences.longest(), Arch::new());
+    let (d, longest) = (h / heads, sequences.longest());
     let mut out = fresh(sequences.tokens() * h);
     let shared = Shared(out.as_mut_ptr().cast());
     (0..sequences.len() * heads)
@@ -84,15 +86,18 @@ pub(crate) fn attention(
             }
             SCRATCH.with_borrow_mut(|[weights, factors, _]| {
                 // SAFETY: the assertion above says that the rows of every sequence are there.
-                unsafe { attention_weights(arch, qkv, [first, t, h, d, head], weights) };
+                unsafe { attention_weights(qkv, [first, t, h, d, head], weights) };
                 if let Some(mask) = mask {
                     factors.resize(t, 0.0);
-                    arch.dispatch(|| {
-                        for (i, row) in weights.chunks_mut(t).enumerate() {
-                            mask.row(mask_row(first + i, heads, head), longest, factors);
-                            row.iter_mut().zip(&*factors).for_each(|(w, f)| *w *= f);
-                        }
-                    });
+                    vectorised(
+                        #[inline(always)]
+                        || {
+                            for (i, row) in weights.chunks_mut(t).enumerate() {
+                                mask.row(mask_row(first + i, heads, head), longest, factors);
+                                row.iter_mut().zip(&*factors).for_each(|(w, f)| *w *= f);
+                            }
+                        },
+                    );
                 }
                 let values = View::of(&qkv[first * 3 * h + 2 * h + head * d..], 3 * h);
                 // SAFETY: rows `first..first + t`, columns of this head: this task's alone, within `out`.
@@ -135,7 +140,7 @@ pub(crate) fn attention_backward(
         sequences.tokens() * h,
         "one context of each token"
     );
-    let (d, longest, arch) = (h / heads, sequences.longest(), Arch::new());
+    let (d, longest) = (h / heads, sequences.longest());
     let mut dqkv = fresh(qkv.len());
     let shared = Shared(dqkv.as_mut_ptr().cast());
     (0..sequences.len() * heads)
@@ -148,24 +153,28 @@ pub(crate) fn attention_backward(
             }
             SCRATCH.with_borrow_mut(|[weights, factors, dropped]| {
                 // SAFETY: the first assertion says that the rows of every sequence are there.
-                unsafe { attention_weights(arch, qkv, [first, t, h, d, head], weights) };
+                unsafe { attention_weights(qkv, [first, t, h, d, head], weights) };
                 factors.resize(t * t, 0.0);
                 dropped.resize(t * t, 0.0);
-                arch.dispatch(|| match mask {
-                    Some(mask) => {
-                        let rows = factors
-                            .chunks_mut(t)
-                            .zip(dropped.chunks_mut(t))
-                            .zip(weights.chunks(t));
-                        for (i, ((factors, dropped), weights)) in rows.enumerate() {
-                            mask.row(mask_row(first + i, heads, head), longest, factors);
-                            for ((p, &w), &f) in dropped.iter_mut().zip(weights).zip(&*factors) {
-                                *p = w * f;
+                vectorised(
+                    #[inline(always)]
+                    || match mask {
+                        Some(mask) => {
+                            let rows = factors
+                                .chunks_mut(t)
+                                .zip(dropped.chunks_mut(t))
+                                .zip(weights.chunks(t));
+                            for (i, ((factors, dropped), weights)) in rows.enumerate() {
+                                mask.row(mask_row(first + i, heads, head), longest, factors);
+                                for ((p, &w), &f) in dropped.iter_mut().zip(weights).zip(&*factors)
+                                {
+                                    *p = w * f;
+                                }
                             }
                         }
-                    }
-                    None => dropped.copy_from_slice(weights),
-                });
+                        None => dropped.copy_from_slice(weights),
+                    },
+                );
                 let part = |part: usize| first * 3 * h + part * h + head * d;
                 let view = |p: usize| View::of(&qkv[part(p)..], 3 * h);
                 let dy = View::of(&dy[first * h + head * d..], h);
@@ -194,21 +203,24 @@ pub(crate) fn attention_backward(
                         Parallelism::None,
                     );
                 }
-                arch.dispatch(|| {
-                    let rows = dropped
-                        .chunks_mut(t)
-                        .zip(weights.chunks(t))
-                        .zip(factors.chunks(t));
-                    for ((dp, w), f) in rows {
-                        if mask.is_some() {
-                            dp.iter_mut().zip(f).for_each(|(dp, f)| *dp *= f);
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        let rows = dropped
+                            .chunks_mut(t)
+                            .zip(weights.chunks(t))
+                            .zip(factors.chunks(t));
+                        for ((dp, w), f) in rows {
+                            if mask.is_some() {
+                                dp.iter_mut().zip(f).for_each(|(dp, f)| *dp *= f);
+                            }
+                            let mean = dot(dp, w);
+                            dp.iter_mut()
+                                .zip(w)
+                                .for_each(|(dp, w)| *dp = (*dp - mean) * w);
                         }
-                        let mean = dot(dp, w);
-                        dp.iter_mut()
-                            .zip(w)
-                            .for_each(|(dp, w)| *dp = (*dp - mean) * w);
-                    }
-                });
+                    },
+                );
                 let factor = 1.0 / (d as f32).sqrt();
                 let ds = View::of(dropped, t);
                 // SAFETY: as for the value part, of the query and of the key part.

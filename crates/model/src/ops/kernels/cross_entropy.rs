@@ -1,6 +1,6 @@
 //! The loss over a whole vocabulary, without keeping a probability for each row and word.
 
-use pulp::Arch;
+use super::super::vectorised;
 use rayon::prelude::*;
 
 use super::math::{exp, largest, sum};
@@ -41,7 +41,6 @@ pub(crate) fn masked_lm(
         targets.iter().all(|&t| (t as usize) < v),
         "targets are words of the vocabulary"
     );
-    let arch = Arch::new();
     let block = (LOGITS / v.max(1)).max(16).min(m.max(1));
     let mut logits = fresh(block * v);
     let mut d_hidden = fresh(if wants_gradients { m * e } else { 0 });
@@ -69,19 +68,22 @@ pub(crate) fn masked_lm(
             .zip(targets)
             .map(|(row, &target)| {
                 let target = target as usize;
-                arch.dispatch(|| {
-                    row.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
-                    let top = largest(row);
-                    let aimed = row[target];
-                    row.iter_mut().for_each(|x| *x = exp(*x - top));
-                    let total = sum(row);
-                    if wants_gradients {
-                        let inverse = 1.0 / total;
-                        row.iter_mut().for_each(|x| *x *= inverse);
-                        row[target] -= 1.0;
-                    }
-                    f64::from(total).ln() - f64::from(aimed - top)
-                })
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        row.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
+                        let top = largest(row);
+                        let aimed = row[target];
+                        row.iter_mut().for_each(|x| *x = exp(*x - top));
+                        let total = sum(row);
+                        if wants_gradients {
+                            let inverse = 1.0 / total;
+                            row.iter_mut().for_each(|x| *x *= inverse);
+                            row[target] -= 1.0;
+                        }
+                        f64::from(total).ln() - f64::from(aimed - top)
+                    },
+                )
             })
             .collect();
         loss += losses.iter().sum::<f64>();

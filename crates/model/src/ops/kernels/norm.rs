@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use pulp::Arch;
+use super::super::vectorised;
 use rayon::prelude::*;
 
 use super::math::{dot, sum};
@@ -47,12 +47,14 @@ pub(super) fn total(partial: &[Vec<f32>], width: usize) -> Vec<f32> {
 
 /// The sum over rows, `[rows, width]` to `[width]`.
 pub(crate) fn sum_rows(values: &[f32], width: usize) -> Vec<f32> {
-    let arch = Arch::new();
     let partial: Vec<Vec<f32>> = values
         .par_chunks(width * ROWS)
         .map(|rows| {
             let mut sum = vec![0.0; width];
-            arch.dispatch(|| rows.chunks(width).for_each(|row| add(&mut sum, row)));
+            vectorised(
+                #[inline(always)]
+                || rows.chunks(width).for_each(|row| add(&mut sum, row)),
+            );
             sum
         })
         .collect();
@@ -106,7 +108,7 @@ impl NormOutput<'_> {
     ///
     /// # Safety
     /// The rows must lie within the memory for the results, and be the caller's alone.
-    unsafe fn rows(&self, arch: Arch, first: usize, s: &mut [f32], before: Before<'_>) {
+    unsafe fn rows(&self, first: usize, s: &mut [f32], before: Before<'_>) {
         let [gamma, beta] = self.scale;
         let (h, rows) = (gamma.len(), s.len() / gamma.len());
         // SAFETY: the caller vouches for the rows.
@@ -118,23 +120,26 @@ impl NormOutput<'_> {
             )
         };
         let mut factors = vec![0.0; if before.mask.is_some() { h } else { 0 }];
-        arch.dispatch(|| {
-            let rows = y.chunks_mut(h).zip(s.chunks_mut(h)).zip(inverse);
-            for (i, ((y, s), inverse)) in rows.enumerate() {
-                let row = first + i;
-                if let Some(bias) = before.bias {
-                    add(s, bias);
+        vectorised(
+            #[inline(always)]
+            || {
+                let rows = y.chunks_mut(h).zip(s.chunks_mut(h)).zip(inverse.iter_mut());
+                for (i, ((y, s), inverse)) in rows.enumerate() {
+                    let row = first + i;
+                    if let Some(bias) = before.bias {
+                        add(s, bias);
+                    }
+                    if let Some(mask) = before.mask {
+                        mask.row(row as u64, h, &mut factors);
+                        s.iter_mut().zip(&factors).for_each(|(s, f)| *s *= f);
+                    }
+                    if let Some(residual) = before.residual {
+                        add(s, &residual[row * h..(row + 1) * h]);
+                    }
+                    *inverse = normalise(s, y, gamma, beta, self.epsilon);
                 }
-                if let Some(mask) = before.mask {
-                    mask.row(row as u64, h, &mut factors);
-                    s.iter_mut().zip(&factors).for_each(|(s, f)| *s *= f);
-                }
-                if let Some(residual) = before.residual {
-                    add(s, &residual[row * h..(row + 1) * h]);
-                }
-                *inverse = normalise(s, y, gamma, beta, self.epsilon);
-            }
-        });
+            },
+        );
     }
 }
 
@@ -147,7 +152,7 @@ pub(crate) fn linear_norm(
     scale: [&[f32]; 2],
     epsilon: f32,
 ) -> (Vec<f32>, Normalised) {
-    let (arch, h, rows) = (Arch::new(), scale[0].len(), x.len() / inputs);
+    let (h, rows) = (scale[0].len(), x.len() / inputs);
     if let Some(residual) = before.residual {
         assert_eq!(residual.len(), rows * h, "a residual for every element");
     }
@@ -161,7 +166,7 @@ pub(crate) fn linear_norm(
     };
     let values = product_then(x, w, inputs, h, |first, s| {
         // SAFETY: there are as many rows as the product has, and the piece is this call's alone.
-        unsafe { output.rows(arch, first, s, before) };
+        unsafe { output.rows(first, s, before) };
     });
     // SAFETY: the pieces cover all rows, and each was written.
     (unsafe { written(y) }, Normalised { values, inverse })
@@ -169,7 +174,7 @@ pub(crate) fn linear_norm(
 
 /// `LayerNorm(x)`, `[rows, h]`; `x` becomes what is kept.
 pub(crate) fn norm(x: Vec<f32>, scale: [&[f32]; 2], epsilon: f32) -> (Vec<f32>, Normalised) {
-    let (arch, h) = (Arch::new(), scale[0].len());
+    let h = scale[0].len();
     let mut values = x;
     let mut y = fresh(values.len());
     let mut inverse = vec![0.0; values.len() / h];
@@ -184,7 +189,7 @@ pub(crate) fn norm(x: Vec<f32>, scale: [&[f32]; 2], epsilon: f32) -> (Vec<f32>, 
         .enumerate()
         .for_each(|(piece, s)| {
             // SAFETY: there are as many rows as `values` has, and the piece is this call's alone.
-            unsafe { output.rows(arch, piece * ROWS, s, Before::default()) };
+            unsafe { output.rows(piece * ROWS, s, Before::default()) };
         });
     // SAFETY: the pieces cover all rows, and each was written.
     (unsafe { written(y) }, Normalised { values, inverse })
@@ -198,7 +203,6 @@ pub(crate) fn norm_backward(
     mask: Option<Mask>,
 ) -> NormGradients {
     let h = gamma.len();
-    let arch = Arch::new();
     assert_eq!(
         dy.len(),
         normalised.values.len(),
@@ -222,33 +226,37 @@ pub(crate) fn norm_backward(
             });
             let mut factors = vec![0.0; if mask.is_some() { h } else { 0 }];
             let mut dx = dx.chunks_mut(h);
-            arch.dispatch(|| {
-                for (i, (ds, dy)) in ds.chunks_mut(h).zip(dy.chunks(h)).enumerate() {
-                    let row = piece * ROWS + i;
-                    let n = &normalised.values[row * h..(row + 1) * h];
-                    let inverse = normalised.inverse[row];
-                    for ((dg, db), (&dy, &n)) in
-                        dg.iter_mut().zip(db.iter_mut()).zip(dy.iter().zip(n))
-                    {
-                        *dg += dy * n;
-                        *db += dy;
-                    }
-                    let ds = write_each(ds, dy.iter().zip(gamma).map(|(dy, g)| dy * g));
-                    let mean = sum(ds) / h as f32;
-                    let slope = dot(ds, n) / h as f32;
-                    for (ds, &n) in ds.iter_mut().zip(n) {
-                        *ds = (*ds - mean - n * slope) * inverse;
-                    }
-                    match (mask, dx.next()) {
-                        (Some(mask), Some(dx)) => {
-                            mask.row(row as u64, h, &mut factors);
-                            let dx = write_each(dx, ds.iter().zip(&factors).map(|(s, f)| s * f));
-                            add(&mut dbias, dx);
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (i, (ds, dy)) in ds.chunks_mut(h).zip(dy.chunks(h)).enumerate() {
+                        let row = piece * ROWS + i;
+                        let n = &normalised.values[row * h..(row + 1) * h];
+                        let inverse = normalised.inverse[row];
+                        for ((dg, db), (&dy, &n)) in
+                            dg.iter_mut().zip(db.iter_mut()).zip(dy.iter().zip(n))
+                        {
+                            *dg += dy * n;
+                            *db += dy;
                         }
-                        _ => add(&mut dbias, ds),
+                        let ds = write_each(ds, dy.iter().zip(gamma).map(|(dy, g)| dy * g));
+                        let mean = sum(ds) / h as f32;
+                        let slope = dot(ds, n) / h as f32;
+                        for (ds, &n) in ds.iter_mut().zip(n) {
+                            *ds = (*ds - mean - n * slope) * inverse;
+                        }
+                        match (mask, dx.next()) {
+                            (Some(mask), Some(dx)) => {
+                                mask.row(row as u64, h, &mut factors);
+                                let dx =
+                                    write_each(dx, ds.iter().zip(&factors).map(|(s, f)| s * f));
+                                add(&mut dbias, dx);
+                            }
+                            _ => add(&mut dbias, ds),
+                        }
                     }
-                }
-            });
+                },
+            );
             [dg, db, dbias]
         })
         .collect();
@@ -296,7 +304,6 @@ pub(crate) fn embed_norm(
     mask: Option<Mask>,
 ) -> (Vec<f32>, Normalised) {
     let e = gamma.len();
-    let arch = Arch::new();
     let row_of = |table: &'_ [f32], id: u32| -> std::ops::Range<usize> {
         let start = id as usize * e;
         assert!(start + e <= table.len(), "id {id} is not in its table");
@@ -309,13 +316,16 @@ pub(crate) fn embed_norm(
         .for_each(|(token, sum)| {
             let word = &tables.word[row_of(tables.word, ids.words[token])];
             let position = &tables.position[row_of(tables.position, ids.positions[token])];
-            arch.dispatch(|| {
-                let sum = write_each(sum, word.iter().zip(position).map(|(w, p)| w + p));
-                if !tables.token_type.is_empty() {
-                    let types = tables.token_type;
-                    add(sum, &types[row_of(types, ids.types[token])]);
-                }
-            });
+            vectorised(
+                #[inline(always)]
+                || {
+                    let sum = write_each(sum, word.iter().zip(position).map(|(w, p)| w + p));
+                    if !tables.token_type.is_empty() {
+                        let types = tables.token_type;
+                        add(sum, &types[row_of(types, ids.types[token])]);
+                    }
+                },
+            );
         });
     // SAFETY: every row was written.
     let sums = unsafe { written(sums) };
@@ -327,18 +337,20 @@ pub(crate) fn embed_norm(
 }
 
 fn times_mask(values: &mut [f32], width: usize, mask: Mask) {
-    let arch = Arch::new();
     values
         .par_chunks_mut(width * ROWS)
         .enumerate()
         .for_each(|(piece, rows)| {
             let mut factors = vec![0.0; width];
-            arch.dispatch(|| {
-                for (i, row) in rows.chunks_mut(width).enumerate() {
-                    mask.row((piece * ROWS + i) as u64, width, &mut factors);
-                    row.iter_mut().zip(&factors).for_each(|(v, f)| *v *= f);
-                }
-            });
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (i, row) in rows.chunks_mut(width).enumerate() {
+                        mask.row((piece * ROWS + i) as u64, width, &mut factors);
+                        row.iter_mut().zip(&factors).for_each(|(v, f)| *v *= f);
+                    }
+                },
+            );
         });
 }
 
@@ -362,12 +374,14 @@ pub(crate) fn embed_norm_backward(
 
 /// Adds up the rows of `rows` (`[tokens, e]`) by id: `[size, e]`, zero where no token has the id.
 pub(crate) fn scatter(rows: &[f32], ids: &[u32], size: usize, e: usize) -> Vec<f32> {
-    let arch = Arch::new();
     let mut table = vec![0.0; size * e];
-    arch.dispatch(|| {
-        for (row, &id) in rows.chunks(e).zip(ids) {
-            add(&mut table[id as usize * e..(id as usize + 1) * e], row);
-        }
-    });
+    vectorised(
+        #[inline(always)]
+        || {
+            for (row, &id) in rows.chunks(e).zip(ids) {
+                add(&mut table[id as usize * e..(id as usize + 1) * e], row);
+            }
+        },
+    );
     table
 }

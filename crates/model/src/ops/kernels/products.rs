@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use super::super::vectorised;
 use gemm::Parallelism;
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::ROWS;
@@ -226,13 +226,15 @@ pub(super) fn product_then(
 
 /// `x Wᵀ + b`: `x` `[rows, inputs]`, `w` `[outputs, inputs]`, `b` `[outputs]`.
 pub(crate) fn linear(x: &[f32], w: &[f32], b: &[f32], inputs: usize) -> Vec<f32> {
-    let arch = Arch::new();
     product_then(x, w, inputs, b.len(), |_, rows| {
-        arch.dispatch(|| {
-            for row in rows.chunks_mut(b.len()) {
-                row.iter_mut().zip(b).for_each(|(y, b)| *y += b);
-            }
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                for row in rows.chunks_mut(b.len()) {
+                    row.iter_mut().zip(b).for_each(|(y, b)| *y += b);
+                }
+            },
+        );
     })
 }
 

@@ -1,0 +1,23 @@
+//! Loops that use the machine's widest vectors.
+
+use pulp::{Arch, Simd, WithSimd};
+
+/// Runs `f` as compiled for the best instruction set that this machine has: AVX-512, AVX2 with FMA,
+/// NEON, or the plain one.
+///
+/// Write the closure as `#[inline(always)] || …`: what is not inlined is compiled for the plain set.
+#[inline(always)]
+pub fn vectorised<R>(f: impl FnMut() -> R) -> R {
+    /// Called through `FnMut`: the call of a closure through `FnOnce` has a frame of its own, which the
+    /// compiler leaves out of line.
+    struct Loop<F>(F);
+    impl<R, F: FnMut() -> R> WithSimd for Loop<F> {
+        type Output = R;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(mut self, _: S) -> R {
+            (self.0)()
+        }
+    }
+    Arch::new().dispatch(Loop(f))
+}
