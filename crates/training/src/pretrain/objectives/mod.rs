@@ -1,5 +1,8 @@
 //! What pretraining learns: one objective a file.
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod golden;
 mod mlm;
 mod pairs;
 mod rtd;

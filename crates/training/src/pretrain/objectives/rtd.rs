@@ -6,7 +6,7 @@ use std::path::Path;
 use bertkit_evaluation::{ClassPredictions, Metric, Predictions, score};
 use bertkit_model::losses::binary_cross_entropy;
 use bertkit_model::weights::to_vec;
-use bertkit_model::{Batch, DropoutStream, Electra, EncoderConfig, Mode, Naming};
+use bertkit_model::{Batch, DropoutStream, Electra, EncoderConfig, MlmModel, Mode, Naming};
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 
@@ -51,6 +51,22 @@ fn corrupt(masked: &MaskedBatch, sampled: &[u32]) -> Corrupted {
 }
 
 impl ReplacedTokens {
+    /// The generator's loss on its masked rows, `hidden`, and the discriminator's on what was sampled
+    /// for them.
+    pub(super) fn sums_of(
+        model: &Electra,
+        generator: &MlmModel,
+        hidden: Tensor<2>,
+        batch: &MaskedBatch,
+        sampled: &[u32],
+        mode: Mode<'_>,
+    ) -> Vec<Tensor<1>> {
+        let words = &generator.encoder.embeddings.word;
+        let mlm = generator.head.loss(hidden, words, batch.targets.clone());
+        let (rtd, _) = Self::discriminate(model, &corrupt(batch, sampled), mode);
+        vec![mlm, rtd]
+    }
+
     /// Of a discriminator and a generator with these configurations.
     pub fn new(
         config: EncoderConfig,
@@ -134,10 +150,7 @@ impl Learn for ReplacedTokens {
             &batch.keys,
         );
         drop(plain);
-        let words = &generator.encoder.embeddings.word;
-        let mlm = generator.head.loss(hidden, words, batch.targets.clone());
-        let (rtd, _) = Self::discriminate(model, &corrupt(batch, &sampled), mode);
-        vec![mlm, rtd]
+        Self::sums_of(model, &generator, hidden, batch, &sampled, mode)
     }
 
     fn metrics(&self, model: &Electra, batches: &[MaskedBatch]) -> Vec<(String, Option<f64>)> {
