@@ -1,5 +1,6 @@
 //! Sentences to tokens.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use rayon::prelude::*;
@@ -9,7 +10,7 @@ use tokenizers::{Model, OffsetReferential, OffsetType, PreTokenizer, Tokenizer};
 
 use super::text::hexadecimal;
 use crate::error::DataError;
-use crate::tokenizer::TextTokenizer;
+use crate::tokenizer::{Kmers, TextTokenizer};
 
 /// Bytes of text that one thread tokenises at a time.
 const PORTION: usize = 16 << 10;
@@ -36,6 +37,8 @@ pub(super) struct Tokens {
 /// A tokenizer as a corpus needs it: text that spells a special token stays text.
 pub(super) struct CorpusTokenizer {
     inner: Tokenizer,
+    /// How sequences are cut before `inner` reads them.
+    kmers: Option<Kmers>,
     /// Ids that only we may put in.
     special: Vec<u32>,
     pub(super) unknown: Option<u32>,
@@ -48,7 +51,11 @@ pub(super) struct CorpusTokenizer {
 impl CorpusTokenizer {
     pub(super) fn new(tokenizer: &TextTokenizer) -> Result<Self, DataError> {
         let mut inner = tokenizer.inner().clone();
-        let json = inner.to_string(false).map_err(failed)?;
+        let kmers = tokenizer.kmers().cloned();
+        let mut json = inner.to_string(false).map_err(failed)?;
+        if let Some(kmers) = &kmers {
+            json += &kmers.to_string();
+        }
         inner.set_encode_special_tokens(true);
         let unknown = tokenizer.unk_id();
         let mut special: Vec<u32> = inner
@@ -66,6 +73,7 @@ impl CorpusTokenizer {
         Ok(Self {
             has_words: inner.get_pre_tokenizer().is_some_and(knows_words),
             inner,
+            kmers,
             special,
             unknown,
             vocab_size: tokenizer.vocab_size(),
@@ -108,7 +116,7 @@ impl CorpusTokenizer {
         let mut pieces = self
             .inner
             .get_added_vocabulary()
-            .extract_and_normalize(self.inner.get_normalizer(), sentence);
+            .extract_and_normalize(self.inner.get_normalizer(), &self.cut(sentence));
         if let Some(pre_tokenizer) = self.inner.get_pre_tokenizer() {
             pre_tokenizer.pre_tokenize(&mut pieces).map_err(failed)?;
         }
@@ -154,8 +162,16 @@ impl CorpusTokenizer {
         );
     }
 
+    fn cut<'a>(&self, sentence: &'a str) -> Cow<'a, str> {
+        match &self.kmers {
+            Some(kmers) => kmers.cut(sentence),
+            None => Cow::Borrowed(sentence),
+        }
+    }
+
     /// The pieces of a sentence that become the unknown token.
     pub(super) fn unknown_pieces(&self, sentence: &str) -> Result<Vec<String>, DataError> {
+        let sentence = &*self.cut(sentence);
         let encoding = self.inner.encode(sentence, false).map_err(failed)?;
         Ok(encoding
             .get_ids()
@@ -177,7 +193,7 @@ fn failed(error: tokenizers::Error) -> DataError {
 /// Whether what it divides a text into are words.
 ///
 /// A regular expression of one's own, as tokenizers for chemistry and for single characters have it, is taken to find
-/// tokens, not words, unless a byte-level stage comes with it.
+/// tokens, not words, unless a stage for words comes with it: bytes, or spaces that are marked.
 fn knows_words(pre_tokenizer: &PreTokenizerWrapper) -> bool {
     use PreTokenizerWrapper as Kind;
     match pre_tokenizer {
@@ -186,17 +202,68 @@ fn knows_words(pre_tokenizer: &PreTokenizerWrapper) -> bool {
         Kind::Metaspace(stage) => stage.split,
         Kind::Sequence(stages) => {
             let stages = stages.as_ref();
-            let byte_level = stages
-                .iter()
-                .any(|stage| matches!(stage, Kind::ByteLevel(_)));
+            let word_stage = stages.iter().any(|stage| match stage {
+                Kind::ByteLevel(_) => true,
+                Kind::Metaspace(stage) => stage.split,
+                _ => false,
+            });
             let own_rule = stages
                 .iter()
                 .any(|stage| matches!(stage, Kind::Split(_) | Kind::FixedLength(_)));
             match own_rule {
-                true => byte_level,
+                true => word_stage,
                 false => stages.iter().any(knows_words),
             }
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::tokenizer::{Family, TokenizerSpec, TokenizerType, TrainOptions, train_tokenizer};
+
+    fn encode(tokenizer: &TextTokenizer, sentence: &str) -> (bool, Tokens) {
+        let tokenizer = CorpusTokenizer::new(tokenizer).unwrap();
+        let mut tokens = Tokens::default();
+        tokenizer
+            .encode_sentence(sentence, &mut Known::new(), &mut tokens)
+            .unwrap();
+        (tokenizer.has_words, tokens)
+    }
+
+    #[test]
+    fn overlapping_pieces_are_cut_and_their_rule_is_part_of_the_hash() {
+        let load = |spec: &str| {
+            let spec: TokenizerSpec = spec.parse().unwrap();
+            spec.load(None, Family::Bert).unwrap()
+        };
+        let (has_words, tokens) = encode(&load("kmer:2"), "ACGN");
+        assert!(!has_words);
+        assert_eq!(tokens.ids, [6, 11, 1]); // AC, CG, unknown
+        let hash = |spec: &str| CorpusTokenizer::new(&load(spec)).unwrap().hash;
+        assert_eq!(hash("kmer:3"), hash("kmer:3:stride=1"));
+        assert_ne!(hash("kmer:3"), hash("kmer:3:stride=2"));
+        let tokenizer = CorpusTokenizer::new(&load("kmer:2")).unwrap();
+        assert_eq!(tokenizer.unknown_pieces("ACGN").unwrap(), ["GN"]);
+    }
+
+    #[test]
+    fn words_begin_where_spaces_were_marked() {
+        for kind in [TokenizerType::Bpe, TokenizerType::Unigram] {
+            let options = TrainOptions {
+                kind,
+                vocab_size: Some(20),
+                ..TrainOptions::default()
+            };
+            let tokenizer = train_tokenizer(["abc def (abc)"].into_iter(), &options).unwrap();
+            let (has_words, tokens) = encode(&tokenizer, "def (abc)");
+            assert!(has_words);
+            let words = tokens.starts.iter().filter(|&&start| start).count();
+            assert_eq!(words, 4); // ▁def ▁( abc )
+        }
     }
 }

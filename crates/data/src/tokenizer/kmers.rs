@@ -76,7 +76,7 @@ impl Kmers {
     }
 
     /// The sequence's pieces with a space between; the text itself where a tokenizer can cut it by a pattern.
-    pub(super) fn cut<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    pub(crate) fn cut<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if self.stride == self.size {
             return Cow::Borrowed(text);
         }

@@ -200,8 +200,13 @@ impl TextTokenizer {
         &self.inner
     }
 
-    /// The text as the parts that `tokenizer.json` describes read it: overlapping pieces of a sequence are cut before.
-    pub(crate) fn prepared<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    /// How sequences are cut before the parts that `tokenizer.json` describes read them.
+    pub(crate) fn kmers(&self) -> Option<&Kmers> {
+        self.kmers.as_ref()
+    }
+
+    /// The text as the parts that `tokenizer.json` describes read it.
+    fn prepared<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match &self.kmers {
             Some(kmers) => kmers.cut(text),
             None => Cow::Borrowed(text),

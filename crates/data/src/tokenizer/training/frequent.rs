@@ -31,7 +31,8 @@ pub struct FrequentWords {
     pub whole: usize,
     /// Those that are not, most frequent first.
     pub split: Vec<SplitWord>,
-    /// Whether all of them should be whole: the vocabulary is at least eight times as large as their number.
+    /// Whether all of them should be whole: the vocabulary comes from merges, the most frequent ones first, and is at least
+    /// eight times as large as their number. Unigram may do without a frequent word that is two probable pieces.
     pub expected: bool,
 }
 
@@ -81,7 +82,7 @@ impl Trained {
             checked: 0,
             whole: 0,
             split: Vec::new(),
-            expected: self.kind.learns_words()
+            expected: self.kind.merges()
                 && self.tokenizer.vocab_size() >= most.saturating_mul(TOKENS_PER_FREQUENT_WORD),
         };
         for (text, count) in &self.words.0 {

@@ -36,9 +36,6 @@ use super::{Family, TextTokenizer, TokenizerError};
 /// Longer words are `[UNK]` in WordPiece; elsewhere they are cut, for training alone.
 const LONGEST_WORD: usize = 100;
 
-/// The part of the memory that word counts may take; the rest is for training on them.
-const COUNTS_SHARE: u64 = 3;
-
 /// The kinds of tokenizer that can be trained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenizerType {
@@ -75,6 +72,10 @@ impl TokenizerType {
             Self::ByteBpe => Some(50_265), // RoBERTa
             Self::Char | Self::Kmer(_) | Self::Regex(_) => None,
         }
+    }
+
+    fn merges(&self) -> bool {
+        matches!(self, Self::Wordpiece | Self::Bpe | Self::ByteBpe)
     }
 
     /// Whether frequent words can become whole tokens.
@@ -167,6 +168,14 @@ impl Default for TrainOptions {
 }
 
 impl TrainOptions {
+    /// Bytes that word counts may take: a part of the memory, as measured; the rest is for training on them.
+    fn counts_memory(&self) -> u64 {
+        match self.kind {
+            TokenizerType::Unigram => self.max_memory / 6,
+            _ => self.max_memory / 3,
+        }
+    }
+
     fn size(&self) -> usize {
         let usual = self.kind.usual_vocab_size().unwrap_or(usize::MAX);
         self.vocab_size.unwrap_or(usual)
@@ -250,7 +259,7 @@ impl TokenizerTrainer {
             options: options.clone(),
             divider: Divider::new(&parts, kmers)?,
             parts,
-            counter: Counter::new(options.max_memory / COUNTS_SHARE, options.seed),
+            counter: Counter::new(options.counts_memory(), options.seed),
         })
     }
 

@@ -390,9 +390,9 @@ impl Lattice {
         }
         let all = forward[length];
         if all > f64::NEG_INFINITY {
-            for end in 1..=length {
+            for (end, after) in backward.iter().enumerate().skip(1) {
                 for &(start, piece) in self.ending_at(end) {
-                    let path = forward[start as usize] + pieces[piece as usize].1 + backward[end];
+                    let path = forward[start as usize] + pieces[piece as usize].1 + after;
                     expected[piece as usize] += count * (path - all).exp();
                 }
             }
