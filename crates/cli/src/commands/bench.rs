@@ -71,7 +71,7 @@ pub struct BenchArgs {
     steps: Option<u32>,
     /// After so many seconds no further step of a measurement begins [default: 1, or no limit with
     /// --steps]
-    #[arg(long, value_name = "SECONDS", value_parser = finite, help_heading = "Measurement")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Measurement")]
     seconds: Option<f64>,
     /// Print one JSON object a measurement, with the seconds of every step
     #[arg(long, help_heading = "Output")]
@@ -159,6 +159,14 @@ fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if (0.0..1.0).contains(&number) => Ok(number),
         _ => Err("expected a number from 0 to below 1".into()),
+    }
+}
+
+/// Seconds from 0 on.
+fn seconds(text: &str) -> Result<f64, String> {
+    match finite(text) {
+        Ok(number) if number >= 0.0 => Ok(number),
+        _ => Err("expected a number of seconds".into()),
     }
 }
 
