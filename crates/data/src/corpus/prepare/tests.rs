@@ -554,7 +554,7 @@ fn a_full_disk_leaves_the_old_shards_and_nothing_half_written() {
     let folder = folder();
     let mut files = vec![write(&folder, "a.txt", TEXT)];
     prepared(&files, &CorpusOptions::default(), &folder).unwrap();
-    files.push(write(&folder, "b.txt", TEXT.repeat(50_000)));
+    files.push(write(&folder, "b.txt", TEXT.repeat(15_000)));
     let tokenizer = CorpusTokenizer::new(tokenizer()).unwrap();
     let go_on = AtomicBool::new(false);
     let shards = folder.path().join("shards");
@@ -581,7 +581,7 @@ fn a_full_disk_leaves_the_old_shards_and_nothing_half_written() {
 #[test]
 fn an_interruption_leaves_nothing() {
     let folder = folder();
-    let files = [write(&folder, "a.txt", TEXT.repeat(100_000))];
+    let files = [write(&folder, "a.txt", TEXT.repeat(60_000))];
     let stop = AtomicBool::new(false);
     let shards = folder.path().join("shards");
     let error = prepare(
