@@ -4,6 +4,7 @@ mod bench;
 mod eval;
 mod finetune;
 mod predict;
+mod tokenizer;
 
 use clap::{Parser, Subcommand};
 
@@ -35,6 +36,7 @@ enum Command {
     Eval(Box<eval::EvalArgs>),
     Predict(Box<predict::PredictArgs>),
     Bench(Box<bench::BenchArgs>),
+    Tokenizer(tokenizer::TokenizerArgs),
 }
 
 impl Cli {
@@ -48,6 +50,7 @@ impl Cli {
             Command::Eval(args) => eval::run(&args),
             Command::Predict(args) => predict::run(&args),
             Command::Bench(args) => bench::run(&args),
+            Command::Tokenizer(args) => tokenizer::run(&args),
         }
     }
 }

@@ -155,6 +155,9 @@ impl TokenizerError {
                     "{there}; copy the tokenizer's files beside the weights"
                 ))
             }
+            Self::Read { .. } => {
+                Some("check the path and its permissions; the file must be UTF-8".into())
+            }
             Self::Incomplete { missing, .. } => {
                 Some(format!("copy `{missing}` from where the model came from"))
             }
