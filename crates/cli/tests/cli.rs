@@ -85,6 +85,10 @@ fn the_help_is_a_page_one_can_read() {
         page(&["predict", "--help"]),
         file!["snapshots/predict.txt"].raw()
     );
+    assert_data_eq!(
+        page(&["corpus", "stats", "--help"]),
+        file!["snapshots/corpus-stats.txt"].raw()
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The commands: one a file, each with its flags and a `run`.
 
 mod bench;
+mod corpus;
 mod eval;
 mod finetune;
 mod predict;
@@ -37,6 +38,7 @@ enum Command {
     Predict(Box<predict::PredictArgs>),
     Bench(Box<bench::BenchArgs>),
     Tokenizer(tokenizer::TokenizerArgs),
+    Corpus(corpus::CorpusArgs),
 }
 
 impl Cli {
@@ -51,6 +53,7 @@ impl Cli {
             Command::Predict(args) => predict::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Tokenizer(args) => tokenizer::run(&args),
+            Command::Corpus(args) => corpus::run(&args),
         }
     }
 }
