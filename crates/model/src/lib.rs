@@ -23,6 +23,7 @@ mod encoder;
 pub mod heads;
 mod initialize;
 pub mod losses;
+mod mapped;
 mod model;
 mod names;
 pub mod ops;

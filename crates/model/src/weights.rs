@@ -9,14 +9,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Bytes, DType, Device, Tensor, TensorData};
 use half::{bf16, f16};
 use pytorch_reader::PytorchReader;
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
 use crate::config::Family;
+use crate::device::is_cpu;
 use crate::initialize::Initializer;
+use crate::mapped::MappedFile;
 use crate::names::{Naming, canonical, guess_family};
 
 /// Why weights could not be read or written.
@@ -140,10 +142,18 @@ enum Source {
     Pickle(String),
 }
 
+/// An opened safetensors file.
+struct WeightFile {
+    path: PathBuf,
+    file: Mutex<File>,
+    /// The same in memory, where the system maps files.
+    map: Option<MappedFile>,
+}
+
 /// An opened checkpoint. Tensors are read one at a time, when asked for.
 pub struct Checkpoint {
     path: PathBuf,
-    files: Vec<(PathBuf, Mutex<File>)>,
+    files: Vec<WeightFile>,
     pickle: Option<PytorchReader>,
     entries: HashMap<String, Entry>,
 }
@@ -255,7 +265,11 @@ impl Checkpoint {
                 },
             );
         }
-        self.files.push((path.into(), Mutex::new(file)));
+        self.files.push(WeightFile {
+            path: path.into(),
+            map: MappedFile::new(&file).ok(),
+            file: Mutex::new(file),
+        });
         Ok(())
     }
 
@@ -335,6 +349,24 @@ impl Checkpoint {
         Ok(values)
     }
 
+    /// A tensor of f32 that stays in its file until it is read, if it lies there as memory wants it.
+    fn mapped(&self, name: &str) -> Option<Bytes> {
+        let Source::Safetensors {
+            file,
+            start,
+            end,
+            dtype: Dtype::F32,
+        } = &self.entries.get(name)?.source
+        else {
+            return None;
+        };
+        if cfg!(target_endian = "big") {
+            return None;
+        }
+        let range = usize::try_from(*start).ok()?..usize::try_from(*end).ok()?;
+        self.files[*file].map.as_ref()?.take(range)
+    }
+
     fn append(&self, name: &str, values: &mut Vec<f32>) -> Result<(), WeightsError> {
         let entry = self.entries.get(name).ok_or_else(|| WeightsError::Absent {
             path: self.path.clone(),
@@ -347,7 +379,7 @@ impl Checkpoint {
                 end,
                 dtype,
             } => {
-                let (path, file) = &self.files[*file];
+                let WeightFile { path, file, .. } = &self.files[*file];
                 let failed = |source| WeightsError::Read {
                     path: path.clone(),
                     source,
@@ -523,7 +555,14 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     /// The numbers for the parameter at `path`, or `None` where it starts fresh.
-    fn find(&mut self, path: &str, shape: &[usize]) -> Result<Option<Vec<f32>>, WeightsError> {
+    ///
+    /// With `lasting`, memory that stays in the file where that is possible.
+    fn find(
+        &mut self,
+        path: &str,
+        shape: &[usize],
+        lasting: bool,
+    ) -> Result<Option<Bytes>, WeightsError> {
         let parts = self.naming.parts(path);
         let of_head = path.starts_with("head.");
         if of_head && matches!(self.policy, HeadPolicy::Discard(_)) {
@@ -579,13 +618,20 @@ impl Loader<'_> {
                 });
             }
         }
+        if let [source] = sources.as_slice()
+            && lasting
+            && let Some(bytes) = self.checkpoint.mapped(self.available[source])
+        {
+            self.used.extend(sources);
+            return Ok(Some(bytes));
+        }
         let mut values = Vec::with_capacity(shape.iter().product());
         for source in sources {
             self.checkpoint
                 .append(self.available[&source], &mut values)?;
             self.used.push(source);
         }
-        Ok(Some(values))
+        Ok(Some(Bytes::from_elems(values)))
     }
 
     fn path_has_untied_decoder(&self, part: &str) -> bool {
@@ -614,14 +660,17 @@ impl ModuleMapper for Loader<'_> {
         let shape = param.shape();
         let (id, tensor, mapper) = param.consume();
         let device: Device = tensor.device();
-        let values = match self.find(&path, shape.as_slice()) {
+        // What is trained is written to throughout, and a GPU has its own memory.
+        let lasting = is_cpu(&device) && !device.is_autodiff();
+        let values = match self.find(&path, shape.as_slice(), lasting) {
             Ok(Some(values)) => Some(values),
             Ok(None) if D == 2 => {
                 let (seed, deviation) = (self.seed, self.standard_deviation);
                 let init = self
                     .initializer
                     .get_or_insert_with(|| Initializer::new(&device, seed, deviation));
-                Some(init.normal_values(shape.as_slice().iter().product()))
+                let values = init.normal_values(shape.as_slice().iter().product());
+                Some(Bytes::from_elems(values))
             }
             Ok(None) => None, // biases 0 and LayerNorm 1, as constructed
             Err(error) => {
@@ -630,7 +679,9 @@ impl ModuleMapper for Loader<'_> {
             }
         };
         let tensor = match values {
-            Some(values) => Tensor::from_data(TensorData::new(values, shape), &device),
+            Some(values) => {
+                Tensor::from_data(TensorData::from_bytes(values, shape, DType::F32), &device)
+            }
             None => tensor,
         };
         let tensor = if device.is_autodiff() {

@@ -105,4 +105,83 @@ mod tests {
             );
         }
     }
+
+    /// Power of each wave in a picture of 128 × 128 bits, relative to the mean: of noise alone it is
+    /// distributed exponentially, and a pattern (stripes, a lattice, a repeated tile) is a peak.
+    fn spectrum(picture: &[f64]) -> Vec<f64> {
+        const N: usize = 128;
+        let turn = |i: usize| std::f64::consts::TAU * (i % N) as f64 / N as f64;
+        let waves: Vec<(f64, f64)> = (0..N).map(|i| turn(i).sin_cos()).collect();
+        let transform = |cells: &[(f64, f64)]| -> Vec<(f64, f64)> {
+            // Of each row; the result is transposed.
+            let mut out = vec![(0.0, 0.0); N * N];
+            for row in 0..N {
+                for k in 0..N {
+                    let mut sum = (0.0, 0.0);
+                    for i in 0..N {
+                        let ((re, im), (sin, cos)) = (cells[row * N + i], waves[k * i % N]);
+                        sum = (sum.0 + re * cos + im * sin, sum.1 + im * cos - re * sin);
+                    }
+                    out[k * N + row] = sum;
+                }
+            }
+            out
+        };
+        let cells: Vec<(f64, f64)> = picture.iter().map(|&v| (v, 0.0)).collect();
+        let waves = transform(&transform(&cells));
+        let power: Vec<f64> = waves.iter().map(|(re, im)| re * re + im * im).collect();
+        let mean = power[1..].iter().sum::<f64>() / (power.len() - 1) as f64;
+        power[1..].iter().map(|p| p / mean).collect()
+    }
+
+    #[test]
+    fn a_picture_of_the_bits_shows_no_pattern() {
+        for (key, rate) in [(1, 0.1), (2, 0.1), (u64::MAX, 0.5)] {
+            // Rows of one mask; columns of a wide one; the same place under successive keys.
+            let rows = Mask::new(key, rate).rows(128, 128);
+            let odd = Mask::new(key, rate).rows(128, 131);
+            let odd: Vec<f32> = odd
+                .chunks(131)
+                .flat_map(|row| row[..128].to_vec())
+                .collect();
+            let wide = Mask::new(key, rate).rows(1, 128 * 128);
+            let keys = (0..128).flat_map(|i| Mask::new(key.wrapping_add(i), rate).rows(1, 128));
+            for (name, bits) in [
+                ("rows", rows),
+                ("odd", odd),
+                ("wide", wide),
+                ("keys", keys.collect()),
+            ] {
+                let share = bits.iter().filter(|&&v| v == 0.0).count() as f64 / bits.len() as f64;
+                let picture: Vec<f64> = bits.iter().map(|&v| f64::from(v == 0.0) - share).collect();
+                let peak = spectrum(&picture).into_iter().fold(0.0, f64::max);
+                // Of 16,383 exponential numbers, one in ten million sets has one above 26.
+                assert!(
+                    peak < 26.0,
+                    "{name}, key {key}, rate {rate}: a wave of {peak}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn successive_steps_and_sites_drop_independently() {
+        use crate::ops::{DropoutStream, Mode};
+        let (n, rate) = (1 << 16, 0.1);
+        let masks: Vec<Vec<bool>> = (0..12)
+            .flat_map(|step| {
+                let stream = DropoutStream::new(7, step);
+                [0, 1].map(|_| Mode::Training(&stream).mask(rate))
+            })
+            .flatten()
+            .map(|mask| mask.rows(64, n / 64).iter().map(|&v| v == 0.0).collect())
+            .collect();
+        for (i, a) in masks.iter().enumerate() {
+            for b in &masks[..i] {
+                let both = a.iter().zip(b).filter(|(a, b)| **a && **b).count() as f64 / n as f64;
+                let deviation = (rate * rate * (1.0 - rate * rate) / n as f64).sqrt();
+                assert!((both - rate * rate).abs() < 5.0 * deviation, "{both}");
+            }
+        }
+    }
 }
