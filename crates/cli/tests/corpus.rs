@@ -124,7 +124,11 @@ fn texts_that_cannot_be_used_are_named() {
     for (name, content, part) in [
         ("empty.txt", &b"\n \n"[..], "the corpus is empty"),
         ("words.txt", b"cat\ndog\nsat\n", "longer than a word"),
-        ("binary.txt", b"the cat sat here\0 and a dog ran away", "holds a NUL byte"),
+        (
+            "binary.txt",
+            b"the cat sat here\0 and a dog ran away",
+            "holds a NUL byte",
+        ),
         ("latin.txt", b"the caf\xe9 is here", "not UTF-8"),
         (
             "cut.txt.gz",
