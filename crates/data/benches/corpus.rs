@@ -1,17 +1,23 @@
 //! Text to shards, and beside it the `tokenizers` crate alone on the same lines in memory, on all cores.
 //!
-//! `cargo bench -p bertkit-data --bench corpus`. By default 2 MiB of made-up words, the frequent ones far more often than the
-//! others, and a WordPiece tokenizer that knows half of them. `BENCH_TEXT` names a text file and `BENCH_TOKENIZER` the folder
-//! of a tokenizer to use instead.
+//! ```sh
+//! cargo bench -p bertkit-data --bench corpus
+//! ```
+//!
+//! By default 2 MiB of made-up words, the frequent ones far more often than the others, and a WordPiece tokenizer that knows
+//! half of them. `BENCH_TEXT` names a text file and `BENCH_TOKENIZER` the folder of a tokenizer to use instead.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
 use bertkit_data::corpus::{CorpusFormat, CorpusOptions, prepare};
 use bertkit_data::tokenizer::{Family, TextTokenizer};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use divan::Bencher;
+use divan::counter::BytesCount;
+use tempfile::TempDir;
 use tokenizers::Tokenizer;
 
 /// The `number`th word: letters that look drawn at random, 2 to 11 of them.
@@ -57,7 +63,15 @@ fn made_up_tokenizer(folder: &Path) {
     fs::write(folder.join("vocab.txt"), tokens.join("\n")).unwrap();
 }
 
-fn tokenising(criterion: &mut Criterion) {
+/// A text and the tokenizer of all measurements.
+struct Setup {
+    folder: TempDir,
+    text: String,
+    ours: TextTokenizer,
+    bare: Tokenizer,
+}
+
+static SETUP: LazyLock<Setup> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let text = std::env::var("BENCH_TEXT").map_or_else(
         |_| made_up_text(2 << 20),
@@ -73,40 +87,57 @@ fn tokenising(criterion: &mut Criterion) {
     let ours = TextTokenizer::from_dir(&tokenizer, Family::Bert).unwrap();
     ours.save(folder.path()).unwrap();
     let bare = Tokenizer::from_file(folder.path().join("tokenizer.json")).unwrap();
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
-    let file = folder.path().join("corpus.txt");
-    fs::write(&file, &text).unwrap();
+    Setup {
+        folder,
+        text,
+        ours,
+        bare,
+    }
+});
+
+/// The lines that hold text.
+fn lines() -> Vec<&'static str> {
+    let lines = SETUP.text.lines();
+    lines.filter(|line| !line.trim().is_empty()).collect()
+}
+
+fn main() {
+    divan::main();
+}
+
+#[divan::bench(sample_count = 10, sample_size = 1)]
+fn tokenizers_encode_batch(bencher: Bencher<'_, '_>) {
+    bencher
+        .counter(BytesCount::new(SETUP.text.len()))
+        .with_inputs(lines)
+        .bench_local_values(|lines| SETUP.bare.encode_batch(lines, false).unwrap());
+}
+
+#[divan::bench(sample_count = 10, sample_size = 1)]
+fn tokenizers_encode_batch_fast(bencher: Bencher<'_, '_>) {
+    bencher
+        .counter(BytesCount::new(SETUP.text.len()))
+        .with_inputs(lines)
+        .bench_local_values(|lines| SETUP.bare.encode_batch_fast(lines, false).unwrap());
+}
+
+#[divan::bench(sample_count = 10, sample_size = 1)]
+fn file_to_shards(bencher: Bencher<'_, '_>) {
+    let file = SETUP.folder.path().join("corpus.txt");
+    fs::write(&file, &SETUP.text).unwrap();
     let options = CorpusOptions {
         format: CorpusFormat::Sentences,
         ..CorpusOptions::default()
     };
-
-    let mut group = criterion.benchmark_group(format!(
-        "{:.1} MiB of text",
-        text.len() as f64 / 1_048_576.0
-    ));
-    group.sample_size(10);
-    group.throughput(Throughput::Bytes(text.len() as u64));
-    group.bench_function("tokenizers, encode_batch", |bencher| {
-        bencher.iter(|| bare.encode_batch(lines.clone(), false).unwrap());
-    });
-    group.bench_function("tokenizers, encode_batch_fast", |bencher| {
-        bencher.iter(|| bare.encode_batch_fast(lines.clone(), false).unwrap());
-    });
-    group.bench_function("file to shards", |bencher| {
-        let go_on = AtomicBool::new(false);
-        let shards = folder.path().join("shards");
-        bencher.iter(|| {
+    let go_on = AtomicBool::new(false);
+    let shards = SETUP.folder.path().join("shards");
+    bencher
+        .counter(BytesCount::new(SETUP.text.len()))
+        .with_inputs(|| {
             let _ = fs::remove_dir_all(&shards);
+        })
+        .bench_local_values(|()| {
             let file = std::slice::from_ref(&file);
-            prepare(file, &options, &ours, &shards, &mut |_| {}, &go_on).unwrap()
+            prepare(file, &options, &SETUP.ours, &shards, &mut |_| {}, &go_on).unwrap()
         });
-    });
-    group.finish();
 }
-
-criterion_group!(benches, tokenising);
-criterion_main!(benches);

@@ -1,17 +1,24 @@
 //! The data side of pretraining: a corpus in shards to masked sequences, in tokens a second.
 //!
 //! Each measurement is a whole epoch: its plan, every sequence, and every mask. The corpus is 2 million tokens of 30,000 ids
-//! in 4000 documents, held as shards are.
-
-#![allow(missing_docs)] // of what criterion's macros write
+//! in 4000 documents, held as shards are; sequences have at most 128 tokens.
+//!
+//! ```sh
+//! cargo bench -p bertkit-data --bench pipeline
+//! ```
+#![allow(missing_docs)]
 
 use std::hint::black_box;
+use std::sync::LazyLock;
 
 use bertkit_data::corpus::Corpus;
 use bertkit_data::corruption::{MaskVocabulary, Masking};
 use bertkit_data::sequences::{EpochPlan, Packing, SequenceSettings};
-use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use divan::Bencher;
+use divan::counter::ItemsCount;
 use rayon::prelude::*;
+
+static CORPUS: LazyLock<Corpus> = LazyLock::new(corpus);
 
 /// Sentences of 5 to 45 tokens, every third of which goes on with a word.
 fn corpus() -> Corpus {
@@ -35,10 +42,10 @@ fn corpus() -> Corpus {
     Corpus::from_tokens(&documents, true)
 }
 
-fn settings(packing: Packing, max_length: usize) -> SequenceSettings {
+fn settings(packing: Packing) -> SequenceSettings {
     SequenceSettings {
         packing,
-        max_length,
+        max_length: 128,
         short_probability: 0.1,
         cls: 1,
         sep: 2,
@@ -71,32 +78,46 @@ fn epoch(
     }
 }
 
-fn pipeline(criterion: &mut Criterion) {
-    let corpus = corpus();
-    let documents: Vec<u32> = (0..corpus.documents() as u32).collect();
-    let mut group = criterion.benchmark_group("pipeline");
-    group.sampling_mode(SamplingMode::Flat).sample_size(20);
-    for (name, packing, masking) in [
-        ("across, tokens", Packing::Across, Masking::bert()),
-        (
-            "next sentence, whole words",
-            Packing::NextSentence,
-            Masking::whole_word(),
-        ),
-        ("within, spans", Packing::Within, Masking::span()),
-        ("electra", Packing::Electra, Masking::electra(false, 128)),
-    ] {
-        let settings = settings(packing, 128);
-        let tokens = epoch(&corpus, &documents, &settings, &masking, true);
-        group.throughput(Throughput::Elements(tokens as u64));
-        for (threads, parallel) in [("one thread", false), ("all threads", true)] {
-            group.bench_function(format!("{name}, 128 tokens, {threads}"), |bencher| {
-                bencher.iter(|| epoch(&corpus, &documents, &settings, &masking, parallel));
-            });
-        }
-    }
-    group.finish();
+fn main() {
+    divan::main();
 }
 
-criterion_group!(benches, pipeline);
-criterion_main!(benches);
+/// Times epochs, on all threads or on one.
+fn time(bencher: Bencher<'_, '_>, packing: Packing, masking: &Masking, parallel: bool) {
+    let documents: Vec<u32> = (0..CORPUS.documents() as u32).collect();
+    let settings = settings(packing);
+    let tokens = epoch(&CORPUS, &documents, &settings, masking, true);
+    bencher
+        .counter(ItemsCount::new(tokens))
+        .bench_local(|| epoch(&CORPUS, &documents, &settings, masking, parallel));
+}
+
+#[divan::bench(args = [false, true], sample_count = 20, sample_size = 1)]
+fn across_documents_and_tokens(bencher: Bencher<'_, '_>, parallel: bool) {
+    time(bencher, Packing::Across, &Masking::bert(), parallel);
+}
+
+#[divan::bench(args = [false, true], sample_count = 20, sample_size = 1)]
+fn next_sentence_and_whole_words(bencher: Bencher<'_, '_>, parallel: bool) {
+    time(
+        bencher,
+        Packing::NextSentence,
+        &Masking::whole_word(),
+        parallel,
+    );
+}
+
+#[divan::bench(args = [false, true], sample_count = 20, sample_size = 1)]
+fn within_documents_and_spans(bencher: Bencher<'_, '_>, parallel: bool) {
+    time(bencher, Packing::Within, &Masking::span(), parallel);
+}
+
+#[divan::bench(args = [false, true], sample_count = 20, sample_size = 1)]
+fn electra(bencher: Bencher<'_, '_>, parallel: bool) {
+    time(
+        bencher,
+        Packing::Electra,
+        &Masking::electra(false, 128),
+        parallel,
+    );
+}
