@@ -7,7 +7,8 @@
 
 1. Loads it by the Auto class of the architecture that config.json names; any missing, unexpected or mis-shaped tensor
    fails.
-2. Loads its tokenizer by AutoTokenizer.
+2. Loads its tokenizer by AutoTokenizer. Of a pretraining run that has a generator beside the model, both are loaded,
+   and their embeddings must be the same.
 3. For sequence classification: computes every class's probability of the given texts (softmax; sigmoid where the
    problem is multi-label; of a regression the score itself), lets `bertkit predict` do the same, and prints the largest
    absolute difference in the columns `probability_*` (of a regression, in the column `--score-column`).
@@ -93,6 +94,19 @@ def load(folder):
     parameters = sum(p.numel() for p in model.parameters())
     print(f"{architecture}: {parameters:,} parameters, no tensor missing, unexpected or mis-shaped (transformers {transformers.__version__})")
     return model.eval(), tokenizer
+
+
+def check_generator(folder, model):
+    """The generator of an ELECTRA run has the embeddings of the model beside it: all but the projection."""
+    generator, _ = load(folder)
+    theirs = dict(generator.named_parameters())
+    shared = [name for name, _ in model.named_parameters() if name.startswith("electra.embeddings.")]
+    different = [name for name in shared if not theirs[name].equal(model.get_parameter(name))]
+    if not shared or different:
+        fail(f"the generator in `{folder}` does not share the embeddings of the model: {different}")
+    if generator.get_output_embeddings().weight is not generator.get_input_embeddings().weight:
+        fail(f"the decoder of the generator in `{folder}` is not its word embedding")
+    print(f"the generator has the model's embeddings: {len(shared)} tensors, and decodes with them")
 
 
 def max_length_of_run(value):
@@ -209,6 +223,8 @@ def main():
     if not (folder / "config.json").is_file():
         fail(f"`{args.model}` holds neither config.json nor model/config.json")
     model, tokenizer = load(folder)
+    if (args.model / "generator/config.json").is_file():
+        check_generator(args.model / "generator", model)
     if args.load_only:
         return
     if not type(model).__name__.endswith("ForSequenceClassification"):

@@ -40,6 +40,9 @@ pub(crate) struct Finished {
     pub best: Option<EvaluationReport>,
 }
 
+/// A model, and optimizer and progress if a checkpoint had them.
+type Restored<M> = (M, Option<(AdamW, Progress)>);
+
 /// Takes up the newest checkpoint: weights, and with them optimizer and progress. If there is none
 /// yet, the model stays as it is, and the run begins anew, to the same end.
 pub(crate) fn restore<T: Task>(
@@ -48,7 +51,7 @@ pub(crate) fn restore<T: Task>(
     model: T::Model,
     optimizer: &OptimizerConfig,
     data: &[String],
-) -> Result<(T::Model, Option<(AdamW, Progress)>), TrainError> {
+) -> Result<Restored<T::Model>, TrainError> {
     let Some((name, progress)) = checkpoint::newest(directory)? else {
         return Ok((model, None));
     };

@@ -281,10 +281,14 @@ fn open_corpus(
     interrupt: &AtomicBool,
 ) -> Result<(Corpus, Option<TemporaryFolder>), TrainError> {
     let found = corpus::find(&config.corpus.paths)?;
-    if !found.passed_over.is_empty() {
+    let passed_over = match found.passed_over.as_slice() {
+        [] => None,
+        [file] => Some(format!("`{}`, which is", file.display())),
+        files => Some(format!("{} files in the folders, which are", files.len())),
+    };
+    if let Some(files) = passed_over {
         observer.event(&Event::Note(format!(
-            "{} other files in the folders are no text by their names, and left out",
-            found.passed_over.len()
+            "not read: {files} no text by name; name it outright to read it"
         )));
     }
     let output = config.output.clone().unwrap_or_default();

@@ -2,10 +2,10 @@
 
 use bertkit_model::heads::MlmHead;
 use bertkit_model::is_cpu;
+use bertkit_model::ops::vectorised;
 use bertkit_model::weights::to_vec;
 use burn::module::Param;
 use burn::tensor::{Distribution, Int, Tensor, TensorData};
-use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::pretrain::source::mix;
@@ -66,8 +66,7 @@ impl Sampling {
         const LANES: usize = 256;
         let scale = (1.0 / self.temperature) as f32;
         let excluded = self.disallow_correct.then_some(correct as usize);
-        let arch = Arch::new();
-        arch.dispatch(
+        vectorised(
             #[inline(always)]
             || {
                 let mut noisy = [0.0_f32; LANES];
@@ -189,6 +188,37 @@ mod tests {
             .map(|(count, w)| (count - w * n as f64).powi(2) / (w * n as f64))
             .sum();
         assert!(chi < 16.3, "{counts:?}: {chi}");
+    }
+
+    #[test]
+    fn draws_on_a_device_follow_the_softmax_of_what_is_allowed() {
+        let device = burn::tensor::Device::flex();
+        let row = [
+            0.5_f64.ln() as f32,
+            0.3_f64.ln() as f32,
+            0.2_f64.ln() as f32,
+        ];
+        let n = 4000;
+        let logits = || Tensor::from_data(TensorData::new(row.repeat(n), [n, 3]), &device);
+        let counts = |disallow_correct| {
+            let sampling = Sampling {
+                temperature: 1.0,
+                disallow_correct,
+            };
+            let mut counts = [0.0; 3];
+            for word in sampling.draw_on_device(logits(), &vec![0; n], 5) {
+                counts[word as usize] += 1.0 / n as f64;
+            }
+            counts
+        };
+        for (found, expected) in [
+            (counts(false), [0.5, 0.3, 0.2]),
+            (counts(true), [0.0, 0.6, 0.4]),
+        ] {
+            for (a, b) in found.iter().zip(expected) {
+                assert!((a - b).abs() < 0.04, "{found:?}");
+            }
+        }
     }
 
     #[test]
