@@ -15,6 +15,9 @@ use crate::config::OptimizerConfig;
 /// Elements that one thread updates, or sums, at a time. Fixed, so that results do not depend on
 /// the number of threads.
 const CHUNK: usize = 1 << 12;
+/// Elements that are left alone together while no gradient has reached one of them: about a row of an
+/// embedding. A divisor of [`CHUNK`].
+const STRETCH: usize = 1 << 8;
 
 /// What applies to one parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -113,7 +116,7 @@ enum Moments {
     Device(Box<[Tensor<1>; 2]>),
 }
 
-/// Moments in the CPU's memory, and which chunks of them are anything but zero: rows of the word
+/// Moments in the CPU's memory, and which stretches of them are anything but zero: rows of the word
 /// embedding that no batch has touched yet cost neither time nor memory.
 #[derive(Debug, Clone)]
 struct HostMoments {
@@ -127,14 +130,14 @@ impl HostMoments {
         Self {
             first: vec![0.0; n],
             second: vec![0.0; n],
-            live: vec![false; n.div_ceil(CHUNK)],
+            live: vec![false; n.div_ceil(STRETCH)],
         }
     }
 
     fn new(first: Vec<f32>, second: Vec<f32>) -> Self {
         let live = first
-            .chunks(CHUNK)
-            .zip(second.chunks(CHUNK))
+            .chunks(STRETCH)
+            .zip(second.chunks(STRETCH))
             .map(|(m, v)| m.iter().chain(v).any(|&x| x != 0.0))
             .collect();
         Self {
@@ -340,26 +343,33 @@ impl Coefficients {
             .zip(g.par_chunks(CHUNK))
             .zip(moments.first.par_chunks_mut(CHUNK))
             .zip(moments.second.par_chunks_mut(CHUNK))
-            .zip(moments.live.par_iter_mut())
+            .zip(moments.live.par_chunks_mut(CHUNK / STRETCH))
             .for_each(|((((p, g), m), v), live)| {
                 vectorised(
                     #[inline(always)]
                     || {
-                        *live = *live || g.iter().any(|&g| g != 0.0);
-                        if !*live {
-                            // Gradient and moments are 0: the formula below comes down to the decay.
-                            if c.keep != 1.0 {
-                                p.iter_mut().for_each(|p| *p *= c.keep);
+                        let stretches = p
+                            .chunks_mut(STRETCH)
+                            .zip(g.chunks(STRETCH))
+                            .zip(m.chunks_mut(STRETCH).zip(v.chunks_mut(STRETCH)))
+                            .zip(live.iter_mut());
+                        for (((p, g), (m, v)), live) in stretches {
+                            // Whether a bit is set anywhere but in the sign, without a branch for each.
+                            *live =
+                                *live || g.iter().fold(0, |bits, g| bits | g.to_bits()) << 1 != 0;
+                            if !*live {
+                                // Gradient and moments are 0: the formula below comes down to the decay.
+                                if c.keep != 1.0 {
+                                    p.iter_mut().for_each(|p| *p *= c.keep);
+                                }
+                                continue;
                             }
-                            return;
-                        }
-                        for (((p, g), m), v) in
-                            p.iter_mut().zip(g).zip(m.iter_mut()).zip(v.iter_mut())
-                        {
-                            let g = g * c.clip;
-                            *m += (g - *m) * (1.0 - c.beta1);
-                            *v = *v * c.beta2 + (1.0 - c.beta2) * g * g;
-                            *p = *p * c.keep - c.step * *m / (v.sqrt() / c.root + c.epsilon);
+                            for (((p, g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
+                                let g = g * c.clip;
+                                *m += (g - *m) * (1.0 - c.beta1);
+                                *v = *v * c.beta2 + (1.0 - c.beta2) * g * g;
+                                *p = *p * c.keep - c.step * *m / (v.sqrt() / c.root + c.epsilon);
+                            }
                         }
                     },
                 );
