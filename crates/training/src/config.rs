@@ -437,11 +437,13 @@ impl Default for OptimizerConfig {
 pub struct ScheduleConfig {
     /// Behind the warm-up.
     pub kind: ScheduleKind,
-    /// Linear rise from 0 over this share of all updates.
+    /// Linear rise over this share of all updates.
     pub warmup: f64,
     /// Linear rise over this many updates, instead of a share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warmup_steps: Option<u64>,
+    /// Where the rise begins, as a share of the highest rate.
+    pub warmup_start: f64,
     /// The power of a polynomial schedule; the others have none.
     pub power: f64,
 }
@@ -452,6 +454,7 @@ impl Default for ScheduleConfig {
             kind: ScheduleKind::Linear,
             warmup: 0.1,
             warmup_steps: None,
+            warmup_start: 0.0,
             power: 1.0,
         }
     }
@@ -528,6 +531,12 @@ pub enum RunConfigError {
         /// What would fit.
         reason: String,
     },
+    /// A recipe that is none of ours.
+    #[error("there is no recipe `{name}`")]
+    Recipe {
+        /// What was asked for.
+        name: String,
+    },
     /// Settings that contradict each other or lie out of range: all of them.
     #[error("{}", list(problems))]
     Problems {
@@ -565,6 +574,10 @@ impl RunConfigError {
             }
             Self::Parse { .. } => {
                 Some("correct that line; `--dry-run` prints a complete configuration".into())
+            }
+            Self::Recipe { .. } => {
+                let names: Vec<&str> = crate::pretrain::recipes::names().collect();
+                Some(format!("there are {}", names.join(", ")))
             }
             Self::Problems { .. } => Some(
                 "change it in the file of --config, by its flag, or with --set KEY=VALUE".into(),
@@ -909,6 +922,13 @@ pub(crate) fn check_optimizer(
         format!("`schedule.warmup` is {}, expected 0 to 1", s.warmup),
     );
     need(
+        (0.0..=1.0).contains(&s.warmup_start),
+        format!(
+            "`schedule.warmup_start` is {}, expected 0 to 1",
+            s.warmup_start
+        ),
+    );
+    need(
         s.power > 0.0 && s.power.is_finite(),
         format!("`schedule.power` is {}, expected more than 0", s.power),
     );
@@ -946,18 +966,30 @@ impl Settings for RunConfig {
 pub(crate) fn resolve<C: Settings>(
     file: Option<&Path>,
     overrides: &[Override],
+    table: Table,
+) -> Result<C, RunConfigError> {
+    let Some(path) = file else {
+        return resolve_text(None, overrides, table);
+    };
+    let text = std::fs::read_to_string(path).map_err(|source| RunConfigError::Read {
+        path: path.into(),
+        source,
+    })?;
+    resolve_text(Some((path, &text)), overrides, table)
+}
+
+/// As [`resolve`], from a text (if any), which errors call by its path.
+pub(crate) fn resolve_text<C: Settings>(
+    source: Option<(&Path, &str)>,
+    overrides: &[Override],
     mut table: Table,
 ) -> Result<C, RunConfigError> {
-    if let Some(path) = file {
-        let text = std::fs::read_to_string(path).map_err(|source| RunConfigError::Read {
-            path: path.into(),
-            source,
-        })?;
+    if let Some((path, text)) = source {
         let parse = |e: toml::de::Error| RunConfigError::Parse {
             path: path.into(),
             message: plain(e.to_string().trim_end()),
         };
-        toml::from_str::<C>(&text).map_err(parse)?;
+        toml::from_str::<C>(text).map_err(parse)?;
         lay(&mut table, text.parse::<Table>().map_err(parse)?);
     }
     for set in overrides {

@@ -19,6 +19,8 @@ pub struct Schedule {
     power: f64,
     /// Where the warm-up ends: an update, or under a budget in time a share of it.
     warmup: f64,
+    /// Where it begins, as a share of the peak.
+    start: f64,
     length: Length,
 }
 
@@ -38,6 +40,7 @@ impl Schedule {
             peak,
             power: config.power,
             warmup,
+            start: config.warmup_start,
             length,
         }
     }
@@ -56,6 +59,8 @@ impl Schedule {
     /// | bert | t/w | 1 − t/T: the rate steps down where the warm-up ends |
     /// | electra | (t/w)(1 − t/T) | 1 − t/T |
     ///
+    /// With a `warmup_start` of s, t/w is s + (1 − s)t/w.
+    ///
     /// Linear, cosine and constant are those of transformers
     /// (`get_linear_schedule_with_warmup` and its like); `bert` is `create_optimizer` of
     /// `google-research/bert`, `electra` that of `google-research/electra`.
@@ -71,7 +76,7 @@ impl Schedule {
                 ScheduleKind::Electra => left,
                 _ => 1.0,
             };
-            return self.peak * t / w * rise;
+            return self.peak * (self.start + (1.0 - self.start) * t / w) * rise;
         }
         // A warm-up that fills the whole run leaves nothing to fall over.
         let least = match self.length {
@@ -174,6 +179,7 @@ mod tests {
             warmup: 0.0,
             warmup_steps: Some(2),
             power: 2.0,
+            ..ScheduleConfig::default()
         };
         let s = Schedule::new(&config, 1.0, Length::Steps(6));
         near(&rates(&s, 7), &[0.0, 0.5, 1.0, 0.5625, 0.25, 0.0625, 0.0]);

@@ -17,8 +17,9 @@ use toml::Table;
 
 use crate::config::{
     FreshModel, ModelConfig, OptimizerConfig, Override, RunConfigError, ScheduleConfig, Settings,
-    TokenizerConfig, check_optimizer, collect_keys, resolve,
+    TokenizerConfig, check_optimizer, collect_keys, resolve, resolve_text,
 };
+use crate::pretrain::recipes::recipe;
 
 /// Everything that decides a pretraining run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -575,13 +576,29 @@ impl PretrainConfig {
         file: Option<&Path>,
         overrides: &[Override],
     ) -> Result<Self, RunConfigError> {
-        // A table of which the file gives a part has the rest from here, not from a part's own defaults.
+        let mut config: Self = resolve(file, overrides, Self::defaults())?;
+        config.fill_in();
+        Ok(config)
+    }
+
+    /// As [`Self::resolve_unchecked`], with a [recipe](super::recipes) in the file's place.
+    ///
+    /// # Errors
+    /// There is no such recipe, or an override does not fit.
+    pub fn resolve_recipe(name: &str, overrides: &[Override]) -> Result<Self, RunConfigError> {
+        let text = recipe(name).ok_or_else(|| RunConfigError::Recipe { name: name.into() })?;
+        let source = (Path::new(name), text);
+        let mut config: Self = resolve_text(Some(source), overrides, Self::defaults())?;
+        config.fill_in();
+        Ok(config)
+    }
+
+    /// A table of which the file gives a part has the rest from here, not from a part's own defaults.
+    fn defaults() -> Table {
         let mut defaults = Table::try_from(Self::default()).unwrap_or_default();
         // A name in its place would not mix with weights.
         defaults.remove("objective");
-        let mut config: Self = resolve(file, overrides, defaults)?;
-        config.fill_in();
-        Ok(config)
+        defaults
     }
 
     /// Settles what depends on other settings.

@@ -6,6 +6,7 @@
 pub mod config;
 mod objectives;
 mod probe;
+pub mod recipes;
 mod source;
 mod task;
 
