@@ -6,8 +6,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use burn::tensor::{AllocationProperty, Bytes};
-use burn_std::{AccessError, AccessPolicy, AllocationController};
+use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProperty, Bytes};
 use memmap2::{MmapOptions, MmapRaw};
 
 /// A file in memory, copied page by page where somebody writes: the file itself never changes.

@@ -336,7 +336,13 @@ impl FusedKernels for Flex {
         let qkv = Contiguous::of(qkv);
         let h = qkv.width() / 3;
         rows_of(
-            kernels::attention(qkv.values(), &shape.sequences, h, shape.heads, shape.mask),
+            kernels::attention(
+                qkv.values(),
+                shape.sequences.offsets(),
+                h,
+                shape.heads,
+                shape.mask,
+            ),
             h,
         )
     }
@@ -351,7 +357,7 @@ impl FusedKernels for Flex {
         let dqkv = kernels::attention_backward(
             dy.values(),
             qkv.values(),
-            &shape.sequences,
+            shape.sequences.offsets(),
             h,
             shape.heads,
             shape.mask,

@@ -9,7 +9,6 @@ use super::Mask;
 use super::math::{dot, exp, largest, sum};
 use super::memory::{Shared, fresh, written};
 use super::products::{View, multiply};
-use crate::sequences::Sequences;
 use gemm::Parallelism;
 
 thread_local! {
@@ -60,32 +59,50 @@ unsafe fn attention_weights(
     );
 }
 
-/// Attention within each sequence: `qkv` `[tokens, 3 h]` to `[tokens, h]`.
+/// The length of the longest sequence.
+///
+/// # Panics
+/// If `offsets` are not those of sequences of `tokens` rows, one behind the other, or if the heads do
+/// not share the `h` columns evenly: what the unsafe code below counts on.
+fn longest(offsets: &[usize], tokens: usize, h: usize, heads: usize) -> usize {
+    assert!(
+        offsets.is_sorted() && offsets.first() == Some(&0) && offsets.last() == Some(&tokens),
+        "sequences one behind the other, of all rows"
+    );
+    assert_eq!(h % heads, 0, "as many columns for each head");
+    let lengths = offsets.windows(2).map(|pair| pair[1] - pair[0]);
+    lengths.max().unwrap_or(0)
+}
+
+/// Attention within each sequence: `qkv` `[tokens, 3 h]` to `[tokens, h]`. `offsets` has the first row
+/// of each sequence and the number of rows behind the last one.
 pub(crate) fn attention(
     qkv: &[f32],
-    sequences: &Sequences,
+    offsets: &[usize],
     h: usize,
     heads: usize,
     mask: Option<Mask>,
 ) -> Vec<f32> {
+    let tokens = qkv.len() / (3 * h);
     assert_eq!(
         qkv.len(),
-        sequences.tokens() * 3 * h,
+        tokens * 3 * h,
         "query, key and value of each token"
     );
-    let (d, longest) = (h / heads, sequences.longest());
-    let mut out = fresh(sequences.tokens() * h);
+    let (d, longest) = (h / heads, longest(offsets, tokens, h, heads));
+    let mut out = fresh(tokens * h);
     let shared = Shared(out.as_mut_ptr().cast());
-    (0..sequences.len() * heads)
+    (0..(offsets.len() - 1) * heads)
         .into_par_iter()
         .for_each(|task| {
             let (sequence, head) = (task / heads, task % heads);
-            let (first, t) = (sequences.offsets()[sequence], sequences.length(sequence));
+            let first = offsets[sequence];
+            let t = offsets[sequence + 1] - first;
             if t == 0 {
                 return;
             }
             SCRATCH.with_borrow_mut(|[weights, factors, _]| {
-                // SAFETY: the assertion above says that the rows of every sequence are there.
+                // SAFETY: the assertions say that the rows of every sequence are there.
                 unsafe { attention_weights(qkv, [first, t, h, d, head], weights) };
                 if let Some(mask) = mask {
                     factors.resize(t, 0.0);
@@ -125,34 +142,32 @@ pub(crate) fn attention(
 pub(crate) fn attention_backward(
     dy: &[f32],
     qkv: &[f32],
-    sequences: &Sequences,
+    offsets: &[usize],
     h: usize,
     heads: usize,
     mask: Option<Mask>,
 ) -> Vec<f32> {
+    let tokens = dy.len() / h;
+    assert_eq!(dy.len(), tokens * h, "one context of each token");
     assert_eq!(
         qkv.len(),
-        sequences.tokens() * 3 * h,
+        tokens * 3 * h,
         "query, key and value of each token"
     );
-    assert_eq!(
-        dy.len(),
-        sequences.tokens() * h,
-        "one context of each token"
-    );
-    let (d, longest) = (h / heads, sequences.longest());
+    let (d, longest) = (h / heads, longest(offsets, tokens, h, heads));
     let mut dqkv = fresh(qkv.len());
     let shared = Shared(dqkv.as_mut_ptr().cast());
-    (0..sequences.len() * heads)
+    (0..(offsets.len() - 1) * heads)
         .into_par_iter()
         .for_each(|task| {
             let (sequence, head) = (task / heads, task % heads);
-            let (first, t) = (sequences.offsets()[sequence], sequences.length(sequence));
+            let first = offsets[sequence];
+            let t = offsets[sequence + 1] - first;
             if t == 0 {
                 return;
             }
             SCRATCH.with_borrow_mut(|[weights, factors, dropped]| {
-                // SAFETY: the first assertion says that the rows of every sequence are there.
+                // SAFETY: the assertions say that the rows of every sequence are there.
                 unsafe { attention_weights(qkv, [first, t, h, d, head], weights) };
                 factors.resize(t * t, 0.0);
                 dropped.resize(t * t, 0.0);

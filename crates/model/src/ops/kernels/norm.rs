@@ -176,6 +176,7 @@ pub(crate) fn linear_norm(
 pub(crate) fn norm(x: Vec<f32>, scale: [&[f32]; 2], epsilon: f32) -> (Vec<f32>, Normalised) {
     let h = scale[0].len();
     let mut values = x;
+    assert!(values.len().is_multiple_of(h), "whole rows");
     let mut y = fresh(values.len());
     let mut inverse = vec![0.0; values.len() / h];
     let output = NormOutput {
