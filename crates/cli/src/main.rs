@@ -1,4 +1,4 @@
-//! `bertkit`: fine-tune BERT-family encoders, measure how good they are, and predict with them.
+//! `bertkit`: pretrain and fine-tune BERT-family encoders, measure how good they are, and predict with them.
 //!
 //! Start at [`commands`]: one command a file, each with its flags and a `run`. Flags that stand for
 //! a key of the configuration are in [`overrides`], progress in [`progress`], errors and how they
@@ -15,6 +15,7 @@ mod process;
 mod progress;
 mod reading;
 mod render;
+mod writing;
 
 use std::process::ExitCode;
 

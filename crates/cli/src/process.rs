@@ -3,7 +3,7 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::render::{self, CliError};
@@ -11,8 +11,13 @@ use crate::render::{self, CliError};
 /// Exit code after Ctrl-C: 128 + SIGINT.
 pub const INTERRUPTED: u8 = 130;
 
+/// What an interruption finds: nothing that it must bring to an end, files being written, or training.
+const NOTHING: u8 = 0;
+const PREPARATION: u8 = 1;
+const TRAINING: u8 = 2;
+
 static STOP: AtomicBool = AtomicBool::new(false);
-static TRAINING: AtomicBool = AtomicBool::new(false);
+static WORK: AtomicU8 = AtomicU8::new(NOTHING);
 static TEMPORARY: Mutex<Option<PathBuf>> = Mutex::new(None);
 static PANIC: Mutex<Option<String>> = Mutex::new(None);
 
@@ -70,28 +75,39 @@ pub fn use_threads(number: Option<u16>) -> Result<(), CliError> {
         .map_err(|source| CliError::Threads { source })
 }
 
-/// From now on, Ctrl-C or a termination signal ends the process, until [`training_begins`]: then it
-/// raises the flag, and a second one ends the process.
+/// From now on, Ctrl-C or a termination signal ends the process, until [`preparation_begins`] or
+/// [`training_begins`]: then it raises the flag, and a second one ends the process.
 ///
 /// # Errors
 /// The system does not let us handle signals.
 pub fn stop_on_interrupt() -> Result<&'static AtomicBool, CliError> {
     handle(|| {
-        if !TRAINING.load(Ordering::SeqCst) {
+        let work = WORK.load(Ordering::SeqCst);
+        if work == NOTHING {
             render::stderr("error: interrupted before the first step; nothing was written\n");
             leave();
         }
         if STOP.swap(true, Ordering::SeqCst) {
             leave();
         }
-        render::note("finishing this step and writing a checkpoint; Ctrl-C again stops at once");
+        render::note(match work {
+            PREPARATION => {
+                "stopping, and removing what is half written; Ctrl-C again stops at once"
+            }
+            _ => "finishing this step and writing a checkpoint; Ctrl-C again stops at once",
+        });
     })?;
     Ok(&STOP)
 }
 
-/// From now on there is something that an interruption must bring to an end in order.
+/// From now on there are files that an interruption must not leave half written.
+pub fn preparation_begins() {
+    WORK.store(PREPARATION, Ordering::SeqCst);
+}
+
+/// From now on there is a step that an interruption must bring to an end, and a checkpoint to write.
 pub fn training_begins() {
-    TRAINING.store(true, Ordering::SeqCst);
+    WORK.store(TRAINING, Ordering::SeqCst);
 }
 
 /// From now on, Ctrl-C or a termination signal ends the process, and removes what it named as temporary.

@@ -16,7 +16,10 @@ const BETWEEN_LINES: Duration = Duration::from_secs(10);
 const SMOOTHING: f64 = 0.95;
 
 /// Metrics in a line, besides the loss.
-const SHOWN_METRICS: usize = 4;
+pub const SHOWN_METRICS: usize = 4;
+
+/// Metrics of pretraining in a line: all but the summands of the loss, whatever the objective.
+pub const SHOWN_OF_PRETRAINING: usize = 6;
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,23 +43,36 @@ impl Display {
     }
 }
 
-/// Shows a fine-tuning run.
+/// Shows a run.
 pub struct Progress {
     display: Display,
+    /// What it trains on.
+    item: &'static str,
+    shown_metrics: usize,
     bar: Option<ProgressBar>,
     last_line: Option<Instant>,
     pace: Pace,
 }
 
 impl Progress {
-    /// Shows the run in this way.
+    /// Shows a fine-tuning run in this way.
     pub fn new(display: Display) -> Self {
         Self {
             display,
+            item: "row",
+            shown_metrics: SHOWN_METRICS,
             bar: None,
             last_line: None,
             pace: Pace::default(),
         }
+    }
+
+    /// Shows a pretraining run in this way.
+    pub fn of_pretraining(display: Display) -> Self {
+        let mut progress = Self::new(display);
+        progress.item = "sequence";
+        progress.shown_metrics = SHOWN_OF_PRETRAINING;
+        progress
     }
 
     /// A line, above the bar if there is one.
@@ -79,6 +95,9 @@ impl Progress {
             from_start: from_step == 0,
             ..Pace::default()
         };
+        if let Some(spinner) = self.bar.take() {
+            spinner.finish_and_clear();
+        }
         if self.display == Display::Bar {
             let bar = ProgressBar::new(summary.steps).with_position(from_step);
             bar.set_style(style("{bar:16} step {pos}/{len}  {wide_msg}"));
@@ -91,16 +110,35 @@ impl Progress {
         self.pace.update(report);
         if let Some(bar) = &self.bar {
             bar.set_message(self.pace.shown(report));
+            // Under a budget in time, how many there will be is told anew with each one.
+            bar.set_length(report.steps);
             bar.set_position(report.step);
             return;
         }
-        let now = Instant::now();
-        let due = self
-            .last_line
-            .is_none_or(|last| now.duration_since(last) >= BETWEEN_LINES);
-        if due || report.step == report.steps {
-            self.last_line = Some(now);
+        if self.is_line_due() || report.step == report.steps {
+            self.last_line = Some(Instant::now());
             self.line(&step_line(report, &self.pace));
+        }
+    }
+
+    fn is_line_due(&self) -> bool {
+        self.last_line
+            .is_none_or(|last| last.elapsed() >= BETWEEN_LINES)
+    }
+
+    /// Something that takes a while goes on, before the first step or between two.
+    fn busy(&mut self, what: &str) {
+        if self.display == Display::Bar {
+            let bar = self.bar.get_or_insert_with(|| {
+                let spinner = ProgressBar::new_spinner();
+                spinner.set_style(style("{spinner} {wide_msg}"));
+                spinner
+            });
+            bar.set_message(what.to_owned());
+            bar.tick();
+        } else if self.is_line_due() {
+            self.last_line = Some(Instant::now());
+            self.line(what);
         }
     }
 }
@@ -119,19 +157,15 @@ impl Observer for Progress {
             Event::Step(report) => self.step(report),
             Event::Evaluating { rows } => {
                 if let Some(bar) = &self.bar {
-                    bar.set_message(format!("evaluating {}", plural(*rows as u64, "row")));
+                    bar.set_message(format!("evaluating {}", plural(*rows as u64, self.item)));
                 }
             }
-            Event::Evaluated(report) => self.line(&evaluation_line(report)),
-            Event::Busy(what) => {
-                if let Some(bar) = &self.bar {
-                    bar.set_message(what.clone());
-                }
-            }
+            Event::Evaluated(report) => self.line(&evaluation_line(report, self.shown_metrics)),
+            Event::Busy(what) => self.busy(what),
             Event::Probed(report) => self.line(&format!(
                 "step {}  probe: {}",
                 count(report.step),
-                metrics(&report.metrics)
+                metrics(&report.metrics, self.shown_metrics)
             )),
             Event::Checkpoint(path) => {
                 if let Some(bar) = &self.bar {
@@ -235,7 +269,7 @@ fn step_line(report: &StepReport, pace: &Pace) -> String {
     )
 }
 
-fn evaluation_line(report: &EvaluationReport) -> String {
+fn evaluation_line(report: &EvaluationReport, shown: usize) -> String {
     let best = if report.is_best {
         "  (best so far)"
     } else {
@@ -245,15 +279,15 @@ fn evaluation_line(report: &EvaluationReport) -> String {
         "step {}  epoch {:.2}  validation: {}{best}",
         count(report.step),
         report.epoch,
-        metrics(&report.metrics)
+        metrics(&report.metrics, shown)
     )
 }
 
-/// `f1 0.8123  roc_auc undefined  loss 0.4021`: the metric that chooses, the next few, and the loss.
+/// `f1 0.8123  roc_auc undefined  loss 0.4021`: the metric that chooses, so many in all, and the loss.
 ///
 /// The run directory keeps all of them.
-pub fn metrics(metrics: &[(String, Option<f64>)]) -> String {
-    let (first, rest) = metrics.split_at(metrics.len().min(SHOWN_METRICS));
+pub fn metrics(metrics: &[(String, Option<f64>)], shown: usize) -> String {
+    let (first, rest) = metrics.split_at(metrics.len().min(shown));
     let loss = rest.iter().filter(|(name, _)| name == "loss");
     let shown = first.iter().chain(loss).map(|(name, value)| match value {
         Some(value) => format!("{name} {value:.4}"),
@@ -405,7 +439,7 @@ mod tests {
             is_best: true,
         };
         assert_eq!(
-            evaluation_line(&report),
+            evaluation_line(&report, SHOWN_METRICS),
             "step 1,200  epoch 2.00  validation: f1 0.8123  roc_auc undefined  accuracy 0.7500  \
              precision 0.5000  loss 0.2500  (best so far)"
         );
@@ -430,6 +464,7 @@ mod tests {
         for template in [
             "{bar:16} step {pos}/{len}  {wide_msg}",
             "{bar:24} {pos}/{len} rows  {per_sec}  {eta} left",
+            "{spinner} {wide_msg}",
         ] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }

@@ -2,17 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use bertkit_training::{
-    DirectoryPolicy, Estimate, Outcome, Override, Prepared, RunConfig, Summary, TrainError, prepare,
-};
+use bertkit_training::{Outcome, Override, Prepared, RunConfig, TrainError, prepare};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use crate::format::{bytes, count, duration};
+use crate::format::{count, duration};
 use crate::overrides::Settings;
 use crate::process;
-use crate::progress::{Display, Progress, metrics, summary_lines};
+use crate::progress::{Display, Progress, SHOWN_METRICS, metrics};
 use crate::render::{self, CliError};
+use crate::writing::{OutputFlags, comments};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,34 +45,6 @@ pub struct FinetuneArgs {
     output: OutputFlags,
 }
 
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Output")]
-struct OutputFlags {
-    /// The run directory; must be new or empty, unless --resume or --overwrite
-    #[arg(long, value_name = "DIR")]
-    output: Option<PathBuf>,
-    /// Continue from the last checkpoint in the run directory; takes its configuration from there
-    /// unless --config is given
-    #[arg(long, conflicts_with = "overwrite")]
-    resume: bool,
-    /// Replace what is in the run directory
-    #[arg(long)]
-    overwrite: bool,
-    /// Print the complete configuration, what the data hold, and the memory and time it would take
-    /// by two trial steps; write nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Print the result as one JSON object
-    #[arg(long)]
-    json: bool,
-    /// No progress and no notes: only errors, and the result
-    #[arg(long, short)]
-    quiet: bool,
-    /// Threads on the CPU [default: one for each core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
-}
-
 /// Does the run.
 ///
 /// # Errors
@@ -83,12 +54,7 @@ pub fn run(args: &FinetuneArgs) -> Result<(), CliError> {
     let flags = &args.output;
     process::use_threads(flags.threads)?;
     let mut progress = Progress::new(Display::choose(flags.quiet));
-    let policy = match (flags.dry_run, flags.resume, flags.overwrite) {
-        (true, ..) => DirectoryPolicy::DryRun,
-        (_, true, _) => DirectoryPolicy::Resume,
-        (.., true) => DirectoryPolicy::Overwrite,
-        _ => DirectoryPolicy::New,
-    };
+    let policy = flags.policy();
     if flags.dry_run {
         process::leave_on_interrupt()?;
         return dry_run(prepare(config, policy, &mut progress)?, flags.json);
@@ -123,45 +89,15 @@ fn resolve(args: &FinetuneArgs) -> Result<RunConfig, CliError> {
     }
     let file = match (&args.config, args.output.resume) {
         (Some(file), _) => Some(file.clone()),
-        (None, true) => Some(resumed_config(args, &sets)?),
+        (None, true) => Some(args.output.resumed_config(&sets)?),
         (None, false) => None,
     };
     // What a flag must take away depends on the file; a wrong file is told of here.
     let base = RunConfig::resolve_unchecked(file.as_deref(), &[]).map_err(TrainError::from)?;
     let mut overrides = args.settings.overrides(&base);
-    if let Some(output) = &args.output.output {
-        overrides.push(Override::flag(
-            "output",
-            output.to_string_lossy().as_ref(),
-            "--output",
-        ));
-    }
+    overrides.extend(args.output.directory());
     overrides.extend(sets);
     Ok(RunConfig::resolve(file.as_deref(), &overrides).map_err(TrainError::from)?)
-}
-
-/// The configuration that the run to resume was started with.
-fn resumed_config(args: &FinetuneArgs, sets: &[Override]) -> Result<PathBuf, CliError> {
-    let set = sets
-        .iter()
-        .rev()
-        .find(|set| set.key == "output")
-        .and_then(|set| set.value.as_str());
-    let directory = set
-        .map(PathBuf::from)
-        .or_else(|| args.output.output.clone());
-    let directory = directory.ok_or_else(|| {
-        CliError::usage(
-            "--resume does not say which run to continue",
-            "name its directory with --output DIR, or its configuration with --config FILE",
-        )
-    })?;
-    let file = directory.join("config.toml");
-    if file.is_file() {
-        Ok(file)
-    } else {
-        Err(TrainError::NothingToResume { path: directory }.into())
-    }
 }
 
 fn dry_run(mut prepared: Prepared, json: bool) -> Result<(), CliError> {
@@ -178,21 +114,6 @@ fn dry_run(mut prepared: Prepared, json: bool) -> Result<(), CliError> {
     render::stdout(&text)
 }
 
-/// Summary and estimate as comments, so that the whole output is a configuration.
-fn comments(summary: &Summary, estimate: &Estimate) -> String {
-    let mut text = String::from("\n");
-    for line in summary_lines(summary) {
-        text += &format!("# {line}\n");
-    }
-    text += &format!(
-        "#\n# memory  about {}\n# time    about {} at {} tokens/s, by two trial steps; evaluation not counted\n",
-        bytes(estimate.memory_bytes),
-        duration(estimate.seconds),
-        count(estimate.tokens_per_second.round() as u64),
-    );
-    text
-}
-
 fn as_text(outcome: &Outcome, directory: &Path) -> String {
     let mut text = format!("model      {}\n", outcome.model.display());
     let steps = crate::format::plural(outcome.steps, "step");
@@ -200,7 +121,7 @@ fn as_text(outcome: &Outcome, directory: &Path) -> String {
     if let Some(best) = &outcome.best {
         text += &format!(
             "best       {}  (validation, step {})\n",
-            metrics(&best.metrics),
+            metrics(&best.metrics, SHOWN_METRICS),
             count(best.step)
         );
     }
@@ -341,29 +262,5 @@ mod tests {
                 .to_string()
                 .contains("--resume")
         );
-    }
-
-    #[test]
-    fn a_dry_run_is_a_configuration_as_a_whole() {
-        let summary = Summary {
-            lines: vec![("data".into(), "9 rows".into())],
-            train_rows: 9,
-            valid_rows: 1,
-            parameters: 1000,
-            steps: 3,
-            tokens_per_epoch: 40,
-        };
-        let estimate = Estimate {
-            seconds: 90.0,
-            tokens_per_second: 1234.5,
-            memory_bytes: 3 << 30,
-        };
-        let text = RunConfig::default().to_toml() + &comments(&summary, &estimate);
-        assert!(text.contains("# memory  about 3.00 GiB"), "{text}");
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("run.toml");
-        std::fs::write(&file, text).unwrap();
-        let read = RunConfig::resolve_unchecked(Some(&file), &[]).unwrap();
-        assert_eq!(read, RunConfig::default());
     }
 }

@@ -5,6 +5,7 @@ mod corpus;
 mod eval;
 mod finetune;
 mod predict;
+mod pretrain;
 mod tokenizer;
 
 use clap::{Parser, Subcommand};
@@ -12,17 +13,20 @@ use clap::{Parser, Subcommand};
 use crate::render::CliError;
 
 const EXAMPLE: &str = "\
-From a table of texts and labels to predictions:
-  bertkit finetune --config configs/models/tiny.toml --train train.csv --output runs/first
+From plain text and a table of texts and labels to predictions:
+  bertkit tokenizer train corpus --vocab-size 8000 --output tok
+  bertkit pretrain --corpus corpus --tokenizer tok --config configs/models/tiny.toml --output runs/lm
+  bertkit finetune --model runs/lm --train train.csv --output runs/first
   bertkit eval runs/first --data test.csv
   bertkit predict runs/first --text \"the picture is sharp and it was easy to set up\"
 
-`finetune` starts from random weights of the sizes in the file above, or from a model folder in
-Hugging Face's layout with --model DIR. The result, runs/first/model, loads in transformers too.
+`finetune` starts from a run of `pretrain`, from a model folder in Hugging Face's layout, or, with
+--config configs/models/tiny.toml, from random weights. What it makes, runs/first/model, loads in
+transformers too.
 
-Read on: `bertkit finetune --help`, and README.md for a worked example with its output.";
+Read on: `bertkit pretrain --help`, `bertkit finetune --help`, and README.md for a worked example.";
 
-/// Fine-tune BERT-family encoders on your texts, measure how good they are, and predict.
+/// Pretrain and fine-tune BERT-family encoders on your texts, measure how good they are, and predict.
 #[derive(Debug, Parser)]
 #[command(name = "bertkit", version, after_help = EXAMPLE, max_term_width = 100)]
 #[command(arg_required_else_help = true, disable_help_subcommand = true)]
@@ -33,6 +37,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Pretrain(Box<pretrain::PretrainArgs>),
     Finetune(Box<finetune::FinetuneArgs>),
     Eval(Box<eval::EvalArgs>),
     Predict(Box<predict::PredictArgs>),
@@ -48,6 +53,7 @@ impl Cli {
     /// Whatever stops the command; [`crate::render::report`] shows it and knows the exit code.
     pub fn run(self) -> Result<(), CliError> {
         match self.command {
+            Command::Pretrain(args) => pretrain::run(&args),
             Command::Finetune(args) => finetune::run(&args),
             Command::Eval(args) => eval::run(&args),
             Command::Predict(args) => predict::run(&args),

@@ -1,0 +1,128 @@
+//! Where the commands that train write, and what they tell before they do.
+
+use std::path::PathBuf;
+
+use bertkit_training::{DirectoryPolicy, Estimate, Override, Summary, TrainError};
+use clap::Args;
+
+use crate::format::{bytes, count, duration};
+use crate::progress::summary_lines;
+use crate::render::CliError;
+
+/// The run directory, and how a run tells of itself.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputFlags {
+    /// The run directory; must be new or empty, unless --resume or --overwrite
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Continue from the last checkpoint in the run directory; takes its configuration from there
+    /// unless --config is given
+    #[arg(long, conflicts_with = "overwrite")]
+    pub resume: bool,
+    /// Replace what is in the run directory
+    #[arg(long)]
+    overwrite: bool,
+    /// Print the complete configuration, what the data hold, and the memory and time it would take
+    /// by two trial steps; write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// No progress and no notes: only errors, and the result
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Threads on the CPU [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+}
+
+impl OutputFlags {
+    /// What happens to a run directory that is already there.
+    pub fn policy(&self) -> DirectoryPolicy {
+        match (self.dry_run, self.resume, self.overwrite) {
+            (true, ..) => DirectoryPolicy::DryRun,
+            (_, true, _) => DirectoryPolicy::Resume,
+            (.., true) => DirectoryPolicy::Overwrite,
+            _ => DirectoryPolicy::New,
+        }
+    }
+
+    /// The key that --output stands for.
+    pub fn directory(&self) -> Option<Override> {
+        let path = self.output.as_ref()?.to_string_lossy().into_owned();
+        Some(Override::flag("output", path, "--output"))
+    }
+
+    /// The configuration that the run to resume was started with; `sets` may name its directory too.
+    ///
+    /// # Errors
+    /// Nothing names the directory, or no run began in it.
+    pub fn resumed_config(&self, sets: &[Override]) -> Result<PathBuf, CliError> {
+        let set = sets
+            .iter()
+            .rev()
+            .find(|set| set.key == "output")
+            .and_then(|set| set.value.as_str());
+        let directory = set.map(PathBuf::from).or_else(|| self.output.clone());
+        let directory = directory.ok_or_else(|| {
+            CliError::usage(
+                "--resume does not say which run to continue",
+                "name its directory with --output DIR, or its configuration with --config FILE",
+            )
+        })?;
+        let file = directory.join("config.toml");
+        if file.is_file() {
+            Ok(file)
+        } else {
+            Err(TrainError::NothingToResume { path: directory }.into())
+        }
+    }
+}
+
+/// Summary and estimate as comments, so that what a dry run prints is a configuration as a whole.
+pub fn comments(summary: &Summary, estimate: &Estimate) -> String {
+    let mut text = String::from("\n");
+    for line in summary_lines(summary) {
+        text += &format!("# {line}\n");
+    }
+    text += &format!(
+        "#\n# memory  about {}\n# time    about {} at {} tokens/s, by two trial steps; evaluation not counted\n",
+        bytes(estimate.memory_bytes),
+        duration(estimate.seconds),
+        count(estimate.tokens_per_second.round() as u64),
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use bertkit_training::RunConfig;
+
+    #[test]
+    fn a_dry_run_is_a_configuration_as_a_whole() {
+        let summary = Summary {
+            lines: vec![("data".into(), "9 rows".into())],
+            train_rows: 9,
+            valid_rows: 1,
+            parameters: 1000,
+            steps: 3,
+            tokens_per_epoch: 40,
+        };
+        let estimate = Estimate {
+            seconds: 90.0,
+            tokens_per_second: 1234.5,
+            memory_bytes: 3 << 30,
+        };
+        let text = RunConfig::default().to_toml() + &comments(&summary, &estimate);
+        assert!(text.contains("# memory  about 3.00 GiB"), "{text}");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("run.toml");
+        std::fs::write(&file, text).unwrap();
+        let read = RunConfig::resolve_unchecked(Some(&file), &[]).unwrap();
+        assert_eq!(read, RunConfig::default());
+    }
+}
