@@ -51,7 +51,7 @@ fn rates_are_those_of_the_published_schedules() {
         };
         Schedule::new(&config.schedule, config.optimizer.learning_rate, length)
     };
-    let cases: [(&str, &[(u64, f64)]); 8] = [
+    let cases: [(&str, &[(u64, f64)]); 9] = [
         // 1e-4 · t / 10,000, and from there on 1e-4 · (1 − t / 1,000,000): a step down of a hundredth.
         (
             "bert-original",
@@ -64,6 +64,7 @@ fn rates_are_those_of_the_published_schedules() {
                 (999_999, 1e-10),
             ],
         ),
+        ("bioformer-8l", &[(9_999, 9.999e-5), (10_000, 9.95e-5)]),
         ("biobert-continue", &[(9_999, 1.9998e-5), (10_000, 1.98e-5)]),
         // 5e-4 · (1 − t / 1,000,000) · min(1, t / 10,000): no step.
         (
@@ -76,7 +77,15 @@ fn rates_are_those_of_the_published_schedules() {
                 (500_000, 2.5e-4),
             ],
         ),
-        ("electra-base", &[(383_000, 1e-4), (766_000, 0.0)]),
+        (
+            "electra-base",
+            &[
+                (5_000, 1e-4 * 761.0 / 766.0),
+                (10_000, 2e-4 * 756.0 / 766.0),
+                (383_000, 1e-4),
+                (766_000, 0.0),
+            ],
+        ),
         // Up over 10,000 updates, down over the other 115,000 and 90,000.
         (
             "roberta",
@@ -382,7 +391,7 @@ fn run(folder: &Path, name: &str, model: Option<&Path>) -> PretrainOutcome {
     ];
     let config = recipe(name);
     let t = &config.training;
-    // As many updates as show that it goes on behind the first: a schedule in updates begins at 0.
+    // Three updates, as a warm-up begins at a rate of 0; where there are stages, over the end of one.
     if t.epochs.is_some() {
         sets.push("training.epochs=0.1".into());
     } else if t.budget.is_some() {
@@ -392,11 +401,8 @@ fn run(folder: &Path, name: &str, model: Option<&Path>) -> PretrainOutcome {
         sets.push("training.steps=3".into());
     } else {
         sets.push("training.steps=3".into());
-        let stages = "[{steps=2, max_length=12, gradient_accumulation=1}, {steps=1}]";
+        let stages = "[{share=0.7, max_length=12, gradient_accumulation=1}, {share=0.3}]";
         sets.push(format!("training.stages={stages}"));
-    }
-    if config.schedule.warmup_steps.is_some() {
-        sets.push("schedule.warmup_steps=1".into());
     }
     match (&config.model.fresh, model) {
         (Some(fresh), _) => {
