@@ -59,6 +59,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::path::Path;
 
+    use bertkit_model::Family;
     use toml::{Table, Value};
 
     use super::*;
@@ -118,8 +119,17 @@ mod tests {
                 .unwrap_or_else(|error| panic!("{name}: {error}"));
             // What a user gives, and where a run is made, is no part of a recipe.
             let mut resolved = config.to_toml().parse::<Table>().unwrap();
-            for key in ["output", "device", "tokenizer", "probe"] {
+            for key in ["output", "device", "probe"] {
                 resolved.remove(key);
+            }
+            // The tokenizer that a run trains is a WordPiece: not that of RoBERTa, or of a checkpoint.
+            match &config.model.fresh {
+                Some(fresh) if fresh.family != Family::Roberta => {
+                    resolved["tokenizer"].as_table_mut().unwrap().remove("path");
+                }
+                _ => {
+                    resolved.remove("tokenizer");
+                }
             }
             if config.objective.rtd == 0.0 {
                 resolved.remove("generator");
