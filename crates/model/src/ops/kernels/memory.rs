@@ -28,10 +28,10 @@ pub(super) unsafe fn written(values: Vec<MaybeUninit<f32>>) -> Vec<f32> {
 
 /// Writes `values` over `target` and gives it back as numbers.
 #[inline(always)]
-pub(super) fn write_each<'a>(
-    target: &'a mut [MaybeUninit<f32>],
+pub(super) fn write_each(
+    target: &mut [MaybeUninit<f32>],
     values: impl Iterator<Item = f32>,
-) -> &'a mut [f32] {
+) -> &mut [f32] {
     let n = target.len();
     let mut count = 0;
     for (target, value) in target.iter_mut().zip(values) {

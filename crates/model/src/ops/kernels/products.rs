@@ -33,7 +33,7 @@ impl View {
     ///
     /// # Safety
     /// The row must lie within the memory.
-    pub unsafe fn from_row(self, row: usize) -> Self {
+    pub unsafe fn at_row(self, row: usize) -> Self {
         // SAFETY: handed on to the caller.
         let start = unsafe { self.start.offset(row as isize * self.row) };
         Self { start, ..self }
@@ -43,9 +43,9 @@ impl View {
     ///
     /// # Safety
     /// The column must lie within the memory.
-    pub unsafe fn from_column(self, column: usize) -> Self {
+    pub unsafe fn at_column(self, column: usize) -> Self {
         // SAFETY: as above.
-        unsafe { self.transposed().from_row(column) }.transposed()
+        unsafe { self.transposed().at_row(column) }.transposed()
     }
 
     pub const fn transposed(self) -> Self {
@@ -156,7 +156,7 @@ pub(super) unsafe fn multiply_in_pieces(
             // SAFETY: the columns of the pieces are apart, and lie within what the caller vouches for.
             unsafe {
                 let target = target.at(first);
-                let b = b.from_column(first);
+                let b = b.at_column(first);
                 multiply(
                     [m, columns.len(), k],
                     target,
@@ -175,7 +175,7 @@ pub(super) unsafe fn multiply_in_pieces(
             // SAFETY: the rows of the pieces are apart, and lie within what the caller vouches for.
             unsafe {
                 let target = target.at(first * n);
-                let a = a.from_row(first);
+                let a = a.at_row(first);
                 multiply([rows.len(), n, k], target, n, add, a, b, 1.0, parallelism);
             }
         });
@@ -211,7 +211,7 @@ pub(super) fn product_then(
                 start,
                 outputs,
                 false,
-                x.from_row(rows.start),
+                x.at_row(rows.start),
                 w,
                 1.0,
                 parallelism,
