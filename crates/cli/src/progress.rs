@@ -51,6 +51,7 @@ pub struct Progress {
     shown_metrics: usize,
     bar: Option<ProgressBar>,
     last_line: Option<Instant>,
+    last_busy: Instant,
     pace: Pace,
 }
 
@@ -63,6 +64,7 @@ impl Progress {
             shown_metrics: SHOWN_METRICS,
             bar: None,
             last_line: None,
+            last_busy: Instant::now(),
             pace: Pace::default(),
         }
     }
@@ -136,8 +138,8 @@ impl Progress {
             });
             bar.set_message(what.to_owned());
             bar.tick();
-        } else if self.is_line_due() {
-            self.last_line = Some(Instant::now());
+        } else if self.last_busy.elapsed() >= BETWEEN_LINES {
+            self.last_busy = Instant::now();
             self.line(what);
         }
     }

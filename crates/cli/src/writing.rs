@@ -1,8 +1,9 @@
 //! Where the commands that train write, and what they tell before they do.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use bertkit_training::{DirectoryPolicy, Estimate, Override, Summary, TrainError};
+use bertkit_training::pretrain::PretrainConfig;
+use bertkit_training::{DirectoryPolicy, Estimate, Override, RunConfig, Summary, TrainError};
 use clap::Args;
 
 use crate::format::{bytes, count, duration};
@@ -58,8 +59,8 @@ impl OutputFlags {
     /// The configuration that the run to resume was started with; `sets` may name its directory too.
     ///
     /// # Errors
-    /// Nothing names the directory, or no run began in it.
-    pub fn resumed_config(&self, sets: &[Override]) -> Result<PathBuf, CliError> {
+    /// Nothing names the directory, no run began in it, or it is a run of another command.
+    pub fn resumed_config(&self, sets: &[Override], kind: Kind) -> Result<PathBuf, CliError> {
         let set = sets
             .iter()
             .rev()
@@ -73,10 +74,49 @@ impl OutputFlags {
             )
         })?;
         let file = directory.join("config.toml");
-        if file.is_file() {
-            Ok(file)
-        } else {
-            Err(TrainError::NothingToResume { path: directory }.into())
+        if !file.is_file() {
+            return Err(TrainError::NothingToResume { path: directory }.into());
+        }
+        let other = match kind {
+            Kind::Finetune => Kind::Pretrain,
+            Kind::Pretrain => Kind::Finetune,
+        };
+        if !kind.wrote(&file) && other.wrote(&file) {
+            let name = other.name();
+            return Err(CliError::usage(
+                format!("`{}` is a run of `bertkit {name}`", directory.display()),
+                format!(
+                    "continue it with `bertkit {name} --resume --output {}`",
+                    directory.display()
+                ),
+            ));
+        }
+        Ok(file)
+    }
+}
+
+/// The commands that train.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// `bertkit finetune`.
+    Finetune,
+    /// `bertkit pretrain`.
+    Pretrain,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Finetune => "finetune",
+            Self::Pretrain => "pretrain",
+        }
+    }
+
+    /// Whether the file is one of its configurations.
+    fn wrote(self, file: &Path) -> bool {
+        match self {
+            Self::Finetune => RunConfig::resolve_unchecked(Some(file), &[]).is_ok(),
+            Self::Pretrain => PretrainConfig::resolve_unchecked(Some(file), &[]).is_ok(),
         }
     }
 }
@@ -100,7 +140,6 @@ pub fn comments(summary: &Summary, estimate: &Estimate) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use bertkit_training::RunConfig;
 
     #[test]
     fn a_dry_run_is_a_configuration_as_a_whole() {

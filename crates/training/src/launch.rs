@@ -40,6 +40,9 @@ pub(crate) struct Finished {
     pub best: Option<EvaluationReport>,
 }
 
+/// How the entry among a run's data begins that says which tokenizer reads them.
+pub(crate) const TOKENIZER: &str = "tokenizer ";
+
 /// A model, and optimizer and progress if a checkpoint had them.
 type Restored<M> = (M, Option<(AdamW, Progress)>);
 
@@ -56,9 +59,14 @@ pub(crate) fn restore<T: Task>(
         return Ok((model, None));
     };
     if progress.data != data {
+        let mut pairs = progress.data.iter().zip(data);
+        let what = match pairs.find(|(before, now)| before != now) {
+            Some((_, now)) if now.starts_with(TOKENIZER) => "the tokenizer has changed",
+            _ => "the data files have changed",
+        };
         return Err(TrainError::ResumeMismatch {
             path: directory.path().into(),
-            reason: "the data files have changed since the run began".into(),
+            reason: format!("{what} since the run began"),
         });
     }
     let model = checkpoint::load_model(directory, &name, model, task.naming())?;

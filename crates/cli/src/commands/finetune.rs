@@ -11,7 +11,7 @@ use crate::overrides::Settings;
 use crate::process;
 use crate::progress::{Display, Progress, SHOWN_METRICS, metrics};
 use crate::render::{self, CliError};
-use crate::writing::{OutputFlags, comments};
+use crate::writing::{Kind, OutputFlags, comments};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -89,7 +89,7 @@ fn resolve(args: &FinetuneArgs) -> Result<RunConfig, CliError> {
     }
     let file = match (&args.config, args.output.resume) {
         (Some(file), _) => Some(file.clone()),
-        (None, true) => Some(args.output.resumed_config(&sets)?),
+        (None, true) => Some(args.output.resumed_config(&sets, Kind::Finetune)?),
         (None, false) => None,
     };
     // What a flag must take away depends on the file; a wrong file is told of here.

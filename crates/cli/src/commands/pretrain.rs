@@ -16,7 +16,7 @@ use crate::overrides::pretraining::PretrainSettings;
 use crate::process;
 use crate::progress::{Display, Progress, SHOWN_OF_PRETRAINING, metrics};
 use crate::render::{self, CliError};
-use crate::writing::{OutputFlags, comments};
+use crate::writing::{Kind, OutputFlags, comments};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -128,7 +128,9 @@ fn resolve(args: &PretrainArgs) -> Result<PretrainConfig, CliError> {
     let base = match (&args.config, &args.recipe) {
         (Some(file), _) => Base::File(file.clone()),
         (None, Some(name)) => Base::Recipe(name.clone()),
-        (None, None) if args.output.resume => Base::File(args.output.resumed_config(&sets)?),
+        (None, None) if args.output.resume => {
+            Base::File(args.output.resumed_config(&sets, Kind::Pretrain)?)
+        }
         (None, None) => Base::Nothing,
     };
     // What a flag must take away depends on the file; a wrong file is told of here.

@@ -65,9 +65,12 @@ struct ModelFlags {
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
     /// A folder with a tokenizer, or a rule: char, kmer:K, kmer:K:stride=S, regex:FILE
-    /// [default: the model's]
+    /// [default: the model's; trained on the text for a fresh one]
     #[arg(long, value_name = "DIR")]
     tokenizer: Option<TokenizerSpec>,
+    /// Tokens at most, where a tokenizer is trained on the text [default: 8000]
+    #[arg(long, value_name = "N", conflicts_with_all = ["tokenizer", "model"])]
+    vocab_size: Option<u32>,
 }
 
 #[derive(Debug, Clone, Default, Args)]
@@ -264,6 +267,7 @@ impl ModelFlags {
         list.path("model.path", "--model", &self.model);
         let tokenizer = self.tokenizer.as_ref().map(TokenizerSpec::to_string);
         list.put("tokenizer.path", "--tokenizer", tokenizer);
+        list.put("tokenizer.vocab_size", "--vocab-size", self.vocab_size);
     }
 }
 
@@ -340,6 +344,7 @@ mod tests {
         ("shards", "corpus.shards", "kept"),
         ("model", "model.path", "models/a"),
         ("tokenizer", "tokenizer.path", "kmer:6"),
+        ("vocab-size", "tokenizer.vocab_size", "300"),
         ("packing", "sequences.packing", "within"),
         ("max-length", "sequences.max_length", "64"),
         ("mask-rate", "masking.rate", "0.3"),

@@ -71,7 +71,7 @@ impl CorpusTokenizer {
         special.sort_unstable();
         special.dedup();
         Ok(Self {
-            has_words: inner.get_pre_tokenizer().is_some_and(knows_words),
+            has_words: has_words(tokenizer),
             inner,
             kmers,
             special,
@@ -188,6 +188,12 @@ fn failed(error: tokenizers::Error) -> DataError {
     DataError::Tokenise {
         message: error.to_string(),
     }
+}
+
+/// Whether a corpus that it tokenised says where words begin ([`Corpus::has_words`](super::Corpus::has_words)).
+pub fn has_words(tokenizer: &TextTokenizer) -> bool {
+    let inner = tokenizer.inner();
+    inner.get_pre_tokenizer().is_some_and(knows_words)
 }
 
 /// Whether what it divides a text into are words.

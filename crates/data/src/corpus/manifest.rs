@@ -14,7 +14,7 @@ pub(super) const VERSION: u32 = 1;
 pub struct Manifest {
     pub(super) version: u32,
     /// SHA-256 of the tokenizer, in hexadecimal.
-    pub(super) tokenizer: String,
+    pub tokenizer: String,
     /// One more than the largest id that the tokenizer gives.
     pub vocab_size: usize,
     /// Whether the tokenizer knows words.

@@ -16,6 +16,7 @@ mod text;
 use std::ops::Range;
 
 pub use self::documents::{CorpusFormat, CorpusOptions};
+pub use self::encode::has_words;
 pub use self::manifest::{Manifest, SourceRecord};
 pub use self::prepare::{Origin, Prepared, Progress, prepare};
 pub use self::reading::read_sentences;

@@ -36,7 +36,8 @@ pub struct PretrainConfig {
     pub model: ModelConfig,
     /// ELECTRA's generator.
     pub generator: GeneratorConfig,
-    /// The tokenizer; that of the model folder if not given.
+    /// The tokenizer; without a path that of the model folder, or for a fresh model one that is
+    /// trained on the corpus.
     pub tokenizer: TokenizerConfig,
     /// What is read.
     pub corpus: CorpusConfig,
@@ -695,10 +696,6 @@ impl PretrainConfig {
             m.path.is_none() || m.fresh.is_none(),
             "`model.path` and `model.fresh` exclude each other: load a model, or start a fresh one"
                 .into(),
-        );
-        need(
-            m.path.is_some() || self.tokenizer.path.is_some(),
-            "there is no tokenizer: train one with `bertkit tokenizer train`, and give its folder with --tokenizer DIR".into(),
         );
         let fresh = m.fresh.as_ref();
         for (name, rate) in [

@@ -9,6 +9,7 @@ mod probe;
 pub mod recipes;
 mod source;
 mod task;
+mod vocabulary;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -180,9 +181,16 @@ struct Opened {
     folder: Option<ModelFolder>,
     encoder: EncoderConfig,
     tokenizer: TextTokenizer,
+    /// Where the tokenizer comes from.
+    origin: String,
 }
 
-fn open(config: &PretrainConfig) -> Result<Opened, TrainError> {
+fn open(
+    config: &PretrainConfig,
+    files: &[PathBuf],
+    observer: &mut dyn Observer,
+    interrupt: &AtomicBool,
+) -> Result<Opened, TrainError> {
     let folder = config
         .model
         .path
@@ -201,12 +209,23 @@ fn open(config: &PretrainConfig) -> Result<Opened, TrainError> {
         }
     };
     let home = config.model.path.as_deref().map(model_folder);
-    let spec: TokenizerSpec = match (&config.tokenizer.path, &home) {
-        (Some(path), _) => path.to_string_lossy().parse()?,
-        (None, Some(home)) => TokenizerSpec::Dir(home.clone()),
-        (None, None) => TokenizerSpec::Dir(PathBuf::new()),
+    let given = match (&config.tokenizer.path, &home) {
+        (Some(path), _) => Some(path.to_string_lossy().parse()?),
+        (None, Some(home)) => Some(TokenizerSpec::Dir(home.clone())),
+        (None, None) => None,
     };
-    let tokenizer = spec.load(home.as_deref(), tokenizer_family(family))?;
+    check_family(config, family)?;
+    let (tokenizer, origin) = match (given, fresh) {
+        (Some(spec), _) => {
+            let tokenizer = spec.load(home.as_deref(), tokenizer_family(family))?;
+            (tokenizer, format!("from {spec}"))
+        }
+        (None, Some(fresh)) => {
+            let tokenizer = vocabulary::train(config, fresh, files, observer, interrupt)?;
+            (tokenizer, "trained on the corpus".into())
+        }
+        (None, None) => unreachable!("told above"),
+    };
     let mut encoder = match (&folder, fresh) {
         (Some(folder), _) => folder.config.clone(),
         (None, Some(fresh)) => fresh_config(
@@ -219,7 +238,7 @@ fn open(config: &PretrainConfig) -> Result<Opened, TrainError> {
     if tokenizer.vocab_size() > encoder.vocab_size {
         return Err(setting(
             format!(
-                "the tokenizer `{spec}` has {} tokens, but the model's embedding has {} rows",
+                "the tokenizer {origin} has {} tokens, but the model's embedding has {} rows",
                 tokenizer.vocab_size(),
                 encoder.vocab_size
             ),
@@ -232,7 +251,6 @@ fn open(config: &PretrainConfig) -> Result<Opened, TrainError> {
     encoder.classifier_dropout = m.classifier_dropout.unwrap_or(encoder.classifier_dropout);
     // They name the classes of another task.
     (encoder.labels, encoder.num_labels, encoder.problem_type) = (None, None, None);
-    check_family(config, family)?;
     let longest = config.training.stages.iter().filter_map(|s| s.max_length);
     let longest = longest
         .chain([config.sequences.max_length])
@@ -251,6 +269,7 @@ fn open(config: &PretrainConfig) -> Result<Opened, TrainError> {
         folder,
         encoder,
         tokenizer,
+        origin,
     })
 }
 
@@ -273,14 +292,11 @@ fn check_family(config: &PretrainConfig, family: Family) -> Result<(), TrainErro
     Ok(())
 }
 
-/// The tokenised corpus, the folder it was put in for the time being, and its files.
-fn open_corpus(
+/// The files of the corpus.
+fn find_files(
     config: &PretrainConfig,
-    policy: DirectoryPolicy,
-    tokenizer: &TextTokenizer,
     observer: &mut dyn Observer,
-    interrupt: &AtomicBool,
-) -> Result<(Corpus, Option<TemporaryFolder>), TrainError> {
+) -> Result<Vec<PathBuf>, TrainError> {
     let found = corpus::find(&config.corpus.paths)?;
     let passed_over = match found.passed_over.as_slice() {
         [] => None,
@@ -292,6 +308,18 @@ fn open_corpus(
             "not read: {files} no text by name; name it outright to read it"
         )));
     }
+    Ok(found.files)
+}
+
+/// The tokenised corpus, and the folder it was put in for the time being.
+fn open_corpus(
+    config: &PretrainConfig,
+    policy: DirectoryPolicy,
+    files: &[PathBuf],
+    tokenizer: &TextTokenizer,
+    observer: &mut dyn Observer,
+    interrupt: &AtomicBool,
+) -> Result<(Corpus, Option<TemporaryFolder>), TrainError> {
     let output = config.output.clone().unwrap_or_default();
     let shards = match &config.corpus.shards {
         Some(shards) => shards.clone(),
@@ -301,20 +329,28 @@ fn open_corpus(
     let mut temporary = None;
     let shards = if policy == DirectoryPolicy::DryRun && !shards.exists() {
         let name = output.file_name().unwrap_or_default().to_string_lossy();
-        let folder = output.with_file_name(format!(".{name}.dry-run-{}", std::process::id()));
+        let name = format!(".{name}.dry-run-{}", std::process::id());
+        let mut parents = output.ancestors().skip(1);
+        let folder = match parents.find(|parent| parent.is_dir()) {
+            Some(parent) => parent.join(name),
+            None => name.into(),
+        };
         temporary = Some(TemporaryFolder(folder.clone()));
         folder.join("shards")
     } else {
         shards
     };
-    if let Some(parent) = shards.parent() {
+    let parents: Vec<&Path> = shards.ancestors().skip(1).collect();
+    let missing = parents.iter().take_while(|parent| !parent.exists());
+    let missing: Vec<&Path> = missing.copied().filter(|p| *p != Path::new("")).collect();
+    if let Some(parent) = missing.first() {
         std::fs::create_dir_all(parent).map_err(|source| TrainError::Write {
-            path: parent.into(),
+            path: (*parent).into(),
             source,
         })?;
     }
     let prepared = corpus::prepare(
-        &found.files,
+        files,
         &config.corpus.options(),
         tokenizer,
         &shards,
@@ -327,7 +363,14 @@ fn open_corpus(
             )));
         },
         interrupt,
-    )?;
+    );
+    if prepared.is_err() {
+        // Those that we made are empty again, unless somebody else wrote into them.
+        for folder in missing {
+            let _ = std::fs::remove_dir(folder);
+        }
+    }
+    let prepared = prepared?;
     if let Origin::Built {
         because: Some(because),
     } = &prepared.origin
@@ -365,26 +408,34 @@ pub fn prepare(
         compare_with_started(&config, &directory)?;
     }
     // The model's configuration before the corpus: a wrong folder is told at once.
-    let opened = open(&config)?;
+    let texts = find_files(&config, observer)?;
+    let opened = open(&config, &texts, observer, interrupt)?;
     for warning in opened.tokenizer.warnings() {
         observer.event(&Event::Note(warning.clone()));
     }
     let vocabulary = MaskVocabulary::of(&opened.tokenizer).map_err(|e| masking_error(&e))?;
-    let (corpus, temporary) = open_corpus(&config, policy, &opened.tokenizer, observer, interrupt)?;
     let masking = config.masking.masking(&config.objective);
-    if let Err(mut problems) = masking.check(corpus.has_words()) {
+    if let Err(mut problems) = masking.check(corpus::has_words(&opened.tokenizer)) {
         return Err(masking_error(&problems.swap_remove(0)));
     }
+    let settings = sequence_settings(&config, &opened.tokenizer);
+    settings
+        .check()
+        .map_err(|mut problems| sequence_error(problems.swap_remove(0)))?;
+    let (corpus, temporary) = open_corpus(
+        &config,
+        policy,
+        &texts,
+        &opened.tokenizer,
+        observer,
+        interrupt,
+    )?;
     let (training, held_out) = corpus.split(config.corpus.held_out, config.seed);
     if config.corpus.held_out > 0.0 && held_out.is_empty() {
         observer.event(&Event::Note(
             "the corpus is a single document, so that none is held out to validate on".into(),
         ));
     }
-    let settings = sequence_settings(&config, &opened.tokenizer);
-    settings
-        .check()
-        .map_err(|mut problems| sequence_error(problems.swap_remove(0)))?;
     let t = &config.training;
     let mut source = Source {
         corpus,
@@ -425,12 +476,25 @@ pub fn prepare(
         .collect();
     let mut data: Vec<String> = files.iter().map(|(_, hash)| hash.clone()).collect();
     data.push(format!(
+        "{}{}",
+        launch::TOKENIZER,
+        source.corpus.manifest().tokenizer
+    ));
+    data.push(format!(
         "{} documents, {} sentences, {} tokens",
         source.corpus.documents(),
         source.corpus.sentences(),
         source.corpus.tokens()
     ));
     let mut lines = describe_corpus(&config, &source, &facts);
+    lines.push((
+        "tokenizer".into(),
+        format!(
+            "{} tokens, {}",
+            opened.tokenizer.vocab_size(),
+            opened.origin
+        ),
+    ));
     let builder = Builder {
         config: &config,
         directory: &directory,
@@ -530,11 +594,14 @@ fn describe_corpus(
         (
             "corpus",
             format!(
-                "{} documents, {} sentences, {} tokens in {} files",
+                "{} documents, {} sentences, {} tokens in {}",
                 corpus.documents(),
                 corpus.sentences(),
                 corpus.tokens(),
-                corpus.manifest().sources.len()
+                match corpus.manifest().sources.len() {
+                    1 => "a file".to_owned(),
+                    n => format!("{n} files"),
+                }
             ),
         ),
         (
