@@ -1,0 +1,663 @@
+//! `bertkit pretrain`, as a user runs it: what it learns, what it leaves behind, how it goes on after
+//! an interruption, and what it refuses. `SNAPSHOTS=overwrite` writes its page anew.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use snapbox::{assert_data_eq, file, str};
+use tempfile::TempDir;
+
+/// What a command left behind.
+struct Run {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bertkit"));
+    command.args(arguments).current_dir(folder);
+    command.env_remove("RUST_BACKTRACE").env_remove("COLUMNS");
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn finish(child: Child) -> Run {
+    let output = child.wait_with_output().unwrap();
+    Run {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn bertkit(folder: &Path, arguments: &[&str]) -> Run {
+    finish(command(folder, arguments).spawn().unwrap())
+}
+
+#[track_caller]
+fn done(folder: &Path, arguments: &[&str]) -> Run {
+    let run = bertkit(folder, arguments);
+    assert_eq!(run.code, Some(0), "{}", run.err);
+    run
+}
+
+/// One message with this exit code and a hint, and nothing on standard output.
+#[track_caller]
+fn refused(folder: &Path, arguments: &[&str], code: i32, part: &str) -> String {
+    let run = bertkit(folder, arguments);
+    assert_eq!(
+        (run.code, run.out.as_str()),
+        (Some(code), ""),
+        "{part}: {}",
+        run.err
+    );
+    let messages = run.err.lines().filter(|line| line.starts_with("error:"));
+    assert_eq!(messages.count(), 1, "{}", run.err);
+    assert!(
+        run.err.contains("\nhint: ") || run.err.contains("try '--help'"),
+        "{}",
+        run.err
+    );
+    assert!(run.err.contains(part), "expected `{part}`: {}", run.err);
+    assert!(!run.err.contains("panicked"), "{}", run.err);
+    run.err
+}
+
+/// The names in a folder, in order, hidden ones too.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Texts in which the place follows from the animal, `repeats` times over.
+fn texts(repeats: usize) -> String {
+    let animals = [("cat", "garden"), ("dog", "forest"), ("fox", "river")];
+    let mut text = String::new();
+    for n in 0..repeats {
+        for (i, verb) in ["sees", "hears", "likes"].iter().enumerate() {
+            let (animal, place) = animals[(n + i * (1 + n % 2)) % 3];
+            text += &format!("the {animal} {verb} a bird in the {place} .\n");
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// A folder with texts in `corpus`, a tokenizer in `tok`, sizes in `model.toml`, and labelled rows.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    fs::create_dir(path.join("corpus")).unwrap();
+    fs::write(path.join("corpus/a.txt"), texts(60)).unwrap();
+    fs::write(path.join("model.toml"), MODEL).unwrap();
+    let mut rows = String::from("text,label\n");
+    for n in 0..30 {
+        let (animal, label) = [("cat", "tame"), ("fox", "wild")][n % 2];
+        rows += &format!("the {animal} hears a bird {n} .,{label}\n");
+    }
+    fs::write(path.join("rows.csv"), rows).unwrap();
+    let train = ["tokenizer", "train", "corpus", "--output", "tok", "--quiet"];
+    done(path, &train);
+    folder
+}
+
+const MODEL: &str = "\
+[model.fresh]
+num_hidden_layers = 2
+hidden_size = 32
+num_attention_heads = 2
+intermediate_size = 64
+max_position_embeddings = 48
+";
+
+/// The arguments of a short run into `run`.
+fn arguments<'a>(run: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments = vec!["pretrain", "--output", run];
+    for (flag, value) in [
+        ("--corpus", "corpus"),
+        ("--tokenizer", "tok"),
+        ("--config", "model.toml"),
+        ("--steps", "12"),
+        ("--batch-size", "4"),
+        ("--max-length", "24"),
+        ("--held-out", "0.1"),
+        ("--device", "cpu"),
+        ("--threads", "1"),
+    ] {
+        if !more.contains(&flag) {
+            arguments.extend([flag, value]);
+        }
+    }
+    arguments.extend(more);
+    arguments
+}
+
+fn weights(run: &Path) -> Vec<u8> {
+    fs::read(run.join("model/model.safetensors")).unwrap()
+}
+
+/// The values of one number in `metrics.jsonl`.
+fn metric(run: &Path, split: &str, name: &str) -> Vec<f64> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let named = lines.filter(|line| line["split"] == split && line["name"] == name);
+    named.map(|line| line["value"].as_f64().unwrap()).collect()
+}
+
+#[test]
+fn the_help_is_a_page_one_can_read() {
+    let page = done(Path::new("."), &["pretrain", "--help"]).out;
+    assert_data_eq!(page, file!["snapshots/pretrain.txt"].raw());
+}
+
+#[test]
+fn masked_words_are_learnt_and_the_result_is_told_shown_and_fine_tuned() {
+    let folder = folder();
+    let path = folder.path();
+    let more = [
+        "--steps",
+        "150",
+        "--batch-size",
+        "16",
+        "--learning-rate",
+        "5e-3",
+    ];
+    let evaluations = ["--evaluate-steps", "50"];
+    let probe = ["--probe", "rows.csv", "--probe-steps", "100"];
+    let run = done(
+        path,
+        &arguments("runs/a", &[&more[..], &evaluations, &probe].concat()),
+    );
+    assert_data_eq!(
+        run.out,
+        str![[r#"
+model      runs/a/model
+trained    150 steps in [..]
+reached    loss [..]  mlm_accuracy [..]  perplexity [..]  (held-out text, step 150)
+next       bertkit finetune --model runs/a --train FILE --output DIR
+
+"#]]
+    );
+    for part in [
+        "objective   1 × masked words\n",
+        "corpus      60 documents, 180 sentences, 1620 tokens in a file\n",
+        "tokenizer   ",
+        "step 50  epoch ",
+        "validation: loss ",
+        "step 100  probe: f1 ",
+        " tokens/s  rate ",
+    ] {
+        assert!(run.err.contains(part), "`{part}`: {}", run.err);
+    }
+    let directory = path.join("runs/a");
+    let losses = metric(&directory, "train", "loss");
+    assert_eq!(losses.len(), 150);
+    // What follows from the sentence is known; the verb is one of three, the animal unknown where the place is masked too.
+    let accuracy = metric(&directory, "valid", "mlm_accuracy");
+    assert!(losses[0] > 3.0 && accuracy.len() == 3 && accuracy[2] > 0.5);
+    let last = losses[140..].iter().sum::<f64>() / 10.0;
+    assert!(last < 1.5, "{last}");
+    let left = [
+        "config.toml",
+        "environment.json",
+        "metrics.jsonl",
+        "model",
+        "shards",
+    ];
+    assert_eq!(names(&directory), left);
+
+    // The run directory is a model for all other commands, and for more pretraining.
+    let tune = ["finetune", "--model", "runs/a", "--train", "rows.csv"];
+    let tune = [&tune[..], &["--output", "runs/b", "--device", "cpu"]].concat();
+    done(
+        path,
+        &[&tune[..], &["--epochs", "1", "--max-length", "24"]].concat(),
+    );
+    let more = ["--model", "runs/a", "--corpus", "corpus/*.txt", "corpus"];
+    let more = [
+        &more[..],
+        &["--steps", "2", "--max-length", "24", "--device", "cpu"],
+    ]
+    .concat();
+    let run = done(
+        path,
+        &[&["pretrain", "--output", "runs/c"], &more[..]].concat(),
+    );
+    assert!(!run.err.contains("fresh weights"), "{}", run.err);
+    assert!(metric(&path.join("runs/c"), "train", "loss")[0] < 1.5);
+}
+
+#[test]
+fn replaced_tokens_leave_two_models_and_numbers_of_both() {
+    let folder = folder();
+    let path = folder.path();
+    let run = done(
+        path,
+        &arguments("rtd", &["--objective", "rtd", "--json", "--quiet"]),
+    );
+    assert_eq!(run.err, "");
+    let result: Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(
+        (&result["model"], &result["generator"]),
+        (&"rtd/model".into(), &"rtd/generator".into())
+    );
+    let numbers = &result["evaluation"]["metrics"];
+    for name in [
+        "loss",
+        "rtd_auc",
+        "rtd_precision",
+        "rtd_recall",
+        "generator_accuracy",
+    ] {
+        assert!(numbers.get(name).is_some(), "{name}: {numbers}");
+    }
+    let tune = ["finetune", "--model", "rtd", "--train", "rows.csv"];
+    let tune = [&tune[..], &["--output", "tuned", "--device", "cpu"]].concat();
+    done(
+        path,
+        &[&tune[..], &["--epochs", "1", "--max-length", "24"]].concat(),
+    );
+    let directory = path.join("tuned");
+    assert!(directory.join("model/model.safetensors").exists());
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_with_or_without_a_tokenizer() {
+    let folder = folder();
+    let path = folder.path();
+    for run in ["a", "b"] {
+        done(path, &arguments(run, &["--quiet"]));
+    }
+    done(path, &arguments("c", &["--quiet", "--seed", "7"]));
+    done(path, &arguments("threads", &["--quiet", "--threads", "2"]));
+    let a = weights(&path.join("a"));
+    assert!(a == weights(&path.join("b")));
+    assert!(a == weights(&path.join("threads")));
+    assert!(a != weights(&path.join("c")));
+
+    // Without one, a tokenizer is trained on the text.
+    let least = ["--corpus", "corpus", "--config", "model.toml"];
+    let short = ["--max-length", "24", "--steps", "3", "--device", "cpu"];
+    let own = |run| [&["pretrain", "--output", run][..], &least, &short].concat();
+    let run = done(path, &own("own"));
+    assert!(run.err.contains(", trained on the corpus\n"), "{}", run.err);
+    done(path, &own("again"));
+    assert!(weights(&path.join("own")) == weights(&path.join("again")));
+    assert!(path.join("own/model/tokenizer.json").exists());
+}
+
+#[test]
+fn a_dry_run_prints_a_configuration_and_leaves_nothing_behind() {
+    let folder = folder();
+    let path = folder.path();
+    let before = names(path);
+    let dry = arguments(
+        "new/run",
+        &["--dry-run", "--whole-word", "--schedule", "bert"],
+    );
+    let run = done(path, &dry);
+    assert!(run.out.contains("unit = \"whole-word\"\n"), "{}", run.out);
+    for part in ["# corpus ", "# memory  about ", "# time    about "] {
+        assert!(run.out.contains(part), "{part}: {}", run.out);
+    }
+    assert_eq!(names(path), before);
+
+    // What it prints is the configuration of the same run.
+    let direct = ["--whole-word", "--schedule", "bert", "--quiet"];
+    let direct = arguments("direct", &direct);
+    done(path, &direct);
+    fs::write(path.join("run.toml"), run.out).unwrap();
+    let file = ["pretrain", "--config", "run.toml", "--output", "new/run"];
+    done(path, &file);
+    assert!(weights(&path.join("direct")) == weights(&path.join("new/run")));
+}
+
+#[test]
+fn a_run_killed_at_any_moment_resumes_to_the_same_weights() {
+    let folder = folder();
+    let path = folder.path();
+    // Passes of 12 updates, so that checkpoints lie within them.
+    let settings = [
+        "--quiet",
+        "--steps",
+        "150",
+        "--checkpoint-steps",
+        "7",
+        "--objective",
+        "rtd",
+    ];
+    let spawn = |run: &str, how: &[&str]| {
+        let arguments = arguments(run, &[&settings[..], how].concat());
+        command(path, &arguments).spawn().unwrap()
+    };
+    let started = Instant::now();
+    let whole = finish(spawn("whole", &[]));
+    assert_eq!(whole.code, Some(0), "{}", whole.err);
+    let length = started.elapsed();
+    let expected = weights(&path.join("whole"));
+
+    let mut killed = 0;
+    for share in [0.05, 0.3, 0.5, 0.7, 0.9] {
+        let run = format!("killed-{share}");
+        let directory = path.join(&run);
+        let mut child = spawn(&run, &[]);
+        std::thread::sleep(length.mul_f64(share));
+        // SIGKILL on Unix: the process has no say in it.
+        child.kill().unwrap();
+        if child.wait().unwrap().success() {
+            continue;
+        }
+        killed += 1;
+        let begun = || directory.join("config.toml").exists();
+        if begun() && !directory.join("model").exists() {
+            let mut child = spawn(&run, &["--resume"]);
+            std::thread::sleep(Duration::from_millis(20) + length.mul_f64(0.1));
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        if !directory.join("model").exists() {
+            // Killed before the first step: a tokenised text, whole or not, is in nobody's way.
+            let how: &[&str] = if begun() { &["--resume"] } else { &[] };
+            let run = finish(spawn(&run, how));
+            assert_eq!(run.code, Some(0), "{}", run.err);
+        }
+        assert!(
+            weights(&directory) == expected,
+            "{run}: other weights than those of the whole run"
+        );
+        let names = names(&directory);
+        assert!(
+            !names.iter().any(|name| name.ends_with(".tmp")),
+            "{names:?}"
+        );
+    }
+    assert!(killed >= 3, "only {killed} of 5 runs were killed");
+}
+
+#[cfg(unix)]
+fn interrupt(child: &Child) {
+    let id = child.id().to_string();
+    let status = Command::new("kill").args(["-INT", &id]).status().unwrap();
+    assert!(status.success());
+}
+
+/// Waits until a file holds so many lines.
+#[cfg(unix)]
+fn wait_for_lines(file: &Path, lines: usize) {
+    while fs::read_to_string(file).unwrap_or_default().lines().count() < lines {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_writes_a_checkpoint_and_says_how_to_go_on() {
+    let folder = folder();
+    let path = folder.path();
+    let settings = ["--steps", "150", "--packing", "within"];
+    done(path, &arguments("whole", &settings));
+    let child = command(path, &arguments("stopped", &settings))
+        .spawn()
+        .unwrap();
+    wait_for_lines(&path.join("stopped/metrics.jsonl"), 25);
+    interrupt(&child);
+    let run = finish(child);
+    assert_eq!((run.code, run.out.as_str()), (Some(130), ""), "{}", run.err);
+    for part in [
+        "note: finishing this step and writing a checkpoint",
+        "error: interrupted at step ",
+        "hint: continue with `bertkit pretrain --resume --output stopped`",
+    ] {
+        assert!(run.err.contains(part), "`{part}`: {}", run.err);
+    }
+    let run = done(path, &["pretrain", "--resume", "--output", "stopped"]);
+    assert!(run.err.contains("continuing after step "), "{}", run.err);
+    assert!(weights(&path.join("whole")) == weights(&path.join("stopped")));
+    assert_eq!(
+        metric(&path.join("whole"), "train", "loss"),
+        metric(&path.join("stopped"), "train", "loss")
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn interrupting_the_tokenising_leaves_nothing() {
+    let folder = folder();
+    let path = folder.path();
+    fs::create_dir(path.join("large")).unwrap();
+    // Several of the batches between which an interruption is seen.
+    fs::write(path.join("large/a.txt"), texts(150_000)).unwrap();
+    let before = names(path);
+    let child = command(path, &arguments("runs/a", &["--corpus", "large"]))
+        .spawn()
+        .unwrap();
+    while !path.join("runs/a/.shards.tmp").exists() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    interrupt(&child);
+    let run = finish(child);
+    assert_eq!((run.code, run.out.as_str()), (Some(130), ""), "{}", run.err);
+    assert!(run.err.contains("error: interrupted"), "{}", run.err);
+    assert_eq!(names(path), before);
+}
+
+#[test]
+fn texts_that_cannot_be_learnt_from_are_refused_and_nothing_is_written() {
+    let folder = folder();
+    let path = folder.path();
+    let write = |name: &str, content: &[u8]| {
+        let file = path.join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, content).unwrap();
+    };
+    write("empty/a.txt", b" \n\n");
+    write("words/a.txt", "cat\ndog\n".repeat(40).as_bytes());
+    write("binary/a.txt", texts(9).as_bytes());
+    write(
+        "binary/b.txt",
+        b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e",
+    );
+    write("pictures/a.png", b"\x89PNG");
+    write("few/a.txt", b"the cat sees a bird .\n");
+    let before = names(path);
+    for (corpus, part) in [
+        ("missing", "`missing` does not exist"),
+        ("no*.txt", "no*.txt"),
+        ("empty", "the corpus is empty"),
+        ("words", "longer than a word"),
+        ("binary", "`binary/b.txt`"),
+        ("pictures", "`pictures`"),
+    ] {
+        refused(path, &arguments("runs/a", &["--corpus", corpus]), 2, part);
+        assert_eq!(names(path), before, "{corpus}");
+    }
+    let none = ["pretrain", "--tokenizer", "tok", "--output", "runs/a"];
+    let error = refused(path, &none, 2, "--corpus PATH");
+    assert!(error.contains("--model DIR"), "{error}");
+    // One document is enough to train on, and then none is held out.
+    let run = done(path, &arguments("runs/a", &["--corpus", "few"]));
+    assert!(
+        run.err.contains("note: the corpus is a single document"),
+        "{}",
+        run.err
+    );
+}
+
+#[test]
+fn settings_that_do_not_fit_are_refused_before_any_text_is_read() {
+    let folder = folder();
+    let path = folder.path();
+    fs::create_dir(path.join("unmasked")).unwrap();
+    let vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\nthe\ncat\n";
+    fs::write(path.join("unmasked/vocab.txt"), vocabulary).unwrap();
+    let kmers = ["tokenizer", "train", "--type", "kmer:2", "--output", "dna"];
+    done(path, &[&kmers[..], &["--quiet"]].concat());
+    let before = names(path);
+    for (more, part) in [
+        (&["--tokenizer", "unmasked"][..], "has no mask token"),
+        (&["--tokenizer", "nowhere"], "nowhere"),
+        (&["--tokenizer", "char"], "`char` needs a vocabulary"),
+        (&["--tokenizer", "kmer:x"], "`x` is not a number of letters"),
+        (
+            &["--tokenizer", "dna", "--whole-word"],
+            "whole words cannot be masked",
+        ),
+        (
+            &["--tokenizer", "tok", "--vocab-size", "9"],
+            "cannot be used with",
+        ),
+        (&["--objective", "mml"], "`mlm+nsp`"),
+        (&["--objective", "sop"], "`objective.mlm` is 0"),
+        (
+            &["--objective", "mlm+nsp", "--packing", "across"],
+            "`sequences.packing` does not give the pairs",
+        ),
+        (&["--max-length", "4"], "expected 8 or more"),
+        (&["--max-length", "49"], "positions for 48"),
+        (&["--mask-rate", "0"], "`rate` is 0"),
+        (&["--budget", "soon"], "`30m`, `1h30m` or `90s`"),
+        (&["--epochs", "-1", "--steps", "2"], "unexpected argument"),
+        (&["--steps", "0"], "`training.steps` is 0"),
+        (&["--learning-rate", "2"], "`optimizer.learning_rate` is 2"),
+        (&["--device", "tpu"], "`tpu` is not a device"),
+        (
+            &["--set", "training.stpes=3"],
+            "did you mean `training.steps`?",
+        ),
+        (&["--set", "masking.unit=words"], "masking.unit"),
+        (&["--set", "generator.size=0.5"], "`--objective rtd`"),
+        (&["--probe-every", "3"], "--probe FILE"),
+        (&["--recipe", "electra-small"], "cannot be used with"),
+    ] {
+        refused(path, &arguments("runs/a", more), 2, part);
+        assert_eq!(names(path), before, "{more:?}");
+    }
+    let recipe = ["pretrain", "--recipe", "electra-smal", "--corpus", "corpus"];
+    refused(path, &recipe, 2, "'electra-small'");
+    fs::write(path.join("typo.toml"), "[training]\nstep = 3\n").unwrap();
+    let typo = arguments("runs/a", &["--config", "typo.toml"]);
+    let error = refused(path, &typo, 2, "line 2");
+    assert!(error.contains("`steps`"), "{error}");
+    let wanted = ["--vocab-size", "8000", "--output", "other"];
+    let train = [&["tokenizer", "train", "corpus"][..], &wanted].concat();
+    refused(path, &train, 2, "fewer than 8,000");
+    assert!(!path.join("runs").exists());
+}
+
+#[test]
+fn a_run_directory_is_only_taken_for_what_it_is() {
+    let folder = folder();
+    let path = folder.path();
+    done(path, &arguments("run", &["--quiet"]));
+    refused(path, &arguments("run", &[]), 2, "`run` is not empty");
+    let resume = ["pretrain", "--resume", "--output", "run"];
+    refused(path, &resume, 2, "the run is finished");
+    refused(path, &["pretrain", "--resume"], 2, "--output DIR");
+    let nowhere = ["pretrain", "--resume", "--output", "nowhere"];
+    refused(path, &nowhere, 2, "no checkpoint to resume from");
+    let tune = ["finetune", "--resume", "--output", "run"];
+    let error = refused(path, &tune, 2, "`run` is a run of `bertkit pretrain`");
+    assert!(error.contains("`bertkit pretrain --resume --output run`"));
+    // Its tokenised text is kept, and used again.
+    let modified = |name: &str| {
+        let file = fs::metadata(path.join(name)).unwrap();
+        file.modified().unwrap()
+    };
+    let before = modified("run/shards/manifest.json");
+    done(path, &arguments("run", &["--overwrite", "--quiet"]));
+    assert_eq!(modified("run/shards/manifest.json"), before);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_is_not_resumed_with_other_text_tokenizer_or_settings() {
+    let folder = folder();
+    let path = folder.path();
+    let child = command(path, &arguments("run", &["--steps", "100000"]))
+        .spawn()
+        .unwrap();
+    wait_for_lines(&path.join("run/metrics.jsonl"), 5);
+    interrupt(&child);
+    assert_eq!(finish(child).code, Some(130));
+    let resume = ["pretrain", "--resume", "--output", "run"];
+    let with = |more: &[&'static str]| [&resume[..], more].concat();
+    let part = "`training.batch_size` was 4 and is 8 now";
+    refused(path, &with(&["--batch-size", "8"]), 2, part);
+    done(
+        path,
+        &[
+            "tokenizer",
+            "train",
+            "corpus",
+            "--cased",
+            "--output",
+            "other",
+            "--quiet",
+        ],
+    );
+    let part = "`tokenizer.path` was \"tok\" and is \"other\" now";
+    refused(path, &with(&["--tokenizer", "other"]), 2, part);
+
+    // Another tokenizer under the same name: the ids of two words have changed places.
+    let vocabulary = fs::read_to_string(path.join("tok/tokenizer.json")).unwrap();
+    let swapped = vocabulary
+        .replace("\"cat\"", "\"...\"")
+        .replace("\"dog\"", "\"cat\"")
+        .replace("\"...\"", "\"dog\"");
+    assert_ne!(swapped, vocabulary);
+    fs::write(path.join("tok/tokenizer.json"), swapped).unwrap();
+    refused(path, &resume, 2, "the tokenizer has changed");
+    fs::write(path.join("tok/tokenizer.json"), vocabulary).unwrap();
+
+    fs::write(path.join("corpus/b.txt"), texts(3)).unwrap();
+    refused(path, &resume, 2, "the data files have changed");
+    fs::remove_file(path.join("corpus/b.txt")).unwrap();
+    let checkpoints = names(&path.join("run/checkpoints"));
+    let child = command(path, &resume).spawn().unwrap();
+    let newest = path.join("run/metrics.jsonl");
+    let lines = fs::read_to_string(&newest).unwrap().lines().count();
+    wait_for_lines(&newest, lines + 4);
+    interrupt(&child);
+    assert_eq!(finish(child).code, Some(130));
+    assert_ne!(names(&path.join("run/checkpoints")), checkpoints);
+}
+
+#[test]
+fn damaged_shards_are_told_and_a_missing_manifest_too() {
+    let folder = folder();
+    let path = folder.path();
+    done(path, &arguments("first", &["--shards", "kept", "--quiet"]));
+    let shard = names(&path.join("kept"))
+        .into_iter()
+        .find(|name| name != "manifest.json" && name != "lock")
+        .unwrap();
+    let shard = path.join("kept").join(shard);
+    let mut bytes = fs::read(&shard).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    fs::write(&shard, &bytes).unwrap();
+    let again = arguments("second", &["--shards", "kept"]);
+    let error = refused(path, &again, 2, "damaged");
+    assert!(error.contains("hint: remove `kept`"), "{error}");
+    assert!(!path.join("second").exists());
+    fs::remove_dir_all(path.join("kept")).unwrap();
+    done(path, &again);
+    assert!(weights(&path.join("first")) == weights(&path.join("second")));
+    let foreign = arguments("third", &["--shards", "corpus"]);
+    refused(path, &foreign, 2, "`corpus`");
+    assert!(!path.join("third").exists());
+}
