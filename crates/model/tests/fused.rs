@@ -30,7 +30,13 @@ fn numbers(shape: [usize; 2], seed: u64, device: &Device) -> Tensor<2> {
 fn spread(shape: [usize; 2], seed: u64, device: &Device) -> Tensor<2> {
     let x = numbers(shape, seed, device) * 0.3;
     let signs: Vec<f32> = (0..shape[0] * shape[1])
-        .map(|i| if (i % shape[1]).is_multiple_of(2) { 3.0 } else { -3.0 })
+        .map(|i| {
+            if (i % shape[1]).is_multiple_of(2) {
+                3.0
+            } else {
+                -3.0
+            }
+        })
         .collect();
     let sum = x + Tensor::from_data(TensorData::new(signs, shape), device);
     Tensor::from_data(sum.into_data(), device)

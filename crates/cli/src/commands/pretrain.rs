@@ -30,7 +30,7 @@ Examples:
   Go on with a model, on texts of another kind:
     bertkit pretrain --corpus notes --model models/bert --steps 5000 --output runs/notes
   Look before: settings, text, memory and time, and nothing is written:
-    bertkit pretrain --corpus corpus --tokenizer tok --recipe electra-small --output runs/rtd --dry-run
+    bertkit pretrain --corpus corpus --recipe electra-small --output runs/rtd --dry-run
   Go on after an interruption:
     bertkit pretrain --resume --output runs/mlm
 
