@@ -162,6 +162,8 @@ fn metric(run: &Path, split: &str, name: &str) -> Vec<f64> {
 fn the_help_is_a_page_one_can_read() {
     let page = done(Path::new("."), &["pretrain", "--help"]).out;
     assert_data_eq!(page, file!["snapshots/pretrain.txt"].raw());
+    let page = done(Path::new("."), &["fill-mask", "--help"]).out;
+    assert_data_eq!(page, file!["snapshots/fill-mask.txt"].raw());
 }
 
 #[test]
@@ -239,6 +241,49 @@ next       bertkit finetune --model runs/a --train FILE --output DIR
     );
     assert!(!run.err.contains("fresh weights"), "{}", run.err);
     assert!(metric(&path.join("runs/c"), "train", "loss")[0] < 1.5);
+
+    // It can be asked directly, and says how often it knows.
+    let ask = ["fill-mask", "runs/a", "--device", "cpu"];
+    let text = ["--text", "the [MASK] sees a bird in the [MASK] ."];
+    let run = done(path, &[&ask[..], &text, &["--top", "2", "--json"]].concat());
+    let masks: Vec<Value> = run
+        .out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(masks.len(), 2);
+    for mask in &masks {
+        let chances = mask["candidates"].as_array().unwrap().iter();
+        let chances: Vec<f64> = chances
+            .map(|c| c["probability"].as_f64().unwrap())
+            .collect();
+        assert!(chances.len() == 2 && chances[0] >= chances[1] && chances[0] < 1.0);
+    }
+    let rows = ["--data", "rows.csv", "--rows", "10", "--every", "3"];
+    let run = done(path, &[&ask[..], &rows, &["--json", "--quiet"]].concat());
+    let score: Value = serde_json::from_str(&run.out).unwrap();
+    let (masked, right) = (score["masked"].as_u64(), score["right"].as_u64());
+    assert!(
+        masked >= Some(20) && right > Some(0) && right <= masked,
+        "{score}"
+    );
+    let late = ["--data", "rows.csv", "--first", "40"];
+    refused(
+        path,
+        &[&ask[..], &late].concat(),
+        2,
+        "has a token number 40",
+    );
+    let none = ["--text", "no mask here"];
+    refused(
+        path,
+        &[&ask[..], &none].concat(),
+        2,
+        "there is no [MASK] in",
+    );
+    let tuned = ["fill-mask", "runs/b", "--text", "[MASK]"];
+    refused(path, &tuned, 2, "has no head for masked tokens");
+    refused(path, &["fill-mask", "runs/a"], 2, "--text");
 }
 
 #[test]

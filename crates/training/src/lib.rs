@@ -28,6 +28,7 @@ mod checkpoint;
 pub mod config;
 mod error;
 mod evaluation;
+mod fill_mask;
 mod launch;
 mod observer;
 mod optimizer;
@@ -42,6 +43,7 @@ mod trainer;
 pub use config::{Override, RunConfig, RunConfigError};
 pub use error::TrainError;
 pub use evaluation::{EvalOptions, Evaluation, RowResult, evaluate};
+pub use fill_mask::{Candidate, MaskEvery, MaskFiller, MaskedScore};
 pub use observer::{
     Estimate, EvaluationReport, Event, Observer, ProbeReport, Silent, StepReport, Summary,
 };

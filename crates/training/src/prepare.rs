@@ -304,6 +304,17 @@ pub(crate) fn open_tokenizer(
     config: &EncoderConfig,
 ) -> Result<TextTokenizer, TrainError> {
     let tokenizer = TextTokenizer::from_dir(folder, tokenizer_family(config.family))?;
+    check_tokenizer(&tokenizer, folder, config)?;
+    Ok(tokenizer)
+}
+
+/// The ids of a tokenizer must fit the embedding of the model that it is for; `folder` is where the
+/// tokenizer or its vocabulary comes from.
+pub(crate) fn check_tokenizer(
+    tokenizer: &TextTokenizer,
+    folder: &Path,
+    config: &EncoderConfig,
+) -> Result<(), TrainError> {
     if tokenizer.vocab_size() > config.vocab_size {
         return Err(setting(
             format!(
@@ -315,7 +326,7 @@ pub(crate) fn open_tokenizer(
             "tokenizer and weights do not belong together; take both from the same checkpoint",
         ));
     }
-    Ok(tokenizer)
+    Ok(())
 }
 
 /// The encoder of those sizes, over a vocabulary.

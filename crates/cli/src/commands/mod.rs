@@ -3,6 +3,7 @@
 mod bench;
 mod corpus;
 mod eval;
+mod fill_mask;
 mod finetune;
 mod predict;
 mod pretrain;
@@ -41,6 +42,7 @@ enum Command {
     Finetune(Box<finetune::FinetuneArgs>),
     Eval(Box<eval::EvalArgs>),
     Predict(Box<predict::PredictArgs>),
+    FillMask(Box<fill_mask::FillMaskArgs>),
     Bench(Box<bench::BenchArgs>),
     Tokenizer(tokenizer::TokenizerArgs),
     Corpus(corpus::CorpusArgs),
@@ -57,6 +59,7 @@ impl Cli {
             Command::Finetune(args) => finetune::run(&args),
             Command::Eval(args) => eval::run(&args),
             Command::Predict(args) => predict::run(&args),
+            Command::FillMask(args) => fill_mask::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Tokenizer(args) => tokenizer::run(&args),
             Command::Corpus(args) => corpus::run(&args),

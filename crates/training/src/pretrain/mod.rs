@@ -25,6 +25,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 pub use self::config::PretrainConfig;
+pub(crate) use self::objectives::masked_score;
 use self::objectives::{Learn, MaskedLm, ReplacedTokens, SegmentPairs};
 use self::probe::Probe;
 use self::source::{Source, sequence_error, sequence_settings, stages};

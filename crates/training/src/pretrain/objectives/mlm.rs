@@ -72,7 +72,7 @@ impl MlmScores {
 }
 
 /// `−log p(target)`, and whether the target is the likeliest word (the first of equals).
-fn score(logits: &[f32], target: usize) -> (f64, bool) {
+pub(crate) fn score(logits: &[f32], target: usize) -> (f64, bool) {
     let mut best = 0;
     for (i, &logit) in logits.iter().enumerate() {
         if logit > logits[best] {

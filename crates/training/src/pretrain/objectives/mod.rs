@@ -14,7 +14,7 @@ use bertkit_model::{Mode, Naming};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-pub(crate) use mlm::MaskedLm;
+pub(crate) use mlm::{MaskedLm, score as masked_score};
 pub(crate) use pairs::SegmentPairs;
 pub(crate) use rtd::ReplacedTokens;
 

@@ -1,0 +1,290 @@
+//! What a masked language model puts behind its masks, and how often it is right.
+
+use std::path::Path;
+
+use bertkit_data::tokenizer::{Encoding, TextTokenizer, TokenizerSpec};
+use bertkit_model::weights::to_vec;
+use bertkit_model::{DeviceSpec, HeadPolicy, MlmModel, Mode, ModelError, ModelFolder};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::error::TrainError;
+use crate::prepare::{check_tokenizer, model_folder, tokenizer_family};
+use crate::pretrain::masked_score;
+use crate::tasks::{inference_batches, pack};
+
+/// An encoder with a masked-LM head, and its tokenizer.
+#[derive(Debug)]
+pub struct MaskFiller {
+    model: MlmModel,
+    tokenizer: TextTokenizer,
+    max_length: usize,
+    mask: u32,
+}
+
+/// What could stand at a mask.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Candidate {
+    /// As the vocabulary spells it.
+    pub token: String,
+    /// Its id.
+    pub id: u32,
+    /// Softmax of the logits.
+    pub probability: f64,
+}
+
+/// Which tokens are masked to see whether the model knows them: one at a time, in fixed places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaskEvery {
+    /// The first, counted from 0 with the token that starts an input.
+    pub first: usize,
+    /// From one to the next.
+    pub every: usize,
+}
+
+/// How often the token behind a mask was the likeliest one.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct MaskedScore {
+    /// Tokens masked.
+    pub masked: usize,
+    /// Of these, the model's first choice.
+    pub right: usize,
+    /// `right / masked`; `None` where nothing was masked.
+    pub accuracy: Option<f64>,
+    /// 95 % interval of the accuracy, from the spread between texts: the ratio estimator of cluster
+    /// samples (Cochran 1977, *Sampling Techniques*, section 2.11), cut at 0 and 1. `None` below two
+    /// texts.
+    pub interval: Option<(f64, f64)>,
+    /// Mean of −log p of the masked tokens, in nats.
+    pub loss: Option<f64>,
+    /// Texts that were longer than the model reads.
+    pub truncated: usize,
+}
+
+fn setting(message: impl Into<String>, hint: impl Into<String>) -> TrainError {
+    TrainError::Setting {
+        message: message.into(),
+        hint: hint.into(),
+    }
+}
+
+impl MaskFiller {
+    /// Opens a run directory of `pretrain`, or a model folder with a masked-LM head. `tokenizer` stands
+    /// in for the folder's own.
+    ///
+    /// # Errors
+    /// There is no model, it has no such head, or its tokenizer cannot be read or has no mask.
+    pub fn open(
+        path: &Path,
+        tokenizer: Option<&TokenizerSpec>,
+        device: DeviceSpec,
+    ) -> Result<Self, TrainError> {
+        let folder = model_folder(path);
+        let opened = ModelFolder::open(&folder)?;
+        let class = opened.config.architectures.first();
+        if let Some(class) = class.filter(|class| !has_masked_head(class)) {
+            return Err(setting(
+                format!(
+                    "the model in `{}` has no head for masked tokens (it is a `{class}`)",
+                    path.display()
+                ),
+                "give a run of `bertkit pretrain --objective mlm`, or a `...ForMaskedLM` folder; of replaced-token detection it is the folder generator/ of the run",
+            ));
+        }
+        let family = tokenizer_family(opened.config.family);
+        let tokenizer = match tokenizer {
+            Some(spec) => spec.load(Some(&folder), family)?,
+            None => TextTokenizer::from_dir(&folder, family)?,
+        };
+        check_tokenizer(&tokenizer, &folder, &opened.config)?;
+        let mask = tokenizer.mask_id().ok_or_else(|| {
+            setting(
+                format!("the tokenizer of `{}` has no mask token", path.display()),
+                "only a model that was pretrained on masked tokens can fill them in",
+            )
+        })?;
+        let device = device.resolve()?.device;
+        let (model, _) =
+            MlmModel::load(&opened, 0, &device, HeadPolicy::Required).map_err(ModelError::from)?;
+        Ok(Self {
+            model,
+            tokenizer,
+            max_length: opened.config.max_length(),
+            mask,
+        })
+    }
+
+    /// How the vocabulary spells the mask.
+    pub fn mask_token(&self) -> String {
+        self.tokenizer.token(self.mask).unwrap_or_default()
+    }
+
+    /// Logits of the vocabulary at one row of each encoding.
+    fn logits(&self, encodings: &[Encoding], places: &[usize]) -> Vec<Vec<f32>> {
+        let lengths: Vec<usize> = encodings.iter().map(Encoding::len).collect();
+        let mut logits = vec![Vec::new(); encodings.len()];
+        for chosen in inference_batches(&lengths) {
+            let batch = pack(encodings, &chosen);
+            let mut start = 0;
+            let mut rows = Vec::with_capacity(chosen.len());
+            for &at in &chosen {
+                rows.push(start + places[at]);
+                start += lengths[at];
+            }
+            let hidden = self
+                .model
+                .encoder
+                .forward_rows(&batch, &rows, Mode::Inference);
+            let words = &self.model.encoder.embeddings.word;
+            let values = to_vec(self.model.head.forward(hidden, words));
+            let width = values.len() / chosen.len();
+            for (&at, row) in chosen.iter().zip(values.chunks(width)) {
+                logits[at] = row.to_vec();
+            }
+        }
+        logits
+    }
+
+    /// The likeliest tokens at each mask of a text, the masks in their order.
+    ///
+    /// # Errors
+    /// The text has no mask within what the model reads.
+    pub fn fill(&self, text: &str, top: usize) -> Result<Vec<Vec<Candidate>>, TrainError> {
+        let encoding = self.tokenizer.encode(text, None, self.max_length)?;
+        let places: Vec<usize> = (0..encoding.len())
+            .filter(|&at| encoding.ids[at] == self.mask)
+            .collect();
+        if places.is_empty() {
+            return Err(setting(
+                format!("there is no {} in `{text}`", self.mask_token()),
+                format!(
+                    "write {} where the model is to say what stands there",
+                    self.mask_token()
+                ),
+            ));
+        }
+        let copies = vec![encoding; places.len()];
+        let logits = self.logits(&copies, &places);
+        Ok(logits.iter().map(|row| self.candidates(row, top)).collect())
+    }
+
+    fn candidates(&self, logits: &[f32], top: usize) -> Vec<Candidate> {
+        // Rows of the embedding beyond the vocabulary stand for no token.
+        let mut order: Vec<usize> = (0..logits.len().min(self.tokenizer.vocab_size())).collect();
+        // Ties in the order of ids.
+        order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then(a.cmp(&b)));
+        let best = order.first().map_or(0.0, |&id| f64::from(logits[id]));
+        let sum: f64 = logits.iter().map(|&x| (f64::from(x) - best).exp()).sum();
+        order
+            .into_iter()
+            .take(top)
+            .map(|id| Candidate {
+                token: self.tokenizer.token(id as u32).unwrap_or_default(),
+                id: id as u32,
+                probability: (f64::from(logits[id]) - best).exp() / sum,
+            })
+            .collect()
+    }
+
+    /// Masks tokens of texts one at a time, and counts how often the model finds them again. The
+    /// special tokens at both ends are never masked. `progress` hears how many texts are done.
+    ///
+    /// # Errors
+    /// A text cannot be tokenised, or `every` is 0.
+    pub fn score(
+        &self,
+        texts: &[&str],
+        places: MaskEvery,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<MaskedScore, TrainError> {
+        if places.every == 0 {
+            return Err(setting(
+                "every 0th token cannot be masked",
+                "give --every 1 to mask each token in turn",
+            ));
+        }
+        // By text: tokens masked, right ones.
+        let mut counts = Vec::with_capacity(texts.len());
+        let (mut loss, mut truncated) = (0.0, 0);
+        for (done, text) in texts.iter().enumerate() {
+            let encoding = self.tokenizer.encode(text, None, self.max_length)?;
+            truncated += usize::from(encoding.truncated);
+            let chosen: Vec<usize> = (places.first.max(1)..encoding.len().saturating_sub(1))
+                .step_by(places.every)
+                .collect();
+            let copies: Vec<Encoding> = chosen
+                .iter()
+                .map(|&at| {
+                    let mut copy = encoding.clone();
+                    copy.ids[at] = self.mask;
+                    copy
+                })
+                .collect();
+            let scored: Vec<(f64, bool)> = self
+                .logits(&copies, &chosen)
+                .par_iter()
+                .zip(&chosen)
+                .map(|(row, &at)| masked_score(row, encoding.ids[at] as usize))
+                .collect();
+            loss += scored.iter().map(|(loss, _)| loss).sum::<f64>();
+            counts.push((
+                scored.len() as f64,
+                scored.iter().filter(|(_, right)| *right).count() as f64,
+            ));
+            progress(done + 1);
+        }
+        let masked: f64 = counts.iter().map(|(masked, _)| masked).sum();
+        let right: f64 = counts.iter().map(|(_, right)| right).sum();
+        let mean = |sum: f64| (masked > 0.0).then(|| sum / masked);
+        Ok(MaskedScore {
+            masked: masked as usize,
+            right: right as usize,
+            accuracy: mean(right),
+            interval: mean(right).and_then(|accuracy| interval(&counts, accuracy)),
+            loss: mean(loss),
+            truncated,
+        })
+    }
+}
+
+/// Whether that class of transformers predicts masked tokens.
+fn has_masked_head(class: &str) -> bool {
+    class.ends_with("ForMaskedLM")
+        || class.ends_with("ForPreTraining") && class != "ElectraForPreTraining"
+}
+
+/// Two texts or more say how much the share of right tokens differs between texts.
+fn interval(counts: &[(f64, f64)], accuracy: f64) -> Option<(f64, f64)> {
+    /// Of the normal distribution, 97.5 %.
+    const QUANTILE: f64 = 1.959_963_984_540_054;
+    let texts: Vec<_> = counts.iter().filter(|(masked, _)| *masked > 0.0).collect();
+    let n = texts.len() as f64;
+    if n < 2.0 {
+        return None;
+    }
+    let masked: f64 = texts.iter().map(|(masked, _)| masked).sum();
+    let spread: f64 = texts
+        .iter()
+        .map(|(masked, right)| (right - accuracy * masked).powi(2))
+        .sum();
+    let error = (n / (n - 1.0) * spread).sqrt() / masked;
+    let half = QUANTILE * error;
+    Some(((accuracy - half).max(0.0), (accuracy + half).min(1.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn an_interval_needs_two_texts_and_knows_how_they_differ() {
+        assert_eq!(interval(&[(10.0, 9.0)], 0.9), None);
+        assert_eq!(interval(&[(10.0, 9.0), (0.0, 0.0)], 0.9), None);
+        // Texts of equal length: the standard error of the mean of their shares.
+        let (low, high) = interval(&[(10.0, 9.0), (10.0, 7.0), (10.0, 8.0)], 0.8).unwrap();
+        let error = 0.1 / 3.0_f64.sqrt();
+        assert!((0.8 - low - 1.959_963_984_540_054 * error).abs() < 1e-12);
+        assert!((low + high - 1.6).abs() < 1e-12);
+    }
+}
