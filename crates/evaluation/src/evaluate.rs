@@ -1,9 +1,13 @@
 //! From predictions to a report: every metric of the task, with intervals.
 
 use crate::metric::Metric;
-use crate::metrics::{Evaluator, Outcome, Undefined};
+use crate::metrics::{AnswerScore, best_no_answer_threshold};
+use crate::metrics::{Evaluator, Outcome, Scheme, Undefined};
 use crate::predictions::{ClassPredictions, MultiLabelPredictions, Predictions, TaskKind};
-use crate::report::{BootstrapSummary, ClassReport, ConfusionMatrix, Estimate, Report, UNSEEN};
+use crate::report::{
+    AnswerReport, BootstrapSummary, ClassReport, ConfusionMatrix, EntityReport, Estimate, Report,
+    UNSEEN,
+};
 use crate::statistics::{BootstrapOptions, Resampler, percentile_interval};
 
 /// One metric, without an interval: for choosing the best checkpoint.
@@ -57,31 +61,53 @@ pub fn evaluate(predictions: &Predictions, options: &BootstrapOptions) -> Report
     let metrics_with_intervals =
         values.map(|(column, (&metric, value))| (metric, estimate(value, column)));
 
-    let classes = classes(predictions);
-    let per_class =
-        classes
+    let types = match &evaluator {
+        Evaluator::Entity(evaluator) => evaluator.types(),
+        _ => Vec::new(),
+    };
+    let of_default = |(scheme, _, _): &&(Scheme, String, usize)| *scheme == Scheme::Default;
+    let (classes, support): (Vec<String>, Vec<usize>) = match &evaluator {
+        Evaluator::Entity(_) => types
             .iter()
-            .zip(support(predictions))
-            .enumerate()
-            .map(|(class, (name, support))| {
-                let of_class = |which: usize| {
-                    let value = point
-                        .per_class
-                        .as_ref()
-                        .map(|scores| scores[class][which])
-                        .map_err(Clone::clone);
-                    estimate(&value, metrics.len() + 3 * class + which)
-                };
-                (
-                    name.clone(),
-                    ClassReport {
-                        precision: of_class(0),
-                        recall: of_class(1),
-                        f1: of_class(2),
-                        support,
-                    },
-                )
-            });
+            .filter(of_default)
+            .map(|(_, name, support)| (name.clone(), *support))
+            .unzip(),
+        _ => (classes(predictions).to_vec(), support(predictions)),
+    };
+    let class_report = |class: usize, support: usize| {
+        let of_class = |which: usize| {
+            let value = point
+                .per_class
+                .as_ref()
+                .map(|scores| scores[class][which])
+                .map_err(Clone::clone);
+            estimate(&value, metrics.len() + 3 * class + which)
+        };
+        ClassReport {
+            precision: of_class(0),
+            recall: of_class(1),
+            f1: of_class(2),
+            support,
+        }
+    };
+    let per_class = classes.iter().zip(support).enumerate();
+    let per_class =
+        per_class.map(|(class, (name, support))| (name.clone(), class_report(class, support)));
+    let per_type = |scheme: Scheme| {
+        let listed = types.iter().enumerate();
+        listed
+            .filter(|(_, (of, _, _))| *of == scheme)
+            .map(|(class, (_, name, support))| (name.clone(), class_report(class, *support)))
+            .collect()
+    };
+    let entities = match (&evaluator, task) {
+        (Evaluator::Entity(evaluator), TaskKind::Entities) => Some(EntityReport {
+            words: evaluator.words(),
+            strict: per_type(Scheme::Strict),
+            conlleval: per_type(Scheme::Conlleval),
+        }),
+        _ => None,
+    };
 
     Report {
         task,
@@ -89,12 +115,15 @@ pub fn evaluate(predictions: &Predictions, options: &BootstrapOptions) -> Report
         positive: positive(predictions),
         metrics: metrics_with_intervals.collect(),
         per_class: per_class.collect(),
-        classes: classes.to_vec(),
+        averaged: averaged(predictions),
         confusion_matrix: match predictions {
             Predictions::Classes(p) => Some(confusion_matrix(p)),
             _ => None,
         },
+        entities,
+        answers: answers(predictions),
         bootstrap: intervals.summary,
+        classes,
     }
 }
 
@@ -204,8 +233,40 @@ fn classes(predictions: &Predictions) -> &[String] {
     match predictions {
         Predictions::Classes(p) => &p.classes,
         Predictions::MultiLabel(p) => &p.classes,
-        Predictions::Scores(_) => &[],
+        _ => &[],
     }
+}
+
+/// The names of the classes that averages are over, if they are not all.
+fn averaged(predictions: &Predictions) -> Option<Vec<String>> {
+    let Predictions::Classes(p) = predictions else {
+        return None;
+    };
+    let names = |classes: &Vec<usize>| classes.iter().map(|&c| p.classes[c].clone()).collect();
+    p.averaged.as_ref().map(names)
+}
+
+/// Numbers of questions and thresholds, where questions may have no answer.
+fn answers(predictions: &Predictions) -> Option<AnswerReport> {
+    let Predictions::Answers(p) = predictions else {
+        return None;
+    };
+    if !p.may_be_unanswerable {
+        return None;
+    }
+    let with_answer = p.questions.iter().filter(|q| !q.gold.is_empty()).count();
+    let best = |score| {
+        best_no_answer_threshold(p, score)
+            .ok()
+            .map(|best| best.threshold)
+    };
+    Some(AnswerReport {
+        with_answer,
+        without_answer: p.questions.len() - with_answer,
+        threshold: p.no_answer_threshold,
+        best_f1_threshold: best(AnswerScore::F1),
+        best_exact_match_threshold: best(AnswerScore::ExactMatch),
+    })
 }
 
 fn positive(predictions: &Predictions) -> Option<String> {
@@ -238,7 +299,7 @@ fn support(predictions: &Predictions) -> Vec<usize> {
                     .for_each(|(count, &label)| *count += usize::from(label));
             }
         }
-        Predictions::Scores(_) => {}
+        _ => {}
     }
     support
 }

@@ -1,6 +1,6 @@
 //! Predictions to numbers one can trust: metrics that agree with scikit-learn and SciPy, each with a bootstrap interval.
 //!
-//! Start with one of the three kinds of [`Predictions`], give it to [`evaluate`], and print [`Report::table`] or write
+//! Start with one of the kinds of [`Predictions`], give it to [`evaluate`], and print [`Report::table`] or write
 //! the [`Report`] as JSON. [`score`] computes a single [`Metric`], for choosing a checkpoint; [`best_threshold`] chooses
 //! the decision threshold of a binary classifier.
 //!
@@ -36,11 +36,18 @@ mod threshold;
 
 pub use evaluate::{evaluate, score};
 pub use metric::{Metric, UnknownMetric};
-pub use metrics::Undefined;
-pub use predictions::{
-    ClassPredictions, EvaluationError, MultiLabelPredictions, Predictions, ScorePredictions,
-    TaskKind,
+pub use metrics::{
+    AnswerScore, Candidate, NoAnswerThreshold, PooledAnswers, Undefined, best_no_answer_threshold,
+    pool_snippets,
 };
-pub use report::{BootstrapSummary, ClassReport, ConfusionMatrix, Estimate, Report, UNSEEN};
+pub use predictions::{
+    Answer, AnswerPredictions, ClassPredictions, EntityPredictions, EntitySpan, EvaluationError,
+    FactoidPredictions, ListAnswer, ListPredictions, MultiLabelPredictions, Predictions,
+    RankedAnswers, ScorePredictions, SpanPredictions, TaskKind,
+};
+pub use report::{
+    AnswerReport, BootstrapSummary, ClassReport, ConfusionMatrix, EntityReport, Estimate, Report,
+    UNSEEN,
+};
 pub use statistics::{BootstrapOptions, MeanAndSd, mean_and_sd};
 pub use threshold::{ThresholdObjective, UnknownObjective, best_threshold};

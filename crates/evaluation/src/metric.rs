@@ -39,19 +39,23 @@ macro_rules! metrics {
 }
 
 metrics! {
-    /// F1 of the positive class: harmonic mean of its precision and recall.
+    /// F1 of the positive class: harmonic mean of its precision and recall. Of answers: the same of the words of the
+    /// answer given and of the true one that fits best, its mean over questions (Rajpurkar et al. 2016, §6.1). Where
+    /// both consist of articles and punctuation alone it is 1, as in the script of SQuAD 2.0; that of 1.1 gives 0.
     F1 => "f1",
     /// Share of the rows predicted positive that are positive.
     Precision => "precision",
     /// Share of the positive rows that are predicted positive (sensitivity).
     Recall => "recall",
+    /// Share of the rows of the other class that are predicted so: its recall.
+    Specificity => "specificity",
     /// Area under the receiver operating characteristic: the chance that a positive row scores above a negative one,
     /// ties counting half.
     RocAuc => "roc_auc",
     /// Area under the precision-recall steps: the mean of the precision at each positive row, not interpolated.
     /// With one class only it is undefined, where scikit-learn warns and gives a number.
     AveragePrecision => "average_precision",
-    /// Share of rows predicted correctly.
+    /// Share of rows predicted correctly; of entities, the share of words with exactly the true tag.
     Accuracy => "accuracy",
     /// Mean recall over the classes that have rows.
     BalancedAccuracy => "balanced_accuracy",
@@ -60,13 +64,14 @@ metrics! {
     Mcc => "mcc",
     /// Cohen's kappa: agreement beyond chance, unweighted.
     CohenKappa => "cohen_kappa",
-    /// F1 of the pooled counts.
+    /// F1 of the pooled counts. Of entities given as tags, those that seqeval reads off them by default, and so are
+    /// the other metrics of entities without a suffix.
     F1Micro => "f1_micro",
     /// Mean F1 over classes.
     F1Macro => "f1_macro",
     /// Mean F1 over classes, weighted by their rows.
     F1Weighted => "f1_weighted",
-    /// Mean F1 over rows (multi-label).
+    /// Mean F1 over rows (multi-label), or over list questions (BioASQ).
     F1Samples => "f1_samples",
     /// Precision of the pooled counts.
     PrecisionMicro => "precision_micro",
@@ -74,7 +79,7 @@ metrics! {
     PrecisionMacro => "precision_macro",
     /// Mean precision over classes, weighted by their rows.
     PrecisionWeighted => "precision_weighted",
-    /// Mean precision over rows (multi-label).
+    /// Mean precision over rows (multi-label), or over list questions (BioASQ).
     PrecisionSamples => "precision_samples",
     /// Recall of the pooled counts.
     RecallMicro => "recall_micro",
@@ -82,7 +87,7 @@ metrics! {
     RecallMacro => "recall_macro",
     /// Mean recall over classes, weighted by their rows.
     RecallWeighted => "recall_weighted",
-    /// Mean recall over rows (multi-label).
+    /// Mean recall over rows (multi-label), or over list questions (BioASQ).
     RecallSamples => "recall_samples",
     /// Mean ROC AUC of each class against the rest; undefined unless every class has rows.
     RocAucOvrMacro => "roc_auc_ovr_macro",
@@ -127,6 +132,67 @@ metrics! {
     Mse => "mse",
     /// Mean absolute error; lower is better.
     Mae => "mae",
+    /// F1 of entities that keep to IOB2, as in seqeval's strict mode: each starts with `B`;
+    /// pooled over types.
+    F1MicroStrict => "f1_micro_strict",
+    /// Precision of the same entities, pooled over types.
+    PrecisionMicroStrict => "precision_micro_strict",
+    /// Recall of the same entities, pooled over types.
+    RecallMicroStrict => "recall_micro_strict",
+    /// F1 of the same entities, mean over types.
+    F1MacroStrict => "f1_macro_strict",
+    /// Precision of the same entities, mean over types.
+    PrecisionMacroStrict => "precision_macro_strict",
+    /// Recall of the same entities, mean over types.
+    RecallMacroStrict => "recall_macro_strict",
+    /// F1 of the same entities, mean over types weighted by their true entities.
+    F1WeightedStrict => "f1_weighted_strict",
+    /// Precision of the same entities, mean over types weighted by their true entities.
+    PrecisionWeightedStrict => "precision_weighted_strict",
+    /// Recall of the same entities, mean over types weighted by their true entities.
+    RecallWeightedStrict => "recall_weighted_strict",
+    /// F1 of entities as `conlleval` of the CoNLL shared tasks reads them off the tags;
+    /// pooled over types.
+    F1MicroConlleval => "f1_micro_conlleval",
+    /// Precision of the same entities, pooled over types.
+    PrecisionMicroConlleval => "precision_micro_conlleval",
+    /// Recall of the same entities, pooled over types.
+    RecallMicroConlleval => "recall_micro_conlleval",
+    /// F1 of the same entities, mean over types.
+    F1MacroConlleval => "f1_macro_conlleval",
+    /// Precision of the same entities, mean over types.
+    PrecisionMacroConlleval => "precision_macro_conlleval",
+    /// Recall of the same entities, mean over types.
+    RecallMacroConlleval => "recall_macro_conlleval",
+    /// F1 of the same entities, mean over types weighted by their true entities.
+    F1WeightedConlleval => "f1_weighted_conlleval",
+    /// Precision of the same entities, mean over types weighted by their true entities.
+    PrecisionWeightedConlleval => "precision_weighted_conlleval",
+    /// Recall of the same entities, mean over types weighted by their true entities.
+    RecallWeightedConlleval => "recall_weighted_conlleval",
+    /// Share of questions whose answer equals a true one, but for case, punctuation, articles and white space
+    /// (Rajpurkar et al. 2016, §6.1).
+    ExactMatch => "exact_match",
+    /// F1 of answers, its mean over the questions that have one (`HasAns_f1`).
+    F1HasAnswer => "f1_has_answer",
+    /// Exact match over the questions that have an answer (`HasAns_exact`).
+    ExactMatchHasAnswer => "exact_match_has_answer",
+    /// F1 over the questions without an answer (`NoAns_f1`), which is 1 for no answer and else 0.
+    F1NoAnswer => "f1_no_answer",
+    /// Exact match over the questions without an answer (`NoAns_exact`).
+    ExactMatchNoAnswer => "exact_match_no_answer",
+    /// F1 of answers at the threshold for no answer that serves it best on these very questions: an upper bound
+    /// (Rajpurkar et al. 2018, §5.1).
+    BestF1 => "best_f1",
+    /// Exact match at the threshold for no answer that serves it best on these very questions: an upper bound.
+    BestExactMatch => "best_exact_match",
+    /// Mean over factoid questions of 1 over the rank of the first right answer, 0 where none of the first five is
+    /// right (Tsatsaronis et al. 2015).
+    Mrr => "mrr",
+    /// Share of factoid questions whose first answer is right.
+    StrictAccuracy => "strict_accuracy",
+    /// Share of factoid questions with a right answer among the first five.
+    LenientAccuracy => "lenient_accuracy",
 }
 
 /// Every metric of a task, the ones to look at first in front.
@@ -136,6 +202,7 @@ const BINARY: &[Metric] = &[
     Metric::Accuracy,
     Metric::Precision,
     Metric::Recall,
+    Metric::Specificity,
     Metric::AveragePrecision,
     Metric::BalancedAccuracy,
     Metric::Mcc,
@@ -202,6 +269,64 @@ const REGRESSION: &[Metric] = &[
     Metric::Mse,
     Metric::Mae,
 ];
+const ENTITIES: &[Metric] = &[
+    Metric::F1Micro,
+    Metric::PrecisionMicro,
+    Metric::RecallMicro,
+    Metric::F1Macro,
+    Metric::PrecisionMacro,
+    Metric::RecallMacro,
+    Metric::F1Weighted,
+    Metric::PrecisionWeighted,
+    Metric::RecallWeighted,
+    Metric::F1MicroStrict,
+    Metric::PrecisionMicroStrict,
+    Metric::RecallMicroStrict,
+    Metric::F1MacroStrict,
+    Metric::PrecisionMacroStrict,
+    Metric::RecallMacroStrict,
+    Metric::F1WeightedStrict,
+    Metric::PrecisionWeightedStrict,
+    Metric::RecallWeightedStrict,
+    Metric::F1MicroConlleval,
+    Metric::PrecisionMicroConlleval,
+    Metric::RecallMicroConlleval,
+    Metric::F1MacroConlleval,
+    Metric::PrecisionMacroConlleval,
+    Metric::RecallMacroConlleval,
+    Metric::F1WeightedConlleval,
+    Metric::PrecisionWeightedConlleval,
+    Metric::RecallWeightedConlleval,
+    Metric::Accuracy,
+];
+const SPANS: &[Metric] = &[
+    Metric::F1Micro,
+    Metric::PrecisionMicro,
+    Metric::RecallMicro,
+    Metric::F1Macro,
+    Metric::PrecisionMacro,
+    Metric::RecallMacro,
+    Metric::F1Weighted,
+    Metric::PrecisionWeighted,
+    Metric::RecallWeighted,
+];
+const ANSWERS: &[Metric] = &[Metric::F1, Metric::ExactMatch];
+const ANSWERS_OR_NONE: &[Metric] = &[
+    Metric::F1,
+    Metric::ExactMatch,
+    Metric::F1HasAnswer,
+    Metric::ExactMatchHasAnswer,
+    Metric::F1NoAnswer,
+    Metric::ExactMatchNoAnswer,
+    Metric::BestF1,
+    Metric::BestExactMatch,
+];
+const FACTOID: &[Metric] = &[Metric::Mrr, Metric::StrictAccuracy, Metric::LenientAccuracy];
+const LISTS: &[Metric] = &[
+    Metric::F1Samples,
+    Metric::PrecisionSamples,
+    Metric::RecallSamples,
+];
 
 impl Metric {
     /// The metrics of a task in the order of its report: the most telling first.
@@ -211,6 +336,12 @@ impl Metric {
             TaskKind::Multiclass => MULTICLASS,
             TaskKind::Multilabel => MULTILABEL,
             TaskKind::Regression => REGRESSION,
+            TaskKind::Entities => ENTITIES,
+            TaskKind::Spans => SPANS,
+            TaskKind::Answers => ANSWERS,
+            TaskKind::AnswersOrNone => ANSWERS_OR_NONE,
+            TaskKind::Factoid => FACTOID,
+            TaskKind::Lists => LISTS,
         }
     }
 

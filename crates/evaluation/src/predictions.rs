@@ -5,6 +5,14 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+mod answers;
+mod entities;
+
+pub use answers::{
+    Answer, AnswerPredictions, FactoidPredictions, ListAnswer, ListPredictions, RankedAnswers,
+};
+pub use entities::{EntityPredictions, EntitySpan, SpanPredictions};
+
 /// The kind of task, which decides the metrics that apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -17,6 +25,18 @@ pub enum TaskKind {
     Multilabel,
     /// One number.
     Regression,
+    /// Named entities, given as the tags of words.
+    Entities,
+    /// Named entities, given as spans.
+    Spans,
+    /// One answer a question.
+    Answers,
+    /// One answer a question, or none.
+    AnswersOrNone,
+    /// A ranking of answers a question.
+    Factoid,
+    /// A list of answers a question.
+    Lists,
 }
 
 impl TaskKind {
@@ -26,15 +46,37 @@ impl TaskKind {
         Self::Multiclass,
         Self::Multilabel,
         Self::Regression,
+        Self::Entities,
+        Self::Spans,
+        Self::Answers,
+        Self::AnswersOrNone,
+        Self::Factoid,
+        Self::Lists,
     ];
 
-    /// The name in reports: `binary`, `multiclass`, `multilabel` or `regression`.
+    /// The name in reports, in snake case.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Binary => "binary",
             Self::Multiclass => "multiclass",
             Self::Multilabel => "multilabel",
             Self::Regression => "regression",
+            Self::Entities => "entities",
+            Self::Spans => "spans",
+            Self::Answers => "answers",
+            Self::AnswersOrNone => "answers_or_none",
+            Self::Factoid => "factoid",
+            Self::Lists => "lists",
+        }
+    }
+
+    /// What a row is called.
+    pub(crate) const fn row_noun(self) -> &'static str {
+        match self {
+            Self::Binary | Self::Multiclass | Self::Multilabel | Self::Regression => "row",
+            Self::Entities => "sentence",
+            Self::Spans => "text",
+            Self::Answers | Self::AnswersOrNone | Self::Factoid | Self::Lists => "question",
         }
     }
 }
@@ -64,6 +106,10 @@ pub struct ClassPredictions {
     pub probabilities: Vec<f64>,
     /// Which of two classes is the positive one; `None` treats two classes like more. No effect on other counts.
     pub positive: Option<usize>,
+    /// The classes that `micro`, `macro` and `weighted` averages are over, each once, as scikit-learn's `labels`;
+    /// `None` for all of them. ChemProt leaves out the class of no relation, for instance. No effect on other metrics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub averaged: Option<Vec<usize>>,
 }
 
 impl ClassPredictions {
@@ -86,6 +132,7 @@ impl ClassPredictions {
             predicted,
             probabilities,
             positive,
+            averaged: None,
         }
     }
 
@@ -175,6 +222,16 @@ pub enum Predictions {
     MultiLabel(MultiLabelPredictions),
     /// One number per row.
     Scores(ScorePredictions),
+    /// The tags of the words of a sentence per row.
+    Entities(EntityPredictions),
+    /// The entities of a text per row.
+    Spans(SpanPredictions),
+    /// An answer to a question per row.
+    Answers(AnswerPredictions),
+    /// Ranked answers to a question per row.
+    Factoid(FactoidPredictions),
+    /// A list of answers to a question per row.
+    Lists(ListPredictions),
 }
 
 impl Predictions {
@@ -184,6 +241,11 @@ impl Predictions {
             Self::Classes(p) => p.labels.len(),
             Self::MultiLabel(p) => p.rows(),
             Self::Scores(p) => p.targets.len(),
+            Self::Entities(p) => p.gold.len(),
+            Self::Spans(p) => p.gold.len(),
+            Self::Answers(p) => p.questions.len(),
+            Self::Factoid(p) => p.questions.len(),
+            Self::Lists(p) => p.questions.len(),
         }
     }
 
@@ -193,6 +255,12 @@ impl Predictions {
             Self::Classes(p) => p.task(),
             Self::MultiLabel(_) => TaskKind::Multilabel,
             Self::Scores(_) => TaskKind::Regression,
+            Self::Entities(_) => TaskKind::Entities,
+            Self::Spans(_) => TaskKind::Spans,
+            Self::Answers(p) if p.may_be_unanswerable => TaskKind::AnswersOrNone,
+            Self::Answers(_) => TaskKind::Answers,
+            Self::Factoid(_) => TaskKind::Factoid,
+            Self::Lists(_) => TaskKind::Lists,
         }
     }
 
@@ -235,6 +303,16 @@ impl Predictions {
                 };
                 p.positive
                     .map_or(Ok(()), |positive| known("positive class", positive))?;
+                if let Some(averaged) = &p.averaged {
+                    averaged
+                        .iter()
+                        .try_for_each(|&class| known("averaged class", class))?;
+                    let names: Vec<_> = averaged.iter().map(|&c| p.classes[c].clone()).collect();
+                    distinct(&names)?;
+                    if averaged.is_empty() {
+                        return Err(EvaluationError::NothingAveraged);
+                    }
+                }
                 p.predicted
                     .iter()
                     .try_for_each(|&class| known("predicted class", class))
@@ -246,6 +324,10 @@ impl Predictions {
                 count("thresholds", p.classes.len(), p.thresholds.len())
             }
             Self::Scores(p) => count("predictions", p.targets.len(), p.predictions.len()),
+            Self::Entities(p) => p.check(),
+            Self::Spans(p) => p.check(),
+            Self::Answers(p) => p.check(),
+            Self::Factoid(_) | Self::Lists(_) => Ok(()),
         }
     }
 }
@@ -290,6 +372,33 @@ pub enum EvaluationError {
         /// Its name.
         class: String,
     },
+    /// Averages are to be over no class at all.
+    #[error("the classes to average over are none")]
+    NothingAveraged,
+    /// A sentence has more or fewer predicted tags than true ones.
+    #[error("row {row}: expected {expected} predicted tags, found {found}")]
+    Tags {
+        /// The first such sentence, counted from 0.
+        row: usize,
+        /// The number of true tags.
+        expected: usize,
+        /// The number of predicted tags.
+        found: usize,
+    },
+    /// A tag is an empty text.
+    #[error("row {row}: a tag of word {word} is empty")]
+    EmptyTag {
+        /// The sentence, counted from 0.
+        row: usize,
+        /// The word within it, counted from 0.
+        word: usize,
+    },
+    /// A question has no true answer where each is to have one.
+    #[error("row {row}: the question has no true answer")]
+    NoAnswer {
+        /// The first such question, counted from 0.
+        row: usize,
+    },
     /// The confidence of an interval is not between 0 and 1.
     #[error("confidence is `{confidence}`, expected a number between 0 and 1, both excluded")]
     Confidence {
@@ -305,6 +414,10 @@ impl EvaluationError {
             Self::Confidence { confidence } if (1.0..100.0).contains(confidence) => {
                 Some("give the confidence as a fraction, such as 0.95 for 95%")
             }
+            Self::NoAnswer { .. } => {
+                Some("score questions without an answer by the rules of SQuAD 2.0")
+            }
+            Self::EmptyTag { .. } => Some("write `O` for a word outside of entities"),
             _ => None,
         }
     }

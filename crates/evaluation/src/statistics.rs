@@ -221,6 +221,7 @@ mod tests {
             predicted,
             probabilities: vec![],
             positive: None,
+            averaged: None,
         })
     }
 

@@ -230,6 +230,7 @@ mod tests {
                         predicted: vec![0; labels.len()],
                         probabilities: scores.iter().flat_map(|&p| [1.0 - p, p]).collect(),
                         positive: Some(1),
+                        averaged: None,
                     };
                     p.decide_at(threshold);
                     score(&Predictions::Classes(p), metric).unwrap()

@@ -125,6 +125,10 @@ fn compare(
             other.insert(key.clone());
         }
     }
+    if expected.contains_key("binary") {
+        check(Metric::Specificity, &expected["per_class"]["recall"][0]);
+        compared.insert(Metric::Specificity);
+    }
     let reported: BTreeSet<_> = report.metrics.iter().map(|(metric, _)| *metric).collect();
     assert_eq!(compared, reported, "{case}: every metric is compared");
     other

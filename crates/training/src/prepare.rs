@@ -756,6 +756,10 @@ fn settle_metric(config: &RunConfig, task: MetricTask) -> Result<Option<Metric>,
             MetricTask::Multiclass => Metric::F1Macro,
             MetricTask::Multilabel => Metric::F1Micro,
             MetricTask::Regression => Metric::R2,
+            MetricTask::Entities | MetricTask::Spans => Metric::F1Micro,
+            MetricTask::Answers | MetricTask::AnswersOrNone => Metric::F1,
+            MetricTask::Factoid => Metric::Mrr,
+            MetricTask::Lists => Metric::F1Samples,
         }));
     };
     if name == "loss" {

@@ -32,6 +32,10 @@ struct Tally {
     /// Rows of classes never seen.
     unseen: f64,
     per_class: Vec<ClassScores>,
+    /// Of the classes that averages are over.
+    averaged: Counts,
+    /// Their scores.
+    averaged_scores: Vec<ClassScores>,
     micro: ClassScores,
 }
 
@@ -129,8 +133,14 @@ impl<'a> ClassEvaluator<'a> {
                 None => unseen += weight,
             }
         }
-        let (per_class, micro) = (counts.per_class(), counts.micro());
+        let averaged = match &self.predictions.averaged {
+            Some(classes) => counts.select(classes),
+            None => counts.clone(),
+        };
+        let (per_class, micro) = (counts.per_class(), averaged.micro());
         Tally {
+            averaged_scores: averaged.per_class(),
+            averaged,
             counts,
             rows,
             unseen,
@@ -148,18 +158,22 @@ impl<'a> ClassEvaluator<'a> {
         losses: &Result<[f64; 2], Undefined>,
     ) -> Value {
         if let Some((which, average)) = precision_recall_f1(metric) {
-            let values = tally.per_class.iter().map(|scores| scores[which]);
+            let values = tally.averaged_scores.iter().map(|scores| scores[which]);
             return match (average, self.predictions.positive) {
                 (Average::Positive, Some(positive)) => Ok(tally.per_class[positive][which]),
                 (Average::Micro, _) => Ok(tally.micro[which]),
                 (Average::Macro, _) => Ok(mean(values)),
-                (Average::Weighted, _) => Ok(tally.counts.weighted(values)),
+                (Average::Weighted, _) => Ok(tally.averaged.weighted(values)),
                 (Average::Positive | Average::Samples, _) => Err(self.not_applicable(metric)),
             };
         }
         let multiclass = |of: fn(MulticlassAreas) -> f64| multiclass.clone().map(of);
         match metric {
             Metric::Accuracy => Ok(tally.counts.hits.iter().sum::<f64>() / tally.rows),
+            Metric::Specificity => match (self.predictions.task(), self.predictions.positive) {
+                (TaskKind::Binary, Some(positive)) => Ok(tally.per_class[1 - positive][1]),
+                _ => Err(self.not_applicable(metric)),
+            },
             Metric::BalancedAccuracy => balanced_accuracy(tally),
             Metric::Mcc => Ok(matthews(tally)),
             Metric::CohenKappa => self.kappa(tally),

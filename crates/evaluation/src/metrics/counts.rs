@@ -78,6 +78,21 @@ impl Counts {
         }
     }
 
+    /// The counts of some of the classes.
+    pub fn select(&self, classes: &[usize]) -> Self {
+        let of = |counts: &[f64]| classes.iter().map(|&class| counts[class]).collect();
+        Self {
+            hits: of(&self.hits),
+            predicted: of(&self.predicted),
+            support: of(&self.support),
+        }
+    }
+
+    /// Whether neither truth nor prediction has the class.
+    pub fn is_empty(&self, class: usize) -> bool {
+        self.predicted[class] == 0.0 && self.support[class] == 0.0
+    }
+
     /// Precision, recall and F1 of each class.
     pub fn per_class(&self) -> Vec<ClassScores> {
         let classes = 0..self.hits.len();

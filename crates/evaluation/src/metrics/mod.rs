@@ -3,8 +3,11 @@
 //! Every computation takes weights, so that the bootstrap can stand for a resample by how often it drew each row:
 //! scores are sorted once, and a resample costs one pass. Weights are whole numbers in `f64`, exact up to 2^53.
 
+mod answers;
 mod class;
 mod counts;
+mod entities;
+mod factoid;
 mod multilabel;
 mod ranking;
 mod regression;
@@ -12,7 +15,14 @@ mod regression;
 use crate::metric::Metric;
 use crate::predictions::{Predictions, TaskKind};
 
+pub use answers::{AnswerScore, NoAnswerThreshold, best_no_answer_threshold};
+pub(crate) use entities::Scheme;
+pub use factoid::{Candidate, PooledAnswers, pool_snippets};
+
+use answers::AnswerEvaluator;
 use class::ClassEvaluator;
+use entities::EntityEvaluator;
+use factoid::QuestionEvaluator;
 use multilabel::MultiLabelEvaluator;
 use regression::ScoreEvaluator;
 
@@ -92,6 +102,29 @@ pub enum Undefined {
     /// The predictions do not vary.
     #[error("all predictions are equal")]
     ConstantPredictions,
+    /// Scores of entities need some.
+    #[error("neither truth nor predictions have an entity")]
+    NoEntities,
+    /// Strict scores read IOB2 and nothing else.
+    #[error("row {row} has the tag `{tag}`, and IOB2 knows B, I and O")]
+    NotIob2 {
+        /// The tag.
+        tag: String,
+        /// The first such row, counted from 0.
+        row: usize,
+    },
+    /// There are no words with tags.
+    #[error("there are no words")]
+    NoWords,
+    /// The metric is over some of the questions, and there are no such.
+    #[error("no question is {} an answer", if *answerable { "with" } else { "without" })]
+    NoQuestions {
+        /// True for questions that have an answer.
+        answerable: bool,
+    },
+    /// A threshold for no answer needs a score to compare.
+    #[error("the predictions carry no scores for no answer")]
+    NoAnswerScores,
     /// The result is beyond what `f64` holds.
     #[error("the values are too large to compute with")]
     TooLarge,
@@ -107,7 +140,8 @@ pub(crate) type ClassScores = [f64; 3];
 pub(crate) struct Outcome {
     /// A value for each metric, in the order asked for.
     pub metrics: Vec<Value>,
-    /// One entry per class; empty for regression.
+    /// One entry per class, or per type of entity within each scheme; empty for other tasks. What is not a number is
+    /// not defined.
     pub per_class: Result<Vec<ClassScores>, Undefined>,
 }
 
@@ -116,6 +150,9 @@ pub(crate) enum Evaluator<'a> {
     Class(ClassEvaluator<'a>),
     MultiLabel(MultiLabelEvaluator<'a>),
     Score(ScoreEvaluator<'a>),
+    Entity(EntityEvaluator<'a>),
+    Answer(AnswerEvaluator<'a>),
+    Question(QuestionEvaluator<'a>),
 }
 
 impl<'a> Evaluator<'a> {
@@ -125,6 +162,11 @@ impl<'a> Evaluator<'a> {
             Predictions::Classes(p) => Self::Class(ClassEvaluator::new(p, metrics)),
             Predictions::MultiLabel(p) => Self::MultiLabel(MultiLabelEvaluator::new(p, metrics)),
             Predictions::Scores(p) => Self::Score(ScoreEvaluator::new(p, metrics)),
+            Predictions::Entities(p) => Self::Entity(EntityEvaluator::of_tags(p, metrics)),
+            Predictions::Spans(p) => Self::Entity(EntityEvaluator::of_spans(p, metrics)),
+            Predictions::Answers(p) => Self::Answer(AnswerEvaluator::new(p, metrics)),
+            Predictions::Factoid(p) => Self::Question(QuestionEvaluator::factoid(p, metrics)),
+            Predictions::Lists(p) => Self::Question(QuestionEvaluator::lists(p, metrics)),
         }
     }
 
@@ -134,6 +176,9 @@ impl<'a> Evaluator<'a> {
             Self::Class(evaluator) => evaluator.outcome(weights),
             Self::MultiLabel(evaluator) => evaluator.outcome(weights),
             Self::Score(evaluator) => evaluator.outcome(weights),
+            Self::Entity(evaluator) => evaluator.outcome(weights),
+            Self::Answer(evaluator) => evaluator.outcome(weights),
+            Self::Question(evaluator) => evaluator.outcome(weights),
         }
     }
 }

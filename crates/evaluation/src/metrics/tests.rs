@@ -2,7 +2,11 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::predictions::{ClassPredictions, MultiLabelPredictions, ScorePredictions};
+use crate::predictions::{
+    Answer, AnswerPredictions, ClassPredictions, EntityPredictions, EntitySpan, FactoidPredictions,
+    ListAnswer, ListPredictions, MultiLabelPredictions, RankedAnswers, ScorePredictions,
+    SpanPredictions,
+};
 use crate::score;
 use crate::statistics::{BootstrapOptions, Resampler};
 
@@ -58,12 +62,91 @@ fn score_predictions() -> impl Strategy<Value = Predictions> {
     })
 }
 
+fn entity_predictions() -> impl Strategy<Value = Predictions> {
+    let tag = prop::sample::select(vec!["O", "O", "B-A", "I-A", "B-B", "I-B", "B", "I"]);
+    let word = (tag.clone(), tag);
+    let sentences = prop::collection::vec(prop::collection::vec(word, 0..7), 1..10);
+    sentences.prop_map(|sentences| {
+        let side = |of: fn(&(&str, &str)) -> String| {
+            let tags = sentences.iter().map(|words| words.iter().map(of).collect());
+            tags.collect()
+        };
+        Predictions::Entities(EntityPredictions {
+            gold: side(|word| word.0.to_owned()),
+            predicted: side(|word| word.1.to_owned()),
+        })
+    })
+}
+
+fn span_predictions() -> impl Strategy<Value = Predictions> {
+    let span = (0usize..3, 3usize..5, 0usize..3).prop_map(|(start, end, kind)| EntitySpan {
+        start,
+        end,
+        kind: kind.to_string(),
+    });
+    let spans = prop::collection::vec(span, 0..4);
+    prop::collection::vec((spans.clone(), spans), 1..8).prop_map(|texts| {
+        let (gold, predicted) = texts.into_iter().unzip();
+        Predictions::Spans(SpanPredictions { gold, predicted })
+    })
+}
+
+fn texts() -> impl Strategy<Value = Vec<String>> {
+    let text = prop::sample::select(vec!["x", "y", "x y", "the x", "", "a"]);
+    prop::collection::vec(text.prop_map(str::to_owned), 0..4)
+}
+
+fn answer_predictions() -> impl Strategy<Value = Predictions> {
+    let question = (texts(), texts(), -3i8..4);
+    let rows = prop::collection::vec(question, 1..12);
+    (rows, any::<bool>()).prop_map(|(rows, threshold)| {
+        let questions = rows.into_iter().map(|(gold, predicted, score)| Answer {
+            gold,
+            predicted: predicted.concat(),
+            no_answer_score: Some(f64::from(score)),
+        });
+        Predictions::Answers(AnswerPredictions {
+            questions: questions.collect(),
+            may_be_unanswerable: true,
+            no_answer_threshold: threshold.then_some(1.0),
+        })
+    })
+}
+
+fn factoid_predictions() -> impl Strategy<Value = Predictions> {
+    prop::collection::vec((texts(), texts()), 1..12).prop_map(|rows| {
+        let questions = rows
+            .into_iter()
+            .map(|(gold, ranked)| RankedAnswers { gold, ranked });
+        Predictions::Factoid(FactoidPredictions {
+            questions: questions.collect(),
+        })
+    })
+}
+
+fn list_predictions() -> impl Strategy<Value = Predictions> {
+    let gold = prop::collection::vec(texts(), 0..4);
+    prop::collection::vec((gold, texts()), 1..12).prop_map(|rows| {
+        let questions = rows
+            .into_iter()
+            .map(|(gold, predicted)| ListAnswer { gold, predicted });
+        Predictions::Lists(ListPredictions {
+            questions: questions.collect(),
+        })
+    })
+}
+
 fn any_predictions() -> impl Strategy<Value = Predictions> {
     prop_oneof![
         class_predictions(2),
         class_predictions(4),
         multilabel_predictions(),
-        score_predictions()
+        score_predictions(),
+        entity_predictions(),
+        span_predictions(),
+        answer_predictions(),
+        factoid_predictions(),
+        list_predictions(),
     ]
 }
 
@@ -90,6 +173,24 @@ fn materialised(predictions: &Predictions, weights: &[f64]) -> Predictions {
         Predictions::Scores(p) => Predictions::Scores(ScorePredictions {
             targets: repeat(&p.targets, weights),
             predictions: repeat(&p.predictions, weights),
+        }),
+        Predictions::Entities(p) => Predictions::Entities(EntityPredictions {
+            gold: repeat(&p.gold, weights),
+            predicted: repeat(&p.predicted, weights),
+        }),
+        Predictions::Spans(p) => Predictions::Spans(SpanPredictions {
+            gold: repeat(&p.gold, weights),
+            predicted: repeat(&p.predicted, weights),
+        }),
+        Predictions::Answers(p) => Predictions::Answers(AnswerPredictions {
+            questions: repeat(&p.questions, weights),
+            ..p.clone()
+        }),
+        Predictions::Factoid(p) => Predictions::Factoid(FactoidPredictions {
+            questions: repeat(&p.questions, weights),
+        }),
+        Predictions::Lists(p) => Predictions::Lists(ListPredictions {
+            questions: repeat(&p.questions, weights),
         }),
     }
 }
@@ -140,7 +241,9 @@ proptest! {
             for ((metric, a), b) in metrics.iter().zip(&weighted.metrics).zip(&direct.metrics) {
                 prop_assert!(close(a, b), "{metric}: {a:?} weighted, {b:?} direct");
             }
-            let (a, b) = (weighted.per_class.unwrap().concat(), direct.per_class.unwrap().concat());
+            let (mut a, b) = (weighted.per_class.unwrap().concat(), direct.per_class.unwrap().concat());
+            // A type of entity that no row of the resample has.
+            a.retain(|value| !value.is_nan());
             prop_assert!(a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-12));
         }
     }

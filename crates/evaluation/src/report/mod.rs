@@ -1,7 +1,7 @@
 //! What an evaluation found, to be kept as JSON and shown as text.
 
 mod ordered_map;
-mod table;
+pub(crate) mod table;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,10 +18,14 @@ pub struct Report {
     pub task: TaskKind,
     /// Number of rows evaluated.
     pub rows: usize,
-    /// The classes the model knows; empty for regression.
+    /// The classes the model knows, or the types of entities that truth or predictions have (as seqeval reads them by
+    /// default); empty for other tasks.
     pub classes: Vec<String>,
     /// The positive class of a binary task.
     pub positive: Option<String>,
+    /// The classes that averages are over, where they are not all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub averaged: Option<Vec<String>>,
     /// The metrics, the most telling first; a map in JSON.
     #[serde(with = "ordered_map")]
     pub metrics: Vec<(Metric, Estimate)>,
@@ -30,6 +34,12 @@ pub struct Report {
     pub per_class: Vec<(String, ClassReport)>,
     /// How often each class was taken for each, for tasks of one class per row.
     pub confusion_matrix: Option<ConfusionMatrix>,
+    /// What is told of entities given as tags alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entities: Option<EntityReport>,
+    /// What is told of answers alone, where questions may have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<AnswerReport>,
     /// How the intervals were found; `None` if there are none.
     pub bootstrap: Option<BootstrapSummary>,
 }
@@ -94,6 +104,34 @@ pub struct ConfusionMatrix {
     pub labels: Vec<String>,
     /// `[labels, classes]`: the true class down, the predicted class across.
     pub rows: Vec<Vec<u64>>,
+}
+
+/// Entities by the two other ways of reading them off tags; [`Report::per_class`] has the first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EntityReport {
+    /// Number of words.
+    pub words: usize,
+    /// By type, of entities that keep to IOB2 as in seqeval's strict mode; empty if tags are not of IOB2.
+    #[serde(with = "ordered_map")]
+    pub strict: Vec<(String, ClassReport)>,
+    /// By type, of entities as the script conlleval reads them.
+    #[serde(with = "ordered_map")]
+    pub conlleval: Vec<(String, ClassReport)>,
+}
+
+/// Questions that may have no answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AnswerReport {
+    /// Number of questions with an answer.
+    pub with_answer: usize,
+    /// Number of questions without one.
+    pub without_answer: usize,
+    /// The threshold for no answer that decided, if one did.
+    pub threshold: Option<f64>,
+    /// The threshold for no answer that would give these questions their best F1; `None` without scores.
+    pub best_f1_threshold: Option<f64>,
+    /// The threshold for no answer that would give these questions their best exact match; `None` without scores.
+    pub best_exact_match_threshold: Option<f64>,
 }
 
 /// How intervals were found.

@@ -1,6 +1,8 @@
 //! A report as aligned plain text.
 
-use super::{BootstrapSummary, ConfusionMatrix, Estimate, Report};
+use super::{AnswerReport, BootstrapSummary, ConfusionMatrix, Estimate, Report};
+use crate::metric::Metric;
+use crate::predictions::TaskKind;
 
 /// The most classes whose confusion matrix still fits on a terminal.
 const LARGEST_MATRIX: usize = 12;
@@ -9,7 +11,14 @@ const LARGEST_MATRIX: usize = 12;
 pub(super) fn render(report: &Report) -> String {
     let mut text = heading(report);
     text.push('\n');
+    if matches!(report.task, TaskKind::Entities | TaskKind::Spans) {
+        text += &entities(report);
+        return text;
+    }
     text += &metrics(report);
+    if let Some(answers) = &report.answers {
+        text += &thresholds(answers);
+    }
     if !report.per_class.is_empty() {
         text.push('\n');
         text += &classes(report);
@@ -24,9 +33,20 @@ pub(super) fn render(report: &Report) -> String {
 }
 
 fn heading(report: &Report) -> String {
-    let mut line = format!("{}, {}", report.task, plural(report.rows, "row"));
+    let rows = plural(report.rows, report.task.row_noun());
+    let mut line = format!("{}, {rows}", report.task);
+    if let Some(entities) = &report.entities {
+        line += &format!(", {}", plural(entities.words, "word"));
+    }
+    if let Some(answers) = &report.answers {
+        line += &format!(", {} without an answer", answers.without_answer);
+    }
     if let Some(positive) = &report.positive {
         line += &format!(", positive class `{positive}`");
+    }
+    if let Some(averaged) = &report.averaged {
+        let names: Vec<_> = averaged.iter().map(|name| format!("`{name}`")).collect();
+        line += &format!(", averages over {}", names.join(", "));
     }
     line.push('\n');
     if let Some(bootstrap) = &report.bootstrap {
@@ -97,6 +117,199 @@ fn confusion(matrix: &ConfusionMatrix, classes: &[String]) -> String {
     table.render(&right)
 }
 
+/// The thresholds for no answer: the one that decided and the ones that would have been best.
+fn thresholds(answers: &AnswerReport) -> String {
+    let mut text = String::new();
+    if let Some(threshold) = answers.threshold {
+        text += &format!("\nno answer above {}\n", number(Some(threshold)));
+    }
+    if let (Some(f1), Some(exact_match)) = (
+        answers.best_f1_threshold,
+        answers.best_exact_match_threshold,
+    ) {
+        let [f1, exact_match] = [f1, exact_match].map(|best| number(Some(best)));
+        text += &format!(
+            "\nbest thresholds for no answer on these questions: {f1} (f1), {exact_match} (exact_match)\n"
+        );
+    }
+    text
+}
+
+/// A way of reading entities off tags, with precision, recall and F1 in its three averages.
+type SchemeMetrics = (&'static str, [(&'static str, [Metric; 3]); 3]);
+
+/// The schemes side by side; spans have the first alone.
+const SCHEMES: [SchemeMetrics; 3] = [
+    (
+        "seqeval",
+        [
+            (
+                "micro",
+                [Metric::PrecisionMicro, Metric::RecallMicro, Metric::F1Micro],
+            ),
+            (
+                "macro",
+                [Metric::PrecisionMacro, Metric::RecallMacro, Metric::F1Macro],
+            ),
+            (
+                "weighted",
+                [
+                    Metric::PrecisionWeighted,
+                    Metric::RecallWeighted,
+                    Metric::F1Weighted,
+                ],
+            ),
+        ],
+    ),
+    (
+        "strict",
+        [
+            (
+                "micro",
+                [
+                    Metric::PrecisionMicroStrict,
+                    Metric::RecallMicroStrict,
+                    Metric::F1MicroStrict,
+                ],
+            ),
+            (
+                "macro",
+                [
+                    Metric::PrecisionMacroStrict,
+                    Metric::RecallMacroStrict,
+                    Metric::F1MacroStrict,
+                ],
+            ),
+            (
+                "weighted",
+                [
+                    Metric::PrecisionWeightedStrict,
+                    Metric::RecallWeightedStrict,
+                    Metric::F1WeightedStrict,
+                ],
+            ),
+        ],
+    ),
+    (
+        "conlleval",
+        [
+            (
+                "micro",
+                [
+                    Metric::PrecisionMicroConlleval,
+                    Metric::RecallMicroConlleval,
+                    Metric::F1MicroConlleval,
+                ],
+            ),
+            (
+                "macro",
+                [
+                    Metric::PrecisionMacroConlleval,
+                    Metric::RecallMacroConlleval,
+                    Metric::F1MacroConlleval,
+                ],
+            ),
+            (
+                "weighted",
+                [
+                    Metric::PrecisionWeightedConlleval,
+                    Metric::RecallWeightedConlleval,
+                    Metric::F1WeightedConlleval,
+                ],
+            ),
+        ],
+    ),
+];
+
+/// The schemes below each other within each average, then the types.
+fn entities(report: &Report) -> String {
+    let defined = |scheme: &&SchemeMetrics| {
+        report
+            .metric(scheme.1[0].1[0])
+            .is_some_and(|estimate| estimate.value.is_some())
+    };
+    let schemes: Vec<_> = SCHEMES.iter().filter(defined).collect();
+    let mut text = String::new();
+    if !schemes.is_empty() {
+        let mut table = match report.entities {
+            Some(_) => Table::new(&["average", "entities", "precision", "recall", "f1"]),
+            None => Table::new(&["average", "precision", "recall", "f1"]),
+        };
+        for average in 0..3 {
+            for (scheme, averages) in &schemes {
+                let (name, metrics) = averages[average];
+                let mut cells = vec![name.to_owned()];
+                if report.entities.is_some() {
+                    cells.push((*scheme).to_owned());
+                }
+                cells.extend(
+                    metrics.map(|metric| report.metric(metric).map_or_else(String::new, cell)),
+                );
+                table.row(cells);
+            }
+        }
+        text += &table.render(&[false; 5]);
+    }
+    if let Some(accuracy) = report.metric(Metric::Accuracy) {
+        let shown = match &accuracy.undefined {
+            Some(reason) => format!("undefined: {reason}"),
+            None => cell(accuracy),
+        };
+        text += &format!(
+            "{}accuracy of tags  {shown}\n",
+            if schemes.is_empty() { "" } else { "\n" }
+        );
+    }
+    let mut reasons = Vec::new();
+    for (scheme, averages) in &SCHEMES {
+        let Some(estimate) = report.metric(averages[0].1[0]) else {
+            continue;
+        };
+        if let Some(reason) = &estimate.undefined {
+            reasons.push(format!("{scheme}: undefined: {reason}\n"));
+        } else if let Some(reason) = &estimate.interval_undefined {
+            reasons.push(format!("{scheme}: no intervals: {reason}\n"));
+        }
+    }
+    text += &reasons.concat();
+    if !report.per_class.is_empty() {
+        text.push('\n');
+        text += &types(report);
+    }
+    text
+}
+
+/// Precision, recall and F1 of each type, and beside them F1 by the other schemes.
+fn types(report: &Report) -> String {
+    let mut table = Table::new(&["type", "precision", "recall", "f1", "support"]);
+    if report.entities.is_some() {
+        table.head("f1 strict".to_owned());
+        table.head("f1 conlleval".to_owned());
+    }
+    for (name, class) in &report.per_class {
+        let mut cells = vec![name.clone()];
+        cells.extend([&class.precision, &class.recall, &class.f1].map(cell));
+        cells.push(class.support.to_string());
+        if let Some(entities) = &report.entities {
+            for scheme in [&entities.strict, &entities.conlleval] {
+                let same = scheme.iter().find(|(other, _)| other == name);
+                cells
+                    .push(same.map_or_else(|| "-".to_owned(), |(_, class)| number(class.f1.value)));
+            }
+        }
+        table.row(cells);
+    }
+    table.render(&[false, false, false, false, true, true, true])
+}
+
+/// A value with its interval, if it has one.
+fn cell(estimate: &Estimate) -> String {
+    match (estimate.low, estimate.high) {
+        (Some(_), Some(_)) => format!("{} {}", number(estimate.value), interval(estimate)),
+        _ => number(estimate.value),
+    }
+}
+
 /// `95%` for a confidence of 0.95.
 fn percent(bootstrap: &BootstrapSummary) -> String {
     format!("{}%", (bootstrap.confidence * 1e8).round() / 1e6)
@@ -107,7 +320,7 @@ fn plural(count: usize, noun: &str) -> String {
 }
 
 /// Four decimals, or four digits for what they would hide or stretch.
-fn number(value: Option<f64>) -> String {
+pub(crate) fn number(value: Option<f64>) -> String {
     match value {
         None => "undefined".to_owned(),
         Some(value) if value != 0.0 && !(1e-3..1e6).contains(&value.abs()) => {
@@ -127,27 +340,27 @@ fn interval(estimate: &Estimate) -> String {
 }
 
 /// Cells in columns two spaces apart.
-struct Table {
+pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    fn new(head: &[&str]) -> Self {
+    pub(crate) fn new(head: &[&str]) -> Self {
         Self {
             rows: vec![head.iter().map(|&cell| cell.to_owned()).collect()],
         }
     }
 
-    fn head(&mut self, cell: String) {
+    pub(crate) fn head(&mut self, cell: String) {
         self.rows[0].push(cell);
     }
 
-    fn row(&mut self, cells: Vec<String>) {
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
 
     /// `right` tells which columns are flush right. The last cell of a row may be longer than its column.
-    fn render(&self, right: &[bool]) -> String {
+    pub(crate) fn render(&self, right: &[bool]) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         // A row that stops early ends in a sentence, which widens no column.
         let width = |column: usize| {

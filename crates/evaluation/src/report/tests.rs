@@ -178,6 +178,7 @@ fn a_table_leaves_out_a_large_confusion_matrix() {
             predicted: vec![0, 1],
             probabilities: vec![],
             positive: None,
+            averaged: None,
         })
     };
     let table = |classes| evaluate(&predictions(classes), &BootstrapOptions::none()).table();

@@ -1,0 +1,323 @@
+//! Questions that BioASQ asks: factoid ones, answered by a ranking, and list ones (Tsatsaronis et al. 2015).
+//!
+//! Its questions for yes or no are [`ClassPredictions`](crate::ClassPredictions) of two classes, scored by
+//! [`Metric::Accuracy`] and [`Metric::F1Macro`].
+
+use std::collections::HashMap;
+
+use crate::metric::Metric;
+use crate::predictions::{FactoidPredictions, ListAnswer, ListPredictions, RankedAnswers};
+
+use super::{Outcome, Undefined};
+
+/// The number of ranked answers that count.
+const RANKS: usize = 5;
+
+/// The number of hexadecimal digits by which BioASQ names a question.
+const QUESTION_DIGITS: usize = 24;
+
+/// The characters of the longest answer that is kept.
+const LONGEST_ANSWER: usize = 100;
+
+/// An answer with the probability that a model gives it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// The answer.
+    pub text: String,
+    /// Its probability; after pooling the sum over snippets, which may be above 1.
+    pub probability: f64,
+}
+
+/// The answers to one question, taken together from all snippets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PooledAnswers {
+    /// What the question is called.
+    pub question: String,
+    /// At most five answers, the most probable first.
+    pub ranked: Vec<Candidate>,
+}
+
+/// Takes together the answers that were found in several snippets for one question, as BioBERT's evaluation does
+/// (Lee et al. 2020).
+///
+/// Each snippet is given as its id and its n-best answers. Ids are as in BioASQ turned into SQuAD's format: the 24
+/// hexadecimal digits of the question, and then a number of the snippet; an id that does not begin so is a question of
+/// its own. Empty answers and those of more than 100 characters are left out, probabilities are summed over answers that
+/// differ in nothing but case (spelt as the most probable of them), and the five best are kept. Questions come in the
+/// order of their first snippets; of equal answers the one that came first is ahead.
+///
+/// ```
+/// use bertkit_evaluation::{Candidate, pool_snippets};
+///
+/// let answer = |text: &str, probability| Candidate { text: text.into(), probability };
+/// let snippets = [
+///     ("56c1f005ef6e394741000002_001", vec![answer("ETV6", 0.4), answer("RUNX1", 0.5)]),
+///     ("56c1f005ef6e394741000002_002", vec![answer("etv6", 0.3), answer("", 0.7)]),
+/// ];
+/// let pooled = pool_snippets(snippets.iter().map(|(id, answers)| (*id, answers.as_slice())));
+/// assert_eq!(pooled[0].question, "56c1f005ef6e394741000002");
+/// assert_eq!(pooled[0].ranked[0].text, "ETV6");
+/// assert_eq!(pooled[0].ranked[1], answer("RUNX1", 0.5));
+/// ```
+pub fn pool_snippets<'a>(
+    snippets: impl IntoIterator<Item = (&'a str, &'a [Candidate])>,
+) -> Vec<PooledAnswers> {
+    let mut places = HashMap::<&str, usize>::new();
+    let mut questions = Vec::<(&str, Vec<&Candidate>)>::new();
+    for (id, answers) in snippets {
+        let question = question_of(id);
+        let place = *places.entry(question).or_insert(questions.len());
+        if place == questions.len() {
+            questions.push((question, Vec::new()));
+        }
+        questions[place].1.extend(answers);
+    }
+    let pooled = questions
+        .into_iter()
+        .map(|(question, answers)| PooledAnswers {
+            question: question.to_owned(),
+            ranked: pool_answers(answers),
+        });
+    pooled.collect()
+}
+
+/// The part of a snippet's id that names the question.
+fn question_of(id: &str) -> &str {
+    id.get(..QUESTION_DIGITS)
+        .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+        .unwrap_or(id)
+}
+
+/// The best answers, those that differ in case taken together.
+fn pool_answers(mut answers: Vec<&Candidate>) -> Vec<Candidate> {
+    answers.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+    answers.retain(|a| !a.text.is_empty() && a.text.chars().count() <= LONGEST_ANSWER);
+    let mut places = HashMap::<String, usize>::new();
+    let mut ranked = Vec::<Candidate>::new();
+    for answer in answers {
+        let place = *places
+            .entry(answer.text.to_lowercase())
+            .or_insert(ranked.len());
+        match ranked.get_mut(place) {
+            Some(first) => first.probability += answer.probability,
+            None => ranked.push(answer.clone()),
+        }
+    }
+    ranked.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+    ranked.truncate(RANKS);
+    ranked
+}
+
+/// Means over questions of what each of them scores.
+pub(crate) struct QuestionEvaluator<'a> {
+    metrics: &'a [Metric],
+    /// Three scores a question, in the order of [`column`].
+    rows: Vec<[f64; 3]>,
+}
+
+impl<'a> QuestionEvaluator<'a> {
+    pub fn factoid(predictions: &FactoidPredictions, metrics: &'a [Metric]) -> Self {
+        Self {
+            metrics,
+            rows: predictions.questions.iter().map(rank_scores).collect(),
+        }
+    }
+
+    pub fn lists(predictions: &ListPredictions, metrics: &'a [Metric]) -> Self {
+        Self {
+            metrics,
+            rows: predictions.questions.iter().map(list_scores).collect(),
+        }
+    }
+
+    pub fn outcome(&self, weights: &[f64]) -> Outcome {
+        let total: f64 = weights.iter().sum();
+        if total == 0.0 {
+            return Outcome::undefined(self.metrics, &Undefined::NoRows);
+        }
+        let value = |&metric: &Metric| {
+            let rows = self.rows.iter().zip(weights);
+            let sum: f64 = rows.map(|(row, weight)| row[column(metric)] * weight).sum();
+            Ok(sum / total)
+        };
+        Outcome {
+            metrics: self.metrics.iter().map(value).collect(),
+            per_class: Ok(Vec::new()),
+        }
+    }
+}
+
+/// Which of a question's three scores a metric is the mean of.
+fn column(metric: Metric) -> usize {
+    match metric {
+        Metric::StrictAccuracy | Metric::PrecisionSamples => 0,
+        Metric::LenientAccuracy | Metric::RecallSamples => 1,
+        _ => 2,
+    }
+}
+
+/// Strict and lenient accuracy and the reciprocal rank; answers are compared in lower case.
+fn rank_scores(question: &RankedAnswers) -> [f64; 3] {
+    let gold: Vec<String> = question
+        .gold
+        .iter()
+        .map(|name| name.to_lowercase())
+        .collect();
+    let mut ranked = question.ranked.iter().take(RANKS);
+    match ranked.position(|answer| gold.contains(&answer.to_lowercase())) {
+        Some(0) => [1.0; 3],
+        Some(rank) => [0.0, 1.0, 1.0 / (rank as f64 + 1.0)],
+        None => [0.0; 3],
+    }
+}
+
+/// Precision, recall and F1 of a list, as BioASQ's own program counts: an answer is right if it names something that no
+/// earlier answer named, so a second name for one thing is wrong. Answers are compared in lower case.
+///
+/// Where one answer names two things it stands for both in recall; 0 for a list without answers.
+fn list_scores(question: &ListAnswer) -> [f64; 3] {
+    let lower = |names: &[String]| -> Vec<String> {
+        names.iter().map(|name| name.to_lowercase()).collect()
+    };
+    let mut missing: Vec<Vec<String>> = question.gold.iter().map(|names| lower(names)).collect();
+    let mut answers = lower(&question.predicted);
+    if answers.is_empty() {
+        return [0.0; 3];
+    }
+    let mut hits = 0.0;
+    for answer in &answers {
+        if let Some(place) = missing.iter().position(|names| names.contains(answer)) {
+            missing.remove(place);
+            hits += 1.0;
+        }
+    }
+    let precision = hits / answers.len() as f64;
+    let mut missed = 0.0;
+    for names in &missing {
+        match answers.iter().position(|answer| names.contains(answer)) {
+            Some(place) => drop(answers.remove(place)),
+            None => missed += 1.0,
+        }
+    }
+    if hits == 0.0 {
+        return [0.0; 3];
+    }
+    let recall = hits / (hits + missed);
+    [
+        precision,
+        recall,
+        2.0 * precision * recall / (precision + recall),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{Predictions, score};
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.into()).collect()
+    }
+
+    #[test]
+    fn the_sixth_answer_does_not_count() {
+        let question = |rank: usize| {
+            let mut ranked = names(&["a", "b", "c", "d", "e", "f"]);
+            ranked[rank] = "Right".into();
+            RankedAnswers {
+                gold: names(&["other", "RIGHT"]),
+                ranked,
+            }
+        };
+        assert_eq!(rank_scores(&question(0)), [1.0; 3]);
+        assert_eq!(rank_scores(&question(4)), [0.0, 1.0, 0.2]);
+        assert_eq!(rank_scores(&question(5)), [0.0; 3]);
+        let p = Predictions::Factoid(FactoidPredictions {
+            questions: vec![question(0), question(1), question(5)],
+        });
+        assert_eq!(score(&p, Metric::Mrr), Ok(0.5));
+        assert_eq!(score(&p, Metric::StrictAccuracy), Ok(1.0 / 3.0));
+        assert_eq!(score(&p, Metric::LenientAccuracy), Ok(2.0 / 3.0));
+        let none = Predictions::Factoid(FactoidPredictions::default());
+        assert_eq!(score(&none, Metric::Mrr), Err(Undefined::NoRows));
+    }
+
+    #[test]
+    fn a_second_name_for_one_thing_is_wrong() {
+        let question = ListAnswer {
+            gold: vec![names(&["IL-2", "interleukin 2"]), names(&["TNF"])],
+            predicted: names(&["il-2", "Interleukin 2", "p53"]),
+        };
+        let [precision, recall, f1] = list_scores(&question);
+        assert_eq!([precision, recall], [1.0 / 3.0, 0.5]);
+        assert!((f1 - 0.4).abs() < 1e-12);
+        let p = Predictions::Lists(ListPredictions {
+            questions: vec![question, ListAnswer::default()],
+        });
+        assert_eq!(score(&p, Metric::RecallSamples), Ok(0.25));
+    }
+
+    #[test]
+    fn an_answer_that_names_two_things_leaves_neither_missed() {
+        let question = ListAnswer {
+            gold: vec![names(&["x", "y"]), names(&["y", "z"])],
+            predicted: names(&["y"]),
+        };
+        assert_eq!(list_scores(&question), [1.0, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn lists_without_hits_score_nothing() {
+        let question = |gold: &[&str], predicted: &[&str]| ListAnswer {
+            gold: gold.iter().map(|&name| names(&[name])).collect(),
+            predicted: names(predicted),
+        };
+        for question in [
+            question(&["x"], &[]),
+            question(&["x"], &["y"]),
+            question(&[], &["y"]),
+        ] {
+            assert_eq!(list_scores(&question), [0.0; 3]);
+        }
+    }
+
+    #[test]
+    fn pooling_sums_over_snippets_and_drops_what_is_empty_or_long() {
+        let answer = |text: &str, probability| Candidate {
+            text: text.into(),
+            probability,
+        };
+        let long = "ä".repeat(101);
+        let kept = "ä".repeat(100);
+        let id = |snippet: &str| format!("0123456789abcdef01234567{snippet}");
+        let (first, second) = (id("_001"), id("_002"));
+        let one = [answer("Gene", 0.25), answer("", 0.9), answer(&long, 0.9)];
+        let two = [
+            answer("GENE", 0.5),
+            answer(&kept, 0.625),
+            answer("b", 0.1),
+            answer("c", 0.1),
+            answer("d", 0.1),
+            answer("e", 0.1),
+        ];
+        let other = [answer("b", 0.5)];
+        let pooled = pool_snippets([
+            (first.as_str(), &one[..]),
+            ("question 7", &other[..]),
+            (second.as_str(), &two[..]),
+        ]);
+        assert_eq!(pooled.len(), 2);
+        assert_eq!(pooled[0].question, id(""));
+        let expected = [
+            answer("GENE", 0.75),
+            answer(&kept, 0.625),
+            answer("b", 0.1),
+            answer("c", 0.1),
+            answer("d", 0.1),
+        ];
+        assert_eq!(pooled[0].ranked, expected);
+        assert_eq!(pooled[1].question, "question 7");
+        assert_eq!(pooled[1].ranked, other);
+    }
+}
