@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::metric::Metric;
-use crate::predictions::{Answer, AnswerPredictions, Predictions};
+use crate::predictions::{Answer, AnswerPredictions};
 
 use super::{Outcome, Undefined, Value};
 
@@ -38,7 +38,7 @@ pub struct NoAnswerThreshold {
 /// [`Undefined`] if there are no questions, one has no score for no answer, or one that is not a number.
 ///
 /// # Panics
-/// If [`Predictions::check`] fails.
+/// If [`Predictions::check`](crate::Predictions::check) fails.
 ///
 /// ```
 /// use bertkit_evaluation::{Answer, AnswerPredictions, AnswerScore, best_no_answer_threshold};
@@ -61,7 +61,7 @@ pub fn best_no_answer_threshold(
     predictions: &AnswerPredictions,
     score: AnswerScore,
 ) -> Result<NoAnswerThreshold, Undefined> {
-    if let Err(error) = Predictions::Answers(predictions.clone()).check() {
+    if let Err(error) = predictions.check() {
         panic!("{error}");
     }
     let metric = match score {
@@ -322,7 +322,7 @@ fn normalize(text: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::score;
+    use crate::{Predictions, score};
 
     fn answer(gold: &[&str], predicted: &str, no_answer_score: Option<f64>) -> Answer {
         Answer {

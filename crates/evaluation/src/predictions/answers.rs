@@ -30,7 +30,7 @@ pub struct AnswerPredictions {
 }
 
 impl AnswerPredictions {
-    pub(super) fn check(&self) -> Result<(), EvaluationError> {
+    pub(crate) fn check(&self) -> Result<(), EvaluationError> {
         let unanswerable = self.questions.iter().position(|q| q.gold.is_empty());
         match unanswerable {
             Some(row) if !self.may_be_unanswerable => Err(EvaluationError::NoAnswer { row }),

@@ -235,9 +235,11 @@ fn entities(report: &Report) -> String {
             Some(_) => Table::new(&["average", "entities", "precision", "recall", "f1"]),
             None => Table::new(&["average", "precision", "recall", "f1"]),
         };
-        for average in 0..3 {
-            for (scheme, averages) in &schemes {
-                let (name, metrics) = averages[average];
+        // Of one type all averages are the same.
+        let averages = if report.per_class.len() == 1 { 1 } else { 3 };
+        for average in 0..averages {
+            for (scheme, each) in &schemes {
+                let (name, metrics) = each[average];
                 let mut cells = vec![name.to_owned()];
                 if report.entities.is_some() {
                     cells.push((*scheme).to_owned());

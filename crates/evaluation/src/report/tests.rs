@@ -1,8 +1,8 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 use crate::{
-    BootstrapOptions, ClassPredictions, MultiLabelPredictions, Predictions, ScorePredictions,
-    evaluate,
+    Answer, AnswerPredictions, BootstrapOptions, ClassPredictions, EntityPredictions, EntitySpan,
+    MultiLabelPredictions, Predictions, ScorePredictions, SpanPredictions, evaluate,
 };
 
 fn binary(labels: Vec<usize>, scores: &[f64]) -> Predictions {
@@ -206,4 +206,173 @@ fn small_and_large_numbers_keep_their_digits() {
     assert_eq!(shown(-0.25), "-0.2500");
     assert_eq!(shown(0.00001234), "1.234e-5");
     assert_eq!(shown(12_345_678.0), "1.235e7");
+}
+
+fn tags(gold: &[&str], predicted: &[&str]) -> Predictions {
+    let sentences = |side: &[&str]| -> Vec<Vec<String>> {
+        let words = |tags: &&str| tags.split(' ').map(str::to_owned).collect();
+        side.iter().map(words).collect()
+    };
+    Predictions::Entities(EntityPredictions {
+        gold: sentences(gold),
+        predicted: sentences(predicted),
+    })
+}
+
+#[test]
+fn a_table_of_entities_shows_the_schemes_side_by_side() {
+    let predictions = tags(
+        &["B-PER I-PER O B-LOC", "O B-LOC O"],
+        &["I-PER I-PER O B-LOC", "O B-PER O"],
+    );
+    let report = evaluate(&predictions, &BootstrapOptions::none());
+    let expected = "\
+entities, 2 sentences, 7 words
+
+average   entities   precision  recall  f1
+micro     seqeval    0.6667     0.6667  0.6667
+micro     strict     0.5000     0.3333  0.4000
+micro     conlleval  0.6667     0.6667  0.6667
+macro     seqeval    0.7500     0.7500  0.6667
+macro     strict     0.5000     0.2500  0.3333
+macro     conlleval  0.7500     0.7500  0.6667
+weighted  seqeval    0.8333     0.6667  0.6667
+weighted  strict     0.6667     0.3333  0.4444
+weighted  conlleval  0.8333     0.6667  0.6667
+
+accuracy of tags  0.7143
+
+type  precision  recall  f1      support  f1 strict  f1 conlleval
+LOC   1.0000     0.5000  0.6667        2     0.6667        0.6667
+PER   0.5000     1.0000  0.6667        1     0.0000        0.6667
+";
+    assert_eq!(report.table(), expected);
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["task"], "entities");
+    assert_eq!(json["entities"]["words"], 7);
+    assert_eq!(json["entities"]["strict"]["PER"]["support"], 1);
+    assert_eq!(json["metrics"]["f1_micro_strict"]["value"], 0.4);
+}
+
+#[test]
+fn a_table_of_entities_leaves_out_a_scheme_that_does_not_apply_and_says_why() {
+    let predictions = tags(&["S-PER O"], &["S-PER S-PER"]);
+    let table = evaluate(&predictions, &BootstrapOptions::default()).table();
+    assert!(!table.contains("micro     strict"), "{table}");
+    assert!(
+        table.contains("strict: undefined: row 0 has the tag `S-PER`, and IOB2 knows B, I and O"),
+        "{table}"
+    );
+    assert!(
+        table.contains("seqeval: no intervals: there are fewer than two rows to draw from"),
+        "{table}"
+    );
+    let nothing = evaluate(&tags(&["O O"], &["O O"]), &BootstrapOptions::none()).table();
+    assert!(
+        nothing.contains("seqeval: undefined: neither truth nor predictions have an entity"),
+        "{nothing}"
+    );
+}
+
+fn spans() -> Predictions {
+    let span = |start, end| EntitySpan {
+        start,
+        end,
+        kind: "gene".into(),
+    };
+    Predictions::Spans(SpanPredictions {
+        gold: vec![vec![span(0, 4)], vec![span(2, 5)], vec![]],
+        predicted: vec![vec![span(0, 4), span(6, 9)], vec![span(2, 4)], vec![]],
+    })
+}
+
+fn answers_or_none() -> Predictions {
+    let answer = |gold: &[&str], predicted: &str, score| Answer {
+        gold: gold.iter().map(|&text| text.to_owned()).collect(),
+        predicted: predicted.into(),
+        no_answer_score: Some(score),
+    };
+    Predictions::Answers(AnswerPredictions {
+        questions: vec![
+            answer(&["Paris"], "Paris", 0.25),
+            answer(&["the Seine", "river Seine"], "the river", 0.5),
+            answer(&[], "1999", 0.75),
+        ],
+        may_be_unanswerable: true,
+        no_answer_threshold: Some(0.375),
+    })
+}
+
+#[test]
+fn a_table_of_spans_has_one_scheme() {
+    let report = evaluate(&spans(), &BootstrapOptions::none());
+    let expected = "\
+spans, 3 texts
+
+average  precision  recall  f1
+micro    0.3333     0.5000  0.4000
+
+type  precision  recall  f1      support
+gene  0.3333     0.5000  0.4000        2
+";
+    assert_eq!(report.table(), expected);
+}
+
+#[test]
+fn a_table_of_answers_tells_the_thresholds() {
+    let report = evaluate(&answers_or_none(), &BootstrapOptions::none());
+    let expected = "\
+answers_or_none, 3 questions, 1 without an answer
+
+metric                   value
+f1                      0.6667
+exact_match             0.6667
+f1_has_answer           0.5000
+exact_match_has_answer  0.5000
+f1_no_answer            1.0000
+exact_match_no_answer   1.0000
+best_f1                 0.8889
+best_exact_match        0.6667
+
+no answer above 0.3750
+
+best thresholds for no answer on these questions: 0.5000 (f1), 0.2500 (exact_match)
+";
+    assert_eq!(report.table(), expected);
+}
+
+#[test]
+fn averages_over_some_classes_are_told() {
+    let Predictions::Classes(mut p) = binary(vec![0, 1, 1], &[0.2, 0.7, 0.9]) else {
+        unreachable!()
+    };
+    p.averaged = Some(vec![1]);
+    let report = evaluate(&Predictions::Classes(p), &BootstrapOptions::none());
+    assert_eq!(report.averaged, Some(vec!["yes".to_owned()]));
+    assert!(report.table().contains("averages over `yes`"));
+}
+
+#[test]
+fn reports_of_entities_and_answers_read_back_from_json() {
+    let entities = tags(
+        &["B-PER O", "B-X I-X", "O O"],
+        &["B-PER O", "B-X O", "O I-Y"],
+    );
+    for predictions in [entities, spans(), answers_or_none()] {
+        let options = BootstrapOptions {
+            resamples: 30,
+            ..Default::default()
+        };
+        let report = evaluate(&predictions, &options);
+        let json = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+        let json = serde_json::to_string(&predictions).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Predictions>(&json).unwrap(),
+            predictions
+        );
+        for (metric, estimate) in &report.metrics {
+            assert!(estimate.low.is_some(), "{metric}: {estimate:?}");
+        }
+    }
 }
