@@ -385,6 +385,228 @@ pub enum DataError {
         /// Classes that have rows.
         classes: usize,
     },
+    /// A tag of a file that is none.
+    #[error(
+        "the tag on line {line} of `{path}` is `{}`, expected `O`, or one of the letters `B`, `I`, `E`, `S`, `L`, `U`, alone or with a hyphen and a type behind it",
+        short(found)
+    )]
+    UnknownTag {
+        /// The file.
+        path: String,
+        /// The line.
+        line: u64,
+        /// What stands there.
+        found: String,
+    },
+    /// A name of a model's output that is no tag.
+    #[error(
+        "`{}` is no tag, expected `O`, or one of the letters `B`, `I`, `E`, `S`, `L`, `U`, alone or with a hyphen and a type behind it",
+        short(name)
+    )]
+    TagName {
+        /// The name.
+        name: String,
+    },
+    /// Tags of which none stands for words outside entities.
+    #[error("there is no tag `O` for words outside entities")]
+    NoOutside,
+    /// Tags of which none stands for an entity.
+    #[error("there are no entities")]
+    NoEntities,
+    /// A file without tags, where they are needed.
+    #[error("`{path}` holds no tags")]
+    NoTags {
+        /// The file.
+        path: String,
+    },
+    /// A line that has too few or too many columns.
+    #[error("line {line} of `{path}` has {found} column{}, expected {expected}", if *found == 1 { "" } else { "s" })]
+    ColumnCount {
+        /// The file.
+        path: String,
+        /// The line.
+        line: u64,
+        /// Columns of the first line with a word.
+        expected: usize,
+        /// Columns of this line.
+        found: usize,
+    },
+    /// A span of characters outside its text, or without length.
+    #[error(
+        "the span from {start} to {end} on line {line} of `{path}` is not in its text, which has {characters} characters"
+    )]
+    SpanOutside {
+        /// The file.
+        path: String,
+        /// The line.
+        line: u64,
+        /// First character, from 0.
+        start: i64,
+        /// The character behind its last.
+        end: i64,
+        /// Characters of the text.
+        characters: usize,
+    },
+    /// Two spans that share a word.
+    #[error(
+        "the spans from {} to {} and from {} to {} on line {line} of `{path}` share a word",
+        first.0, first.1, second.0, second.1
+    )]
+    SpansOverlap {
+        /// The file.
+        path: String,
+        /// The line.
+        line: u64,
+        /// Characters of the one.
+        first: (usize, usize),
+        /// Characters of the other.
+        second: (usize, usize),
+    },
+    /// Tags that are not as many as the words.
+    #[error("line {line} of `{path}` has {tags} tags for {words} words")]
+    TagCount {
+        /// The file.
+        path: String,
+        /// The line.
+        line: u64,
+        /// How many words there are.
+        words: usize,
+        /// How many tags there are.
+        tags: usize,
+    },
+    /// A value of a JSON object that is of another kind than it should be.
+    #[error("`{field}` on line {line} of `{path}` holds {found}, expected {expected}")]
+    JsonField {
+        /// The file.
+        path: String,
+        /// The line.
+        line: u64,
+        /// The key.
+        field: String,
+        /// What it should be.
+        expected: &'static str,
+        /// What it is, cut short.
+        found: String,
+    },
+    /// Not the name of a format of tagged words.
+    #[error("`{found}` is no format of tagged words, expected `conll`, `iob2`, `jsonl` or `csv`")]
+    UnknownTaggedFormat {
+        /// What was given.
+        found: String,
+    },
+    /// Something else than a file of this kind holds at that place.
+    #[error("{at} of `{path}` is {found}, expected {expected}")]
+    Unexpected {
+        /// The file.
+        path: String,
+        /// Where in the file: `data[0].paragraphs[2]`, or a column and a line.
+        at: String,
+        /// What should be there.
+        expected: &'static str,
+        /// What is there, cut short.
+        found: String,
+    },
+    /// A file that should be one JSON document, and is none.
+    #[error("`{path}` is not JSON: {message} (line {line}, column {column})")]
+    JsonDocument {
+        /// The file.
+        path: String,
+        /// The line.
+        line: usize,
+        /// Where in the line, in bytes from 1.
+        column: usize,
+        /// What the parser says.
+        message: String,
+    },
+    /// A file without questions.
+    #[error("`{path}` holds no questions")]
+    NoQuestions {
+        /// The file.
+        path: String,
+    },
+    /// An answer that is not where the file says, and cannot be placed.
+    #[error("the answer `{}` to question `{question}` in `{path}`{} {}", short(answer), match line {
+        Some(line) => format!(" (line {line})"),
+        None => String::new(),
+    }, match occurrences {
+        0 => "is not in its context".to_owned(),
+        count => format!("is not where the file says, and its context holds it {count} times"),
+    })]
+    AnswerNotFound {
+        /// The file.
+        path: String,
+        /// The question's id.
+        question: String,
+        /// The question's line, where a line is a question.
+        line: Option<u64>,
+        /// The answer.
+        answer: String,
+        /// How often its text occurs in the context.
+        occurrences: usize,
+    },
+    /// Rows of one group that have different labels.
+    #[error(
+        "`{}` is labelled `{}` on line {first_line} of `{path}` and `{}` on line {line}", short(group), short(first), short(found)
+    )]
+    MixedLabels {
+        /// The file.
+        path: String,
+        /// What the rows have in common.
+        group: String,
+        /// Line of the group's first row.
+        first_line: u64,
+        /// Its label.
+        first: String,
+        /// The line of another row.
+        line: u64,
+        /// The label there.
+        found: String,
+    },
+    /// Fewer than two folds.
+    #[error("cross-validation in {found} fold{} was asked for, expected at least 2", if *found == 1 { "" } else { "s" })]
+    FoldCount {
+        /// What was asked for.
+        found: usize,
+    },
+    /// More folds than there are things to divide.
+    #[error("cannot divide {found} {what} into {folds} folds")]
+    TooFewForFolds {
+        /// `rows` or `groups`.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// How many folds were asked for.
+        folds: usize,
+    },
+    /// A line of a FASTA file before the first header.
+    #[error("line {line} of `{path}` is no header, expected `>` and a name before the first sequence")]
+    NoFastaHeader {
+        /// The file.
+        path: String,
+        /// The line.
+        line: u64,
+    },
+    /// A character that no sequence holds.
+    #[error("line {line} of `{path}` holds `{}`, expected letters of nucleotides or amino acids", found.escape_default())]
+    SequenceLetter {
+        /// The file.
+        path: String,
+        /// The line.
+        line: u64,
+        /// The character.
+        found: char,
+    },
+    /// Entities that cannot be marked in their text.
+    #[error("could not mark the entities on line {line} of `{path}`")]
+    Mentions {
+        /// The file.
+        path: String,
+        /// The line.
+        line: u64,
+        /// Why.
+        #[source]
+        source: crate::relations::MentionError,
+    },
 }
 
 impl DataError {
@@ -504,6 +726,46 @@ impl DataError {
             Self::TooFewToSplit { what: "groups", .. } => {
                 Some("check the group column: whole groups stay on one side".into())
             }
+            Self::UnknownTag { .. } => Some(
+                "choose the column of the tags; if the file is to be predicted and has none, say so; a first line that names the columns belongs to the format `csv`"
+                    .into(),
+            ),
+            Self::TagName { .. } | Self::NoOutside => {
+                Some("the names of the model's outputs have to be tags such as `O`, `B-PER` and `I-PER`".into())
+            }
+            Self::NoEntities => Some("check the column of the tags: all of them are `O`".into()),
+            Self::NoTags { .. } => Some("check the format, and the column or key of the tags".into()),
+            Self::ColumnCount { .. } => Some(
+                "each line holds one word and the same number of columns; blank lines divide sentences, and comments begin with `# `"
+                    .into(),
+            ),
+            Self::SpanOutside { .. } => {
+                Some("spans count characters (code points, not bytes) from 0, and end behind their last".into())
+            }
+            Self::SpansOverlap { .. } => Some("remove one of them, or keep the longest of each".into()),
+            Self::TagCount { .. } => Some("give each word one tag".into()),
+            Self::JsonField { .. } => Some(
+                "a line is {\"text\": \"…\", \"entities\": [{\"start\": 0, \"end\": 5, \"label\": \"…\"}]} or {\"tokens\": [\"…\"], \"tags\": [\"B-…\"]}"
+                    .into(),
+            ),
+            Self::Unexpected { .. } => Some("correct it there, or choose other columns or another file".into()),
+            Self::JsonDocument { .. } => Some(
+                "a file that ends in `.json` holds one document in the form of SQuAD; one object a line is JSON Lines, `.jsonl`".into(),
+            ),
+            Self::NoQuestions { .. } => Some("check that it is the file you mean".into()),
+            Self::AnswerNotFound { .. } => Some(
+                "correct the answer or its start, or let such answers be left out of training and counted".into(),
+            ),
+            Self::MixedLabels { .. } => Some(
+                "all rows of a group are one case with one label: correct them, or group by another column".into(),
+            ),
+            Self::FoldCount { .. } => Some("5 or 10 are usual".into()),
+            Self::TooFewForFolds { .. } => Some("ask for fewer folds".into()),
+            Self::NoFastaHeader { .. } => Some("check that the file is FASTA".into()),
+            Self::SequenceLetter { .. } => Some("check that the file is FASTA, and that it was written to its end".into()),
+            Self::Mentions { .. } => Some(
+                "positions count characters (code points, not bytes) from 0, and end behind the last".into(),
+            ),
             Self::BatchTooSmall { classes, .. } => {
                 Some(format!("use batches of at least {classes} rows"))
             }

@@ -38,17 +38,25 @@
 //! # }
 //! ```
 
+pub mod alignment;
 pub mod batches;
+mod characters;
 pub mod columns;
 pub mod corpus;
 pub mod corruption;
+pub mod documents;
 mod error;
 pub mod examples;
 pub mod formats;
 pub mod labels;
+pub mod perturb;
+pub mod questions;
 mod random;
+pub mod relations;
 pub mod sequences;
 pub mod splits;
+pub mod tagging;
 pub mod tokenizer;
+pub mod windows;
 
 pub use error::DataError;

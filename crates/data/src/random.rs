@@ -21,6 +21,10 @@ pub(crate) enum KeyedPurpose {
     SequenceOrder,
     /// The masks of one sequence.
     Masks,
+    /// The changes to one text.
+    Perturbation,
+    /// The folds of cross-validation.
+    Folds,
 }
 
 /// Random numbers that depend on the seed, the purpose and the round (an epoch, an attempt) alone.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::DataError;
-use crate::random::{Purpose, Random};
+use crate::random::{KeyedPurpose, Purpose, Random};
 
 /// Row indices, ascending; together they are all rows, each once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -303,6 +303,167 @@ impl Goal {
     }
 }
 
+/// Divides all rows into `k` folds: split `i` holds out fold `i`, so that every row is held out once.
+///
+/// - With neither labels nor groups, folds differ by a row at most.
+/// - With `labels`, the class of each row, they differ by a row at most in all and in every class.
+/// - With `groups`, the name of each row's group, groups stay whole: the largest first, each goes where fewest rows are.
+/// - With both, each group goes, those of the most uneven classes first, where it leaves the classes spread most evenly, that
+///   is, with the least sum over the classes of the variance of the fraction that a fold has of it (Pedregosa et al. 2011,
+///   scikit-learn's `StratifiedGroupKFold`); of equals, where fewest rows are.
+///
+/// No fold is empty. The seed decides the order among equals.
+///
+/// # Errors
+/// Fewer than 2 folds; fewer rows, or groups, than folds.
+///
+/// # Panics
+/// If labels or groups are not as many as rows.
+pub fn folds<S: AsRef<str>>(
+    rows: usize,
+    labels: Option<&[usize]>,
+    groups: Option<&[S]>,
+    k: usize,
+    seed: u64,
+) -> Result<Vec<Split>, DataError> {
+    if k < 2 {
+        return Err(DataError::FoldCount { found: k });
+    }
+    if let Some(labels) = labels {
+        assert_eq!(labels.len(), rows, "one label for each row");
+    }
+    let too_few = |what, found| DataError::TooFewForFolds {
+        what,
+        found,
+        folds: k,
+    };
+    let mut random = Random::keyed(seed, KeyedPurpose::Folds, k as u64, 0);
+    let fold_of = match groups {
+        None if rows < k => return Err(too_few("rows", rows)),
+        None => deal(rows, labels, k, &mut random),
+        Some(groups) => {
+            assert_eq!(groups.len(), rows, "one group for each row");
+            let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+            for (row, group) in groups.iter().enumerate() {
+                members.entry(group.as_ref()).or_default().push(row);
+            }
+            let mut members: Vec<Vec<usize>> = members.into_values().collect();
+            if members.len() < k {
+                return Err(too_few("groups", members.len()));
+            }
+            random.shuffle(&mut members);
+            let of_group = spread(&mut members, labels, k);
+            let mut fold_of = vec![0; rows];
+            for (rows, fold) in members.iter().zip(of_group) {
+                rows.iter().for_each(|&row| fold_of[row] = fold);
+            }
+            fold_of
+        }
+    };
+    Ok((0..k)
+        .map(|fold| {
+            let held_out: Vec<bool> = fold_of.iter().map(|&of| of == fold).collect();
+            Split::new(&held_out)
+        })
+        .collect())
+}
+
+/// The fold of each row: class by class, rows are dealt out like cards, and the next class goes on where one ended.
+fn deal(rows: usize, labels: Option<&[usize]>, k: usize, random: &mut Random) -> Vec<usize> {
+    let mut classes: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for row in 0..rows {
+        let class = labels.map_or(0, |labels| labels[row]);
+        classes.entry(class).or_default().push(row);
+    }
+    let mut folds: Vec<usize> = (0..k).collect();
+    random.shuffle(&mut folds);
+    let mut fold_of = vec![0; rows];
+    let mut next = 0;
+    for members in classes.values_mut() {
+        random.shuffle(members);
+        for &mut row in members {
+            fold_of[row] = folds[next % k];
+            next += 1;
+        }
+    }
+    fold_of
+}
+
+/// The fold of each group, by its rows; puts the groups into the order in which they are given out.
+fn spread(groups: &mut [Vec<usize>], labels: Option<&[usize]>, k: usize) -> Vec<usize> {
+    let classes: BTreeMap<usize, usize> = labels
+        .into_iter()
+        .flatten()
+        .map(|&label| (label, 0))
+        .collect();
+    let classes: BTreeMap<usize, usize> = classes.into_keys().zip(0..).collect();
+    let count = classes.len().max(1);
+    let counts = |rows: &[usize]| {
+        let mut counts = vec![0.0_f64; count];
+        for &row in rows {
+            counts[labels.map_or(0, |labels| classes[&labels[row]])] += 1.0;
+        }
+        counts
+    };
+    let variance = |values: &mut dyn Iterator<Item = f64>| {
+        let values: Vec<f64> = values.collect();
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let square = |value: &f64| (value - mean).powi(2);
+        values.iter().map(square).sum::<f64>() / values.len() as f64
+    };
+    let unevenness = |rows: &Vec<usize>| match labels {
+        None => rows.len() as f64,
+        Some(_) => variance(&mut counts(rows).into_iter()),
+    };
+    groups.sort_by(|a, b| unevenness(b).total_cmp(&unevenness(a)));
+
+    let totals = counts(&groups.concat());
+    let mut folds = vec![vec![0.0_f64; count]; k];
+    let mut sizes = vec![0usize; k];
+    let mut left = groups.len();
+    let mut fold_of = Vec::with_capacity(groups.len());
+    for rows in groups.iter() {
+        let empty = sizes.iter().filter(|&&size| size == 0).count();
+        let add = counts(rows);
+        let cost = |fold: usize| -> f64 {
+            (0..count)
+                .map(|class| {
+                    let share = |at: usize| {
+                        let own = if at == fold { add[class] } else { 0.0 };
+                        (folds[at][class] + own) / totals[class]
+                    };
+                    variance(&mut (0..k).map(share))
+                })
+                .sum()
+        };
+        // The last groups go to the folds that have none.
+        let allowed = (0..k).filter(|&fold| left > empty || sizes[fold] == 0);
+        let costs: Vec<(f64, usize)> = allowed
+            .map(|fold| match labels {
+                None => (0.0, fold),
+                Some(_) => (cost(fold), fold),
+            })
+            .collect();
+        let least = costs
+            .iter()
+            .map(|&(cost, _)| cost)
+            .fold(f64::INFINITY, f64::min);
+        let best = costs
+            .into_iter()
+            .filter(|&(cost, _)| cost <= least + 1e-12)
+            .min_by_key(|&(_, fold)| sizes[fold]);
+        let best = best.map_or(0, |(_, fold)| fold);
+        sizes[best] += rows.len();
+        folds[best]
+            .iter_mut()
+            .zip(add)
+            .for_each(|(sum, add)| *sum += add);
+        left -= 1;
+        fold_of.push(best);
+    }
+    fold_of
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -366,6 +527,98 @@ mod tests {
             prop_assert!(side(&split.train).is_disjoint(&side(&split.held_out)));
             prop_assert_eq!(split, grouped(&groups, Some(&labels), fraction, seed).unwrap());
         }
+
+        #[test]
+        fn folds_hold_out_every_row_once_and_keep_the_ratio_of_every_class(
+            labels in prop::collection::vec(0usize..4, 10..200), k in 2usize..10, seed: u64, stratify: bool,
+        ) {
+            let by = stratify.then_some(labels.as_slice());
+            let splits = folds::<&str>(labels.len(), by, None, k, seed).unwrap();
+            prop_assert_eq!(splits.len(), k);
+            let spread = |count: &dyn Fn(&Split) -> usize| {
+                let counts: Vec<usize> = splits.iter().map(count).collect();
+                counts.iter().max().unwrap() - counts.iter().min().unwrap()
+            };
+            splits.iter().for_each(|split| assert_partition(split, labels.len()));
+            let mut held: Vec<usize> = splits.iter().flat_map(|split| split.held_out.clone()).collect();
+            held.sort_unstable();
+            prop_assert_eq!(held, (0..labels.len()).collect::<Vec<_>>());
+            prop_assert!(spread(&|split| split.held_out.len()) <= 1);
+            for class in (0..4).filter(|_| stratify) {
+                let count = |split: &Split| split.held_out.iter().filter(|&&row| labels[row] == class).count();
+                prop_assert!(spread(&count) <= 1);
+            }
+            prop_assert_eq!(&splits, &folds::<&str>(labels.len(), by, None, k, seed).unwrap());
+        }
+
+        #[test]
+        fn grouped_folds_keep_groups_whole_and_none_is_empty(
+            rows in prop::collection::vec((0usize..30, 0usize..3), 40..150), k in 2usize..6, seed: u64, stratify: bool,
+        ) {
+            let groups: Vec<String> = rows.iter().map(|(group, _)| format!("g{group}")).collect();
+            let labels: Vec<usize> = rows.iter().map(|(_, label)| *label).collect();
+            prop_assume!(groups.iter().collect::<BTreeSet<_>>().len() >= k);
+            let by = stratify.then_some(labels.as_slice());
+            let splits = folds(rows.len(), by, Some(&groups), k, seed).unwrap();
+            let mut held: Vec<usize> = Vec::new();
+            for split in &splits {
+                assert_partition(split, groups.len());
+                let side = |rows: &[usize]| rows.iter().map(|&row| &groups[row]).collect::<BTreeSet<_>>();
+                prop_assert!(side(&split.train).is_disjoint(&side(&split.held_out)));
+                held.extend(&split.held_out);
+            }
+            held.sort_unstable();
+            prop_assert_eq!(held, (0..rows.len()).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn grouped_folds_are_alike_in_size_and_classes() {
+        let mut groups = Vec::new();
+        let mut labels = Vec::new();
+        for patient in 0..60usize {
+            for _ in 0..1 + patient * 7 % 12 {
+                groups.push(format!("patient {patient}"));
+                labels.push(usize::from(patient % 3 == 0));
+            }
+        }
+        for seed in 0..10 {
+            for split in folds(groups.len(), None, Some(&groups), 5, seed).unwrap() {
+                let share = split.held_out.len() as f64 / groups.len() as f64;
+                assert!((share - 0.2).abs() < 0.02, "seed {seed}: {share}");
+            }
+            for split in folds(groups.len(), Some(&labels), Some(&groups), 5, seed).unwrap() {
+                for class in 0..2 {
+                    let of = |rows: &mut dyn Iterator<Item = usize>| {
+                        rows.filter(|&row| labels[row] == class).count() as f64
+                    };
+                    let share =
+                        of(&mut split.held_out.iter().copied()) / of(&mut (0..labels.len()));
+                    assert!((share - 0.2).abs() < 0.05, "seed {seed}: {share}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn too_few_rows_or_groups_for_the_folds_are_refused() {
+        let message = |error: DataError| error.to_string();
+        assert_eq!(
+            message(folds::<&str>(5, None, None, 1, 0).unwrap_err()),
+            "cross-validation in 1 fold was asked for, expected at least 2"
+        );
+        assert_eq!(
+            message(folds::<&str>(3, None, None, 5, 0).unwrap_err()),
+            "cannot divide 3 rows into 5 folds"
+        );
+        assert_eq!(
+            message(folds(4, None, Some(&["a", "a", "b", "b"]), 3, 0).unwrap_err()),
+            "cannot divide 2 groups into 3 folds"
+        );
+        assert_ne!(
+            folds::<&str>(50, None, None, 5, 1).unwrap(),
+            folds::<&str>(50, None, None, 5, 2).unwrap()
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod reading;
 mod shards;
 mod sources;
 mod statistics;
-mod text;
+pub(crate) mod text;
 
 use std::ops::Range;
 

@@ -24,7 +24,7 @@ const ZSTD_WINDOW: u64 = 128 << 20;
 
 /// Counts and hashes the bytes of a file as they are read.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Tally(Arc<Mutex<(u64, Sha256)>>);
+pub(crate) struct Tally(Arc<Mutex<(u64, Sha256)>>);
 
 impl Tally {
     /// Bytes read so far.
@@ -77,7 +77,7 @@ impl Read for Tallied {
 ///
 /// # Errors
 /// The file cannot be read, or is not packed although its name says so.
-pub(super) fn open(path: &Path) -> Result<(Text, Tally), DataError> {
+pub(crate) fn open(path: &Path) -> Result<(Text, Tally), DataError> {
     let name = path.display().to_string();
     if path.is_dir() {
         return Err(DataError::Directory { path: name });
@@ -231,7 +231,7 @@ impl<R: BufRead> Read for Zstd<R> {
 /// UTF-8 text without its byte order mark, read in chunks; whatever comes out of it is whole characters.
 ///
 /// Errors of reading are [`DataError`]s in an [`io::Error`]: [`data_error`] takes them out.
-pub(super) struct Text {
+pub(crate) struct Text {
     inner: Box<dyn Read + Send>,
     name: String,
     /// A chunk, which may end within a character.
@@ -331,7 +331,7 @@ impl Read for Text {
 }
 
 /// What reading a [`Text`] of that name failed with.
-pub(super) fn data_error(error: io::Error, name: &str) -> DataError {
+pub(crate) fn data_error(error: io::Error, name: &str) -> DataError {
     error
         .downcast::<DataError>()
         .unwrap_or_else(|source| DataError::Read {

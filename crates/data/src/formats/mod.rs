@@ -2,7 +2,10 @@
 
 mod csv;
 pub(crate) mod encoding;
+pub mod fasta;
 pub(crate) mod jsonl;
+pub mod squad;
+pub mod tagged;
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -170,20 +173,25 @@ pub struct Table {
 /// A missing or unreadable file, a format that the name does not tell, another encoding, an empty file, rows of unequal
 /// length, broken JSON, columns of one name: each names the file and, where there is one, the line.
 pub fn read_table(path: &Path, options: &ReadOptions) -> Result<Table, DataError> {
+    let (name, bytes) = read_bytes(path)?;
+    // A spreadsheet or an archive is named as what it is, whatever its extension.
+    encoding::check_container(&bytes, &name)?;
+    parse(bytes, &name, options.format_of(path)?, options)
+}
+
+/// What messages call a file, and its content.
+fn read_bytes(path: &Path) -> Result<(String, Vec<u8>), DataError> {
     let name = path.display().to_string();
     if path.is_dir() {
         return Err(DataError::Directory { path: name });
     }
-    let bytes = fs::read(path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => DataError::NotFound { path: name.clone() },
-        _ => DataError::Read {
-            path: name.clone(),
-            source,
-        },
-    })?;
-    // A spreadsheet or an archive is named as what it is, whatever its extension.
-    encoding::check_container(&bytes, &name)?;
-    parse(bytes, &name, options.format_of(path)?, options)
+    match fs::read(path) {
+        Ok(bytes) => Ok((name, bytes)),
+        Err(source) => Err(match source.kind() {
+            io::ErrorKind::NotFound => DataError::NotFound { path: name },
+            _ => DataError::Read { path: name, source },
+        }),
+    }
 }
 
 /// Reads a table from a stream, such as standard input; `name` is what messages call it.

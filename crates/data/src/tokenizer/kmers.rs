@@ -81,21 +81,47 @@ impl Kmers {
             return Cow::Borrowed(text);
         }
         let mut pieces = String::with_capacity(text.len() * (self.size + 1) / self.stride);
+        self.for_each(text, |_, piece| {
+            if !pieces.is_empty() {
+                pieces.push(' ');
+            }
+            pieces.push_str(piece);
+        });
+        Cow::Owned(pieces)
+    }
+
+    /// Where each piece begins in [`Kmers::cut`]'s text and in the text itself, in bytes; `None` where both are the same text.
+    pub(super) fn places(&self, text: &str) -> Option<Vec<(usize, usize)>> {
+        let mut places = Vec::new();
+        let mut end = 0;
+        if self.stride == self.size {
+            return None;
+        }
+        self.for_each(text, |at, piece| {
+            places.push((end, at));
+            end += piece.len() + 1;
+        });
+        if places.is_empty() {
+            places.push((0, 0));
+        }
+        Some(places)
+    }
+
+    /// Goes through the pieces of a text, each with its place in bytes.
+    fn for_each<'a>(&self, text: &'a str, mut put: impl FnMut(usize, &'a str)) {
         let mut starts = Vec::new();
         for sequence in text.split_whitespace() {
+            let place = sequence.as_ptr() as usize - text.as_ptr() as usize;
             starts.clear();
             starts.extend(sequence.char_indices().map(|(at, _)| at));
             starts.push(sequence.len());
             let mut first = 0;
             while first + self.size < starts.len() {
-                if !pieces.is_empty() {
-                    pieces.push(' ');
-                }
-                pieces.push_str(&sequence[starts[first]..starts[first + self.size]]);
+                let (from, to) = (starts[first], starts[first + self.size]);
+                put(place + from, &sequence[from..to]);
                 first += self.stride;
             }
         }
-        Cow::Owned(pieces)
     }
 
     /// As it is saved.

@@ -4,6 +4,7 @@ mod documents;
 mod error;
 mod files;
 mod kmers;
+mod located;
 mod normalization;
 mod spec;
 mod training;
@@ -21,6 +22,8 @@ use tokenizers::utils::truncation::{
 
 pub use self::error::TokenizerError;
 pub use self::kmers::Kmers;
+pub(crate) use self::located::{LocatedTokens, Template};
+pub(crate) use self::normalization::{SERBIAN, SERBIAN_DIGRAPHS};
 pub use self::normalization::{Normalization, Transliteration, UnicodeForm};
 pub use self::spec::{TokenizerSpec, read_pattern};
 pub use self::training::{

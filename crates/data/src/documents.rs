@@ -1,0 +1,467 @@
+//! Texts longer than a model reads: a document as a bag of sections, each an input of its own.
+//!
+//! A document is a row, or all rows of a group: the notes of a patient. [`documents`] finds them; [`Bags`] has their sections;
+//! [`plan_bags`] says which documents make an update, and which of their sections go through the model together.
+//!
+//! ```
+//! use bertkit_data::documents::{Bags, Sections, documents, plan_bags};
+//! use bertkit_data::examples::{Examples, MissingPolicy, Selection};
+//! use bertkit_data::formats::{ReadOptions, read_table_from};
+//! use bertkit_data::questions::Stride;
+//! use bertkit_data::tokenizer::{TrainOptions, train_tokenizer};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let file = "patient,text,label\np,a b c d,1\nq,e,0\np,a,1\n";
+//! let table = read_table_from(file.as_bytes(), "notes.csv", &ReadOptions::default())?;
+//! let selection = Selection { group: Some("patient".into()), ..Selection::new("text", "label") };
+//! let examples = Examples::labelled(&table, &selection, MissingPolicy::Refuse)?;
+//! let tokenizer = train_tokenizer(["a b c d e"].into_iter(), &TrainOptions::default())?;
+//!
+//! let documents = documents(&examples, true)?;
+//! assert_eq!(documents[0].rows, [0, 2]);
+//! let sections = Sections::Windows(Stride::Overlap(0));
+//! let bags = Bags::new(&examples, &documents, &tokenizer, sections, 5)?;
+//! assert_eq!(bags.of(0), 0..3); // three tokens a window: "a b c", "d" and, from the other row, "a"
+//! for update in plan_bags(&bags, 2, 4096, None, Some((13, 0)))? {
+//!     assert_eq!(update.bags.len(), 2);
+//!     assert_eq!(update.pieces.concat().len(), 4);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::batches::{BatchPolicy, balanced, plan};
+use crate::error::{DataError, list};
+use crate::examples::{Examples, RawExample};
+use crate::questions::Stride;
+use crate::tokenizer::{Encoding, TextTokenizer, TokenizerError};
+
+/// How a document is divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sections {
+    /// Windows of the maximum length over each row's tokens.
+    Windows(Stride),
+    /// Lines that hold more than white space; one longer than the maximum length becomes windows (AD-BERT: notes are split at
+    /// line breaks).
+    Lines(Stride),
+}
+
+/// Rows that are one document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// What the rows have in common: the group; the line of a row that is a document by itself.
+    pub key: String,
+    /// The rows of the examples, in their order; all have the same label.
+    pub rows: Vec<usize>,
+}
+
+/// The documents of examples, in the order of their first rows: every row, or, if `grouped`, all rows of a group.
+///
+/// Only the first text of each row counts. Rows that lack a group are documents by themselves.
+///
+/// # Errors
+/// [`DataError::MixedLabels`] if the rows of a group have different labels. Numbers that are equal, and the labels of a
+/// multi-label task in another order, are the same.
+pub fn documents(examples: &Examples, grouped: bool) -> Result<Vec<Document>, DataError> {
+    let mut documents: Vec<Document> = Vec::new();
+    let mut known: HashMap<&str, usize> = HashMap::new();
+    for (at, row) in examples.rows.iter().enumerate() {
+        let group = row.group.as_deref().filter(|_| grouped);
+        if let Some(&document) = group.and_then(|group| known.get(group)) {
+            let document: &mut Document = &mut documents[document];
+            let first = &examples.rows[document.rows[0]];
+            if !same_label(first, row, examples.label_separator.as_deref()) {
+                let label = |row: &RawExample| row.label.clone().unwrap_or_default();
+                return Err(DataError::MixedLabels {
+                    path: examples.name.clone(),
+                    group: document.key.clone(),
+                    first_line: first.line,
+                    first: label(first),
+                    line: row.line,
+                    found: label(row),
+                });
+            }
+            document.rows.push(at);
+            continue;
+        }
+        if let Some(group) = group {
+            known.insert(group, documents.len());
+        }
+        documents.push(Document {
+            key: group.map_or_else(|| row.line.to_string(), str::to_string),
+            rows: vec![at],
+        });
+    }
+    Ok(documents)
+}
+
+fn same_label(a: &RawExample, b: &RawExample, separator: Option<&str>) -> bool {
+    let (Some(a), Some(b)) = (&a.label, &b.label) else {
+        return a.label == b.label;
+    };
+    let number = |text: &str| text.parse::<f64>().ok();
+    match separator.filter(|separator| !separator.is_empty()) {
+        _ if a == b => true,
+        Some(separator) => {
+            let set = |text: &str| -> BTreeSet<String> {
+                let labels = text.split(separator).map(|label| label.trim().to_string());
+                labels.filter(|label| !label.is_empty()).collect()
+            };
+            set(a) == set(b)
+        }
+        None => number(a).is_some() && number(a) == number(b),
+    }
+}
+
+/// Documents as bags of sections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bags {
+    /// The sections of all documents, those of each one behind the other.
+    pub sections: Vec<Encoding>,
+    ranges: Vec<Range<usize>>,
+    empty: Vec<String>,
+}
+
+impl Bags {
+    /// Divides documents into sections of at most `max_length` tokens, special tokens included, on all cores.
+    ///
+    /// Every document has a section; one without a token is a section of special tokens alone: see [`Bags::empty_summary`].
+    ///
+    /// # Errors
+    /// [`TokenizerError::MaxLength`] if there is no room for tokens; [`TokenizerError::Overlap`] if windows are to share as much
+    /// as they hold, or more; [`TokenizerError::Encode`].
+    pub fn new(
+        examples: &Examples,
+        documents: &[Document],
+        tokenizer: &TextTokenizer,
+        sections: Sections,
+        max_length: usize,
+    ) -> Result<Self, TokenizerError> {
+        let per_document = documents
+            .par_iter()
+            .map(|document| {
+                let mut found = Vec::new();
+                for &row in &document.rows {
+                    let text = &examples.rows[row].text;
+                    found.extend(self::sections(text, tokenizer, sections, max_length)?);
+                }
+                // Rows without a token add nothing to a document that has others.
+                let special = tokenizer.special_tokens_added(false);
+                if found.iter().any(|section| section.len() > special) {
+                    found.retain(|section| section.len() > special);
+                } else {
+                    found.truncate(1);
+                }
+                Ok(found)
+            })
+            .collect::<Result<Vec<_>, TokenizerError>>()?;
+        let mut bags = Self {
+            sections: Vec::with_capacity(per_document.iter().map(Vec::len).sum()),
+            ranges: Vec::with_capacity(documents.len()),
+            empty: Vec::new(),
+        };
+        let special = tokenizer.special_tokens_added(false);
+        for (document, found) in documents.iter().zip(per_document) {
+            if found.iter().all(|section| section.len() <= special) {
+                bags.empty.push(document.key.clone());
+            }
+            let first = bags.sections.len();
+            bags.sections.extend(found);
+            bags.ranges.push(first..bags.sections.len());
+        }
+        Ok(bags)
+    }
+
+    /// Number of documents.
+    pub fn len(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// Whether there are no documents.
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// The sections of a document.
+    pub fn of(&self, bag: usize) -> Range<usize> {
+        self.ranges[bag].clone()
+    }
+
+    /// Tokens of each document, over all its sections.
+    pub fn lengths(&self) -> Vec<usize> {
+        let length = |range: &Range<usize>| {
+            let sections = &self.sections[range.clone()];
+            sections.iter().map(Encoding::len).sum()
+        };
+        self.ranges.iter().map(length).collect()
+    }
+
+    /// Which documents hold no token, in a line: ``2 documents hold no token: `a`, `b` ``.
+    pub fn empty_summary(&self) -> Option<String> {
+        let (count, names) = (self.empty.len(), list(&self.empty, 5));
+        match count {
+            0 => None,
+            1 => Some(format!("1 document holds no token: {names}")),
+            _ => Some(format!("{count} documents hold no token: {names}")),
+        }
+    }
+}
+
+/// The sections of a text, each of at most `max_length` tokens, special tokens included; at least one.
+///
+/// # Errors
+/// As [`Bags::new`].
+pub fn sections(
+    text: &str,
+    tokenizer: &TextTokenizer,
+    policy: Sections,
+    max_length: usize,
+) -> Result<Vec<Encoding>, TokenizerError> {
+    let template = tokenizer.template(false)?;
+    let room = max_length
+        .checked_sub(template.len())
+        .filter(|&room| room > 0)
+        .ok_or(TokenizerError::MaxLength {
+            max_length,
+            special: template.len(),
+        })?;
+    let (parts, stride): (Vec<&str>, Stride) = match policy {
+        Sections::Windows(stride) => (vec![text], stride),
+        Sections::Lines(stride) => {
+            let lines = text.split(['\n', '\r']);
+            (
+                lines.filter(|line| !line.trim().is_empty()).collect(),
+                stride,
+            )
+        }
+    };
+    let mut sections = Vec::new();
+    for part in parts {
+        let ids = tokenizer.ids(part)?;
+        for window in stride.windows(ids.len(), room)? {
+            sections.push(template.encoding(&ids[window], &[]));
+        }
+    }
+    if sections.is_empty() {
+        sections.push(template.encoding(&[], &[]));
+    }
+    Ok(sections)
+}
+
+/// The documents of one update.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BagBatch {
+    /// The documents.
+    pub bags: Vec<usize>,
+    /// Their sections, cut into pieces that go through the model one after the other; a document may be in several.
+    pub pieces: Vec<Vec<usize>>,
+}
+
+/// The updates of a pass over all documents: `documents` in each, and at most `tokens` in a piece unless a section is longer.
+///
+/// With `classes`, one for each document, an update holds equally many documents of every class, and the smaller classes come
+/// again: see [`balanced`](crate::batches::balanced). `shuffle` is seed and pass; without it, documents come in their order, and
+/// `classes` take no part.
+///
+/// # Errors
+/// [`DataError::BatchTooSmall`] if an update cannot hold a document of every class.
+pub fn plan_bags(
+    bags: &Bags,
+    documents: usize,
+    tokens: usize,
+    classes: Option<&[usize]>,
+    shuffle: Option<(u64, u64)>,
+) -> Result<Vec<BagBatch>, DataError> {
+    let updates = match (classes, shuffle) {
+        (Some(classes), Some((seed, pass))) => balanced(classes, documents, seed, pass)?,
+        _ => {
+            let lengths = vec![1; bags.len()];
+            plan(&lengths, BatchPolicy::Rows(documents), false, shuffle)
+        }
+    };
+    let batch = |bags_of: Vec<usize>| {
+        let sections: Vec<usize> = bags_of.iter().flat_map(|&bag| bags.of(bag)).collect();
+        let lengths: Vec<usize> = sections
+            .iter()
+            .map(|&section| bags.sections[section].len())
+            .collect();
+        let pieces = plan(&lengths, BatchPolicy::Tokens(tokens), false, None);
+        BagBatch {
+            bags: bags_of,
+            pieces: pieces
+                .into_iter()
+                .map(|piece| piece.into_iter().map(|at| sections[at]).collect())
+                .collect(),
+        }
+    };
+    Ok(updates.into_iter().map(batch).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::examples::{MissingPolicy, Selection};
+    use crate::formats::{ReadOptions, read_table_from};
+    use crate::tokenizer::{Family, TokenizerSpec, TrainOptions, train_tokenizer};
+
+    fn examples(text: &str) -> Examples {
+        let table = read_table_from(text.as_bytes(), "n.csv", &ReadOptions::default()).unwrap();
+        let selection = Selection {
+            group: Some("patient".into()),
+            ..Selection::new("text", "label")
+        };
+        Examples::labelled(&table, &selection, MissingPolicy::Drop).unwrap()
+    }
+
+    fn tokenizer() -> TextTokenizer {
+        train_tokenizer(["a b c d e"].into_iter(), &TrainOptions::default()).unwrap()
+    }
+
+    fn letters(tokenizer: &TextTokenizer, sections: &[Encoding]) -> Vec<String> {
+        let letters = |section: &Encoding| {
+            let inner = &section.ids[1..section.len() - 1];
+            inner
+                .iter()
+                .map(|&id| tokenizer.token(id).unwrap())
+                .collect()
+        };
+        sections.iter().map(letters).collect()
+    }
+
+    #[test]
+    fn groups_are_documents_with_one_label() {
+        let notes = examples("patient,text,label\np,a,1\nq,b,0\np,c,1.0\n");
+        let found = documents(&notes, true).unwrap();
+        let keys: Vec<_> = found
+            .iter()
+            .map(|d| (d.key.as_str(), d.rows.as_slice()))
+            .collect();
+        assert_eq!(keys, [("p", &[0, 2][..]), ("q", &[1])]);
+        assert_eq!(documents(&notes, false).unwrap().len(), 3);
+        let mixed = examples("patient,text,label\np,a,1\nq,b,0\np,c,0\n");
+        let error = documents(&mixed, true).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`p` is labelled `1` on line 2 of `n.csv` and `0` on line 4"
+        );
+    }
+
+    #[test]
+    fn sections_are_windows_or_lines() {
+        let tokenizer = tokenizer();
+        let cut = |text: &str, policy| {
+            letters(&tokenizer, &sections(text, &tokenizer, policy, 5).unwrap())
+        };
+        let windows = |stride| cut("a b c d e a", Sections::Windows(stride));
+        assert_eq!(windows(Stride::Overlap(0)), ["abc", "dea"]);
+        assert_eq!(windows(Stride::Overlap(1)), ["abc", "cde", "ea"]);
+        assert_eq!(windows(Stride::Step(1)), ["abc", "bcd", "cde", "dea"]);
+        assert_eq!(windows(Stride::Step(9)), ["abc", "dea"]);
+        let lines = Sections::Lines(Stride::Overlap(0));
+        assert_eq!(cut("a b\r\n \n\nc d e a\n", lines), ["ab", "cde", "a"]);
+        assert_eq!(cut(" \n", lines), [""]);
+        let refuse = |stride, max_length| {
+            sections(
+                "a b c d e a",
+                &tokenizer,
+                Sections::Windows(stride),
+                max_length,
+            )
+        };
+        assert!(matches!(
+            refuse(Stride::Overlap(3), 5),
+            Err(TokenizerError::Overlap {
+                overlap: 3,
+                room: 3
+            })
+        ));
+        assert!(matches!(
+            refuse(Stride::Overlap(0), 2),
+            Err(TokenizerError::MaxLength {
+                max_length: 2,
+                special: 2
+            })
+        ));
+    }
+
+    #[test]
+    fn a_transcript_of_16000_nucleotides_is_covered() {
+        let spec: TokenizerSpec = "kmer:6".parse().unwrap();
+        let tokenizer = spec.load(None, Family::Bert).unwrap();
+        let text: String = (0..16_000)
+            .map(|at| ['A', 'C', 'G', 'T'][at * 7 % 11 % 4])
+            .collect();
+        let found = sections(
+            &text,
+            &tokenizer,
+            Sections::Windows(Stride::Overlap(0)),
+            512,
+        )
+        .unwrap();
+        assert_eq!(found.len(), 15_995_usize.div_ceil(510));
+        let tokens: usize = found.iter().map(|section| section.len() - 2).sum();
+        assert_eq!(tokens, 15_995);
+    }
+
+    #[test]
+    fn documents_without_a_token_have_one_section_and_are_counted() {
+        let notes = examples("patient,text,label\np,\u{1},1\np,\u{1},1\nq,\u{1},0\nq,b,0\n");
+        let found = documents(&notes, true).unwrap();
+        let policy = Sections::Windows(Stride::Overlap(0));
+        let bags = Bags::new(&notes, &found, &tokenizer(), policy, 8).unwrap();
+        assert_eq!((bags.of(0), bags.of(1)), (0..1, 1..2));
+        assert_eq!(bags.lengths(), [2, 3]);
+        assert_eq!(
+            bags.empty_summary().unwrap(),
+            "1 document holds no token: `p`"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_hold_all_sections_of_their_documents_and_keep_to_the_budget(
+            lengths in prop::collection::vec(prop::collection::vec(1usize..50, 1..8), 4..30),
+            documents in 2usize..6, tokens in 20usize..200, seed: u64, even: bool,
+        ) {
+            let mut bags = Bags { sections: Vec::new(), ranges: Vec::new(), empty: Vec::new() };
+            for of_bag in &lengths {
+                let first = bags.sections.len();
+                bags.sections.extend(of_bag.iter().map(|&length| Encoding {
+                    ids: vec![0; length],
+                    ..Encoding::default()
+                }));
+                bags.ranges.push(first..bags.sections.len());
+            }
+            let classes: Vec<usize> = (0..bags.len()).map(|bag| usize::from(bag % 4 == 0)).collect();
+            let updates = plan_bags(&bags, documents, tokens, even.then_some(&classes), Some((seed, 0))).unwrap();
+            let mut seen: Vec<usize> = Vec::new();
+            for update in &updates {
+                let all: Vec<usize> = update.bags.iter().flat_map(|&bag| bags.of(bag)).collect();
+                prop_assert_eq!(update.pieces.concat(), all);
+                for piece in &update.pieces {
+                    let sum: usize = piece.iter().map(|&section| bags.sections[section].len()).sum();
+                    prop_assert!(sum <= tokens || piece.len() == 1);
+                }
+                if even {
+                    let cases = update.bags.iter().filter(|&&bag| classes[bag] == 1).count();
+                    prop_assert_eq!(2 * cases, update.bags.len());
+                }
+                seen.extend(&update.bags);
+            }
+            let distinct: BTreeSet<usize> = seen.iter().copied().collect();
+            prop_assert_eq!(distinct.len(), bags.len());
+            prop_assert!(even || seen.len() == bags.len());
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Scores of tokens to answers, as `postprocess_qa_predictions` of transformers finds them.
+
+use std::cmp::Ordering;
+
+use crate::characters::Characters;
+
+/// How answers are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecodeOptions {
+    /// Starts and ends that are looked at in a window, and answers that are kept, at most.
+    pub n_best: usize,
+    /// Tokens of an answer at most.
+    pub max_answer_length: usize,
+    /// Whether "there is no answer" is one of the answers (SQuAD 2.0).
+    pub impossible: bool,
+    /// Whether an answer may begin only at a token that has most context in its window, as in BERT's `run_squad.py`;
+    /// `run_qa.py` does not ask for that.
+    pub max_context: bool,
+}
+
+impl Default for DecodeOptions {
+    /// The 20 best of up to 30 tokens; every question has an answer; any window may hold it.
+    fn default() -> Self {
+        Self {
+            n_best: 20,
+            max_answer_length: 30,
+            impossible: false,
+            max_context: false,
+        }
+    }
+}
+
+/// An answer that a head scored as a whole, as positions of its first and last token in the input.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SpanScore {
+    /// First token.
+    pub start: usize,
+    /// Last token.
+    pub end: usize,
+    /// Score of the start; with that of the end it is the answer's score.
+    pub start_score: f32,
+    /// Score of the end.
+    pub end_score: f32,
+}
+
+/// What a model says of one window.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum WindowScores<'a> {
+    /// A score of each token of the input as a start, and one as an end; together, those of the first token say that the
+    /// window holds no answer.
+    Tokens {
+        /// One for each token.
+        start: &'a [f32],
+        /// One for each token.
+        end: &'a [f32],
+    },
+    /// Answers that a head proposes, which scores ends after starts, as ELECTRA's does.
+    Spans {
+        /// The answers.
+        spans: &'a [SpanScore],
+        /// The score of "there is no answer".
+        null: f32,
+    },
+}
+
+/// A possible answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// Its text, cut from the context; empty if it says that there is no answer.
+    pub text: String,
+    /// Where it begins in the context, in characters.
+    pub start: usize,
+    /// Where it ends, in characters: behind its last.
+    pub end: usize,
+    /// Sum of both scores.
+    pub score: f64,
+    /// Score of its first token as a start.
+    pub start_score: f64,
+    /// Score of its last token as an end.
+    pub end_score: f64,
+    /// Its share among the answers that are kept: a softmax over their scores.
+    pub probability: f64,
+}
+
+impl Candidate {
+    /// Whether it says that there is no answer.
+    pub fn is_null(&self) -> bool {
+        self.text.is_empty()
+    }
+}
+
+/// The answers to a question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prediction {
+    /// The best answers, best first; the last may be "there is none", one more than was asked for.
+    pub n_best: Vec<Candidate>,
+    /// Score of "there is no answer": the least of all windows, since one that holds the answer is enough.
+    pub null_score: f64,
+}
+
+impl Prediction {
+    /// The best answer that is one; `None` if no window has an answer of the length allowed.
+    pub fn best(&self) -> Option<&Candidate> {
+        self.n_best.iter().find(|candidate| !candidate.is_null())
+    }
+
+    /// By how much the score of "there is no answer" exceeds that of the best answer; infinite without one.
+    pub fn score_difference(&self) -> f64 {
+        match self.best() {
+            Some(best) => self.null_score - best.score,
+            None => f64::INFINITY,
+        }
+    }
+
+    /// The answer's text, empty if there is none: the best one, unless [`Prediction::score_difference`] is above a
+    /// threshold. Without a threshold, there is an answer to every question.
+    pub fn text(&self, threshold: Option<f64>) -> &str {
+        match self.best() {
+            Some(best) if threshold.is_none_or(|most| self.score_difference() <= most) => {
+                &best.text
+            }
+            _ => "",
+        }
+    }
+}
+
+/// A window as [`decode`] needs it.
+pub(super) struct Scored<'a> {
+    pub(super) scores: WindowScores<'a>,
+    /// Position of the first token of the text, and the bytes of this one and those behind it.
+    pub(super) first: usize,
+    pub(super) spans: &'a [(u32, u32)],
+    /// Which of them have most context here; all, if `None`.
+    pub(super) max_context: Option<&'a [bool]>,
+}
+
+/// An answer by bytes.
+#[derive(Clone, Copy)]
+struct Found {
+    from: u32,
+    to: u32,
+    start: f32,
+    end: f32,
+}
+
+impl Found {
+    fn score(&self) -> f64 {
+        f64::from(self.start) + f64::from(self.end)
+    }
+
+    fn is_null(&self) -> bool {
+        (self.from, self.to) == (0, 0)
+    }
+}
+
+pub(super) fn decode(context: &str, windows: &[Scored<'_>], options: &DecodeOptions) -> Prediction {
+    let mut found = Vec::new();
+    let mut null: Option<Found> = None;
+    for window in windows {
+        let (start, end) = window.collect(options, &mut found);
+        let nothing = Found {
+            from: 0,
+            to: 0,
+            start,
+            end,
+        };
+        if null.is_none_or(|least| nothing.score() < least.score()) {
+            null = Some(nothing);
+        }
+    }
+    let null_score = null.map_or(f64::NEG_INFINITY, |null| null.score());
+    found.extend(null.filter(|_| options.impossible));
+    found.sort_by(|a, b| b.score().total_cmp(&a.score()));
+    let kept = found.len().min(options.n_best);
+    let dropped = found.split_off(kept);
+    if options.impossible && !found.iter().any(Found::is_null) {
+        found.extend(dropped.into_iter().find(Found::is_null));
+    }
+
+    let highest = found
+        .iter()
+        .map(Found::score)
+        .fold(f64::NEG_INFINITY, f64::max);
+    let total: f64 = found
+        .iter()
+        .map(|found| (found.score() - highest).exp())
+        .sum();
+    let characters = Characters::new(match found.is_empty() {
+        true => "",
+        false => context,
+    });
+    let n_best = found
+        .iter()
+        .map(|found| Candidate {
+            text: context
+                .get(found.from as usize..found.to as usize)
+                .unwrap_or_default()
+                .to_string(),
+            start: characters.character(found.from as usize),
+            end: characters.character(found.to as usize),
+            score: found.score(),
+            start_score: f64::from(found.start),
+            end_score: f64::from(found.end),
+            probability: (found.score() - highest).exp() / total,
+        })
+        .collect();
+    Prediction { n_best, null_score }
+}
+
+impl Scored<'_> {
+    /// Adds the window's answers, and gives the scores that it holds none.
+    fn collect(&self, options: &DecodeOptions, found: &mut Vec<Found>) -> (f32, f32) {
+        match self.scores {
+            WindowScores::Tokens { start, end } => {
+                let tokens = self.first + self.spans.len();
+                assert!(
+                    start.len() == end.len() && start.len() >= tokens,
+                    "a score for every token"
+                );
+                let ends = best(end, options.n_best);
+                for from in best(start, options.n_best) {
+                    for &to in &ends {
+                        self.add(from, to, start[from], end[to], options, found);
+                    }
+                }
+                (start[0], end[0])
+            }
+            WindowScores::Spans { spans, null } => {
+                for span in spans {
+                    let (start, end) = (span.start_score, span.end_score);
+                    self.add(span.start, span.end, start, end, options, found);
+                }
+                (null, 0.0)
+            }
+        }
+    }
+
+    fn add(
+        &self,
+        from: usize,
+        to: usize,
+        start: f32,
+        end: f32,
+        options: &DecodeOptions,
+        found: &mut Vec<Found>,
+    ) {
+        if to < from || to - from >= options.max_answer_length {
+            return;
+        }
+        let inside = |at: usize| {
+            at.checked_sub(self.first)
+                .filter(|&at| at < self.spans.len())
+        };
+        let (Some(from), Some(to)) = (inside(from), inside(to)) else {
+            return;
+        };
+        if self.max_context.is_some_and(|most| !most[from]) {
+            return;
+        }
+        let (from, to) = (self.spans[from].0, self.spans[to].1);
+        if to > from {
+            found.push(Found {
+                from,
+                to,
+                start,
+                end,
+            });
+        }
+    }
+}
+
+/// Positions of the highest scores, highest first; of equals, the later one, as by `numpy.argsort` read backwards.
+fn best(scores: &[f32], count: usize) -> Vec<usize> {
+    let descending =
+        |a: &usize, b: &usize| -> Ordering { scores[*b].total_cmp(&scores[*a]).then(b.cmp(a)) };
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    if count < order.len() {
+        order.select_nth_unstable_by(count, descending);
+        order.truncate(count);
+    }
+    order.sort_unstable_by(descending);
+    order
+}
