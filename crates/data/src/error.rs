@@ -546,7 +546,10 @@ pub enum DataError {
     },
     /// Rows of one group that have different labels.
     #[error(
-        "`{}` is labelled `{}` on line {first_line} of `{path}` and `{}` on line {line}", short(group), short(first), short(found)
+        "`{}` is labelled `{}` on line {first_line} of `{path}` and `{}` on line {line}",
+        short(group),
+        short(first),
+        short(found)
     )]
     MixedLabels {
         /// The file.
@@ -579,7 +582,9 @@ pub enum DataError {
         folds: usize,
     },
     /// A line of a FASTA file before the first header.
-    #[error("line {line} of `{path}` is no header, expected `>` and a name before the first sequence")]
+    #[error(
+        "line {line} of `{path}` is no header, expected `>` and a name before the first sequence"
+    )]
     NoFastaHeader {
         /// The file.
         path: String,

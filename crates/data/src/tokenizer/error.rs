@@ -90,6 +90,14 @@ pub enum TokenizerError {
         /// The special tokens alone.
         special: usize,
     },
+    /// Windows that share as many tokens as they hold.
+    #[error("windows of {room} tokens cannot share {overlap}")]
+    Overlap {
+        /// What was asked for.
+        overlap: usize,
+        /// Tokens of a window, special tokens aside.
+        room: usize,
+    },
     /// The tokenizer could not encode a text.
     #[error("could not encode the text: {message}")]
     Encode {
@@ -177,6 +185,7 @@ impl TokenizerError {
             Self::Memory { .. } => Some("allow more".into()),
             Self::VocabSize { least, .. } => Some(format!("ask for {least} tokens or more")),
             Self::NoText => Some("check that the files are not empty".into()),
+            Self::Overlap { .. } => Some("use a smaller overlap or a larger maximum length".into()),
             Self::MaxLength { special, .. } => {
                 Some(format!("use a maximum length of more than {special}"))
             }
