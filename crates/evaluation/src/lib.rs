@@ -26,7 +26,9 @@
 //! println!("{}", report.table());
 //! ```
 
+mod distributions;
 mod evaluate;
+mod folds;
 mod metric;
 mod metrics;
 mod predictions;
@@ -35,6 +37,7 @@ mod statistics;
 mod threshold;
 
 pub use evaluate::{evaluate, score};
+pub use folds::{PoolError, RunsEstimate, across_runs, across_values, pool};
 pub use metric::{Metric, UnknownMetric};
 pub use metrics::{
     AnswerScore, Candidate, NoAnswerThreshold, PooledAnswers, Undefined, best_no_answer_threshold,

@@ -1,0 +1,460 @@
+//! Several runs taken together: folds of a cross-validation, or seeds.
+
+use serde::{Deserialize, Serialize};
+
+use crate::distributions::student_reach;
+use crate::metric::Metric;
+use crate::predictions::{
+    AnswerPredictions, ClassPredictions, EntityPredictions, FactoidPredictions, ListPredictions,
+    MultiLabelPredictions, Predictions, ScorePredictions, SpanPredictions, TaskKind,
+};
+use crate::report::Report;
+use crate::statistics::mean_and_sd;
+
+/// The mean of some runs, how far they lie apart, and how sure the mean is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunsEstimate {
+    /// The arithmetic mean.
+    pub mean: f64,
+    /// The standard deviation of a sample (over `count - 1`); `None` for one run.
+    pub sd: Option<f64>,
+    /// Lower end of the interval of the mean; `None` for one run.
+    pub low: Option<f64>,
+    /// Upper end of the interval of the mean; `None` for one run.
+    pub high: Option<f64>,
+    /// Number of runs.
+    pub count: usize,
+}
+
+/// Mean, standard deviation and interval of a number that each run gave; `None` for no values.
+///
+/// The interval is Student's, `mean ± t · sd / √count`, for a share of `confidence` between 0 and 1. It takes the values
+/// as independent. Folds share training rows, so theirs is somewhat too narrow (Bengio & Grandvalet 2004); the interval
+/// of [`pool`]ed predictions does not suffer from that, but knows one training per row.
+///
+/// ```
+/// let f1 = bertkit_evaluation::across_values(&[0.80, 0.84, 0.82], 0.95).expect("there are values");
+/// assert!((f1.mean - 0.82).abs() < 1e-12 && (f1.sd.unwrap() - 0.02).abs() < 1e-12);
+/// assert!(f1.low.unwrap() < 0.78 && f1.high.unwrap() > 0.86);
+/// ```
+///
+/// # Panics
+/// If `confidence` is not between 0 and 1.
+pub fn across_values(values: &[f64], confidence: f64) -> Option<RunsEstimate> {
+    assert!(
+        confidence > 0.0 && confidence < 1.0,
+        "confidence is a share between 0 and 1"
+    );
+    let spread = mean_and_sd(values)?;
+    let reach = spread.sd.map(|sd| {
+        let count = spread.count as f64;
+        student_reach(confidence, count - 1.0) * sd / count.sqrt()
+    });
+    Some(RunsEstimate {
+        mean: spread.mean,
+        sd: spread.sd,
+        low: reach.map(|reach| spread.mean - reach),
+        high: reach.map(|reach| spread.mean + reach),
+        count: spread.count,
+    })
+}
+
+/// [`across_values`] of each metric of the first report, over the reports that define it.
+///
+/// A metric that no report defines is left out; one that some do not define has a smaller `count`.
+///
+/// # Panics
+/// If `confidence` is not between 0 and 1.
+pub fn across_runs(reports: &[Report], confidence: f64) -> Vec<(Metric, RunsEstimate)> {
+    let metrics = reports.first().map_or(&[][..], |report| &report.metrics);
+    let values = |metric| {
+        let defined = reports
+            .iter()
+            .filter_map(|report| report.metric(metric)?.value);
+        defined.collect::<Vec<f64>>()
+    };
+    metrics
+        .iter()
+        .filter_map(|&(metric, _)| Some((metric, across_values(&values(metric), confidence)?)))
+        .collect()
+}
+
+/// Why predictions cannot be taken together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// There are none.
+    #[error("there are no predictions")]
+    Nothing,
+    /// They answer other questions.
+    #[error("some predictions are of a {first} task and some of a {other} one")]
+    Tasks {
+        /// The task of the first.
+        first: TaskKind,
+        /// Another task.
+        other: TaskKind,
+    },
+    /// One model knows a class that another does not.
+    #[error("class `{class}` is known to one model and not to another")]
+    Classes {
+        /// The class.
+        class: String,
+    },
+    /// Two classes, and the models differ in which is positive.
+    #[error("the positive class is `{first}` for one model and `{other}` for another")]
+    Positive {
+        /// That of the first.
+        first: String,
+        /// That of another.
+        other: String,
+    },
+}
+
+/// All rows of several predictions, one behind the other: out-of-fold predictions as those of one data set.
+///
+/// Classes may be in another order; that of the first is taken. Decisions stay those of each part. For several labels,
+/// where parts decide at other thresholds, scores are moved so that all decide at 0.5: those below a threshold `t` to
+/// `s / 2t`, those above to `1/2 + (s - t) / (2 - 2t)`, which keeps their order within a part and needs scores and
+/// thresholds from 0 to 1. Answers that other thresholds take back are taken back first. Probabilities are dropped if a
+/// part has none. Averages are over the classes that those of the first are over.
+///
+/// # Errors
+/// [`PoolError`] if the parts are not of one task with the same classes.
+///
+/// # Panics
+/// If [`Predictions::check`] fails for a part.
+pub fn pool(parts: &[&Predictions]) -> Result<Predictions, PoolError> {
+    let first = *parts.first().ok_or(PoolError::Nothing)?;
+    for part in parts {
+        if let Err(error) = part.check() {
+            panic!("{error}");
+        }
+    }
+    macro_rules! all {
+        ($kind:ident) => {
+            parts
+                .iter()
+                .map(|&part| match part {
+                    Predictions::$kind(part) => Ok(part),
+                    part => Err(PoolError::Tasks {
+                        first: first.task(),
+                        other: part.task(),
+                    }),
+                })
+                .collect::<Result<Vec<_>, PoolError>>()?
+        };
+    }
+    Ok(match first {
+        Predictions::Classes(head) => Predictions::Classes(pool_classes(head, &all!(Classes))?),
+        Predictions::MultiLabel(head) => {
+            Predictions::MultiLabel(pool_labels(head, &all!(MultiLabel))?)
+        }
+        Predictions::Scores(_) => {
+            let parts = all!(Scores);
+            Predictions::Scores(ScorePredictions {
+                targets: joined(parts.iter().map(|part| &part.targets)),
+                predictions: joined(parts.iter().map(|part| &part.predictions)),
+            })
+        }
+        Predictions::Entities(_) => {
+            let parts = all!(Entities);
+            Predictions::Entities(EntityPredictions {
+                gold: joined(parts.iter().map(|part| &part.gold)),
+                predicted: joined(parts.iter().map(|part| &part.predicted)),
+            })
+        }
+        Predictions::Spans(_) => {
+            let parts = all!(Spans);
+            Predictions::Spans(SpanPredictions {
+                gold: joined(parts.iter().map(|part| &part.gold)),
+                predicted: joined(parts.iter().map(|part| &part.predicted)),
+            })
+        }
+        Predictions::Answers(head) => {
+            let parts = all!(Answers);
+            if let Some(part) = parts
+                .iter()
+                .find(|part| part.may_be_unanswerable != head.may_be_unanswerable)
+            {
+                return Err(PoolError::Tasks {
+                    first: first.task(),
+                    other: Predictions::Answers((*part).clone()).task(),
+                });
+            }
+            Predictions::Answers(pool_answers(head, &parts))
+        }
+        Predictions::Factoid(_) => Predictions::Factoid(FactoidPredictions {
+            questions: joined(all!(Factoid).iter().map(|part| &part.questions)),
+        }),
+        Predictions::Lists(_) => Predictions::Lists(ListPredictions {
+            questions: joined(all!(Lists).iter().map(|part| &part.questions)),
+        }),
+    })
+}
+
+/// One behind the other.
+fn joined<'a, T: Clone + 'a>(parts: impl Iterator<Item = &'a Vec<T>>) -> Vec<T> {
+    parts.flatten().cloned().collect()
+}
+
+fn pool_answers(head: &AnswerPredictions, parts: &[&AnswerPredictions]) -> AnswerPredictions {
+    let alike = parts
+        .iter()
+        .all(|part| part.no_answer_threshold == head.no_answer_threshold);
+    let mut all = AnswerPredictions {
+        questions: joined(parts.iter().map(|part| &part.questions)),
+        may_be_unanswerable: head.may_be_unanswerable,
+        no_answer_threshold: head.no_answer_threshold.filter(|_| alike),
+    };
+    if !alike {
+        let thresholds = parts
+            .iter()
+            .flat_map(|part| part.questions.iter().map(|_| part.no_answer_threshold));
+        for (question, threshold) in all.questions.iter_mut().zip(thresholds) {
+            if let (Some(score), Some(threshold)) = (question.no_answer_score, threshold)
+                && score > threshold
+            {
+                question.predicted.clear();
+            }
+        }
+    }
+    all
+}
+
+/// For each of `classes`, its place among `others`, which must be the same in any order.
+fn places(classes: &[String], others: &[String]) -> Result<Vec<usize>, PoolError> {
+    let unknown = |class: &String| PoolError::Classes {
+        class: class.clone(),
+    };
+    if let Some(class) = others.iter().find(|class| !classes.contains(class)) {
+        return Err(unknown(class));
+    }
+    let place = |class: &String| {
+        let found = others.iter().position(|other| other == class);
+        found.ok_or_else(|| unknown(class))
+    };
+    classes.iter().map(place).collect()
+}
+
+fn pool_classes(
+    head: &ClassPredictions,
+    parts: &[&ClassPredictions],
+) -> Result<ClassPredictions, PoolError> {
+    let count = head.classes.len();
+    let mut all = ClassPredictions {
+        classes: head.classes.clone(),
+        positive: head.positive,
+        averaged: head.averaged.clone(),
+        ..ClassPredictions::default()
+    };
+    let probabilities = parts.iter().all(|part| !part.probabilities.is_empty());
+    for part in parts {
+        let places = places(&head.classes, &part.classes)?;
+        let name = |p: &ClassPredictions| {
+            let positive = p.positive.and_then(|positive| p.classes.get(positive));
+            positive.cloned().unwrap_or_else(|| "none".into())
+        };
+        if name(head) != name(part) {
+            return Err(PoolError::Positive {
+                first: name(head),
+                other: name(part),
+            });
+        }
+        let here = |class: usize| places.iter().position(|&place| place == class);
+        let seen = part
+            .labels
+            .iter()
+            .map(|&label| here(label).unwrap_or(count));
+        all.labels.extend(seen);
+        all.predicted
+            .extend(part.predicted.iter().filter_map(|&class| here(class)));
+        if probabilities {
+            for row in part.probabilities.chunks(count.max(1)) {
+                all.probabilities
+                    .extend(places.iter().map(|&place| row[place]));
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn pool_labels(
+    head: &MultiLabelPredictions,
+    parts: &[&MultiLabelPredictions],
+) -> Result<MultiLabelPredictions, PoolError> {
+    let count = head.classes.len();
+    let orders = parts
+        .iter()
+        .map(|part| places(&head.classes, &part.classes))
+        .collect::<Result<Vec<_>, _>>()?;
+    let alike = parts.iter().zip(&orders).all(|(part, places)| {
+        let thresholds = places.iter().map(|&place| part.thresholds[place]);
+        thresholds.eq(head.thresholds.iter().copied())
+    });
+    let mut all = MultiLabelPredictions {
+        classes: head.classes.clone(),
+        thresholds: match alike {
+            true => head.thresholds.clone(),
+            false => vec![0.5; count],
+        },
+        ..MultiLabelPredictions::default()
+    };
+    for (part, places) in parts.iter().zip(&orders) {
+        for row in part.labels.chunks(count.max(1)) {
+            all.labels.extend(places.iter().map(|&place| row[place]));
+        }
+        for row in part.scores.chunks(count.max(1)) {
+            all.scores.extend(places.iter().map(|&place| match alike {
+                true => row[place],
+                false => to_one_half(row[place], part.thresholds[place]),
+            }));
+        }
+    }
+    Ok(all)
+}
+
+/// The score, moved so that it decides at 0.5 as it did at `threshold`.
+fn to_one_half(score: f64, threshold: f64) -> f64 {
+    if score >= threshold {
+        let above = (score - threshold) / (1.0 - threshold);
+        if above > 0.0 { 0.5 + above / 2.0 } else { 0.5 }
+    } else {
+        // Rounding must not lift it to the threshold.
+        (score / threshold / 2.0).min(0.5_f64.next_down())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{BootstrapOptions, evaluate, score};
+
+    fn classes(names: [&str; 2], labels: &[usize], positive: &[f64]) -> Predictions {
+        let mut p = ClassPredictions::from_probabilities(
+            names.map(String::from).to_vec(),
+            labels.to_vec(),
+            positive.iter().flat_map(|&p| [1.0 - p, p]).collect(),
+            Some(1),
+        );
+        p.decide_at(0.3);
+        Predictions::Classes(p)
+    }
+
+    #[test]
+    fn the_interval_of_a_mean_is_students() {
+        let found = across_values(&[1.0, 2.0, 3.0, 4.0], 0.95).unwrap();
+        // scipy.stats.t.interval(0.95, 3, 2.5, scipy.stats.sem([1, 2, 3, 4]))
+        assert!((found.low.unwrap() - 0.445739743239121).abs() < 1e-9);
+        assert!((found.high.unwrap() - 4.554260256760879).abs() < 1e-9);
+        let one = across_values(&[7.0], 0.95).unwrap();
+        assert_eq!((one.mean, one.sd, one.low, one.count), (7.0, None, None, 1));
+        assert_eq!(across_values(&[], 0.95), None);
+    }
+
+    #[test]
+    fn runs_are_averaged_where_a_metric_is_defined() {
+        let none = BootstrapOptions::none();
+        let a = evaluate(&classes(["n", "y"], &[0, 1], &[0.1, 0.8]), &none);
+        let b = evaluate(&classes(["n", "y"], &[1, 1], &[0.1, 0.8]), &none);
+        let found = across_runs(&[a, b], 0.95);
+        let of = |metric| found.iter().find(|(m, _)| *m == metric).unwrap().1;
+        assert_eq!(
+            (of(Metric::Accuracy).mean, of(Metric::Accuracy).count),
+            (0.75, 2)
+        );
+        // One class only has no area under the curve.
+        assert_eq!(
+            (of(Metric::RocAuc).mean, of(Metric::RocAuc).count),
+            (1.0, 1)
+        );
+        assert_eq!(across_runs(&[], 0.95), []);
+    }
+
+    #[test]
+    fn pooled_rows_keep_their_decisions_whatever_the_order_of_classes() {
+        let a = classes(["n", "y"], &[0, 1, 9], &[0.1, 0.35, 0.2]);
+        let Predictions::Classes(mut other) = classes(["n", "y"], &[1, 0], &[0.31, 0.6]) else {
+            panic!("made of classes");
+        };
+        other.classes.reverse();
+        other.positive = Some(0);
+        other.labels = vec![0, 1];
+        other.predicted = vec![0, 0];
+        other.probabilities = vec![0.31, 0.69, 0.6, 0.4];
+        let Predictions::Classes(all) = pool(&[&a, &Predictions::Classes(other)]).unwrap() else {
+            panic!("made of classes");
+        };
+        assert_eq!(all.labels, [0, 1, 2, 1, 0]);
+        assert_eq!(all.predicted, [0, 1, 0, 1, 1]);
+        assert_eq!(all.probabilities[6..], [0.69, 0.31, 0.4, 0.6]);
+    }
+
+    #[test]
+    fn labels_decided_at_other_thresholds_stay_decided() {
+        let part = |threshold: f64, scores: [f64; 4]| {
+            Predictions::MultiLabel(MultiLabelPredictions {
+                classes: vec!["a".into()],
+                labels: vec![true, true, false, false],
+                scores: scores.to_vec(),
+                thresholds: vec![threshold],
+            })
+        };
+        let (a, b) = (
+            part(0.2, [0.3, 0.2, 0.1, 0.25]),
+            part(1.0, [1.0, 0.99, 0.0, 0.5]),
+        );
+        let all = pool(&[&a, &b]).unwrap();
+        let f1 = |p: &Predictions| score(p, Metric::SubsetAccuracy).unwrap();
+        assert_eq!(f1(&all), (f1(&a) + f1(&b)) / 2.0);
+        let same = pool(&[&a, &a]).unwrap();
+        let Predictions::MultiLabel(same) = same else {
+            panic!("made of labels");
+        };
+        assert_eq!((same.thresholds, same.scores[4]), (vec![0.2], 0.3));
+    }
+
+    #[test]
+    fn texts_and_questions_are_pooled_with_what_was_decided() {
+        let tags = |gold: &str, predicted: &str| {
+            let words = |tags: &str| vec![tags.split(' ').map(String::from).collect()];
+            Predictions::Entities(EntityPredictions {
+                gold: words(gold),
+                predicted: words(predicted),
+            })
+        };
+        let all = pool(&[&tags("B-X O", "B-X O"), &tags("O B-Y", "O O")]).unwrap();
+        assert_eq!((all.rows(), score(&all, Metric::RecallMicro)), (2, Ok(0.5)));
+        let answers = |predicted: &str, threshold| {
+            Predictions::Answers(AnswerPredictions {
+                questions: vec![crate::Answer {
+                    gold: vec![],
+                    predicted: predicted.into(),
+                    no_answer_score: Some(0.5),
+                }],
+                may_be_unanswerable: true,
+                no_answer_threshold: threshold,
+            })
+        };
+        let (given, taken_back) = (answers("one", None), answers("two", Some(0.25)));
+        let all = pool(&[&given, &taken_back]).unwrap();
+        assert_eq!(score(&all, Metric::ExactMatch), Ok(0.5));
+        assert!(pool(&[&given, &tags("O", "O")]).is_err());
+    }
+
+    #[test]
+    fn other_tasks_classes_and_positives_are_refused() {
+        let a = classes(["n", "y"], &[0], &[0.1]);
+        let numbers = Predictions::Scores(ScorePredictions::default());
+        let failed = |parts: &[&Predictions]| pool(parts).unwrap_err().to_string();
+        assert_eq!(failed(&[]), "there are no predictions");
+        assert!(failed(&[&a, &numbers]).contains("regression"));
+        assert!(failed(&[&numbers, &a]).contains("binary"));
+        assert!(failed(&[&a, &classes(["n", "z"], &[0], &[0.1])]).contains("`z`"));
+        let Predictions::Classes(mut other) = a.clone() else {
+            panic!("made of classes");
+        };
+        other.positive = Some(0);
+        assert!(failed(&[&a, &Predictions::Classes(other)]).contains("`y` for one model and `n`"));
+    }
+}
