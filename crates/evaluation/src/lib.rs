@@ -33,6 +33,7 @@ mod metric;
 mod metrics;
 mod predictions;
 mod report;
+mod significance;
 mod statistics;
 mod threshold;
 
@@ -51,6 +52,9 @@ pub use predictions::{
 pub use report::{
     AnswerReport, BootstrapSummary, ClassReport, ConfusionMatrix, EntityReport, Estimate, Report,
     UNSEEN,
+};
+pub use significance::{
+    Comparison, ComparisonError, ComparisonOptions, Difference, McNemar, compare, mcnemar,
 };
 pub use statistics::{BootstrapOptions, MeanAndSd, mean_and_sd};
 pub use threshold::{ThresholdObjective, UnknownObjective, best_threshold};
