@@ -26,6 +26,7 @@
 //! println!("{}", report.table());
 //! ```
 
+mod calibration;
 mod distributions;
 mod evaluate;
 mod folds;
@@ -37,6 +38,10 @@ mod significance;
 mod statistics;
 mod threshold;
 
+pub use calibration::{
+    CALIBRATION_BINS, Calibration, Decomposition, ProbabilityKind, ReliabilityBin,
+    apply_temperature, calibration, fit_temperature,
+};
 pub use evaluate::{evaluate, score};
 pub use folds::{PoolError, RunsEstimate, across_runs, across_values, pool};
 pub use metric::{Metric, UnknownMetric};
