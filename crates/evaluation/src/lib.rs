@@ -4,6 +4,10 @@
 //! the [`Report`] as JSON. [`score`] computes a single [`Metric`], for choosing a checkpoint; [`best_threshold`] chooses
 //! the decision threshold of a binary classifier.
 //!
+//! Then, [`compare`] says whether a difference between two models is more than chance, [`calibration`] whether
+//! probabilities mean what they say ([`fit_temperature`] makes them), [`coverage`] what abstaining gains, and
+//! [`across_runs`] and [`pool`] take several runs together.
+//!
 //! A metric that the data do not define (the area under the curve of one class, the correlation with a constant) is
 //! [`Undefined`] with a reason, never a number. This crate knows nothing of tensors or models; all arithmetic is `f64`.
 //!
@@ -27,6 +31,7 @@
 //! ```
 
 mod calibration;
+mod coverage;
 mod distributions;
 mod evaluate;
 mod folds;
@@ -42,6 +47,7 @@ pub use calibration::{
     CALIBRATION_BINS, Calibration, Decomposition, ProbabilityKind, ReliabilityBin,
     apply_temperature, calibration, fit_temperature,
 };
+pub use coverage::{Coverage, CoverageLevel, coverage};
 pub use evaluate::{evaluate, score};
 pub use folds::{PoolError, RunsEstimate, across_runs, across_values, pool};
 pub use metric::{Metric, UnknownMetric};
