@@ -40,7 +40,7 @@ pub enum Transliteration {
 }
 
 /// Serbian letters that one Latin letter writes.
-const SERBIAN: [(&str, &str); 27] = [
+pub(crate) const SERBIAN: [(&str, &str); 27] = [
     ("а", "a"),
     ("б", "b"),
     ("в", "v"),
@@ -71,7 +71,7 @@ const SERBIAN: [(&str, &str); 27] = [
 ];
 
 /// Serbian letters that two Latin letters write: as a small letter, a capital, and among capitals.
-const SERBIAN_DIGRAPHS: [(&str, &str, &str, &str, &str); 3] = [
+pub(crate) const SERBIAN_DIGRAPHS: [(&str, &str, &str, &str, &str); 3] = [
     ("љ", "lj", "Љ", "Lj", "LJ"),
     ("њ", "nj", "Њ", "Nj", "NJ"),
     ("џ", "dž", "Џ", "Dž", "DŽ"),
