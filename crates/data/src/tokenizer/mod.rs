@@ -23,8 +23,8 @@ use tokenizers::utils::truncation::{
 pub use self::error::TokenizerError;
 pub use self::kmers::Kmers;
 pub(crate) use self::located::{LocatedTokens, Template};
-pub(crate) use self::normalization::{SERBIAN, SERBIAN_DIGRAPHS};
 pub use self::normalization::{Normalization, Transliteration, UnicodeForm};
+pub(crate) use self::normalization::{SERBIAN, SERBIAN_DIGRAPHS};
 pub use self::spec::{TokenizerSpec, read_pattern};
 pub use self::training::{
     FrequentWords, Sample, SplitWord, TokenizerTrainer, TokenizerType, TrainOptions, Trained,
