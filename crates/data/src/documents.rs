@@ -40,7 +40,7 @@ use crate::batches::{BatchPolicy, balanced, plan};
 use crate::error::{DataError, list};
 use crate::examples::{Examples, RawExample};
 use crate::questions::Stride;
-use crate::tokenizer::{Encoding, TextTokenizer, TokenizerError};
+use crate::tokenizer::{Encoding, Reader, Template, TextTokenizer, TokenizerError};
 
 /// How a document is divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,30 +144,34 @@ impl Bags {
         sections: Sections,
         max_length: usize,
     ) -> Result<Self, TokenizerError> {
+        let template = tokenizer.template(false)?;
+        let special = template.len();
+        let room = room(max_length, special)?;
         let per_document = documents
             .par_iter()
-            .map(|document| {
-                let mut found = Vec::new();
-                for &row in &document.rows {
-                    let text = &examples.rows[row].text;
-                    found.extend(self::sections(text, tokenizer, sections, max_length)?);
-                }
-                // Rows without a token add nothing to a document that has others.
-                let special = tokenizer.special_tokens_added(false);
-                if found.iter().any(|section| section.len() > special) {
-                    found.retain(|section| section.len() > special);
-                } else {
-                    found.truncate(1);
-                }
-                Ok(found)
-            })
+            .map_init(
+                || Reader::new(tokenizer),
+                |reader, document| {
+                    let mut found = Vec::new();
+                    for &row in &document.rows {
+                        let text = &examples.rows[row].text;
+                        found.extend(divide(text, reader, &template, sections, room)?);
+                    }
+                    // Rows without a token add nothing to a document that has others.
+                    if found.iter().any(|section| section.len() > special) {
+                        found.retain(|section| section.len() > special);
+                    } else {
+                        found.truncate(1);
+                    }
+                    Ok(found)
+                },
+            )
             .collect::<Result<Vec<_>, TokenizerError>>()?;
         let mut bags = Self {
             sections: Vec::with_capacity(per_document.iter().map(Vec::len).sum()),
             ranges: Vec::with_capacity(documents.len()),
             empty: Vec::new(),
         };
-        let special = tokenizer.special_tokens_added(false);
         for (document, found) in documents.iter().zip(per_document) {
             if found.iter().all(|section| section.len() <= special) {
                 bags.empty.push(document.key.clone());
@@ -225,13 +229,28 @@ pub fn sections(
     max_length: usize,
 ) -> Result<Vec<Encoding>, TokenizerError> {
     let template = tokenizer.template(false)?;
-    let room = max_length
-        .checked_sub(template.len())
+    let room = room(max_length, template.len())?;
+    divide(text, &mut Reader::new(tokenizer), &template, policy, room)
+}
+
+/// Tokens that a section holds besides the special ones.
+fn room(max_length: usize, special: usize) -> Result<usize, TokenizerError> {
+    max_length
+        .checked_sub(special)
         .filter(|&room| room > 0)
         .ok_or(TokenizerError::MaxLength {
             max_length,
-            special: template.len(),
-        })?;
+            special,
+        })
+}
+
+fn divide(
+    text: &str,
+    reader: &mut Reader<'_>,
+    template: &Template,
+    policy: Sections,
+    room: usize,
+) -> Result<Vec<Encoding>, TokenizerError> {
     let (parts, stride): (Vec<&str>, Stride) = match policy {
         Sections::Windows(stride) => (vec![text], stride),
         Sections::Lines(stride) => {
@@ -244,7 +263,7 @@ pub fn sections(
     };
     let mut sections = Vec::new();
     for part in parts {
-        let ids = tokenizer.ids(part)?;
+        let ids = reader.ids(part)?;
         for window in stride.windows(ids.len(), room)? {
             sections.push(template.encoding(&ids[window], &[]));
         }

@@ -42,7 +42,7 @@ pub use self::decoding::{Candidate, DecodeOptions, Prediction, SpanScore, Window
 use crate::batches::PackedBatch;
 use crate::characters::Characters;
 use crate::formats::squad::Question;
-use crate::tokenizer::{Encoding, LocatedTokens, Template, TextTokenizer, TokenizerError};
+use crate::tokenizer::{Encoding, LocatedTokens, Reader, Template, TextTokenizer, TokenizerError};
 use crate::windows;
 
 /// How far apart windows are, in tokens.
@@ -160,13 +160,19 @@ impl Features {
             .collect();
         let contexts = texts
             .par_iter()
-            .map(|text| tokenizer.locate(text))
+            .map_init(
+                || Reader::new(tokenizer),
+                |reader, text| reader.locate(text),
+            )
             .collect::<Result<Vec<_>, _>>()?;
         let characters: Vec<Characters> =
             texts.par_iter().map(|text| Characters::new(text)).collect();
         let mut ids = questions
             .par_iter()
-            .map(|question| tokenizer.ids(question.question.trim_start()))
+            .map_init(
+                || Reader::new(tokenizer),
+                |reader, question| reader.ids(question.question.trim_start()),
+            )
             .collect::<Result<Vec<_>, _>>()?;
         let mut shortened = 0;
         for ids in &mut ids {

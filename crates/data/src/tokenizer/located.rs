@@ -1,6 +1,7 @@
 //! Tokens that know where they lie in the text, the special tokens around them, and tokens beyond the vocabulary.
 
-use tokenizers::{AddedToken, Token};
+use rustc_hash::FxHashMap;
+use tokenizers::{AddedToken, NormalizerWrapper, PreTokenizerWrapper, Token};
 
 use super::{Encoding, TextTokenizer, TokenizerError};
 
@@ -11,6 +12,78 @@ pub(crate) struct LocatedTokens {
     pub(crate) ids: Vec<u32>,
     /// First byte of each token in the text, and the byte behind its last.
     pub(crate) spans: Vec<(u32, u32)>,
+}
+
+/// Words, and bytes of the longest one, that a [`Reader`] remembers at a time.
+const KNOWN_WORDS: usize = 1 << 15;
+const KNOWN_BYTES: usize = 64;
+
+/// Reads texts one after the other and remembers their words, so that one that comes again costs a look-up.
+///
+/// The tokens are those of [`TextTokenizer::locate`]. What stands between white space is remembered where a tokenizer reads it
+/// without regard to what stands around it, as BERT's do; others read every text anew.
+pub(crate) struct Reader<'a> {
+    tokenizer: &'a TextTokenizer,
+    by_words: bool,
+    known: FxHashMap<Box<str>, LocatedTokens>,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(tokenizer: &'a TextTokenizer) -> Self {
+        Self {
+            by_words: tokenizer.reads_by_words(),
+            tokenizer,
+            known: FxHashMap::default(),
+        }
+    }
+
+    /// As [`TextTokenizer::locate`].
+    pub(crate) fn locate(&mut self, text: &str) -> Result<LocatedTokens, TokenizerError> {
+        if !self.by_words {
+            return self.tokenizer.locate(text);
+        }
+        let mut tokens = LocatedTokens::default();
+        self.for_each(text, |at, word| {
+            tokens.ids.extend_from_slice(&word.ids);
+            let moved = |&(from, to): &(u32, u32)| (from + at, to + at);
+            tokens.spans.extend(word.spans.iter().map(moved));
+        })?;
+        Ok(tokens)
+    }
+
+    /// As [`TextTokenizer::ids`].
+    pub(crate) fn ids(&mut self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        if !self.by_words {
+            return self.tokenizer.ids(text);
+        }
+        let mut ids = Vec::new();
+        self.for_each(text, |_, word| ids.extend_from_slice(&word.ids))?;
+        Ok(ids)
+    }
+
+    /// Goes through the words of a text, each with the byte where it begins.
+    fn for_each(
+        &mut self,
+        text: &str,
+        mut put: impl FnMut(u32, &LocatedTokens),
+    ) -> Result<(), TokenizerError> {
+        for word in text.split([' ', '\n', '\t', '\r']) {
+            if word.is_empty() {
+                continue;
+            }
+            let at = (word.as_ptr() as usize - text.as_ptr() as usize) as u32;
+            if let Some(tokens) = self.known.get(word) {
+                put(at, tokens);
+                continue;
+            }
+            let tokens = self.tokenizer.locate(word)?;
+            put(at, &tokens);
+            if word.len() <= KNOWN_BYTES && self.known.len() < KNOWN_WORDS {
+                self.known.insert(word.into(), tokens);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The special tokens of a tokenizer, as they stand before, between and behind the tokens of one text or two: each with its
@@ -108,6 +181,24 @@ impl TextTokenizer {
         })
     }
 
+    /// Whether what stands between white space becomes the same tokens whatever stands around it.
+    fn reads_by_words(&self) -> bool {
+        let inner = &self.inner;
+        let pre_tokenizer = matches!(
+            inner.get_pre_tokenizer(),
+            Some(PreTokenizerWrapper::BertPreTokenizer(_))
+        );
+        let normalizer = matches!(
+            inner.get_normalizer(),
+            None | Some(NormalizerWrapper::BertNormalizer(_))
+        );
+        let added = inner.get_added_vocabulary().get_added_tokens_decoder();
+        let alone = |token: &AddedToken| {
+            !token.lstrip && !token.rstrip && !token.content.contains(char::is_whitespace)
+        };
+        self.kmers.is_none() && pre_tokenizer && normalizer && added.values().all(alone)
+    }
+
     /// The token ids of a text, without special tokens.
     pub(crate) fn ids(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         let encoding = self.inner.encode_fast(&*self.prepared(text), false);
@@ -172,5 +263,52 @@ impl TextTokenizer {
 fn failed(error: tokenizers::Error) -> TokenizerError {
     TokenizerError::Encode {
         message: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::tokenizer::{Family, TokenizerSpec, TrainOptions, train_tokenizer};
+
+    proptest! {
+        #[test]
+        fn remembered_words_become_the_tokens_of_the_whole_text(
+            parts in prop::collection::vec(
+                prop_oneof![
+                    "[ \\t\\n\\r]{1,2}", "[a-eA-E]{1,5}", "[.,!-]", "\\PC{1,3}",
+                    Just("é\u{301}".to_string()), Just("[SEP]".to_string()), Just("\u{a0}\u{1}\u{200b}".to_string()),
+                    Just("\u{301}".to_string()), Just("語語".to_string()),
+                ],
+                0..40,
+            ),
+        ) {
+            let text = parts.concat();
+            let tokenizer = train_tokenizer(["abc bcd cde é 語 . ,"].into_iter(), &TrainOptions::default()).unwrap();
+            let mut reader = Reader::new(&tokenizer);
+            assert!(reader.by_words);
+            let whole = tokenizer.locate(&text).unwrap();
+            for _ in 0..2 {
+                let words = reader.locate(&text).unwrap();
+                prop_assert_eq!(&words.ids, &whole.ids);
+                prop_assert_eq!(&words.spans, &whole.spans);
+            }
+            prop_assert_eq!(reader.ids(&text).unwrap(), whole.ids);
+        }
+    }
+
+    #[test]
+    fn tokens_of_overlapping_pieces_know_where_they_lie() {
+        let spec: TokenizerSpec = "kmer:3:stride=1".parse().unwrap();
+        let tokenizer = spec.load(None, Family::Bert).unwrap();
+        let mut reader = Reader::new(&tokenizer);
+        assert!(!reader.by_words);
+        let tokens = reader.locate("ACGT  TTTA").unwrap();
+        assert_eq!(tokens.spans, [(0, 3), (1, 4), (6, 9), (7, 10)]);
+        assert_eq!(tokens.ids, reader.ids("ACGT TTTA").unwrap());
     }
 }

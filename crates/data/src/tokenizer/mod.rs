@@ -22,7 +22,7 @@ use tokenizers::utils::truncation::{
 
 pub use self::error::TokenizerError;
 pub use self::kmers::Kmers;
-pub(crate) use self::located::{LocatedTokens, Template};
+pub(crate) use self::located::{LocatedTokens, Reader, Template};
 pub use self::normalization::{Normalization, Transliteration, UnicodeForm};
 pub(crate) use self::normalization::{SERBIAN, SERBIAN_DIGRAPHS};
 pub use self::spec::{TokenizerSpec, read_pattern};
