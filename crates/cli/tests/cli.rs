@@ -412,9 +412,9 @@ fn predict_refuses_what_it_could_not_write_before_it_begins() {
     assert!(error.contains("--input FILE"), "{error}");
 }
 
-/// Whether a configuration is one of pretraining: those are recipes.
-fn is_recipe(path: &Path) -> bool {
-    path.starts_with(root().join("configs/pretrain"))
+/// Whether a configuration is one of pretraining.
+fn pretrains(path: &Path) -> bool {
+    path.starts_with(root().join("configs/pretrain")) || path.ends_with("quickstart-pretrain.toml")
 }
 
 /// Every configuration that comes with bertkit.
@@ -443,7 +443,7 @@ fn configurations() -> Vec<PathBuf> {
 fn every_configuration_resolves() {
     for path in configurations() {
         let output = Override::flag("output", "out", "--output");
-        let model = if is_recipe(&path) {
+        let model = if pretrains(&path) {
             let config = PretrainConfig::resolve_unchecked(Some(&path), &[output]);
             config.map(|config| config.model)
         } else {
@@ -465,7 +465,7 @@ fn every_configuration_resolves() {
 #[test]
 fn small_configurations_run_dry_and_write_nothing() {
     let mut seen = 0;
-    for path in configurations().into_iter().filter(|path| !is_recipe(path)) {
+    for path in configurations().into_iter().filter(|path| !pretrains(path)) {
         let config = RunConfig::resolve_unchecked(Some(&path), &[]).unwrap();
         // Weights of the larger ones would take longer to draw than the test is worth.
         let small = |fresh: &bertkit_training::config::FreshModel| {

@@ -1,4 +1,5 @@
-//! Text to shards, and beside it the `tokenizers` crate alone on the same lines in memory, on all cores.
+//! Text to shards, and beside it the `tokenizers` crate alone on the same lines in memory, on all cores; and from the shards
+//! to masked sequences, as training reads them.
 //!
 //! ```sh
 //! cargo bench -p bertkit-data --bench corpus
@@ -14,9 +15,12 @@ use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
 use bertkit_data::corpus::{CorpusFormat, CorpusOptions, prepare};
+use bertkit_data::corruption::{MaskVocabulary, Masking};
+use bertkit_data::sequences::{EpochPlan, Packing, SequenceSettings};
 use bertkit_data::tokenizer::{Family, TextTokenizer};
 use divan::Bencher;
-use divan::counter::BytesCount;
+use divan::counter::{BytesCount, ItemsCount};
+use rayon::prelude::*;
 use tempfile::TempDir;
 use tokenizers::Tokenizer;
 
@@ -140,4 +144,44 @@ fn file_to_shards(bencher: Bencher<'_, '_>) {
             let file = std::slice::from_ref(&file);
             prepare(file, &options, &SETUP.ours, &shards, &mut |_| {}, &go_on).unwrap()
         });
+}
+
+/// An epoch from shards that lie in a folder and are mapped into memory: opened with their checksums, planned, packed across
+/// documents to 128 tokens, and masked. Counts tokens, special ones included.
+#[divan::bench(sample_count = 20, sample_size = 1)]
+fn shards_to_masked_sequences(bencher: Bencher<'_, '_>) {
+    let file = [SETUP.folder.path().join("epoch.txt")];
+    fs::write(&file[0], &SETUP.text).unwrap();
+    let options = CorpusOptions {
+        format: CorpusFormat::Sentences,
+        ..CorpusOptions::default()
+    };
+    let go_on = AtomicBool::new(false);
+    let shards = SETUP.folder.path().join("mapped");
+    let settings = SequenceSettings {
+        packing: Packing::Across,
+        max_length: 128,
+        short_probability: 0.0,
+        cls: 2,
+        sep: 3,
+        type_ids: true,
+        double_sep: false,
+        static_passes: None,
+    };
+    let masking = Masking::bert();
+    let vocabulary = MaskVocabulary::new(20_000, 4, 0..5);
+    let epoch = || {
+        let prepared = prepare(&file, &options, &SETUP.ours, &shards, &mut |_| {}, &go_on);
+        let corpus = prepared.unwrap().corpus;
+        let documents: Vec<u32> = (0..corpus.documents() as u32).collect();
+        let plan = EpochPlan::new(&corpus, &documents, &settings, 13, 0).unwrap();
+        let make = |index: usize| {
+            let sequence = plan.sequence(&corpus, index);
+            let masked = masking.mask(&sequence, &vocabulary, 13, plan.pass(), plan.number(index));
+            masked.input_ids.len()
+        };
+        (0..plan.len()).into_par_iter().map(make).sum::<usize>()
+    };
+    let tokens = epoch();
+    bencher.counter(ItemsCount::new(tokens)).bench_local(epoch);
 }

@@ -13,7 +13,7 @@ use bertkit_data::corruption::{MaskUnit, Masking};
 use bertkit_data::sequences::Packing;
 use bertkit_model::Family;
 use serde::{Deserialize, Serialize};
-use toml::Table;
+use toml::{Table, Value};
 
 use crate::config::{
     FreshModel, ModelConfig, OptimizerConfig, Override, RunConfigError, ScheduleConfig, Settings,
@@ -962,6 +962,11 @@ impl Settings for PretrainConfig {
         Self::keys().iter().any(|known| known == key)
     }
 
+    fn spelled_out(key: &str, name: &Value) -> Option<Table> {
+        let named: Objective = name.as_str().filter(|_| key == "objective")?.parse().ok()?;
+        Table::try_from(named).ok()
+    }
+
     fn keys() -> Vec<String> {
         let path = || Some(PathBuf::from("x"));
         let mut full = Self {
@@ -1069,6 +1074,8 @@ mod tests {
         assert_eq!(rtd.sequences.packing, Some(Packing::Electra));
         assert_eq!(masks(&rtd), (Some(0.85), Some(0.0)));
         assert_eq!((rtd.objective.mlm, rtd.objective.rtd), (1.0, 50.0));
+        let lighter = resolved(&["objective=rtd", "objective.rtd=10"]).unwrap();
+        assert_eq!((lighter.objective.mlm, lighter.objective.rtd), (1.0, 10.0));
         let nsp = resolved(&["objective=mlm+nsp"]).unwrap();
         assert_eq!(nsp.sequences.packing, Some(Packing::NextSentence));
     }

@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""Does pretraining help? Fresh weights, masked words and replaced tokens, at equal time, on the reviews of the repository.
+
+    cargo build --release --locked
+    python3 scripts/compare-pretraining.py
+
+One encoder for each objective is pretrained with configs/quickstart-pretrain.toml for `--budget` on the texts of
+datasets/sentiment/corpus (the sentences of test reviews are not among them); then each, and fresh weights of the same sizes
+with the same tokenizer, is fine-tuned with configs/quickstart.toml under `--seeds` seeds, and scored on the test reviews.
+`--rows` keeps only so many labelled rows for training, drawn once; it may be repeated.
+
+Settings of fine-tuning are the same for all three unless `--learning-rate fresh=5e-4` and the like say otherwise; choose them
+on `--split`, which holds reviews of the training file out and leaves the test file alone.
+
+Prints a table in Markdown, and writes it with every run to `--output`. An interval of a mean is Student's t over seeds, at
+95 %; that of a difference to fresh weights is over the pairs of runs with the same seed. Only the standard library is needed.
+"""
+
+import argparse
+import csv
+import json
+import math
+import pathlib
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+NAMES = {"fresh": "fresh weights", "mlm": "masked words", "rtd": "replaced tokens"}
+# Student's t, 97.5 %, by degrees of freedom.
+T = {1: 12.7062, 2: 4.3027, 3: 3.1824, 4: 2.7764, 5: 2.5706, 6: 2.4469, 7: 2.3646, 8: 2.3060, 9: 2.2622}
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bertkit", type=pathlib.Path, default=ROOT / "target/release/bertkit")
+    parser.add_argument("--budget", default="10m", help="time of each pretraining (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=5, choices=range(2, 11), metavar="2..10", help="default: %(default)s")
+    parser.add_argument("--rows", type=int, action="append", help="labelled rows to train on (default: all)")
+    parser.add_argument("--learning-rate", action="append", default=[], metavar="ARM=RATE", help="of one arm's fine-tuning")
+    parser.add_argument("--epochs", action="append", default=[], metavar="ARM=N", help="of one arm's fine-tuning")
+    parser.add_argument("--pretrain-arg", action="append", default=[], metavar="ARM=ARG",
+                        help="one more argument of an arm's pretraining, such as rtd=--set=generator.size=0.5")
+    parser.add_argument("--split", action="store_true", help="hold a fifth of the training reviews out, and score on them")
+    parser.add_argument("--output", type=pathlib.Path, default=ROOT / "runs/compare-pretraining")
+    return parser.parse_args()
+
+
+def pairs(values, what):
+    """ARM=VALUE, several of an arm in a list."""
+    found = {arm: [] for arm in NAMES}
+    for value in values:
+        arm, _, rest = value.partition("=")
+        if arm not in found or not rest:
+            sys.exit(f"error: {what} {value}: expected one of {', '.join(NAMES)}, then = and a value")
+        found[arm].append(rest)
+    return found
+
+
+def run(arguments):
+    started = time.monotonic()
+    done = subprocess.run([str(a) for a in arguments], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"error: {' '.join(map(str, arguments))}\n{done.stderr}")
+    return done.stdout, time.monotonic() - started
+
+
+def data(arguments):
+    """The rows to train on, by number, and the file to score on."""
+    with open(ROOT / "datasets/sentiment/amazon_train.csv", newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        rows, columns = list(reader), reader.fieldnames
+    test = ROOT / "datasets/sentiment/amazon_test.csv"
+    draw = random.Random(7)
+    if arguments.split:
+        group = next((c for c in columns if c not in ("text", "label")), None)
+        key = (lambda row: row[group]) if group else (lambda row: row["text"])
+        groups = sorted({key(row) for row in rows})
+        draw.shuffle(groups)
+        held = set(groups[: len(groups) // 5])
+        test = arguments.output / "held_out.csv"
+        write(test, columns, [row for row in rows if key(row) in held])
+        rows = [row for row in rows if key(row) not in held]
+    files = {}
+    for size in arguments.rows or [len(rows)]:
+        if size > len(rows):
+            sys.exit(f"error: --rows {size}: there are {len(rows)}")
+        path = arguments.output / f"train_{size}.csv"
+        chosen = rows if size == len(rows) else draw.sample(rows, size)
+        write(path, columns, chosen)
+        files[size] = path
+    return files, test
+
+
+def write(path, columns, rows):
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def pretrain(arguments, arm, more):
+    target = arguments.output / arm
+    _, seconds = run([arguments.bertkit, "pretrain", "--config", "configs/quickstart-pretrain.toml", "--objective", arm,
+                      "--tokenizer", arguments.output / "tok", "--budget", arguments.budget, "--shards",
+                      arguments.output / "shards", "--output", target, "--overwrite", "--quiet", *more])
+    last = {}
+    for line in (target / "metrics.jsonl").read_text().splitlines():
+        value = json.loads(line)
+        if value["split"] == "valid":
+            last[value["name"]] = value["value"]
+        steps = value["step"]
+    print(f"{NAMES[arm]}: {steps} steps in {seconds:.0f} s, {last}", flush=True)
+    return {"steps": steps, "seconds": seconds, "held_out": last}
+
+
+def score(arguments, arm, train, test, seed, rates, epochs):
+    target = arguments.output / "run"
+    source = ["--tokenizer", arguments.output / "tok"] if arm == "fresh" else ["--model", arguments.output / arm]
+    run([arguments.bertkit, "finetune", "--config", "configs/quickstart.toml", *source, "--train", train, "--seed", seed,
+         "--output", target, "--overwrite", "--quiet", *[x for rate in rates for x in ("--learning-rate", rate)],
+         *[x for number in epochs for x in ("--epochs", number)]])
+    text, _ = run([arguments.bertkit, "eval", target, "--data", test, "--json", "--quiet", "--bootstrap", "0"])
+    shutil.rmtree(target)
+    metrics = json.loads(text)["metrics"]
+    named = {m["name"]: m["value"] for m in metrics} if isinstance(metrics, list) else {k: v["value"] for k, v in metrics.items()}
+    return {name: named[name] for name in ("f1", "roc_auc")}
+
+
+def interval(values):
+    """Mean and half the width of its interval."""
+    half = T[len(values) - 1] * statistics.stdev(values) / math.sqrt(len(values))
+    return statistics.mean(values), half
+
+
+def table(results, sizes):
+    lines = ["| labelled rows | encoder | F1 | ROC AUC | F1, difference to fresh | ROC AUC, difference to fresh |", "|---:|---|---|---|---|---|"]
+    for size in sizes:
+        for arm in NAMES:
+            cells = []
+            for name in ("f1", "roc_auc"):
+                cells.append("{:.3f} ± {:.3f}".format(*interval([r[name] for r in results[size][arm]])))
+            for name in ("f1", "roc_auc"):
+                if arm == "fresh":
+                    cells.append("")
+                    continue
+                both = zip(results[size][arm], results[size]["fresh"])
+                mean, half = interval([a[name] - b[name] for a, b in both])
+                cells.append(f"{mean:+.3f} [{mean - half:+.3f}, {mean + half:+.3f}]")
+            lines.append(f"| {size} | {NAMES[arm]} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    arguments = parse_arguments()
+    if not arguments.bertkit.is_file():
+        sys.exit(f"error: there is no {arguments.bertkit}; build it with `cargo build --release --locked`")
+    arguments.output = arguments.output.resolve()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    rates, epochs = pairs(arguments.learning_rate, "--learning-rate"), pairs(arguments.epochs, "--epochs")
+    more = pairs(arguments.pretrain_arg, "--pretrain-arg")
+    files, test = data(arguments)
+    run([arguments.bertkit, "tokenizer", "train", "datasets/sentiment/corpus", "--vocab-size", "8000", "--output",
+         arguments.output / "tok", "--overwrite", "--quiet"])
+    pretraining = {arm: pretrain(arguments, arm, more[arm]) for arm in ("mlm", "rtd")}
+    results = {size: {arm: [] for arm in NAMES} for size in files}
+    for size, train in files.items():
+        for seed in range(1, arguments.seeds + 1):
+            for arm in NAMES:
+                results[size][arm].append(score(arguments, arm, train, test, seed, rates[arm], epochs[arm]))
+                print(size, seed, arm, results[size][arm][-1], flush=True)
+    text = table(results, files)
+    (arguments.output / "table.md").write_text(text)
+    (arguments.output / "runs.json").write_text(json.dumps({"pretraining": pretraining, "results": results}, indent=1) + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
