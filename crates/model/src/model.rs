@@ -242,3 +242,10 @@ impl TokenModel {
         self.head.forward(self.encoder.forward(batch, mode), mode)
     }
 }
+
+impl SpanModel {
+    /// A packed batch to start and end logits of every row, `[tokens]` each.
+    pub fn forward(&self, batch: &Batch, mode: Mode<'_>) -> (Tensor<1>, Tensor<1>) {
+        self.head.forward(self.encoder.forward(batch, mode), mode)
+    }
+}
