@@ -286,7 +286,7 @@ pub struct BagBatch {
 /// The updates of a pass over all documents: `documents` in each, and at most `tokens` in a piece unless a section is longer.
 ///
 /// With `classes`, one for each document, an update holds equally many documents of every class, and the smaller classes come
-/// again: see [`balanced`](crate::batches::balanced). `shuffle` is seed and pass; without it, documents come in their order, and
+/// again: see [`balanced`]. `shuffle` is seed and pass; without it, documents come in their order, and
 /// `classes` take no part.
 ///
 /// # Errors
