@@ -102,9 +102,14 @@ struct TaskFlags {
     #[arg(long, value_name = "LABEL")]
     positive: Option<String>,
     /// Where a probability counts as positive: a number, or what a threshold chosen on the
-    /// validation rows maximises: f1, balanced_accuracy, mcc, accuracy [default: 0.5]
+    /// validation rows maximises: f1, balanced_accuracy, mcc, accuracy; or, such as cost:1,5, what a
+    /// false positive and a false negative cost [default: 0.5]
     #[arg(long, value_name = "NUMBER|METRIC", value_parser = threshold)]
     threshold: Option<Threshold>,
+    /// Correct probabilities that are too sure or not sure enough, by a factor fitted on the
+    /// validation rows [default: none]
+    #[arg(long, value_parser = ["none", "temperature"])]
+    calibrate: Option<String>,
     /// How much each class counts in the loss: none, balanced, or for each, such as "spam=2,ham=1"
     /// [default: none]
     #[arg(long, value_name = "WEIGHTS", value_parser = class_weights)]
@@ -198,7 +203,7 @@ fn threshold(text: &str) -> Result<Threshold, String> {
     match text.parse() {
         Ok(objective) => Ok(Threshold::Best(objective)),
         Err(_) => share(text).map(Threshold::At).map_err(|_| {
-            "expected a number from 0 to 1, `f1`, `balanced_accuracy`, `mcc` or `accuracy`".into()
+            "expected a number from 0 to 1, `f1`, `balanced_accuracy`, `mcc`, `accuracy`, or costs such as `cost:1,5`".into()
         }),
     }
 }
@@ -256,7 +261,7 @@ impl Settings {
     pub fn overrides(&self, base: &RunConfig) -> Vec<Override> {
         let mut list = Overrides(Vec::new());
         self.data.add(&mut list);
-        self.model.add(&mut list);
+        self.model.add(&mut list, base);
         self.task.add(&mut list);
         self.training.add(&mut list, base);
         self.optimizer.add(&mut list, base);
@@ -297,7 +302,12 @@ impl DataFlags {
 }
 
 impl ModelFlags {
-    fn add(&self, list: &mut Overrides) {
+    fn add(&self, list: &mut Overrides, base: &RunConfig) {
+        if self.model.is_some() && base.model.fresh.is_some() {
+            list.section_changed("model", "--model", Table::try_from(&base.model), |model| {
+                model.remove("fresh");
+            });
+        }
         list.path("model.path", "--model", &self.model);
         list.path("tokenizer.path", "--tokenizer", &self.tokenizer);
         let freeze = self.freeze_embeddings.then_some(true);
@@ -316,9 +326,10 @@ impl TaskFlags {
         list.text("task.positive", "--positive", &self.positive);
         let threshold = self.threshold.as_ref().map(|threshold| match threshold {
             Threshold::At(number) => Value::Float(*number),
-            Threshold::Best(objective) => Value::String(objective.name().into()),
+            Threshold::Best(objective) => Value::String(objective.to_string()),
         });
         list.put("task.threshold", "--threshold", threshold);
+        list.text("task.calibrate", "--calibrate", &self.calibrate);
         let weights = self.class_weights.as_ref().map(|weights| match weights {
             ClassWeights::Named(name) => Value::String(name.clone()),
             ClassWeights::Given(weights) => Value::Table(weights.clone()),
@@ -522,6 +533,7 @@ mod tests {
         ("task", "task.kind", "multi-label"),
         ("positive", "task.positive", "spam"),
         ("threshold", "task.threshold", "0.25"),
+        ("calibrate", "task.calibrate", "temperature"),
         ("class-weights", "task.class_weights", "balanced"),
         ("focal-gamma", "task.loss.focal.gamma", "1.5"),
         (
@@ -722,7 +734,16 @@ mod tests {
             resolved(&["--threshold", "1"]).task.threshold,
             config::Threshold::At(1.0)
         );
-        assert!(threshold("2").is_err() && threshold("f2").is_err());
+        assert_eq!(
+            resolved(&["--threshold", "cost:1,5"]).task.threshold,
+            config::Threshold::Best(ThresholdObjective::Cost {
+                false_positive: 1.0,
+                false_negative: 5.0
+            })
+        );
+        for text in ["2", "f2", "cost:1", "cost:0,0"] {
+            assert!(threshold(text).is_err(), "{text}");
+        }
     }
 
     #[test]
@@ -773,5 +794,13 @@ mod tests {
             (0.3, None)
         );
         assert_eq!(config.schedule.kind, config::ScheduleKind::Cosine);
+
+        let sizes = "[model.fresh]\nnum_hidden_layers = 2\nhidden_size = 8\n\
+                     num_attention_heads = 2\nintermediate_size = 16\n";
+        std::fs::write(&path, sizes).unwrap();
+        let base = RunConfig::resolve_unchecked(Some(&path), &[]).unwrap();
+        let overrides = settings(&["--model", "models/a"]).overrides(&base);
+        let model = RunConfig::resolve_unchecked(Some(&path), &overrides).unwrap().model;
+        assert_eq!((model.path, model.fresh), (Some("models/a".into()), None));
     }
 }

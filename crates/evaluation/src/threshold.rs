@@ -5,32 +5,43 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What a threshold is to maximise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// What a threshold is to maximise, or the cost that it is to minimise.
+///
+/// It prints, parses and serialises under its name, such as `mcc` or `cost:1,5`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum ThresholdObjective {
     /// F1 of the positive class.
     F1,
     /// Mean of the recalls of both classes; the same thresholds as Youden's J, under which name it is read as well.
-    #[serde(alias = "youden")]
     BalancedAccuracy,
     /// Matthews correlation coefficient.
     Mcc,
     /// Share of rows decided correctly.
     Accuracy,
+    /// The least cost of wrong decisions, which may be to decide all rows alike.
+    Cost {
+        /// What a negative row costs that is decided positive; 0 or more.
+        false_positive: f64,
+        /// What a positive row costs that is decided negative; 0 or more, and not both 0.
+        false_negative: f64,
+    },
 }
 
 impl ThresholdObjective {
-    /// Every objective.
+    /// Every objective that has a name alone, so all but costs.
     pub const ALL: &'static [Self] = &[Self::F1, Self::BalancedAccuracy, Self::Mcc, Self::Accuracy];
 
-    /// The name in configurations.
-    pub const fn name(self) -> &'static str {
+    /// What is aimed at, for the end of a sentence: `the best f1`, or the lowest cost.
+    pub fn aim(self) -> String {
         match self {
-            Self::F1 => "f1",
-            Self::BalancedAccuracy => "balanced_accuracy",
-            Self::Mcc => "mcc",
-            Self::Accuracy => "accuracy",
+            Self::Cost {
+                false_positive,
+                false_negative,
+            } => format!(
+                "the lowest cost ({false_positive} for a false positive, {false_negative} for a false negative)"
+            ),
+            named => format!("the best {named}"),
         }
     }
 
@@ -47,20 +58,37 @@ impl ThresholdObjective {
                 let decided = (hits + alarms) * (misses + rejections);
                 (hits * rejections - alarms * misses) / (decided * positives * negatives).sqrt()
             }
+            Self::Cost {
+                false_positive,
+                false_negative,
+            } => {
+                // As a share of the largest cost there could be, less than nothing.
+                let cost = alarms * false_positive + misses * false_negative;
+                -cost / (negatives * false_positive + positives * false_negative)
+            }
         }
     }
 }
 
 impl fmt::Display for ThresholdObjective {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
+        match self {
+            Self::F1 => f.pad("f1"),
+            Self::BalancedAccuracy => f.pad("balanced_accuracy"),
+            Self::Mcc => f.pad("mcc"),
+            Self::Accuracy => f.pad("accuracy"),
+            Self::Cost {
+                false_positive,
+                false_negative,
+            } => f.pad(&format!("cost:{false_positive},{false_negative}")),
+        }
     }
 }
 
 /// A name that is no threshold objective's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown threshold objective `{name}`; expected f1, balanced_accuracy (or youden), mcc or accuracy"
+    "unknown threshold objective `{name}`; expected f1, balanced_accuracy (or youden), mcc, accuracy, or the costs of a false positive and a false negative such as cost:1,5"
 )]
 pub struct UnknownObjective {
     /// The name as given.
@@ -70,21 +98,60 @@ pub struct UnknownObjective {
 impl FromStr for ThresholdObjective {
     type Err = UnknownObjective;
 
+    /// Reads a name, or `cost:` and what a false positive and a false negative cost.
+    ///
+    /// # Errors
+    /// [`UnknownObjective`] for anything else, costs below 0, and costs that are both 0.
     fn from_str(name: &str) -> Result<Self, UnknownObjective> {
+        let unknown = || UnknownObjective {
+            name: name.to_owned(),
+        };
+        if let Some(costs) = name.strip_prefix("cost:") {
+            let cost = |text: &str| {
+                let cost = text.trim().parse::<f64>().ok();
+                cost.filter(|cost| cost.is_finite() && *cost >= 0.0)
+            };
+            let (positive, negative) = costs.split_once(',').ok_or_else(unknown)?;
+            return match (cost(positive), cost(negative)) {
+                (Some(false_positive), Some(false_negative))
+                    if false_positive + false_negative > 0.0 =>
+                {
+                    Ok(Self::Cost {
+                        false_positive,
+                        false_negative,
+                    })
+                }
+                _ => Err(unknown()),
+            };
+        }
         let named = Self::ALL
             .iter()
             .copied()
-            .find(|objective| objective.name() == name);
+            .find(|objective| objective.to_string() == name);
         let named = named.or((name == "youden").then_some(Self::BalancedAccuracy));
-        named.ok_or_else(|| UnknownObjective {
-            name: name.to_owned(),
-        })
+        named.ok_or_else(unknown)
+    }
+}
+
+impl TryFrom<String> for ThresholdObjective {
+    type Error = UnknownObjective;
+
+    fn try_from(name: String) -> Result<Self, UnknownObjective> {
+        name.parse()
+    }
+}
+
+impl From<ThresholdObjective> for String {
+    fn from(objective: ThresholdObjective) -> Self {
+        objective.to_string()
     }
 }
 
 /// The threshold that does best on `objective` when a row is positive where its score is at least the threshold.
 ///
-/// Tried are the midpoints between neighbouring distinct scores, so each side of the threshold has rows. Of thresholds
+/// Tried are the midpoints between neighbouring distinct scores, so each side of the threshold has rows. Where costs
+/// decide, the lowest score and what lies just above the highest are tried too: where one mistake is far cheaper than the
+/// other, all rows are best decided alike. Of thresholds
 /// that do equally well it takes the one nearest 0.5, the usual one for probabilities, and of two as near the lower.
 /// `None` unless both classes have rows, two scores differ and all are finite.
 ///
@@ -119,6 +186,21 @@ pub fn best_threshold(
     let (positives, negatives) = (positives as f64, (labels.len() - positives) as f64);
 
     let mut best: Option<(f64, f64)> = None;
+    let mut consider = |value: f64, threshold: f64| {
+        let nearer = |other: f64| (threshold - 0.5).abs() <= (other - 0.5).abs();
+        // Equal fractions may differ in the last bits. Thresholds fall, so the later of two as near is the lower.
+        let better = best
+            .is_none_or(|(best, at)| value > best + 1e-12 || value > best - 1e-12 && nearer(at));
+        if better {
+            best = Some((value, threshold));
+        }
+    };
+    let (highest, lowest) = (scores[order[0]], scores[order[order.len() - 1]]);
+    let alike = matches!(objective, ThresholdObjective::Cost { .. }) && lowest < highest;
+    if alike {
+        let value = objective.value(0.0, 0.0, positives, negatives);
+        consider(value, highest.next_up());
+    }
     let (mut hits, mut alarms) = (0.0, 0.0);
     for pair in order.windows(2) {
         let [above, below] = [pair[0], pair[1]];
@@ -131,14 +213,11 @@ pub fn best_threshold(
             continue;
         }
         let value = objective.value(hits, alarms, positives, negatives);
-        let threshold = between(scores[below], scores[above]);
-        let nearer = |other: f64| (threshold - 0.5).abs() <= (other - 0.5).abs();
-        // Equal fractions may differ in the last bits. Thresholds fall, so the later of two as near is the lower.
-        let better = best
-            .is_none_or(|(best, at)| value > best + 1e-12 || value > best - 1e-12 && nearer(at));
-        if better {
-            best = Some((value, threshold));
-        }
+        consider(value, between(scores[below], scores[above]));
+    }
+    if alike {
+        let value = objective.value(positives, negatives, positives, negatives);
+        consider(value, lowest);
     }
     best.map(|(_, threshold)| threshold)
 }
@@ -204,12 +283,71 @@ mod tests {
         assert_eq!("youden".parse(), Ok(ThresholdObjective::BalancedAccuracy));
         let youden: ThresholdObjective = serde_json::from_str("\"youden\"").unwrap();
         assert_eq!(youden, ThresholdObjective::BalancedAccuracy);
-        assert!(
-            "f2".parse::<ThresholdObjective>()
-                .unwrap_err()
-                .to_string()
-                .contains("`f2`")
+        for text in [
+            "f2",
+            "cost",
+            "cost:",
+            "cost:1",
+            "cost:1,-5",
+            "cost:0,0",
+            "cost:1,inf",
+            "cost:1,2,3",
+        ] {
+            let error = text.parse::<ThresholdObjective>().unwrap_err().to_string();
+            assert!(error.contains(&format!("`{text}`")), "{error}");
+        }
+        let cost: ThresholdObjective = serde_json::from_str("\"cost:1, 5\"").unwrap();
+        assert_eq!(cost.to_string(), "cost:1,5");
+        assert_eq!(cost.to_string().parse(), Ok(cost));
+        assert_eq!(serde_json::to_string(&cost).unwrap(), "\"cost:1,5\"");
+        assert_eq!(
+            cost.aim(),
+            "the lowest cost (1 for a false positive, 5 for a false negative)"
         );
+        assert_eq!(ThresholdObjective::Mcc.aim(), "the best mcc");
+    }
+
+    #[test]
+    fn a_dear_miss_lowers_the_threshold_and_a_dear_alarm_raises_it() {
+        let labels = [false, true, false, true];
+        let scores = [0.1, 0.3, 0.65, 0.8];
+        let at = |costs: &str| best_threshold(&labels, &scores, costs.parse().unwrap()).unwrap();
+        assert!((at("cost:1,5") - 0.2).abs() < 1e-12);
+        assert!((at("cost:5,1") - 0.725).abs() < 1e-12);
+        // All rows alike.
+        let (labels, scores) = ([true, false, false], [0.1, 0.3, 0.6]);
+        let at = |costs: &str| best_threshold(&labels, &scores, costs.parse().unwrap()).unwrap();
+        assert_eq!(at("cost:1,100"), 0.1);
+        assert!(at("cost:100,1") > 0.6);
+    }
+
+    proptest! {
+        #[test]
+        fn no_threshold_costs_less(
+            rows in prop::collection::vec((any::<bool>(), 0u8..8), 2..30),
+            costs in (0u8..10, 1u8..10),
+        ) {
+            let labels: Vec<bool> = rows.iter().map(|row| row.0).collect();
+            let scores: Vec<f64> = rows.iter().map(|row| f64::from(row.1) / 8.0).collect();
+            let (false_positive, false_negative) = (f64::from(costs.0), f64::from(costs.1));
+            let cost = |threshold: f64| -> f64 {
+                labels
+                    .iter()
+                    .zip(&scores)
+                    .map(|(&label, &score)| match (label, score >= threshold) {
+                        (false, true) => false_positive,
+                        (true, false) => false_negative,
+                        _ => 0.0,
+                    })
+                    .sum()
+            };
+            let objective = ThresholdObjective::Cost { false_positive, false_negative };
+            if let Some(best) = best_threshold(&labels, &scores, objective) {
+                for step in 0..=17 {
+                    prop_assert!(cost(best) <= cost(f64::from(step) / 16.0 - 1.0 / 32.0) + 1e-9);
+                }
+            }
+        }
     }
 
     proptest! {

@@ -239,6 +239,8 @@ pub struct TaskConfig {
     pub positive: Option<String>,
     /// Where a probability counts as positive.
     pub threshold: Threshold,
+    /// How probabilities are corrected.
+    pub calibrate: Calibrate,
     /// How much each class counts in the loss.
     pub class_weights: ClassWeights,
     /// What is minimised.
@@ -249,7 +251,7 @@ pub struct TaskConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(
     untagged,
-    expecting = "expected a number from 0 to 1, `f1`, `balanced_accuracy`, `mcc` or `accuracy`"
+    expecting = "expected a number from 0 to 1, `f1`, `balanced_accuracy`, `mcc`, `accuracy`, or costs such as `cost:1,5`"
 )]
 pub enum Threshold {
     /// At a number.
@@ -262,6 +264,17 @@ impl Default for Threshold {
     fn default() -> Self {
         Self::At(0.5)
     }
+}
+
+/// How probabilities that are too sure, or not sure enough, are corrected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Calibrate {
+    /// Not at all.
+    #[default]
+    None,
+    /// By one temperature for all logits, fitted on the validation rows (Guo et al. 2017).
+    Temperature,
 }
 
 /// How much each class counts in the loss.
@@ -948,12 +961,6 @@ pub(crate) trait Settings: DeserializeOwned {
 
     /// Every key that exists, but those that users make up.
     fn keys() -> Vec<String>;
-
-    /// The table that a name in the place of one stands for, so that an override of one of its keys
-    /// changes that key alone.
-    fn spelled_out(_key: &str, _name: &Value) -> Option<Table> {
-        None
-    }
 }
 
 impl Settings for RunConfig {
@@ -1078,7 +1085,7 @@ fn apply<C: Settings>(table: &mut Table, set: &Override) -> Result<(), RunConfig
             .entry(part)
             .or_insert_with(|| Value::Table(Table::new()));
         if !entry.is_table() {
-            *entry = Value::Table(C::spelled_out(part, entry).unwrap_or_default());
+            *entry = Value::Table(Table::new());
         }
         match entry {
             Value::Table(inner) => place = inner,

@@ -11,7 +11,7 @@ use bertkit_model::{
 
 use crate::error::TrainError;
 use crate::prepare::open_tokenizer;
-use crate::tasks::{Answer, TaskInfo, decide, inference_batches, pack, probabilities};
+use crate::tasks::{Answer, TaskInfo, decide, inference_batches, pack};
 
 /// A classifier or regressor with its tokenizer.
 #[derive(Debug)]
@@ -78,6 +78,16 @@ impl Predictor {
             ));
             describe(&opened, labels)
         };
+        if let Some(temperature) = info.temperature.filter(|t| !(t.is_finite() && *t > 0.0)) {
+            return Err(TrainError::Setting {
+                message: format!(
+                    "the temperature in `{}` is {temperature}, expected a number above 0",
+                    described.display()
+                ),
+                hint: "correct it, or leave it out for probabilities as the model gives them"
+                    .into(),
+            });
+        }
         let outputs = info.outputs();
         if let Some(found) = rows.filter(|&found| found != outputs) {
             return Err(TrainError::Setting {
@@ -143,7 +153,7 @@ impl Predictor {
                     self.model
                         .forward(&pack(&encodings, &batch), Mode::Inference),
                 );
-                let answers = probabilities(self.info.kind, &logits, width);
+                let answers = self.info.answers(&logits);
                 for (&row, answer) in batch.iter().zip(answers.chunks(width)) {
                     let at = (first + row) * width;
                     values[at..at + width].copy_from_slice(answer);
@@ -259,6 +269,7 @@ fn describe(opened: &ModelFolder, classes: Vec<String>) -> TaskInfo {
         classes,
         thresholds,
         threshold_origin: "0.5, as the folder names none".into(),
+        temperature: None,
         max_length: config.max_length().min(512),
         text: "text".into(),
         text_pair: None,

@@ -20,7 +20,7 @@ use burn::module::Module;
 
 use crate::checkpoint::Progress;
 use crate::config::{
-    ClassWeights, DataConfig, FreshModel, LossConfig, NamedWeights, RunConfig, Threshold,
+    Calibrate, ClassWeights, DataConfig, FreshModel, LossConfig, NamedWeights, RunConfig, Threshold,
 };
 use crate::error::TrainError;
 use crate::launch::{self, Launch, check_resumable, freeze};
@@ -59,6 +59,8 @@ pub struct Outcome {
     pub best: Option<EvaluationReport>,
     /// The decision threshold of a binary or multi-label task, and how it was chosen.
     pub threshold: Option<(f64, String)>,
+    /// The temperature that probabilities are scaled by, where one was asked for and could be fitted.
+    pub temperature: Option<f64>,
 }
 
 /// Fewer tokens than this have no room for text between the special ones.
@@ -555,6 +557,7 @@ pub fn prepare(
     };
     let best_metric = settle_metric(&config, metric_task)?;
     check_threshold(&config, metric_task, valid_rows.len())?;
+    check_calibration(&config, settled.kind, valid_rows.len())?;
     check_choices(&config, settled.kind, valid_rows.len())?;
     if config.data.group.is_some() && !group {
         observer.event(&Event::Note(
@@ -620,6 +623,7 @@ pub fn prepare(
             positive: settled.positive,
             thresholds,
             threshold_origin,
+            temperature: None,
             max_length,
             text: config.data.text.clone(),
             text_pair: config.data.text_pair.clone(),
@@ -634,6 +638,7 @@ pub fn prepare(
         class_weights,
         loss: config.task.loss.clone(),
         threshold: config.task.threshold,
+        calibrate: config.task.calibrate,
         best_metric,
         scale,
         seed: config.seed,
@@ -838,6 +843,25 @@ fn check_threshold(
             "give some with --valid FILE or --valid-fraction 0.1",
         )),
         _ => Ok(()),
+    }
+}
+
+fn check_calibration(
+    config: &RunConfig,
+    kind: TaskKind,
+    valid_rows: usize,
+) -> Result<(), TrainError> {
+    match config.task.calibrate {
+        Calibrate::None => Ok(()),
+        Calibrate::Temperature if kind == TaskKind::Regression => Err(setting(
+            "a temperature corrects probabilities, and a regression gives numbers",
+            "leave --calibrate out",
+        )),
+        Calibrate::Temperature if valid_rows == 0 => Err(setting(
+            "a temperature is fitted on validation rows, and there are none",
+            "give some with --valid FILE or --valid-fraction 0.1",
+        )),
+        Calibrate::Temperature => Ok(()),
     }
 }
 
@@ -1084,6 +1108,7 @@ impl Prepared {
             seconds: finished.seconds,
             best: finished.best,
             threshold,
+            temperature: info.temperature,
         })
     }
 }

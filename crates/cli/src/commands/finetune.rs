@@ -128,6 +128,10 @@ fn as_text(outcome: &Outcome, directory: &Path) -> String {
     if let Some((threshold, origin)) = &outcome.threshold {
         text += &format!("threshold  {threshold:.4}: {origin}\n");
     }
+    if let Some(temperature) = outcome.temperature {
+        text +=
+            &format!("calibrated temperature {temperature:.4}, fitted on the validation rows\n");
+    }
     text += &format!(
         "next       bertkit eval {} --data FILE\n",
         directory.display()
@@ -154,6 +158,7 @@ fn as_json(outcome: &Outcome) -> Value {
         "seconds": outcome.seconds,
         "best": best,
         "threshold": threshold,
+        "temperature": outcome.temperature,
     })
 }
 
@@ -190,6 +195,7 @@ mod tests {
                 is_best: true,
             }),
             threshold: Some((0.25, "maximises f1 on the validation rows".into())),
+            temperature: Some(1.5),
         }
     }
 
@@ -201,6 +207,7 @@ mod tests {
              trained    171 steps in 1 min 15 s\n\
              best       f1 0.7500  roc_auc undefined  (validation, step 114)\n\
              threshold  0.2500: maximises f1 on the validation rows\n\
+             calibrated temperature 1.5000, fitted on the validation rows\n\
              next       bertkit eval runs/a --data FILE\n"
         );
     }

@@ -607,6 +607,7 @@ mod tests {
             positive: Some(1),
             thresholds: vec![0.5],
             threshold_origin: "given".into(),
+            temperature: None,
             max_length: 128,
             text: "text".into(),
             text_pair: None,

@@ -14,7 +14,6 @@ use crate::run_dir::RunDirectory;
 pub(crate) use sequence::pack;
 pub use sequence::{
     Answer, Rows, RowsBatch, SequenceTask, Targets, TaskInfo, decide, inference_batches,
-    probabilities,
 };
 
 /// What an evaluation on the validation rows found.

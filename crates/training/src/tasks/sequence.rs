@@ -6,8 +6,8 @@ use bertkit_data::batches::{BatchPolicy, PackedBatch, balanced, plan};
 use bertkit_data::labels::TaskKind;
 use bertkit_data::tokenizer::{Encoding, TextTokenizer};
 use bertkit_evaluation::{
-    ClassPredictions, Metric, MultiLabelPredictions, Predictions, ScorePredictions, best_threshold,
-    score,
+    ClassPredictions, Metric, MultiLabelPredictions, Predictions, ProbabilityKind,
+    ScorePredictions, apply_temperature, best_threshold, fit_temperature, score,
 };
 use bertkit_model::losses::{ClassLoss, binary_cross_entropy, binary_focal, squared_error};
 use bertkit_model::weights::to_vec;
@@ -17,7 +17,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::{Task, Term, Validation};
-use crate::config::{LossConfig, Sampler, Threshold, TrainingConfig};
+use crate::config::{Calibrate, LossConfig, Sampler, Threshold, TrainingConfig};
 use crate::error::TrainError;
 use crate::optimizer::{ParameterRule, rule};
 use crate::run_dir::{RunDirectory, write_atomically};
@@ -35,6 +35,9 @@ pub struct TaskInfo {
     pub thresholds: Vec<f64>,
     /// How the thresholds came about, as a sentence.
     pub threshold_origin: String,
+    /// What logits are divided by before they become probabilities; 1 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
     /// Longest input in tokens.
     pub max_length: usize,
     /// The column that held the text in training.
@@ -56,6 +59,25 @@ impl TaskInfo {
     /// The number of outputs of the head.
     pub fn outputs(&self) -> usize {
         self.classes.len().max(1)
+    }
+
+    /// The numbers of a head as answers, row after row: probabilities of the classes, calibrated if
+    /// the model is, or the number itself.
+    pub fn answers(&self, logits: &[f32]) -> Vec<f64> {
+        let mut answers = probabilities(self.kind, logits, self.outputs());
+        if let Some(temperature) = self.temperature {
+            match self.kind {
+                TaskKind::Classification => {
+                    let kind = ProbabilityKind::Exclusive(self.outputs());
+                    apply_temperature(&mut answers, kind, temperature);
+                }
+                TaskKind::MultiLabel => {
+                    apply_temperature(&mut answers, ProbabilityKind::Independent, temperature);
+                }
+                TaskKind::Regression => {}
+            }
+        }
+        answers
     }
 }
 
@@ -166,7 +188,7 @@ pub fn inference_batches(lengths: &[usize]) -> Vec<Vec<usize>> {
 }
 
 /// What the head's outputs say: probabilities of the classes, or the number itself. Row after row.
-pub fn probabilities(kind: TaskKind, logits: &[f32], outputs: usize) -> Vec<f64> {
+fn probabilities(kind: TaskKind, logits: &[f32], outputs: usize) -> Vec<f64> {
     match kind {
         TaskKind::Regression => logits.iter().map(|&x| f64::from(x)).collect(),
         TaskKind::MultiLabel => logits
@@ -254,6 +276,8 @@ pub struct SequenceTask {
     pub loss: LossConfig,
     /// How the threshold is settled.
     pub threshold: Threshold,
+    /// How probabilities are corrected.
+    pub calibrate: Calibrate,
     /// What chooses the best weights; `None` is the validation loss.
     pub best_metric: Option<Metric>,
     /// Mean and standard deviation of the training targets of a regression: it is learnt in their
@@ -288,7 +312,7 @@ impl SequenceTask {
     }
 
     fn answers(&self, logits: &[f32]) -> Vec<f64> {
-        let mut answers = probabilities(self.info.kind, logits, self.info.outputs());
+        let mut answers = self.info.answers(logits);
         if self.info.kind == TaskKind::Regression {
             let (mean, deviation) = self.scale;
             answers.iter_mut().for_each(|x| *x = *x * deviation + mean);
@@ -393,11 +417,26 @@ impl SequenceTask {
         f64::from(sum) / self.weight_of(&self.valid, &all)
     }
 
-    fn settle_threshold(&mut self, model: &SequenceModel) {
+    /// Fits the temperature and chooses the threshold, on the validation rows.
+    fn settle_decisions(&mut self, model: &SequenceModel) {
+        let fits = self.calibrate == Calibrate::Temperature;
+        if !fits && matches!(self.threshold, Threshold::At(_)) {
+            return;
+        }
+        let logits = self.logits(model, &self.valid);
+        if fits {
+            let answers = self.answers(&logits);
+            let predictions = self.valid.targets.clone().with_answers(&self.info, answers);
+            self.info.temperature = fit_temperature(&predictions);
+        }
+        self.settle_threshold(self.answers(&logits));
+    }
+
+    /// `answers` are those to the validation rows.
+    fn settle_threshold(&mut self, answers: Vec<f64>) {
         let Threshold::Best(objective) = self.threshold else {
             return;
         };
-        let answers = self.answers(&self.logits(model, &self.valid));
         let chosen = match (&self.valid.targets, self.info.positive) {
             (Targets::Classes(labels), Some(positive)) => {
                 let truth: Vec<bool> = labels.iter().map(|&l| l == positive).collect();
@@ -429,7 +468,8 @@ impl SequenceTask {
                 };
                 self.info.thresholds = thresholds;
                 self.info.threshold_origin = format!(
-                    "chosen for the best {objective} on {} validation rows{each}",
+                    "chosen for {} on {} validation rows{each}",
+                    objective.aim(),
                     self.valid.len()
                 );
             }
@@ -582,7 +622,7 @@ impl Task for SequenceTask {
         model: SequenceModel,
         directory: &RunDirectory,
     ) -> Result<PathBuf, TrainError> {
-        self.settle_threshold(&model);
+        self.settle_decisions(&model);
         let model = if self.info.kind == TaskKind::Regression {
             unscale(model, self.scale)
         } else {
@@ -621,6 +661,7 @@ mod tests {
             positive: Some(1),
             thresholds: vec![0.7, 0.2],
             threshold_origin: String::new(),
+            temperature: None,
             max_length: 8,
             text: "text".into(),
             text_pair: None,
@@ -635,6 +676,22 @@ mod tests {
         let p = probabilities(TaskKind::Classification, &[1000.0, 1000.0, -1e30, 5.0], 2);
         assert_eq!(p, [0.5, 0.5, 0.0, 1.0]);
         assert_eq!(probabilities(TaskKind::MultiLabel, &[0.0], 1), [0.5]);
+    }
+
+    #[test]
+    fn a_temperature_divides_the_logits_of_probabilities() {
+        let close = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12);
+        for kind in [
+            TaskKind::Classification,
+            TaskKind::MultiLabel,
+            TaskKind::Regression,
+        ] {
+            let mut info = info(kind);
+            let plain = info.answers(&[0.5, -1.0, 3.0, 2.0]);
+            info.temperature = Some(2.0);
+            let scaled = info.answers(&[1.0, -2.0, 6.0, 4.0]);
+            assert_eq!(close(&plain, &scaled), kind != TaskKind::Regression);
+        }
     }
 
     #[test]
