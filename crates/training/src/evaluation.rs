@@ -6,8 +6,12 @@ use bertkit_data::columns::Column;
 use bertkit_data::examples::{Examples, MissingPolicy, Selection};
 use bertkit_data::formats::{ReadOptions, read_table};
 use bertkit_data::labels::{LabelSet, TaskKind};
-use bertkit_evaluation::{BootstrapOptions, Report};
-use serde::Serialize;
+use bertkit_data::perturb::Perturbation;
+use bertkit_evaluation::{
+    BootstrapOptions, CALIBRATION_BINS, Calibration, Comparison, ComparisonOptions, Coverage,
+    Metric, Predictions, Report, calibration, compare, coverage,
+};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::error::TrainError;
@@ -40,12 +44,14 @@ pub struct EvalOptions {
     pub bootstrap: BootstrapOptions,
     /// A threshold instead of the model's.
     pub threshold: Option<f64>,
+    /// Changes to the texts; the model is measured again under each. The seed is that of `bootstrap`.
+    pub perturbations: Vec<Perturbation>,
     /// The name of the files under `eval/`; the data file's stem if not given.
     pub name: Option<String>,
 }
 
 /// What the model said to one row.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RowResult {
     /// Where the row stands in its file.
     pub line: u64,
@@ -55,6 +61,20 @@ pub struct RowResult {
     pub prediction: String,
     /// One a class; empty for a number.
     pub probabilities: Vec<f64>,
+    /// What it is resampled with, if groups are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+/// What changes to the texts do to a model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Perturbed {
+    /// The changes.
+    pub perturbation: Perturbation,
+    /// Rows whose text they changed.
+    pub changed: usize,
+    /// The answers to the original texts (`a`) beside those to the changed ones (`b`).
+    pub comparison: Comparison,
 }
 
 /// An evaluation.
@@ -64,6 +84,16 @@ pub struct Evaluation {
     pub report: Report,
     /// The threshold that decided, and how it was chosen.
     pub threshold: Option<(f64, String)>,
+    /// One threshold a label, for several labels.
+    pub thresholds: Vec<f64>,
+    /// What separates several labels in a cell.
+    pub label_separator: Option<String>,
+    /// Whether probabilities mean what they say; `None` without any.
+    pub calibration: Option<Calibration>,
+    /// What abstaining gains; `None` but for one class a row.
+    pub coverage: Option<Coverage>,
+    /// What each of the changes does that were asked for.
+    pub perturbed: Vec<Perturbed>,
     /// What the user should know.
     pub notes: Vec<String>,
     /// Row by row, in the order of the file.
@@ -79,7 +109,7 @@ fn setting(message: String, hint: &str) -> TrainError {
     }
 }
 
-/// Evaluates a model on a labelled file. `progress` hears rows done and rows in all.
+/// Evaluates a model on a labelled file. `progress` hears rows done and rows in all; those of changed texts count too.
 ///
 /// Reports are written below the run directory, if one was opened: `eval/NAME.json` and
 /// `eval/NAME.predictions.jsonl`.
@@ -114,7 +144,8 @@ pub fn evaluate(
         .map(|row| (row.text.as_str(), row.text_pair.as_deref()))
         .collect();
     let total = texts.len();
-    let outputs = predictor.outputs(&texts, &mut |done| progress(done, total))?;
+    let passes = 1 + options.perturbations.len();
+    let outputs = predictor.outputs(&texts, &mut |done| progress(done, passes * total))?;
     let cut = outputs.truncated.iter().filter(|&&t| t).count();
     if cut > 0 {
         notes.push(format!(
@@ -134,10 +165,14 @@ pub fn evaluate(
                 label: row.label.clone().unwrap_or_default(),
                 prediction: answer.prediction,
                 probabilities: answer.probabilities,
+                group: options
+                    .group
+                    .as_ref()
+                    .map(|_| row.group.clone().unwrap_or_default()),
             }
         })
         .collect();
-    let predictions = targets.with_answers(&info, outputs.values);
+    let predictions = targets.clone().with_answers(&info, outputs.values);
     predictions.check().map_err(|e| {
         setting(
             e.to_string(),
@@ -155,19 +190,86 @@ pub fn evaluate(
         )
     })?;
     let report = bertkit_evaluation::evaluate(&predictions, &bootstrap);
+    let mut perturbed = Vec::new();
+    for (number, perturbation) in options.perturbations.iter().enumerate() {
+        let (changed, texts) = perturb(perturbation, bootstrap.seed, &texts);
+        let texts: Vec<_> = texts
+            .iter()
+            .map(|(a, b)| (a.as_str(), b.as_deref()))
+            .collect();
+        let done_before = (number + 1) * total;
+        let outputs = predictor.outputs(&texts, &mut |done| {
+            progress(done_before + done, passes * total)
+        })?;
+        let again = targets.clone().with_answers(&info, outputs.values);
+        perturbed.push(Perturbed {
+            perturbation: perturbation.clone(),
+            changed,
+            comparison: beside(&predictions, &again, &bootstrap)?,
+        });
+    }
     let threshold = info
         .thresholds
         .first()
         .map(|&at| (at, info.threshold_origin.clone()));
+    let several = info.kind == TaskKind::MultiLabel;
     let mut evaluation = Evaluation {
         report,
         threshold,
+        thresholds: if several {
+            info.thresholds.clone()
+        } else {
+            Vec::new()
+        },
+        label_separator: examples.label_separator.clone().filter(|_| several),
+        // What has no probabilities has neither.
+        calibration: calibration(&predictions, CALIBRATION_BINS).ok(),
+        coverage: coverage(&predictions).ok(),
+        perturbed,
         notes,
         rows,
         written: None,
     };
     evaluation.written = write(predictor, options, &evaluation)?;
     Ok(evaluation)
+}
+
+/// How many rows a change reaches, and the changed texts. Both texts of a pair are changed, each in its own way.
+fn perturb(
+    perturbation: &Perturbation,
+    seed: u64,
+    texts: &[(&str, Option<&str>)],
+) -> (usize, Vec<(String, Option<String>)>) {
+    let change = |(row, (text, pair)): (usize, &(&str, Option<&str>))| {
+        let number = 2 * row as u64;
+        let pair = pair.map(|pair| perturbation.apply(pair, seed, number + 1));
+        (perturbation.apply(text, seed, number), pair)
+    };
+    let changed: Vec<_> = texts.iter().enumerate().map(change).collect();
+    let differ = texts
+        .iter()
+        .zip(&changed)
+        .filter(|(old, new)| (old.0, old.1) != (new.0.as_str(), new.1.as_deref()));
+    (differ.count(), changed)
+}
+
+/// Answers to the same rows side by side, in every metric of the task.
+fn beside(
+    original: &Predictions,
+    again: &Predictions,
+    bootstrap: &BootstrapOptions,
+) -> Result<Comparison, TrainError> {
+    let options = ComparisonOptions {
+        bootstrap: bootstrap.clone(),
+        permutations: bootstrap.resamples,
+    };
+    let metrics = Metric::for_task(original.task());
+    compare(original, again, metrics, &options).map_err(|e| {
+        setting(
+            e.to_string(),
+            "the model gave no usable numbers to the changed texts: leave --perturb out",
+        )
+    })
 }
 
 fn set_threshold(info: &mut TaskInfo, at: f64) -> Result<(), TrainError> {
@@ -317,6 +419,23 @@ impl Evaluation {
         let mut value = json!(self.report);
         if let (Some(object), Some((at, origin))) = (value.as_object_mut(), &self.threshold) {
             object.insert("threshold".into(), json!({"value": at, "origin": origin}));
+        }
+        if let Some(object) = value.as_object_mut() {
+            if !self.thresholds.is_empty() {
+                object.insert("thresholds".into(), json!(self.thresholds));
+            }
+            if let Some(separator) = &self.label_separator {
+                object.insert("label_separator".into(), json!(separator));
+            }
+            if let Some(calibration) = &self.calibration {
+                object.insert("calibration".into(), json!(calibration));
+            }
+            if let Some(coverage) = &self.coverage {
+                object.insert("coverage".into(), json!(coverage));
+            }
+            if !self.perturbed.is_empty() {
+                object.insert("perturbed".into(), json!(self.perturbed));
+            }
         }
         if let (Some(object), false) = (value.as_object_mut(), self.notes.is_empty()) {
             object.insert("notes".into(), json!(self.notes));

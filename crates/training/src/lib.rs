@@ -42,7 +42,7 @@ mod trainer;
 
 pub use config::{Override, RunConfig, RunConfigError};
 pub use error::TrainError;
-pub use evaluation::{EvalOptions, Evaluation, RowResult, evaluate};
+pub use evaluation::{EvalOptions, Evaluation, Perturbed, RowResult, evaluate};
 pub use fill_mask::{Candidate, MaskEvery, MaskFiller, MaskedScore};
 pub use observer::{
     Estimate, EvaluationReport, Event, Observer, ProbeReport, Silent, StepReport, Summary,

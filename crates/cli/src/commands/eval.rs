@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bertkit_data::DataError;
+use bertkit_data::perturb::Perturbation;
 use bertkit_evaluation::BootstrapOptions;
 use bertkit_training::{EvalOptions, Evaluation, Predictor, TrainError, evaluate};
 use clap::Args;
@@ -17,6 +18,14 @@ Examples:
   bertkit eval runs/spam --data test.csv
   bertkit eval runs/spam --data test.csv --json > report.json
   bertkit eval models/some-classifier --data test.tsv --text body --label kind --device cpu
+  bertkit eval runs/laws --data test.csv --perturb typos:0.05 --perturb accents,case:lower
+
+--perturb changes the texts by the seed and measures again, side by side with the original:
+  typos:RATE                              letters swapped, left out, added or taken for neighbours
+  case, case:upper, case:lower            words in other letters, each at random or as said
+  accents                                 letters without their marks
+  script, script:latin, script:cyrillic   Serbian in its other script, or in this one
+A rate behind a colon is the share of letters (typos, 0.05 if not given) or of words (others, 1).
 
 Given a run directory, the report and each row's prediction are also kept there, in
 eval/NAME.json and eval/NAME.predictions.jsonl.";
@@ -60,6 +69,9 @@ pub struct EvalArgs {
     /// Where a probability counts as positive [default: as training chose]
     #[arg(long, value_name = "NUMBER", value_parser = share, help_heading = "Metrics")]
     threshold: Option<f64>,
+    /// Measure again on texts changed so: see below; may be given several times
+    #[arg(long, value_name = "CHANGES", help_heading = "Metrics")]
+    perturb: Vec<Perturbation>,
     /// Resamples for the intervals; 0 computes none
     #[arg(
         long,
@@ -77,7 +89,7 @@ pub struct EvalArgs {
     )]
     #[arg(value_parser = confidence)]
     confidence: f64,
-    /// Decides the resamples
+    /// Decides the resamples, and what --perturb changes
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Metrics")]
     seed: u64,
     /// Name of the report in the run directory [default: by the file]
@@ -161,12 +173,32 @@ fn options(args: &EvalArgs, trained_header: bool) -> Result<EvalOptions, CliErro
             ..BootstrapOptions::default()
         },
         threshold: args.threshold,
+        perturbations: args.perturb.clone(),
         name: args.name.clone(),
     })
 }
 
 fn as_text(evaluation: &Evaluation) -> String {
+    // Metrics of changed texts that are shown; the report has all.
+    const SHOWN: usize = 3;
     let mut text = evaluation.report.table();
+    if let Some(calibration) = &evaluation.calibration {
+        text += &format!("\n{}", calibration.summary());
+    }
+    if let Some(coverage) = &evaluation.coverage {
+        text += &format!("\n{}", coverage.table());
+    }
+    for perturbed in &evaluation.perturbed {
+        let mut shown = perturbed.comparison.clone();
+        shown.metrics.truncate(SHOWN);
+        text += &format!(
+            "\nperturbed by {}: {} of {} texts changed\n{}",
+            perturbed.perturbation,
+            perturbed.changed,
+            shown.rows,
+            shown.table("original", "perturbed")
+        );
+    }
     if let Some((threshold, origin)) = &evaluation.threshold {
         text += &format!("\nthreshold {threshold:.4}: {origin}\n");
     }
@@ -174,7 +206,7 @@ fn as_text(evaluation: &Evaluation) -> String {
 }
 
 /// A number between 0 and 1, neither of them.
-fn confidence(text: &str) -> Result<f64, String> {
+pub(super) fn confidence(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number > 0.0 && number < 1.0 => Ok(number),
         _ => Err("expected a number between 0 and 1, such as 0.95".into()),
@@ -206,6 +238,11 @@ mod tests {
         Evaluation {
             report: bertkit_evaluation::evaluate(&predictions, &BootstrapOptions::none()),
             threshold: Some((0.5, "given".into())),
+            thresholds: Vec::new(),
+            label_separator: None,
+            calibration: bertkit_evaluation::calibration(&predictions, 15).ok(),
+            coverage: bertkit_evaluation::coverage(&predictions).ok(),
+            perturbed: Vec::new(),
             notes: Vec::new(),
             rows: Vec::new(),
             written: None,
@@ -214,7 +251,9 @@ mod tests {
 
     #[test]
     fn the_report_as_text_ends_with_the_threshold() {
-        assert!(as_text(&evaluation()).ends_with("\nthreshold 0.5000: given\n"));
+        let text = as_text(&evaluation());
+        assert!(text.ends_with("\nthreshold 0.5000: given\n"));
+        assert!(text.contains("\ncalibration: expected error ") && text.contains("\nabstention: "));
     }
 
     #[test]
