@@ -37,6 +37,7 @@ mod prepare;
 pub mod pretrain;
 mod run_dir;
 mod schedule;
+mod stored;
 pub mod tasks;
 mod trainer;
 
@@ -52,4 +53,5 @@ pub use predictor::{Outputs, Predictor};
 pub use prepare::{Outcome, Prepared, prepare, read_options};
 pub use run_dir::{DirectoryPolicy, MetricLine, RunDirectory, write_atomically};
 pub use schedule::{Length, Schedule};
+pub use stored::{StoredEvaluation, stored_evaluations};
 pub use tasks::{Answer, TaskInfo};

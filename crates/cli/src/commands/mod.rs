@@ -1,6 +1,7 @@
 //! The commands: one a file, each with its flags and a `run`.
 
 mod bench;
+mod compare;
 mod corpus;
 mod eval;
 mod fill_mask;
@@ -41,6 +42,7 @@ enum Command {
     Pretrain(Box<pretrain::PretrainArgs>),
     Finetune(Box<finetune::FinetuneArgs>),
     Eval(Box<eval::EvalArgs>),
+    Compare(compare::CompareArgs),
     Predict(Box<predict::PredictArgs>),
     FillMask(Box<fill_mask::FillMaskArgs>),
     Bench(Box<bench::BenchArgs>),
@@ -58,6 +60,7 @@ impl Cli {
             Command::Pretrain(args) => pretrain::run(&args),
             Command::Finetune(args) => finetune::run(&args),
             Command::Eval(args) => eval::run(&args),
+            Command::Compare(args) => compare::run(&args),
             Command::Predict(args) => predict::run(&args),
             Command::FillMask(args) => fill_mask::run(&args),
             Command::Bench(args) => bench::run(&args),
