@@ -961,6 +961,12 @@ pub(crate) trait Settings: DeserializeOwned {
 
     /// Every key that exists, but those that users make up.
     fn keys() -> Vec<String>;
+
+    /// The table that a name in the place of one stands for, so that an override of one of its keys
+    /// changes that key alone.
+    fn spelled_out(_key: &str, _name: &Value) -> Option<Table> {
+        None
+    }
 }
 
 impl Settings for RunConfig {
@@ -1085,7 +1091,7 @@ fn apply<C: Settings>(table: &mut Table, set: &Override) -> Result<(), RunConfig
             .entry(part)
             .or_insert_with(|| Value::Table(Table::new()));
         if !entry.is_table() {
-            *entry = Value::Table(Table::new());
+            *entry = Value::Table(C::spelled_out(part, entry).unwrap_or_default());
         }
         match entry {
             Value::Table(inner) => place = inner,
