@@ -3,7 +3,7 @@
 
     pip install torch transformers
 
-    python scripts/check-transformers.py runs/quickstart --input datasets/sentiment/amazon_test.csv
+    python scripts/check-transformers.py runs/quickstart/classifier --input datasets/sentiment/amazon_test.csv
 
 1. Loads it by the Auto class of the architecture that config.json names; any missing, unexpected or mis-shaped tensor
    fails.

@@ -3,7 +3,7 @@
 
     pip install torch transformers
 
-    python scripts/peers/transformers_eval.py runs/quickstart/model --data test.csv --batch-size 64
+    python scripts/peers/transformers_eval.py runs/quickstart/classifier/model --data test.csv --batch-size 64
 
 Reads every row, then takes batches in the order of the file, each padded to its longest text, under
 torch.inference_mode with scaled_dot_product_attention, and counts the right answers. Prints one line of JSON: rows,

@@ -3,7 +3,7 @@
 
     pip install torch transformers
 
-    python scripts/peers/transformers_predict.py runs/quickstart/model --text "great player."
+    python scripts/peers/transformers_predict.py runs/quickstart/classifier/model --text "great player."
 
 Prints one line of JSON: the predicted label, every class's probability (of a regression: the scores), and the seconds
 that importing, loading and predicting took. They count from the first line of this file; the start of Python itself is

@@ -800,7 +800,9 @@ mod tests {
         std::fs::write(&path, sizes).unwrap();
         let base = RunConfig::resolve_unchecked(Some(&path), &[]).unwrap();
         let overrides = settings(&["--model", "models/a"]).overrides(&base);
-        let model = RunConfig::resolve_unchecked(Some(&path), &overrides).unwrap().model;
+        let model = RunConfig::resolve_unchecked(Some(&path), &overrides)
+            .unwrap()
+            .model;
         assert_eq!((model.path, model.fresh), (Some("models/a".into()), None));
     }
 }

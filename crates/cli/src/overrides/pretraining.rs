@@ -185,7 +185,7 @@ impl PretrainSettings {
         let mut list = Overrides(Vec::new());
         self.make_way(&mut list, base);
         self.text.add(&mut list);
-        self.model.add(&mut list);
+        self.model.add(&mut list, base);
         self.objective.add(&mut list);
         self.training.add(&mut list);
         self.optimizer.add(&mut list, base);
@@ -263,7 +263,12 @@ impl TextFlags {
 }
 
 impl ModelFlags {
-    fn add(&self, list: &mut Overrides) {
+    fn add(&self, list: &mut Overrides, base: &PretrainConfig) {
+        if self.model.is_some() && base.model.fresh.is_some() {
+            list.section_changed("model", "--model", Table::try_from(&base.model), |model| {
+                model.remove("fresh");
+            });
+        }
         list.path("model.path", "--model", &self.model);
         let tokenizer = self.tokenizer.as_ref().map(TokenizerSpec::to_string);
         list.put("tokenizer.path", "--tokenizer", tokenizer);
@@ -448,6 +453,9 @@ mod tests {
         assert!(settings(&[]).overrides(&base).is_empty());
     }
 
+    const SIZES: &str = "[model.fresh]\nnum_hidden_layers = 2\nhidden_size = 8\n\
+                         num_attention_heads = 2\nintermediate_size = 16\n";
+
     #[test]
     fn a_flag_takes_away_what_would_win_over_it() {
         let folder = tempfile::tempdir().unwrap();
@@ -465,6 +473,10 @@ mod tests {
         assert_eq!(t.batch_size, 9);
         let warmup = (config.schedule.warmup, config.schedule.warmup_steps);
         assert_eq!(warmup, (0.3, None));
+
+        std::fs::write(&path, SIZES).unwrap();
+        let model = with(&["--model", "models/a"]).model;
+        assert_eq!((model.path, model.fresh), (Some("models/a".into()), None));
 
         let stages = "{share = 0.9, max_length = 32, batch_size = 4}, {share = 0.1}";
         let text = format!("[training]\nsteps = 10\nstages = [{stages}]\n");
