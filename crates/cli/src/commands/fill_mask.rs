@@ -32,7 +32,7 @@ mean of -log p. Compare two models on the same rows with the same --first and --
 pub struct FillMaskArgs {
     /// A run directory of `pretrain`, or a model folder with a masked-LM head
     model: PathBuf,
-    /// A text with one mask or several, spelled as the tokenizer does: [MASK] or <mask>; may be
+    /// A text with one mask or several, spelled as the tokenizer does, such as `[MASK]`; may be
     /// repeated
     #[arg(long, value_name = "TEXT", help_heading = "Texts")]
     #[arg(allow_hyphen_values = true, required_unless_present = "data")]

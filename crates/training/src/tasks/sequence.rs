@@ -218,7 +218,7 @@ pub struct Answer {
     pub truncated: bool,
 }
 
-/// The answer that one row of [`probabilities`] leads to.
+/// The answer that one row of probabilities leads to.
 pub fn decide(info: &TaskInfo, row: &[f64], truncated: bool) -> Answer {
     let prediction = match info.kind {
         TaskKind::Regression => {
