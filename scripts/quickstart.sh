@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The quickstart of the README: builds bertkit; trains a tokenizer and pretrains a small encoder on text in the repository,
 # by replaced-token detection; fine-tunes it on labelled product reviews; scores it on reviews that it has not seen; and
-# classifies two sentences. A few minutes on two cores after the build.
+# classifies two sentences. About five minutes on two cores after the build.
 #
 #   scripts/quickstart.sh [RUN]        (default: runs/quickstart; RUN/encoder and RUN/classifier are overwritten)
 #
