@@ -13,7 +13,7 @@ use bertkit_training::{Override, RunConfig};
 use clap::Args;
 use toml::{Table, Value};
 
-use crate::reading::{Missing, ReadFlags, finite, share};
+use crate::reading::{Missing, ReadFlags, TagFlags, finite, share};
 
 /// Every flag of `finetune` that stands for a key of the configuration.
 #[derive(Debug, Clone, Default, Args)]
@@ -72,6 +72,8 @@ struct DataFlags {
     /// Longest input in tokens, special tokens included; longer texts are cut [default: 128]
     #[arg(long, value_name = "TOKENS")]
     max_length: Option<u32>,
+    #[command(flatten)]
+    tags: TagFlags,
 }
 
 #[derive(Debug, Clone, Default, Args)]
@@ -95,9 +97,17 @@ struct ModelFlags {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Task")]
 struct TaskFlags {
-    /// What is learnt [default: told by the labels]
-    #[arg(long, value_parser = ["classification", "multi-label", "regression"])]
+    /// What is learnt: from texts, told by the labels if not given; or, from tagged words, ner
+    #[arg(long, value_parser = ["classification", "multi-label", "regression", "ner"])]
     task: Option<String>,
+    /// Of ner, what chooses the tags: each word by itself, or a CRF over the sentence
+    /// [default: linear]
+    #[arg(long, value_parser = ["linear", "crf"])]
+    head: Option<String>,
+    /// Of ner, tokens that neighbouring windows of a long sentence share, at least
+    /// [default: a quarter of --max-length]
+    #[arg(long, value_name = "TOKENS")]
+    overlap: Option<u32>,
     /// The positive class of two [default: told by the names]
     #[arg(long, value_name = "LABEL")]
     positive: Option<String>,
@@ -298,6 +308,11 @@ impl DataFlags {
         );
         list.put("data.missing", "--missing", self.missing.map(Missing::name));
         list.put("data.max_length", "--max-length", self.max_length);
+        let tags = &self.tags;
+        list.text("data.word_column", "--word-column", &tags.word_column);
+        list.text("data.tag_column", "--tag-column", &tags.tag_column);
+        list.text("data.level", "--level", &tags.level);
+        list.text("data.type_name", "--type-name", &tags.type_name);
     }
 }
 
@@ -323,6 +338,8 @@ impl ModelFlags {
 impl TaskFlags {
     fn add(&self, list: &mut Overrides) {
         list.text("task.kind", "--task", &self.task);
+        list.text("task.ner.head", "--head", &self.head);
+        list.put("task.ner.overlap", "--overlap", self.overlap);
         list.text("task.positive", "--positive", &self.positive);
         let threshold = self.threshold.as_ref().map(|threshold| match threshold {
             Threshold::At(number) => Value::Float(*number),
@@ -527,10 +544,16 @@ mod tests {
         ("escape", "data.escape", "\\"),
         ("missing", "data.missing", "refuse"),
         ("max-length", "data.max_length", "64"),
+        ("word-column", "data.word_column", "2"),
+        ("tag-column", "data.tag_column", "3"),
+        ("level", "data.level", "inner"),
+        ("type-name", "data.type_name", "Disease"),
         ("model", "model.path", "models/a"),
         ("tokenizer", "tokenizer.path", "models/b"),
         ("freeze-layers", "training.freeze_layers", "2"),
         ("task", "task.kind", "multi-label"),
+        ("head", "task.ner.head", "crf"),
+        ("overlap", "task.ner.overlap", "16"),
         ("positive", "task.positive", "spam"),
         ("threshold", "task.threshold", "0.25"),
         ("calibrate", "task.calibrate", "temperature"),

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Clone, Default, Args)]
 pub struct ReadFlags {
     /// Format of the file [default: by its extension]
-    #[arg(long, value_parser = ["csv", "tsv", "jsonl"])]
+    #[arg(long, value_parser = ["csv", "tsv", "jsonl", "conll", "iob2"])]
     pub format: Option<String>,
     /// The character between fields, or its name: comma, tab, semicolon, pipe, space
     #[arg(long, value_name = "CHAR", value_parser = delimiter)]
@@ -53,6 +53,23 @@ impl ReadFlags {
             ..ReadOptions::default()
         })
     }
+}
+
+/// Where tagged words stand in a file.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TagFlags {
+    /// Of tagged words, the column with the word: its number from 1, or its name
+    #[arg(long, value_name = "COLUMN")]
+    pub word_column: Option<String>,
+    /// Of tagged words, the column with the tag [default: the last one]
+    #[arg(long, value_name = "COLUMN")]
+    pub tag_column: Option<String>,
+    /// Of tagged words with two columns of tags, the outer entities or those within
+    #[arg(long, value_parser = ["outer", "inner"])]
+    pub level: Option<String>,
+    /// Of tagged words, the type of entities whose tags are bare letters
+    #[arg(long, value_name = "NAME")]
+    pub type_name: Option<String>,
 }
 
 /// What a trained model runs on.

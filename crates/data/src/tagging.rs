@@ -521,6 +521,27 @@ impl TagSet {
         entities
     }
 
+    /// Whether `tag` may stand behind `before`; `None` is the border of the sentence, on either side.
+    ///
+    /// Behind `O` and behind the end of an entity none goes on; of BIOES and BILOU, what has begun ends. IOB1, and sets
+    /// that lack the tag which begins an entity of that type, forbid nothing.
+    pub fn may_follow(&self, before: Option<usize>, tag: Option<usize>) -> bool {
+        let part = |tag: Option<usize>| {
+            tag.map_or((Prefix::Outside, usize::MAX), |tag| self.parts[tag])
+        };
+        let ((last, kind), (next, other)) = (part(before), part(tag));
+        let has = |prefix, kind| self.positions.contains_key(&(prefix, kind));
+        if self.scheme == Scheme::Iob1 {
+            return true;
+        }
+        let open = matches!(last, Prefix::Begin | Prefix::Inside);
+        let goes_on = matches!(next, Prefix::Inside | Prefix::End);
+        if goes_on && has(Prefix::Begin, other) && !(open && kind == other) {
+            return false;
+        }
+        !(open && has(Prefix::End, kind)) || (goes_on && kind == other)
+    }
+
     /// The tag of what follows in the same word, or in the same entity: `I-` behind `B-`, otherwise the tag itself.
     pub(crate) fn continued(&self, tag: usize) -> usize {
         match self.parts[tag] {
@@ -709,6 +730,37 @@ mod tests {
             TagSet::new([], Scheme::Bio),
             Err(DataError::NoEntities)
         ));
+    }
+
+    #[test]
+    fn entities_go_on_only_where_they_have_begun() {
+        let forbidden = |set: &TagSet| -> Vec<String> {
+            let names = |tag: Option<usize>| tag.map_or("|", |tag| set.names()[tag].as_str());
+            let places = || std::iter::once(None).chain((0..set.len()).map(Some));
+            let pairs = places().flat_map(|before| places().map(move |tag| (before, tag)));
+            pairs
+                .filter(|&(before, tag)| !set.may_follow(before, tag))
+                .map(|(before, tag)| format!("{} {}", names(before), names(tag)))
+                .collect()
+        };
+        let bio = TagSet::new(["a", "b"], Scheme::Bio).unwrap();
+        assert_eq!(
+            forbidden(&bio),
+            [
+                "| I-a", "| I-b", "O I-a", "O I-b", "B-a I-b", "I-a I-b", "B-b I-a", "I-b I-a"
+            ]
+        );
+        let bioes = TagSet::new(["a"], Scheme::Bioes).unwrap();
+        assert_eq!(
+            forbidden(&bioes),
+            [
+                "| I-a", "| E-a", "O I-a", "O E-a", "B-a |", "B-a O", "B-a B-a", "B-a S-a", "I-a |",
+                "I-a O", "I-a B-a", "I-a S-a", "E-a I-a", "E-a E-a", "S-a I-a", "S-a E-a"
+            ]
+        );
+        assert!(forbidden(&TagSet::new(["a"], Scheme::Iob1).unwrap()).is_empty());
+        let inner = TagSet::from_names(vec!["I-a".into(), "O".into()]).unwrap();
+        assert!(forbidden(&inner).is_empty());
     }
 
     #[test]

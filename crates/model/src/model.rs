@@ -241,6 +241,12 @@ impl TokenModel {
     pub fn forward(&self, batch: &Batch, mode: Mode<'_>) -> Tensor<2> {
         self.head.forward(self.encoder.forward(batch, mode), mode)
     }
+
+    /// The logits of the rows at the places `rows` names, `[rows, tags]`.
+    pub fn forward_rows(&self, batch: &Batch, rows: &[usize], mode: Mode<'_>) -> Tensor<2> {
+        self.head
+            .forward(self.encoder.forward_rows(batch, rows, mode), mode)
+    }
 }
 
 impl SpanModel {

@@ -169,6 +169,7 @@ impl Naming {
             (Architecture::Sequence, Family::Distilbert, _) => "classifier",
             (Architecture::Sequence, _, "dense") => "classifier.dense",
             (Architecture::Sequence, _, _) => "classifier.out_proj",
+            (Architecture::Token, _, "crf") => "crf",
             (Architecture::Token, _, _) => "classifier",
             (Architecture::Span, _, _) => "qa_outputs",
             (Architecture::Encoder | Architecture::GeneratorAndDiscriminator, _, module) => module,

@@ -5,11 +5,15 @@
 //! together.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
+use bertkit_data::alignment::LabelledTokens;
 use bertkit_data::examples::MissingPolicy;
 use bertkit_data::formats::Format;
+use bertkit_data::formats::tagged::{TagLevel, TaggedFormat};
 use bertkit_data::labels::TaskKind;
+use bertkit_data::tagging::Scheme;
 use bertkit_evaluation::ThresholdObjective;
 use bertkit_model::Family;
 use serde::de::DeserializeOwned;
@@ -185,9 +189,9 @@ pub struct DataConfig {
     /// What separates several labels in one cell; makes the task multi-label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_separator: Option<String>,
-    /// csv, tsv or jsonl; by the file's extension if not given.
+    /// csv, tsv, jsonl or, for tagged words, conll; by the file's extension if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub format: Option<Format>,
+    pub format: Option<FileFormat>,
     /// The character between fields, or its name: comma, tab, semicolon, pipe, space.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<String>,
@@ -201,8 +205,72 @@ pub struct DataConfig {
     pub header: bool,
     /// What happens to rows without text or label: drop (with a count) or refuse.
     pub missing: MissingPolicy,
-    /// Longest input, in tokens, special tokens included; longer texts are cut.
+    /// Longest input, in tokens, special tokens included; longer texts are cut, longer sentences of
+    /// tagged words into windows.
     pub max_length: usize,
+    /// Of tagged words: column with the word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub word_column: Option<String>,
+    /// Of tagged words: column with the tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag_column: Option<String>,
+    /// Of tagged words in CSV: column with the id of the sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sentence_column: Option<String>,
+    /// Of tagged words: the outer entities or those within, where a file has both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<TagLevel>,
+    /// Of tagged words: the type of entities whose tags are bare letters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub type_name: Option<String>,
+}
+
+/// How a file is written down, whatever it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FileFormat {
+    /// Fields divided by commas.
+    Csv,
+    /// Fields divided by tabs.
+    Tsv,
+    /// One JSON object a line.
+    #[serde(alias = "ndjson")]
+    Jsonl,
+    /// A word a line, in columns.
+    #[serde(alias = "iob2")]
+    Conll,
+}
+
+impl FileFormat {
+    /// As a format of tables.
+    pub fn table(self) -> Option<Format> {
+        match self {
+            Self::Csv => Some(Format::Csv),
+            Self::Tsv => Some(Format::Tsv),
+            Self::Jsonl => Some(Format::Jsonl),
+            Self::Conll => None,
+        }
+    }
+
+    /// As a format of tagged words: a word a line, with tabs between columns, is `tsv` too.
+    pub fn tagged(self) -> TaggedFormat {
+        match self {
+            Self::Csv => TaggedFormat::Csv,
+            Self::Jsonl => TaggedFormat::Jsonl,
+            Self::Tsv | Self::Conll => TaggedFormat::Conll,
+        }
+    }
+}
+
+impl fmt::Display for FileFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Csv => "csv",
+            Self::Tsv => "tsv",
+            Self::Jsonl => "jsonl",
+            Self::Conll => "conll",
+        })
+    }
 }
 
 impl Default for DataConfig {
@@ -223,6 +291,11 @@ impl Default for DataConfig {
             header: true,
             missing: MissingPolicy::Drop,
             max_length: 128,
+            word_column: None,
+            tag_column: None,
+            sentence_column: None,
+            level: None,
+            type_name: None,
         }
     }
 }
@@ -231,9 +304,9 @@ impl Default for DataConfig {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TaskConfig {
-    /// classification, multi-label or regression; inferred from the labels if not given.
+    /// classification, multi-label or regression, inferred from the labels if not given; or ner.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub kind: Option<TaskKind>,
+    pub kind: Option<RunTask>,
     /// The positive class of two.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub positive: Option<String>,
@@ -245,6 +318,76 @@ pub struct TaskConfig {
     pub class_weights: ClassWeights,
     /// What is minimised.
     pub loss: LossConfig,
+    /// How words are tagged; there with `kind = "ner"` alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ner: Option<NerConfig>,
+}
+
+/// What can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunTask {
+    /// One class a text.
+    Classification,
+    /// Several labels a text.
+    MultiLabel,
+    /// A number a text.
+    Regression,
+    /// A tag a word.
+    Ner,
+}
+
+impl RunTask {
+    /// As one of the tasks whose labels stand beside texts.
+    pub fn of_labels(self) -> Option<TaskKind> {
+        match self {
+            Self::Classification => Some(TaskKind::Classification),
+            Self::MultiLabel => Some(TaskKind::MultiLabel),
+            Self::Regression => Some(TaskKind::Regression),
+            Self::Ner => None,
+        }
+    }
+}
+
+/// How words are tagged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NerConfig {
+    /// What chooses the tags of a sentence.
+    pub head: TagHead,
+    /// Which tokens of a word are trained to give its tag; with a CRF, the first.
+    pub label: LabelledTokens,
+    /// The scheme of the tags that are learnt, whatever the file's.
+    pub scheme: Scheme,
+    /// Tokens that neighbouring windows of a long sentence share, at least; a quarter of
+    /// `data.max_length` if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<usize>,
+    /// How many times faster than the rest the scores of a CRF are learnt.
+    pub crf_rate: f64,
+}
+
+impl Default for NerConfig {
+    fn default() -> Self {
+        Self {
+            head: TagHead::Linear,
+            label: LabelledTokens::First,
+            scheme: Scheme::Bio,
+            overlap: None,
+            crf_rate: 100.0,
+        }
+    }
+}
+
+/// What chooses the tags of a sentence.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TagHead {
+    /// Each word by itself (Devlin et al. 2019, §5.3).
+    #[default]
+    Linear,
+    /// All words together, by a linear-chain conditional random field (Lafferty et al. 2001).
+    Crf,
 }
 
 /// Where a probability counts as positive.
@@ -661,7 +804,11 @@ impl RunConfig {
         file: Option<&Path>,
         overrides: &[Override],
     ) -> Result<Self, RunConfigError> {
-        resolve(file, overrides, Table::new())
+        let mut config: Self = resolve(file, overrides, Table::new())?;
+        if config.task.kind == Some(RunTask::Ner) {
+            config.task.ner.get_or_insert_default();
+        }
+        Ok(config)
     }
 
     /// The file that repeats this run.
@@ -794,6 +941,7 @@ impl RunConfig {
                 );
             }
         }
+        check_tags(d, &self.task, &mut need);
         let fresh = m.fresh.as_ref();
         for (name, rate) in [
             ("fresh.hidden_dropout", fresh.map(|f| f.hidden_dropout)),
@@ -853,15 +1001,24 @@ impl RunConfig {
                 text_pair: Some("x".into()),
                 group: Some("x".into()),
                 label_separator: Some("x".into()),
-                format: Some(Format::Csv),
+                format: Some(FileFormat::Csv),
                 delimiter: Some("x".into()),
                 quote: Some("x".into()),
                 escape: Some("x".into()),
+                word_column: Some("x".into()),
+                tag_column: Some("x".into()),
+                sentence_column: Some("x".into()),
+                level: Some(TagLevel::Outer),
+                type_name: Some("x".into()),
                 ..Default::default()
             },
             task: TaskConfig {
-                kind: Some(TaskKind::Classification),
+                kind: Some(RunTask::Classification),
                 positive: Some("x".into()),
+                ner: Some(NerConfig {
+                    overlap: Some(1),
+                    ..Default::default()
+                }),
                 ..Default::default()
             },
             training: TrainingConfig {
@@ -883,6 +1040,62 @@ impl RunConfig {
         }
         keys.push("task.loss.focal.gamma".into());
         keys
+    }
+}
+
+/// Checks that settings of tagged words, and those of texts and labels, are there for such a task alone.
+fn check_tags(d: &DataConfig, task: &TaskConfig, need: &mut impl FnMut(bool, String)) {
+    let of_tags = [
+        ("data.word_column", d.word_column.is_some()),
+        ("data.tag_column", d.tag_column.is_some()),
+        ("data.sentence_column", d.sentence_column.is_some()),
+        ("data.level", d.level.is_some()),
+        ("data.type_name", d.type_name.is_some()),
+        ("task.ner", task.ner.is_some()),
+    ];
+    let defaults = (DataConfig::default(), TaskConfig::default());
+    let of_texts = [
+        ("data.text", d.text != defaults.0.text),
+        ("data.text_pair", d.text_pair.is_some()),
+        ("data.label", d.label != defaults.0.label),
+        ("data.label_separator", d.label_separator.is_some()),
+        ("data.quote", d.quote.is_some()),
+        ("data.escape", d.escape.is_some()),
+        ("data.header", d.header != defaults.0.header),
+        ("data.missing", d.missing != defaults.0.missing),
+        ("task.positive", task.positive.is_some()),
+        ("task.threshold", task.threshold != defaults.1.threshold),
+        ("task.calibrate", task.calibrate != defaults.1.calibrate),
+        (
+            "task.class_weights",
+            task.class_weights != defaults.1.class_weights,
+        ),
+    ];
+    let tags = task.kind == Some(RunTask::Ner);
+    for (key, given) in if tags { &of_texts[..] } else { &of_tags[..] } {
+        let why = match tags {
+            true => "has no meaning for `--task ner`: leave it out",
+            false => "is about tagged words: add `--task ner`, or leave it out",
+        };
+        need(!given, format!("`{key}` {why}"));
+    }
+    if let Some(ner) = &task.ner {
+        let loss = task.loss == LossConfig::default();
+        need(
+            loss || ner.head == TagHead::Linear,
+            "`task.loss` cannot be chosen with `--head crf`, which has a loss of its own: leave it out".into(),
+        );
+        need(
+            ner.head == TagHead::Linear || ner.label == LabelledTokens::First,
+            "`task.ner.label` must be `first` with `--head crf`, whose sequence is that of the words".into(),
+        );
+        need(
+            ner.crf_rate > 0.0 && ner.crf_rate.is_finite(),
+            format!(
+                "`task.ner.crf_rate` is {}, expected more than 0",
+                ner.crf_rate
+            ),
+        );
     }
 }
 

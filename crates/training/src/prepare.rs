@@ -1,4 +1,8 @@
 //! From a configuration to a run that is ready to start: nothing is written before everything fits.
+//!
+//! What the tasks share is here, and all of those that answer whole texts; each other task has a file below.
+
+mod tags;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -13,14 +17,16 @@ use bertkit_data::tokenizer::{
 };
 use bertkit_evaluation::{Metric, TaskKind as MetricTask};
 use bertkit_model::{
-    DeviceSpec, EncoderConfig, Family, HeadPolicy, ModelError, ModelFolder, ProblemType,
-    ResolvedDevice, SequenceModel,
+    DeviceSpec, EncoderConfig, Family, Head, HeadPolicy, Model, ModelError, ModelFolder,
+    ProblemType, ResolvedDevice, SequenceModel,
 };
 use burn::module::Module;
+use burn::tensor::Device;
 
 use crate::checkpoint::Progress;
 use crate::config::{
-    Calibrate, ClassWeights, DataConfig, FreshModel, LossConfig, NamedWeights, RunConfig, Threshold,
+    Calibrate, ClassWeights, DataConfig, FreshModel, LossConfig, NamedWeights, OptimizerConfig,
+    RunConfig, RunTask, Threshold, TrainingConfig,
 };
 use crate::error::TrainError;
 use crate::launch::{self, Launch, check_resumable, freeze};
@@ -28,7 +34,7 @@ use crate::observer::{Estimate, EvaluationReport, Event, Observer, Summary};
 use crate::optimizer::AdamW;
 use crate::run_dir::{DirectoryPolicy, RunDirectory, sha256};
 use crate::schedule::{Length, Schedule};
-use crate::tasks::{Rows, SequenceTask, Targets, Task, TaskInfo};
+use crate::tasks::{FineTuned, Rows, SequenceTask, TagTask, Targets, Task, TaskInfo};
 use crate::trainer::{Habits, Trainer};
 
 /// A run whose data, task, tokenizer and model are settled.
@@ -38,12 +44,37 @@ pub struct Prepared {
     policy: DirectoryPolicy,
     directory: RunDirectory,
     device: ResolvedDevice,
-    task: SequenceTask,
-    model: SequenceModel,
+    learner: Learner,
     optimizer: AdamW,
     progress: Progress,
     summary: Summary,
     command: Vec<String>,
+}
+
+/// A task and the model that learns it.
+#[derive(Debug)]
+struct Ready<T: Task> {
+    task: T,
+    model: T::Model,
+}
+
+/// What a run learns.
+#[derive(Debug)]
+enum Learner {
+    /// One answer a text.
+    Texts(Box<Ready<SequenceTask>>),
+    /// One tag a word.
+    Tags(Box<Ready<TagTask>>),
+}
+
+/// The same expression for whatever is learnt.
+macro_rules! each {
+    ($learner:expr, $ready:ident => $what:expr) => {
+        match $learner {
+            Learner::Texts($ready) => $what,
+            Learner::Tags($ready) => $what,
+        }
+    };
 }
 
 /// What a run ended with.
@@ -104,8 +135,17 @@ pub fn read_options(data: &DataConfig) -> Result<ReadOptions, TrainError> {
             ));
         }
     };
+    let format = match data.format {
+        None => None,
+        Some(format) => Some(format.table().ok_or_else(|| {
+            setting(
+                format!("`{format}` is no format of tables with a text in each row"),
+                "give csv, tsv or jsonl, or, for tagged words, --task ner",
+            )
+        })?),
+    };
     Ok(ReadOptions {
-        format: data.format,
+        format,
         delimiter,
         quote,
         quoting,
@@ -153,7 +193,7 @@ fn settle_task(config: &RunConfig, examples: &Examples) -> Result<Settled, Train
     let separator = examples.label_separator.as_deref();
     let labels = examples.labels();
     let inferred = infer_task(&labels, separator)?;
-    let (kind, reason) = match config.task.kind {
+    let (kind, reason) = match config.task.kind.and_then(RunTask::of_labels) {
         None => (
             inferred.kind,
             format!("inferred from the labels: {}", inferred.reason),
@@ -393,7 +433,6 @@ pub fn prepare(
     if policy == DirectoryPolicy::Resume {
         compare_with_started(&config, &directory)?;
     }
-    let mut lines: Vec<(String, String)> = Vec::new();
 
     // The model's configuration before the data: a wrong folder is told at once.
     let folder = config
@@ -417,7 +456,197 @@ pub fn prepare(
         }
         _ => None,
     };
+    let ground = Ground {
+        config,
+        policy,
+        directory,
+        device,
+        folder,
+        tokenizer: loaded_tokenizer,
+        lines: Vec::new(),
+    };
+    match ground.config.task.kind {
+        Some(RunTask::Ner) => tags::prepare(ground, observer),
+        _ => prepare_texts(ground, observer),
+    }
+}
 
+/// What stands before any data is read.
+struct Ground {
+    config: RunConfig,
+    policy: DirectoryPolicy,
+    directory: RunDirectory,
+    device: ResolvedDevice,
+    folder: Option<ModelFolder>,
+    /// The tokenizer that was given, or the model's.
+    tokenizer: Option<TextTokenizer>,
+    /// What there is to say beside what every run says.
+    lines: Vec<(String, String)>,
+}
+
+/// What turns texts into token ids, and what reads these.
+struct Reader {
+    tokenizer: TextTokenizer,
+    encoder: EncoderConfig,
+    /// Tokens of the longest input, special tokens included.
+    max_length: usize,
+}
+
+impl Ground {
+    /// Settles tokenizer and encoder; `texts` are those to train a tokenizer on where there is none.
+    fn reader<'a>(
+        &mut self,
+        texts: impl Iterator<Item = &'a str>,
+        observer: &mut dyn Observer,
+    ) -> Result<Reader, TrainError> {
+        let (config, lines) = (&self.config, &mut self.lines);
+        let (tokenizer, mut encoder) = match (
+            self.tokenizer.take(),
+            &self.folder,
+            &config.model.fresh,
+        ) {
+            (Some(tokenizer), Some(folder), _) => (tokenizer, folder.config.clone()),
+            (given, _, Some(fresh)) => {
+                let tokenizer = match given {
+                    Some(tokenizer) => tokenizer,
+                    None => {
+                        let options = TrainOptions {
+                            vocab_size: Some(config.tokenizer.vocab_size),
+                            normalization: Normalization {
+                                lowercase: config.tokenizer.lowercase,
+                                ..Normalization::default()
+                            },
+                            min_frequency: config.tokenizer.min_frequency,
+                            max_length: fresh.max_position_embeddings,
+                            ..TrainOptions::default()
+                        };
+                        let tokenizer = train_tokenizer(texts, &options)?
+                            .with_family(tokenizer_family(fresh.family));
+                        lines.push((
+                            "tokenizer".into(),
+                            format!(
+                                "WordPiece, {} tokens, trained on the training text",
+                                tokenizer.vocab_size()
+                            ),
+                        ));
+                        tokenizer
+                    }
+                };
+                let padding = tokenizer.pad_id().map_or(0, |id| id as usize);
+                let encoder = fresh_config(fresh, tokenizer.vocab_size(), padding)?;
+                (tokenizer, encoder)
+            }
+            _ => {
+                return Err(setting(
+                    "there is no model",
+                    "give a folder with --model DIR",
+                ));
+            }
+        };
+        for warning in tokenizer.warnings() {
+            observer.event(&Event::Note(warning.clone()));
+        }
+        let m = &config.model;
+        encoder.hidden_dropout = m.hidden_dropout.unwrap_or(encoder.hidden_dropout);
+        encoder.attention_dropout = m.attention_dropout.unwrap_or(encoder.attention_dropout);
+        encoder.classifier_dropout = m.classifier_dropout.unwrap_or(encoder.classifier_dropout);
+        if config.training.freeze_layers > encoder.num_hidden_layers {
+            return Err(setting(
+                format!(
+                    "`training.freeze_layers` is {}, but the encoder has {} layers",
+                    config.training.freeze_layers, encoder.num_hidden_layers
+                ),
+                "freeze fewer layers with --freeze-layers",
+            ));
+        }
+        let max_length = config.data.max_length.min(encoder.max_length());
+        if max_length < LEAST_LENGTH {
+            return Err(setting(
+                format!(
+                    "the model has positions for {max_length} tokens, expected {LEAST_LENGTH} or more"
+                ),
+                "two or three of them are special tokens; take a model with a larger `max_position_embeddings`",
+            ));
+        }
+        if max_length < config.data.max_length {
+            observer.event(&Event::Note(format!(
+                "the model has positions for {max_length} tokens: inputs are cut there, not at {}",
+                config.data.max_length
+            )));
+        }
+        Ok(Reader {
+            tokenizer,
+            encoder,
+            max_length,
+        })
+    }
+
+    /// The model of the folder with a head of so many outputs, or a fresh one; `same` is whether the folder's head
+    /// answered the same question. A head for other classes answered another one.
+    fn model<H: Head>(
+        &mut self,
+        encoder: &EncoderConfig,
+        outputs: usize,
+        same: bool,
+        device: &Device,
+    ) -> Result<Model<H>, TrainError> {
+        let seed = self.config.seed;
+        let Some(folder) = &self.folder else {
+            return Ok(Model::fresh(encoder, outputs, device, seed));
+        };
+        let policy = if same {
+            HeadPolicy::Fresh(seed)
+        } else {
+            HeadPolicy::Discard(seed)
+        };
+        let (model, report) =
+            Model::load_as(encoder, &folder.checkpoint, outputs, device, policy)
+                .map_err(ModelError::from)?;
+        if !report.fresh.is_empty() {
+            self.lines
+                .push(("fresh weights".into(), shorten(&report.fresh)));
+        }
+        if !report.unused.is_empty() {
+            self.lines
+                .push(("not used".into(), shorten(&report.unused)));
+        }
+        Ok(model)
+    }
+
+    /// The run, with everything settled.
+    fn ready(self, learner: Learner, summary: Summary) -> Result<Prepared, TrainError> {
+        let data = self.config.data.train.iter();
+        let data = data
+            .chain(&self.config.data.valid)
+            .map(|path| sha256(path))
+            .collect::<Result<Vec<_>, _>>()?;
+        let prepared = Prepared {
+            optimizer: AdamW::new(&self.config.optimizer),
+            progress: Progress {
+                data,
+                ..Progress::default()
+            },
+            config: self.config,
+            policy: self.policy,
+            directory: self.directory,
+            device: self.device,
+            learner,
+            summary,
+            command: Vec::new(),
+        };
+        match self.policy {
+            DirectoryPolicy::Resume => prepared.restore(),
+            _ => Ok(prepared),
+        }
+    }
+}
+
+/// Classes, several labels or a number for each text, or pair of texts.
+fn prepare_texts(
+    mut ground: Ground,
+    observer: &mut dyn Observer,
+) -> Result<Prepared, TrainError> {
+    let config = ground.config.clone();
     let train_path = config.data.train.clone().unwrap_or_default();
     let group = config.data.valid.is_none() && config.data.valid_fraction > 0.0;
     let examples = read_examples(&train_path, &config.data, group, observer)?;
@@ -425,81 +654,15 @@ pub fn prepare(
     let (all_targets, _, _) = targets(&settled, &examples)?;
     let (train, held_out) = split(&config, &examples, &all_targets)?;
 
-    // Tokenizer and configuration of the encoder.
-    let (tokenizer, mut encoder) = match (loaded_tokenizer, &folder, &config.model.fresh) {
-        (Some(tokenizer), Some(folder), _) => (tokenizer, folder.config.clone()),
-        (given, _, Some(fresh)) => {
-            let tokenizer = match given {
-                Some(tokenizer) => tokenizer,
-                None => {
-                    let texts = train.iter().flat_map(|&row| {
-                        let row = &examples.rows[row];
-                        std::iter::once(row.text.as_str()).chain(row.text_pair.as_deref())
-                    });
-                    let options = TrainOptions {
-                        vocab_size: Some(config.tokenizer.vocab_size),
-                        normalization: Normalization {
-                            lowercase: config.tokenizer.lowercase,
-                            ..Normalization::default()
-                        },
-                        min_frequency: config.tokenizer.min_frequency,
-                        max_length: fresh.max_position_embeddings,
-                        ..TrainOptions::default()
-                    };
-                    let tokenizer = train_tokenizer(texts, &options)?
-                        .with_family(tokenizer_family(fresh.family));
-                    lines.push((
-                        "tokenizer".into(),
-                        format!(
-                            "WordPiece, {} tokens, trained on the training text",
-                            tokenizer.vocab_size()
-                        ),
-                    ));
-                    tokenizer
-                }
-            };
-            let padding = tokenizer.pad_id().map_or(0, |id| id as usize);
-            let encoder = fresh_config(fresh, tokenizer.vocab_size(), padding)?;
-            (tokenizer, encoder)
-        }
-        _ => {
-            return Err(setting(
-                "there is no model",
-                "give a folder with --model DIR",
-            ));
-        }
-    };
-    for warning in tokenizer.warnings() {
-        observer.event(&Event::Note(warning.clone()));
-    }
-    let m = &config.model;
-    encoder.hidden_dropout = m.hidden_dropout.unwrap_or(encoder.hidden_dropout);
-    encoder.attention_dropout = m.attention_dropout.unwrap_or(encoder.attention_dropout);
-    encoder.classifier_dropout = m.classifier_dropout.unwrap_or(encoder.classifier_dropout);
-    if config.training.freeze_layers > encoder.num_hidden_layers {
-        return Err(setting(
-            format!(
-                "`training.freeze_layers` is {}, but the encoder has {} layers",
-                config.training.freeze_layers, encoder.num_hidden_layers
-            ),
-            "freeze fewer layers with --freeze-layers",
-        ));
-    }
-    let max_length = config.data.max_length.min(encoder.max_length());
-    if max_length < LEAST_LENGTH {
-        return Err(setting(
-            format!(
-                "the model has positions for {max_length} tokens, expected {LEAST_LENGTH} or more"
-            ),
-            "two or three of them are special tokens; take a model with a larger `max_position_embeddings`",
-        ));
-    }
-    if max_length < config.data.max_length {
-        observer.event(&Event::Note(format!(
-            "the model has positions for {max_length} tokens: inputs are cut there, not at {}",
-            config.data.max_length
-        )));
-    }
+    let texts = train.iter().flat_map(|&row| {
+        let row = &examples.rows[row];
+        std::iter::once(row.text.as_str()).chain(row.text_pair.as_deref())
+    });
+    let Reader {
+        tokenizer,
+        mut encoder,
+        max_length,
+    } = ground.reader(texts, observer)?;
 
     // Rows to ids.
     let encode =
@@ -589,32 +752,9 @@ pub fn prepare(
     encoder.num_labels = None;
 
     // The model.
-    let train_device = device.device.clone().autodiff();
-    let model = match folder {
-        Some(folder) => {
-            // A head for other classes answered another question.
-            let same = old_labels == encoder.labels;
-            let policy = if same {
-                HeadPolicy::Fresh(config.seed)
-            } else {
-                HeadPolicy::Discard(config.seed)
-            };
-            let folder = ModelFolder {
-                config: encoder.clone(),
-                checkpoint: folder.checkpoint,
-            };
-            let (model, report) = SequenceModel::load(&folder, outputs, &train_device, policy)
-                .map_err(ModelError::from)?;
-            if !report.fresh.is_empty() {
-                lines.push(("fresh weights".into(), shorten(&report.fresh)));
-            }
-            if !report.unused.is_empty() {
-                lines.push(("not used".into(), shorten(&report.unused)));
-            }
-            model
-        }
-        None => SequenceModel::fresh(&encoder, outputs, &train_device, config.seed),
-    };
+    let device = ground.device.device.clone().autodiff();
+    let same = old_labels == encoder.labels;
+    let model: SequenceModel = ground.model(&encoder, outputs, same, &device)?;
 
     let task = SequenceTask {
         info: TaskInfo {
@@ -646,30 +786,10 @@ pub fn prepare(
         layer_decay: config.optimizer.layer_decay,
     };
     let model = freeze(model, |path| task.rule(path));
-    let data = std::iter::once(&train_path)
-        .chain(config.data.valid.as_ref())
-        .map(|path| sha256(path))
-        .collect::<Result<Vec<_>, _>>()?;
-    let summary = summarise(&config, &task, &model, &settled, &device, lines)?;
-    let mut prepared = Prepared {
-        optimizer: AdamW::new(&config.optimizer),
-        progress: Progress {
-            data,
-            ..Progress::default()
-        },
-        config,
-        policy,
-        directory,
-        device,
-        task,
-        model,
-        summary,
-        command: Vec::new(),
-    };
-    if policy == DirectoryPolicy::Resume {
-        prepared = prepared.restore()?;
-    }
-    Ok(prepared)
+    let lines = std::mem::take(&mut ground.lines);
+    let summary = summarise(&config, &task, &model, &settled, &ground.device, lines)?;
+    let learner = Learner::Texts(Box::new(Ready { task, model }));
+    ground.ready(learner, summary)
 }
 
 fn threshold_sentence(at: f64) -> String {
@@ -794,19 +914,7 @@ fn settle_metric(config: &RunConfig, task: MetricTask) -> Result<Option<Metric>,
 
 /// Refuses settings that would have no effect on this task or these data.
 fn check_choices(config: &RunConfig, kind: TaskKind, valid_rows: usize) -> Result<(), TrainError> {
-    let give = "give some with --valid FILE or --valid-fraction 0.1";
-    if valid_rows == 0 && config.training.early_stopping > 0 {
-        return Err(setting(
-            "early stopping is decided on validation rows, and there are none",
-            give,
-        ));
-    }
-    if valid_rows == 0 && config.training.best_metric.is_some() {
-        return Err(setting(
-            "the best weights are chosen on validation rows, and there are none",
-            give,
-        ));
-    }
+    check_choosing(config, valid_rows)?;
     match (kind, &config.task.loss) {
         (TaskKind::Regression, LossConfig::Focal { .. }) => Err(setting(
             "the focal loss needs classes, but the task is a regression",
@@ -822,6 +930,24 @@ fn check_choices(config: &RunConfig, kind: TaskKind, valid_rows: usize) -> Resul
         }
         _ => Ok(()),
     }
+}
+
+/// Refuses what is decided on validation rows where there are none.
+fn check_choosing(config: &RunConfig, valid_rows: usize) -> Result<(), TrainError> {
+    let give = "give some with --valid FILE or --valid-fraction 0.1";
+    if valid_rows == 0 && config.training.early_stopping > 0 {
+        return Err(setting(
+            "early stopping is decided on validation rows, and there are none",
+            give,
+        ));
+    }
+    if valid_rows == 0 && config.training.best_metric.is_some() {
+        return Err(setting(
+            "the best weights are chosen on validation rows, and there are none",
+            give,
+        ));
+    }
+    Ok(())
 }
 
 fn check_threshold(
@@ -888,7 +1014,7 @@ fn summarise(
     device: &ResolvedDevice,
     extra: Vec<(String, String)>,
 ) -> Result<Summary, TrainError> {
-    let steps = total_steps(task)?;
+    let steps = total_steps(task, &config.training)?;
     let tokens: u64 = task.train.lengths.iter().map(|&n| n as u64).sum();
     let cut = task
         .train
@@ -936,25 +1062,43 @@ fn summarise(
         },
     };
     say("validation rows", valid);
-    let e = &task.model_config;
+    lines.push(model_line(config, &task.model_config, model.num_params()));
+    lines.extend(extra);
+    lines.extend(running_lines(config, device, steps));
+    if !task.valid.is_empty() {
+        lines.push(chooser_line(task.best_metric));
+    }
+    Ok(Summary {
+        lines,
+        train_rows: task.train.len(),
+        valid_rows: task.valid.len(),
+        parameters: model.num_params(),
+        steps,
+        tokens_per_epoch: tokens,
+    })
+}
+
+/// Which model is trained.
+fn model_line(config: &RunConfig, encoder: &EncoderConfig, parameters: usize) -> (String, String) {
     let source = match (&config.model.path, &config.model.fresh) {
         (Some(path), _) => format!("from {}", path.display()),
         _ => "fresh weights".into(),
     };
-    say(
-        "model",
+    (
+        "model".into(),
         format!(
-            "{} of {} layers, {} wide, {source}; {} parameters",
-            e.family,
-            e.num_hidden_layers,
-            e.hidden_size,
-            model.num_params()
+            "{} of {} layers, {} wide, {source}; {parameters} parameters",
+            encoder.family, encoder.num_hidden_layers, encoder.hidden_size,
         ),
-    );
-    for (name, text) in extra {
-        say(&name, text);
-    }
-    say("device", device.name.clone());
+    )
+}
+
+/// What it runs on, and how many updates there are.
+fn running_lines(
+    config: &RunConfig,
+    device: &ResolvedDevice,
+    steps: u64,
+) -> [(String, String); 2] {
     let t = &config.training;
     let batch = t.batch_tokens.map_or_else(
         || format!("{} rows", t.batch_size),
@@ -965,27 +1109,20 @@ fn summarise(
     } else {
         String::new()
     };
-    say(
-        "steps",
-        format!(
-            "{steps} of {batch}{accumulation}, {} epochs at most",
-            t.epochs
-        ),
+    let steps = format!(
+        "{steps} of {batch}{accumulation}, {} epochs at most",
+        t.epochs
     );
-    let chooser = task
-        .best_metric
-        .map_or("loss".to_owned(), |metric| metric.to_string());
-    if !task.valid.is_empty() {
-        say("best by", format!("{chooser} on the validation rows"));
-    }
-    Ok(Summary {
-        lines,
-        train_rows: task.train.len(),
-        valid_rows: task.valid.len(),
-        parameters: model.num_params(),
-        steps,
-        tokens_per_epoch: tokens,
-    })
+    [
+        ("device".into(), device.name.clone()),
+        ("steps".into(), steps),
+    ]
+}
+
+/// What decides which weights are kept.
+fn chooser_line(metric: Option<Metric>) -> (String, String) {
+    let chooser = metric.map_or("loss".to_owned(), |metric| metric.to_string());
+    ("best by".into(), format!("{chooser} on the validation rows"))
 }
 
 /// A run goes on under the settings it began with; device and directory may be others.
@@ -1019,14 +1156,19 @@ impl Prepared {
 
     /// Reads the newest checkpoint; without one the run begins anew, to the same end.
     fn restore(mut self) -> Result<Self, TrainError> {
-        let (model, taken_up) = launch::restore(
-            &self.directory,
-            &self.task,
-            self.model,
-            &self.config.optimizer,
-            &self.progress.data,
-        )?;
-        self.model = model;
+        let (directory, optimizer) = (&self.directory, &self.config.optimizer);
+        let data = &self.progress.data;
+        let (learner, taken_up) = match self.learner {
+            Learner::Texts(ready) => {
+                let (ready, taken_up) = ready.restore(directory, optimizer, data)?;
+                (Learner::Texts(Box::new(ready)), taken_up)
+            }
+            Learner::Tags(ready) => {
+                let (ready, taken_up) = ready.restore(directory, optimizer, data)?;
+                (Learner::Tags(Box::new(ready)), taken_up)
+            }
+        };
+        self.learner = learner;
         if let Some((optimizer, progress)) = taken_up {
             (self.optimizer, self.progress) = (optimizer, progress);
         }
@@ -1038,28 +1180,8 @@ impl Prepared {
     /// # Errors
     /// The loss is no number from the start.
     pub fn estimate(&mut self) -> Result<Estimate, TrainError> {
-        let t = &self.config.training;
-        let updates = self
-            .task
-            .pass(0, 0)?
-            .len()
-            .div_ceil(t.gradient_accumulation);
-        let rows_share = match t.batch_tokens {
-            Some(_) => 1.0,
-            // A step limit ends the run earlier than its epochs.
-            None => self.summary.steps as f64 / ((updates * t.epochs).max(1) as f64),
-        };
-        let tokens = self.summary.tokens_per_epoch as f64 * t.epochs as f64 * rows_share.min(1.0);
-        let trainer = trainer(
-            &self.task,
-            &self.config,
-            AdamW::new(&self.config.optimizer),
-            self.progress.clone(),
-            self.summary.steps,
-        );
-        let parameters = self.summary.parameters;
-        launch::estimate(trainer, self.model.clone(), parameters, |rate| {
-            tokens / rate
+        each!(&self.learner, ready => {
+            ready.estimate(&self.config, &self.progress, &self.summary)
         })
     }
 
@@ -1087,54 +1209,107 @@ impl Prepared {
             directory: self.directory,
             summary: self.summary,
         };
+        let (config, optimizer, progress) = (self.config, self.optimizer, self.progress);
+        each!(self.learner, ready => {
+            ready.train(launch, &config, optimizer, progress, observer, interrupt)
+        })
+    }
+}
+
+impl<T: FineTuned> Ready<T> {
+    /// As it stands in the newest checkpoint, with optimizer and progress; as it is, if there is none.
+    fn restore(
+        self,
+        directory: &RunDirectory,
+        optimizer: &OptimizerConfig,
+        data: &[String],
+    ) -> Result<(Self, Option<(AdamW, Progress)>), TrainError> {
+        let (model, taken_up) =
+            launch::restore(directory, &self.task, self.model, optimizer, data)?;
+        let task = self.task;
+        Ok((Self { task, model }, taken_up))
+    }
+
+    fn estimate(
+        &self,
+        config: &RunConfig,
+        progress: &Progress,
+        summary: &Summary,
+    ) -> Result<Estimate, TrainError> {
+        let t = &config.training;
+        let updates = self
+            .task
+            .batches(&self.task.pass(0, 0)?)
+            .div_ceil(t.gradient_accumulation);
+        let rows_share = match t.batch_tokens {
+            Some(_) => 1.0,
+            // A step limit ends the run earlier than its epochs.
+            None => summary.steps as f64 / ((updates * t.epochs).max(1) as f64),
+        };
+        let tokens = summary.tokens_per_epoch as f64 * t.epochs as f64 * rows_share.min(1.0);
+        let trainer = trainer(
+            &self.task,
+            config,
+            AdamW::new(&config.optimizer),
+            progress.clone(),
+            summary.steps,
+        );
+        launch::estimate(trainer, self.model.clone(), summary.parameters, |rate| {
+            tokens / rate
+        })
+    }
+
+    fn train(
+        self,
+        launch: Launch,
+        config: &RunConfig,
+        optimizer: AdamW,
+        progress: Progress,
+        observer: &mut dyn Observer,
+        interrupt: &AtomicBool,
+    ) -> Result<Outcome, TrainError> {
         let steps = launch.summary.steps;
-        let (mut task, config) = (self.task, self.config);
-        let (optimizer, progress) = (self.optimizer, self.progress);
+        let mut task = self.task;
         let finished = launch.run(
             &mut task,
             self.model,
-            |task| trainer(task, &config, optimizer, progress, steps),
+            |task| trainer(task, config, optimizer, progress, steps),
             observer,
             interrupt,
         )?;
-        let info = &task.info;
-        let threshold = info
-            .thresholds
-            .first()
-            .map(|&at| (at, info.threshold_origin.clone()));
         Ok(Outcome {
             model: finished.model,
             steps: finished.steps,
             seconds: finished.seconds,
             best: finished.best,
-            threshold,
-            temperature: info.temperature,
+            threshold: task.threshold(),
+            temperature: task.temperature(),
         })
     }
 }
 
 /// Optimizer updates of the whole run.
-fn total_steps(task: &SequenceTask) -> Result<u64, TrainError> {
-    let t = &task.training;
+fn total_steps<T: Task>(task: &T, t: &TrainingConfig) -> Result<u64, TrainError> {
     let most = t.max_steps.unwrap_or(u64::MAX);
     let mut steps = 0;
     for epoch in 0..t.epochs as u64 {
         if steps >= most {
             break;
         }
-        steps += task.pass(0, epoch)?.len().div_ceil(t.gradient_accumulation) as u64;
+        let batches = task.batches(&task.pass(0, epoch)?);
+        steps += batches.div_ceil(t.gradient_accumulation) as u64;
     }
     Ok(steps.min(most))
 }
 
 /// Everything of a run but its weights.
-fn trainer<'a>(
-    task: &'a SequenceTask,
+fn trainer<'a, T: Task>(
+    task: &'a T,
     config: &RunConfig,
     optimizer: AdamW,
     progress: Progress,
     steps: u64,
-) -> Trainer<'a, SequenceTask> {
+) -> Trainer<'a, T> {
     let t = &config.training;
     Trainer {
         task,

@@ -1,5 +1,6 @@
 //! What stands on the encoder: one plain struct a head, named after what it predicts.
 
+mod crf;
 mod discriminator;
 mod mlm;
 mod pretraining;
@@ -7,6 +8,7 @@ mod sequence;
 mod span;
 mod token;
 
+pub use crf::Crf;
 pub use discriminator::DiscriminatorHead;
 pub use mlm::MlmHead;
 pub use pretraining::PretrainingHead;

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use super::Crf;
 use crate::config::{EncoderConfig, Family};
 use crate::initialize::Initializer;
 use crate::ops::{Linear, Mode, dropout};
@@ -12,15 +13,18 @@ use crate::ops::{Linear, Mode, dropout};
 pub struct TokenHead {
     /// `h` to the number of tags.
     pub classifier: Linear,
+    /// Which tags follow which, where all words of a sentence are tagged together.
+    pub crf: Option<Crf>,
     #[module(skip)]
     dropout: f64,
 }
 
 impl TokenHead {
-    /// Fresh weights for `tags` tags.
+    /// Fresh weights for `tags` tags, each word by itself.
     pub fn new(config: &EncoderConfig, tags: usize, init: &mut Initializer) -> Self {
         Self {
             classifier: Linear::new(config.hidden_size, tags, init),
+            crf: None,
             // DistilBertForTokenClassification uses the model's dropout, not that of its sequence head.
             dropout: match config.family {
                 Family::Distilbert => config.hidden_dropout,

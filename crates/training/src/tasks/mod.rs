@@ -1,9 +1,12 @@
 //! What a run learns: one task a file.
 
+mod crf;
 mod sequence;
+mod tags;
 
 use std::path::PathBuf;
 
+use bertkit_evaluation::{Metric, Predictions, score};
 use bertkit_model::{Mode, Naming};
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -16,6 +19,9 @@ pub use sequence::{
     Answer, Rows, RowsBatch, SequenceTask, Targets, TaskInfo, decide, inference_batches,
 };
 
+pub use tags::{TagBatch, TagColumns, TagInfo, TagTask, TagTaskName};
+pub(crate) use tags::{TaggedRows, decode, word_logits};
+
 /// What an evaluation on the validation rows found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Validation {
@@ -23,6 +29,41 @@ pub struct Validation {
     pub metrics: Vec<(String, Option<f64>)>,
     /// The choosing metric, signed so that higher is better; `None` where nothing is to be chosen.
     pub score: Option<f64>,
+}
+
+impl Validation {
+    /// Every metric of the task, and the mean loss; `choosing` chooses, or, if it is `None`, the loss.
+    fn new(predictions: &Predictions, loss: f64, choosing: Option<Metric>) -> Self {
+        let mut metrics: Vec<(String, Option<f64>)> = Metric::for_task(predictions.task())
+            .iter()
+            .map(|&metric| (metric.to_string(), score(predictions, metric).ok()))
+            .collect();
+        metrics.push(("loss".into(), Some(loss).filter(|loss| loss.is_finite())));
+        let name = choosing.map_or("loss".to_owned(), |metric| metric.to_string());
+        let place = metrics.iter().position(|(known, _)| *known == name);
+        let chosen = metrics.remove(place.unwrap_or(0));
+        let sign = if choosing.is_some_and(Metric::higher_is_better) {
+            1.0
+        } else {
+            -1.0
+        };
+        let score = chosen.1.map(|value| sign * value);
+        metrics.insert(0, chosen);
+        Self { metrics, score }
+    }
+}
+
+/// A task that starts from a pretrained encoder and answers questions of its own.
+pub(crate) trait FineTuned: Task {
+    /// The decision threshold that was settled, and how it was chosen.
+    fn threshold(&self) -> Option<(f64, String)> {
+        None
+    }
+
+    /// The temperature that was fitted.
+    fn temperature(&self) -> Option<f64> {
+        None
+    }
 }
 
 /// One summand of a loss: a mean over its own items, times a factor.

@@ -7,7 +7,7 @@ use bertkit_data::labels::TaskKind;
 use bertkit_data::tokenizer::{Encoding, TextTokenizer};
 use bertkit_evaluation::{
     ClassPredictions, Metric, MultiLabelPredictions, Predictions, ProbabilityKind,
-    ScorePredictions, apply_temperature, best_threshold, fit_temperature, score,
+    ScorePredictions, apply_temperature, best_threshold, fit_temperature,
 };
 use bertkit_model::losses::{ClassLoss, binary_cross_entropy, binary_focal, squared_error};
 use bertkit_model::weights::to_vec;
@@ -16,7 +16,7 @@ use burn::module::Param;
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::{Task, Term, Validation};
+use super::{FineTuned, Task, Term, Validation};
 use crate::config::{Calibrate, LossConfig, Sampler, Threshold, TrainingConfig};
 use crate::error::TrainError;
 use crate::optimizer::{ParameterRule, rule};
@@ -593,28 +593,7 @@ impl Task for SequenceTask {
             .targets
             .clone()
             .with_answers(&self.info, self.answers(&logits));
-        let task = predictions.task();
-        let mut metrics: Vec<(String, Option<f64>)> = Metric::for_task(task)
-            .iter()
-            .map(|&metric| (metric.to_string(), score(&predictions, metric).ok()))
-            .collect();
-        metrics.push(("loss".into(), Some(loss).filter(|loss| loss.is_finite())));
-        let choosing = self
-            .best_metric
-            .map_or("loss".to_owned(), |metric| metric.to_string());
-        let place = metrics
-            .iter()
-            .position(|(name, _)| *name == choosing)
-            .unwrap_or(0);
-        let chosen = metrics.remove(place);
-        let sign = if self.best_metric.is_some_and(Metric::higher_is_better) {
-            1.0
-        } else {
-            -1.0
-        };
-        let score = chosen.1.map(|value| sign * value);
-        metrics.insert(0, chosen);
-        Ok(Validation { metrics, score })
+        Ok(Validation::new(&predictions, loss, self.best_metric))
     }
 
     fn export(
@@ -639,6 +618,18 @@ impl Task for SequenceTask {
             text.push('\n');
             write_atomically(&folder.join(TaskInfo::FILE), text.as_bytes())
         })
+    }
+}
+
+impl FineTuned for SequenceTask {
+    fn threshold(&self) -> Option<(f64, String)> {
+        let info = &self.info;
+        let at = *info.thresholds.first()?;
+        Some((at, info.threshold_origin.clone()))
+    }
+
+    fn temperature(&self) -> Option<f64> {
+        self.info.temperature
     }
 }
 

@@ -1,0 +1,72 @@
+//! Which tags follow which.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::weights::{Checkpoint, WeightsError};
+
+/// The scores of a linear-chain conditional random field over `k` tags (Lafferty et al. 2001), beside those that a head
+/// gives each word.
+///
+/// In a folder they stand as `crf.start_transitions`, `crf.end_transitions` and `crf.transitions`, as pytorch-crf calls
+/// them. transformers has no such class: it loads the rest, says that these are not used, and takes each word by itself.
+#[derive(Module, Debug)]
+pub struct Crf {
+    /// Of each tag at the first word, `[k]`.
+    pub start_transitions: Param<Tensor<1>>,
+    /// Of each tag at the last word, `[k]`.
+    pub end_transitions: Param<Tensor<1>>,
+    /// Of each tag (column) behind each other (row), `[k, k]`.
+    pub transitions: Param<Tensor<2>>,
+}
+
+impl Crf {
+    /// Scores of 0: every word is by itself, as without them.
+    pub fn zeros(tags: usize, device: &Device) -> Self {
+        Self::from_values(
+            vec![0.0; tags],
+            vec![0.0; tags],
+            vec![0.0; tags * tags],
+            device,
+        )
+    }
+
+    fn from_values(start: Vec<f32>, end: Vec<f32>, between: Vec<f32>, device: &Device) -> Self {
+        let tags = start.len();
+        let vector = |values| Param::from_data(TensorData::new(values, [tags]), device);
+        Self {
+            start_transitions: vector(start),
+            end_transitions: vector(end),
+            transitions: Param::from_data(TensorData::new(between, [tags, tags]), device),
+        }
+    }
+
+    /// Those of a checkpoint; `None` if it has none.
+    ///
+    /// # Errors
+    /// They are for another number of tags, or cannot be read.
+    pub fn read(
+        checkpoint: &Checkpoint,
+        tags: usize,
+        device: &Device,
+    ) -> Result<Option<Self>, WeightsError> {
+        if checkpoint.shape("crf.transitions").is_none() {
+            return Ok(None);
+        }
+        let values = |name: &str, shape: &[usize]| match checkpoint.shape(name) {
+            Some(found) if found != shape => Err(WeightsError::Shape {
+                path: checkpoint.path().into(),
+                tensor: name.into(),
+                expected: shape.to_vec(),
+                found: found.to_vec(),
+            }),
+            _ => checkpoint.read(name),
+        };
+        Ok(Some(Self::from_values(
+            values("crf.start_transitions", &[tags])?,
+            values("crf.end_transitions", &[tags])?,
+            values("crf.transitions", &[tags, tags])?,
+            device,
+        )))
+    }
+}

@@ -1,0 +1,294 @@
+//! Tagged words.
+
+use std::path::Path;
+
+use bertkit_data::alignment::LabelledTokens;
+use bertkit_data::formats::tagged::{TagPolicy, TaggedCorpus, TaggedSentence, read_tagged};
+use bertkit_data::splits;
+use bertkit_data::tagging::Scheme;
+use bertkit_evaluation::TaskKind as MetricTask;
+use bertkit_model::heads::Crf;
+use bertkit_model::{ModelError, TokenModel};
+use burn::module::Module;
+
+use super::{
+    Ground, Learner, Prepared, Reader, Ready, check_choosing, chooser_line, model_line,
+    running_lines, setting, settle_metric, total_steps,
+};
+use crate::config::{NerConfig, Sampler, TagHead};
+use crate::error::TrainError;
+use crate::launch::freeze;
+use crate::observer::{Event, Observer, Summary};
+use crate::tasks::{TagColumns, TagInfo, TagTask, TagTaskName, Task, TaggedRows};
+
+/// A quarter of the window is shared with the next one, unless something else is asked for.
+const OVERLAP: usize = 4;
+
+/// Reads tagged words, and tells what was put right and left out.
+fn read(
+    path: &Path,
+    columns: &TagColumns,
+    observer: &mut dyn Observer,
+) -> Result<TaggedCorpus, TrainError> {
+    let mut corpus = read_tagged(path, &columns.options(TagPolicy::Required)?)?;
+    let mut note =
+        |what: String| observer.event(&Event::Note(format!("{}: {what}", path.display())));
+    if let Some(summary) = corpus.repairs.summary() {
+        note(summary);
+    }
+    let all = corpus.sentences.len();
+    corpus
+        .sentences
+        .retain(|sentence| sentence.entities.is_some());
+    if corpus.sentences.len() < all {
+        let left = all - corpus.sentences.len();
+        note(format!("{left} of {all} sentences left out: no tags"));
+    }
+    Ok(corpus)
+}
+
+/// Sentences to learn from, and those held out.
+fn split(
+    ground: &Ground,
+    corpus: &TaggedCorpus,
+) -> Result<(Vec<TaggedSentence>, Vec<TaggedSentence>), TrainError> {
+    let data = &ground.config.data;
+    let by_document = match data.group.as_deref() {
+        None => false,
+        Some("document") if corpus.documents.is_empty() => {
+            return Err(setting(
+                format!(
+                    "the sentences of `{}` are not divided into documents",
+                    corpus.name
+                ),
+                "leave --group out: sentences are then held out one by one",
+            ));
+        }
+        Some("document") => true,
+        Some(other) => {
+            return Err(setting(
+                format!("`{other}` is nothing that tagged sentences are grouped by"),
+                "use --group document, or leave it out",
+            ));
+        }
+    };
+    let sentences = &corpus.sentences;
+    if data.valid.is_some() || data.valid_fraction == 0.0 {
+        return Ok((sentences.clone(), Vec::new()));
+    }
+    let (fraction, seed) = (data.valid_fraction, ground.config.seed);
+    let split = if by_document {
+        let document = |sentence: &TaggedSentence| {
+            let name = sentence.document.map(|at| corpus.documents[at].as_str());
+            name.unwrap_or_default()
+        };
+        let groups: Vec<&str> = sentences.iter().map(document).collect();
+        splits::grouped(&groups, None, fraction, seed)?
+    } else {
+        splits::random(sentences.len(), fraction, seed)?
+    };
+    let those = |rows: &[usize]| rows.iter().map(|&row| sentences[row].clone()).collect();
+    Ok((those(&split.train), those(&split.held_out)))
+}
+
+/// Reads the data, settles the tags, and brings tokenizer and model.
+pub(super) fn prepare(
+    mut ground: Ground,
+    observer: &mut dyn Observer,
+) -> Result<Prepared, TrainError> {
+    let config = ground.config.clone();
+    let ner = config.task.ner.clone().unwrap_or_default();
+    if config.training.sampler == Sampler::Balanced {
+        return Err(setting(
+            "the balanced sampler needs one class a row",
+            "use `--sampler shuffle` for this task",
+        ));
+    }
+    let columns = TagColumns::from(&config.data);
+    let path = config.data.train.clone().unwrap_or_default();
+    let corpus = read(&path, &columns, observer)?;
+    let tags = corpus.tag_set(ner.scheme)?;
+    let (train, mut valid) = split(&ground, &corpus)?;
+    if let Some(path) = &config.data.valid {
+        let mut corpus = read(path, &columns, observer)?;
+        corpus.adopt_type(&tags);
+        if let Some(unseen) = corpus.unseen(&tags).summary() {
+            observer.event(&Event::Note(format!("{unseen}; scored as missed")));
+        }
+        valid = corpus.sentences;
+    }
+    check_choosing(&config, valid.len())?;
+    let best_metric = settle_metric(&config, MetricTask::Entities)?;
+
+    let texts = train.iter().map(|sentence| sentence.text.as_str());
+    let Reader {
+        tokenizer,
+        mut encoder,
+        max_length,
+    } = ground.reader(texts, observer)?;
+    let info = TagInfo {
+        task: TagTaskName::Ner,
+        scheme: ner.scheme,
+        head: ner.head,
+        label: ner.label,
+        overlap: ner.overlap.unwrap_or(max_length / OVERLAP),
+        max_length,
+        columns,
+        tags,
+    };
+    let train = TaggedRows::new(train, &info, &tokenizer)?;
+    let valid = TaggedRows::new(valid, &info, &tokenizer)?;
+    let windows = train.windows.windows.iter().enumerate();
+    let learnt: Vec<usize> = windows
+        .filter(|(_, window)| window.targets.iter().any(Option::is_some))
+        .map(|(at, _)| at)
+        .collect();
+    if learnt.is_empty() {
+        return Err(setting(
+            format!("no word of `{}` has a token to learn from", path.display()),
+            "the tokenizer drops all of its characters: take another model or tokenizer",
+        ));
+    }
+
+    let old_labels = encoder.labels.replace(info.tags.names().to_vec());
+    encoder.problem_type = None;
+    encoder.num_labels = None;
+    let device = ground.device.device.clone().autodiff();
+    let same = old_labels == encoder.labels;
+    let outputs = info.tags.len();
+    let mut model: TokenModel = ground.model(&encoder, outputs, same, &device)?;
+    if info.head == TagHead::Crf {
+        let known = match (&ground.folder, same) {
+            (Some(folder), true) => {
+                Crf::read(&folder.checkpoint, outputs, &device).map_err(ModelError::from)?
+            }
+            _ => None,
+        };
+        if known.is_some() {
+            // They were unused by the model without them.
+            ground.lines.retain(|(name, text)| {
+                name != "not used" || !text.split(", ").all(|name| name.starts_with("crf."))
+            });
+        }
+        model.head.crf = Some(known.unwrap_or_else(|| Crf::zeros(outputs, &device)));
+    }
+    let task = TagTask {
+        info,
+        model_config: encoder,
+        tokenizer,
+        train,
+        learnt,
+        valid,
+        loss: config.task.loss.clone(),
+        crf_rate: ner.crf_rate,
+        best_metric,
+        seed: config.seed,
+        training: config.training.clone(),
+        layer_decay: config.optimizer.layer_decay,
+    };
+    let model = freeze(model, |path| task.rule(path));
+    let summary = summarise(&ground, &ner, &task, &model)?;
+    let learner = Learner::Tags(Box::new(Ready { task, model }));
+    ground.ready(learner, summary)
+}
+
+fn summarise(
+    ground: &Ground,
+    ner: &NerConfig,
+    task: &TagTask,
+    model: &TokenModel,
+) -> Result<Summary, TrainError> {
+    let config = &ground.config;
+    let steps = total_steps(task, &config.training)?;
+    let mut lines: Vec<(String, String)> = Vec::new();
+    let mut say = |name: &str, text: String| lines.push((name.into(), text));
+    let tags = &task.info.tags;
+    let head = match ner.head {
+        TagHead::Linear => "a tag for each word by itself",
+        TagHead::Crf => "the tags of a sentence together, by a CRF",
+    };
+    say("task", format!("named entities ({head})"));
+    let scheme = match ner.scheme {
+        Scheme::Bio => "BIO",
+        Scheme::Iob1 => "IOB1",
+        Scheme::Bioes => "BIOES",
+        Scheme::Bilou => "BILOU",
+    };
+    say(
+        "entities",
+        format!(
+            "{} as {} tags of {scheme}, on {} of each word",
+            tags.types().join(", "),
+            tags.len(),
+            match ner.label {
+                LabelledTokens::First => "the first token",
+                LabelledTokens::All => "all tokens",
+            },
+        ),
+    );
+    let cut = |rows: &TaggedRows| match rows.windows.cut_sentences {
+        0 => String::new(),
+        cut => format!(
+            "; {cut} longer than {} tokens, read in windows that share {} or more",
+            task.info.max_length, task.info.overlap
+        ),
+    };
+    let words = |rows: &TaggedRows| rows.sentences.iter().map(TaggedSentence::len).sum::<usize>();
+    let tokens = task.train_tokens();
+    let train = config.data.train.as_deref().unwrap_or(Path::new(""));
+    say(
+        "training rows",
+        format!(
+            "{} sentences of {} words from {}, {tokens} tokens{}",
+            task.train.sentences.len(),
+            words(&task.train),
+            train.display(),
+            cut(&task.train)
+        ),
+    );
+    let valid = &task.valid;
+    let (count, of_words) = (valid.sentences.len(), words(valid));
+    say(
+        "validation rows",
+        match (&config.data.valid, count) {
+            (_, 0) => {
+                "none: the last weights are kept, and nothing is chosen by validation".to_owned()
+            }
+            (Some(path), _) => format!(
+                "{count} sentences of {of_words} words from {}{}",
+                path.display(),
+                cut(valid)
+            ),
+            (None, _) => format!(
+                "{count} sentences of {of_words} words held out{}{}",
+                match config.data.group {
+                    Some(_) => ", whole documents",
+                    None => " at random",
+                },
+                cut(valid)
+            ),
+        },
+    );
+    let lost = task.train.windows.words_without_token + valid.windows.words_without_token;
+    if lost > 0 {
+        say(
+            "words",
+            format!("{lost} without a token of their own: tagged as those around them"),
+        );
+    }
+    let parameters = model.num_params();
+    lines.push(model_line(config, &task.model_config, parameters));
+    lines.extend(ground.lines.iter().cloned());
+    lines.extend(running_lines(config, &ground.device, steps));
+    if count > 0 {
+        lines.push(chooser_line(task.best_metric));
+    }
+    Ok(Summary {
+        lines,
+        train_rows: task.learnt.len(),
+        valid_rows: count,
+        parameters,
+        steps,
+        tokens_per_epoch: tokens,
+    })
+}

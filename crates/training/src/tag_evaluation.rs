@@ -1,0 +1,202 @@
+//! How good a tagger is on a file of tagged words.
+
+use std::path::{Path, PathBuf};
+
+use bertkit_data::formats::tagged::{TagPolicy, TaggedCorpus, read_tagged};
+use bertkit_data::tagging::DEFAULT_TYPE;
+use bertkit_evaluation::{BootstrapOptions, Predictions, Report};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::error::TrainError;
+use crate::evaluation::write_evaluation;
+use crate::tagger::Tagger;
+use crate::tasks::{TagColumns, TagInfo};
+
+/// What to evaluate a tagger on, and how.
+#[derive(Debug, Clone)]
+pub struct TagEvalOptions {
+    /// The tagged file.
+    pub data: PathBuf,
+    /// How it is read, where it is otherwise than in training.
+    pub columns: TagColumns,
+    /// Whether whole documents are resampled, and not sentences.
+    pub by_document: bool,
+    /// Whether types of entities that training never saw are refused instead of scored as missed.
+    pub strict: bool,
+    /// Resamples, confidence and seed of the intervals.
+    pub bootstrap: BootstrapOptions,
+    /// The name of the files under `eval/`; the data file's stem if not given.
+    pub name: Option<String>,
+}
+
+/// What the tagger said to one sentence.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TagRow {
+    /// Line of the file where the sentence begins.
+    pub line: u64,
+    /// Its words.
+    pub words: Vec<String>,
+    /// The true tag of each, in BIO.
+    pub gold: Vec<String>,
+    /// The tag that was said.
+    pub predicted: Vec<String>,
+    /// Its document, if the file tells documents apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+/// An evaluation of a tagger.
+#[derive(Debug, Clone)]
+pub struct TagEvaluation {
+    /// Metrics with intervals: entities as seqeval reads them by default, in strict IOB2, and as conlleval does.
+    pub report: Report,
+    /// What the user should know.
+    pub notes: Vec<String>,
+    /// Sentence by sentence, in the order of the file.
+    pub rows: Vec<TagRow>,
+    /// Where report and rows were written, if a run directory was evaluated.
+    pub written: Option<(PathBuf, PathBuf)>,
+}
+
+impl TagEvaluation {
+    /// The report as JSON, with what the user should know.
+    pub fn to_json(&self) -> Value {
+        let mut value = json!(self.report);
+        if let (Some(object), false) = (value.as_object_mut(), self.notes.is_empty()) {
+            object.insert("notes".into(), json!(self.notes));
+        }
+        value
+    }
+}
+
+fn setting(message: String, hint: &str) -> TrainError {
+    TrainError::Setting {
+        message,
+        hint: hint.into(),
+    }
+}
+
+/// Lets file and model call the one type of entities that both have by the model's name, where one of them does not
+/// name it: bare `B` and `I` say no more than that.
+fn align_types(corpus: &mut TaggedCorpus, info: &TagInfo) {
+    corpus.adopt_type(&info.tags);
+    let [known] = info.tags.types() else { return };
+    let mut kinds = corpus.entities().map(|entity| &entity.kind);
+    let Some(first) = kinds.next().cloned() else {
+        return;
+    };
+    let bare = known == DEFAULT_TYPE && info.columns.type_name.is_none();
+    if bare && kinds.all(|kind| *kind == first) {
+        let sentences = corpus.sentences.iter_mut();
+        for entity in sentences.flat_map(|sentence| sentence.entities.iter_mut().flatten()) {
+            entity.kind.clone_from(known);
+        }
+    }
+}
+
+/// Evaluates a tagger on a tagged file. `progress` hears windows done and windows in all.
+///
+/// Reports are written below the run directory, if one was opened: `eval/NAME.json` and
+/// `eval/NAME.predictions.jsonl`.
+///
+/// # Errors
+/// The file cannot be used, types are unseen under `strict`, or a report cannot be written.
+pub fn evaluate_tags(
+    tagger: &Tagger,
+    options: &TagEvalOptions,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<TagEvaluation, TrainError> {
+    let info = tagger.info();
+    let columns = options.columns.clone().or(&info.columns);
+    let mut corpus = read_tagged(&options.data, &columns.options(TagPolicy::Required)?)?;
+    let mut notes: Vec<String> = corpus.repairs.summary().into_iter().collect();
+    let all = corpus.sentences.len();
+    corpus
+        .sentences
+        .retain(|sentence| sentence.entities.is_some());
+    if corpus.sentences.len() < all {
+        let left = all - corpus.sentences.len();
+        notes.push(format!("{left} of {all} sentences left out: no tags"));
+    }
+    align_types(&mut corpus, info);
+    if let Some(unseen) = corpus.unseen(&info.tags).summary() {
+        if options.strict {
+            return Err(setting(
+                unseen,
+                "correct those types, or leave --strict out to score them as missed",
+            ));
+        }
+        notes.push(format!("{unseen}; scored as missed"));
+    }
+    let document = |at: Option<usize>| at.map(|at| corpus.documents[at].clone());
+    let sentences = &corpus.sentences;
+    let groups = match options.by_document {
+        false => None,
+        true if corpus.documents.is_empty() => {
+            return Err(setting(
+                format!(
+                    "the sentences of `{}` are not divided into documents",
+                    options.data.display()
+                ),
+                "leave --group out: intervals are then found by sentence",
+            ));
+        }
+        true => {
+            let beyond = corpus.documents.len();
+            let group = sentences.iter().map(|s| s.document.unwrap_or(beyond));
+            Some(group.collect())
+        }
+    };
+    let found = tagger.tag(sentences, progress)?;
+    if found.cut_sentences > 0 {
+        notes.push(format!(
+            "{} of {} sentences were longer than {} tokens, and read in windows",
+            found.cut_sentences,
+            sentences.len(),
+            info.max_length
+        ));
+    }
+    let predictions = info.predictions(sentences, &found.tags);
+    let tags = predictions.gold.iter().zip(&predictions.predicted);
+    let rows = sentences.iter().zip(tags).map(|(sentence, (gold, predicted))| TagRow {
+        line: sentence.line,
+        words: (0..sentence.len())
+            .map(|word| sentence.word(word).to_owned())
+            .collect(),
+        gold: gold.clone(),
+        predicted: predicted.clone(),
+        group: document(sentence.document),
+    });
+    let rows = rows.collect();
+    let predictions = Predictions::Entities(predictions);
+    let bootstrap = BootstrapOptions {
+        groups,
+        ..options.bootstrap.clone()
+    };
+    bootstrap.check(predictions.rows()).map_err(|e| {
+        setting(
+            e.to_string(),
+            "look at --bootstrap, --confidence and --group",
+        )
+    })?;
+    let mut evaluation = TagEvaluation {
+        report: bertkit_evaluation::evaluate(&predictions, &bootstrap),
+        notes,
+        rows,
+        written: None,
+    };
+    if let Some(run) = tagger.run_directory() {
+        let name = name_of(options.name.as_deref(), &options.data);
+        let written = write_evaluation(run, &name, &evaluation.to_json(), &evaluation.rows)?;
+        evaluation.written = Some(written);
+    }
+    Ok(evaluation)
+}
+
+/// The name of an evaluation: as asked for, or that of its file.
+pub(crate) fn name_of(given: Option<&str>, data: &Path) -> String {
+    let stem = || Some(data.file_stem()?.to_string_lossy().into_owned());
+    let given = given.map(str::to_owned);
+    given.or_else(stem).unwrap_or_else(|| "data".into())
+}
