@@ -6,10 +6,13 @@
     python scripts/check-transformers.py runs/quickstart/classifier --input datasets/sentiment/amazon_test.csv
 
 1. Loads it by the Auto class of the architecture that config.json names; any missing, unexpected or mis-shaped tensor
-   fails.
+   fails, but for the transitions of a CRF, which transformers has no place for.
 2. Loads its tokenizer by AutoTokenizer. Of a pretraining run that has a generator beside the model, both are loaded,
    and their embeddings must be the same.
-3. For sequence classification: computes every class's probability of the given texts (softmax; sigmoid where the
+3. For token classification with --input FILE.conll (a word a line in the first column): finds each word's tag from its
+   first sub-token, lets `bertkit predict` do the same, and counts the words that differ; words behind the longest
+   input, and models with a CRF, are left out.
+4. For sequence classification: computes every class's probability of the given texts (softmax; sigmoid where the
    problem is multi-label; of a regression the score itself), lets `bertkit predict` do the same, and prints the largest
    absolute difference in the columns `probability_*` (of a regression, in the column `--score-column`).
 
@@ -83,7 +86,8 @@ def load(folder):
     if auto is None:
         fail(f"no Auto class is known for the architecture `{architecture}`")
     model, report = getattr(transformers, auto).from_pretrained(folder, output_loading_info=True, dtype=torch.float32, local_files_only=True)
-    problems = {kind: sorted(map(str, found)) for kind, found in report.items() if found}
+    problems = {kind: sorted(name for name in map(str, found) if not name.startswith("crf.")) for kind, found in report.items()}
+    problems = {kind: found for kind, found in problems.items() if found}
     if problems:
         fail(f"transformers did not load `{folder}` whole: {problems}")
     if type(model).__name__ != architecture:
@@ -217,6 +221,53 @@ def compare(args, model, tokenizer):
         fail(f"the difference is above {args.tolerance:g}")
 
 
+def tagged_words(path):
+    """Sentences as lists of (word, last column)."""
+    sentences = [[]]
+    for line in pathlib.Path(path).read_text(encoding="utf-8-sig").splitlines():
+        cells = line.split("\t") if "\t" in line else line.split()
+        if not line.strip():
+            sentences.append([])
+        elif not line.startswith("# "):
+            sentences[-1].append((cells[0], cells[-1]))
+    return [sentence for sentence in sentences if sentence]
+
+
+def compare_tags(args, model, tokenizer):
+    """Words that transformers and bertkit tag otherwise."""
+    import torch
+
+    sentences = tagged_words(args.input)
+    max_length = args.max_length or default_max_length(args.model, model, tokenizer)
+    expected = []
+    with torch.no_grad():
+        for sentence in sentences:
+            coded = tokenizer([word for word, _ in sentence], is_split_into_words=True, truncation=True, max_length=max_length, return_tensors="pt")
+            best, before, tags = model(**coded).logits[0].argmax(-1).tolist(), None, {}
+            for place, word in enumerate(coded.word_ids()):
+                if word is not None and word != before:
+                    tags[word] = model.config.id2label[best[place]]
+                before = word
+            expected.append(tags)
+    with tempfile.TemporaryDirectory() as temporary:
+        out = pathlib.Path(temporary) / "tagged.conll"
+        command = [str(args.bertkit), "predict", str(args.model), "--input", str(args.input), "--output", str(out), "--quiet", *args.bertkit_arg]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode != 0:
+            fail(f"`{' '.join(command)}` ended with {done.returncode}:\n{done.stderr}")
+        found = tagged_words(out)
+    # Bare tags in the file are bare in what comes back.
+    bare = all(tag in ("B", "I", "O") for sentence in found for _, tag in sentence)
+    words = different = 0
+    for tags, sentence in zip(expected, found, strict=True):
+        for word, tag in tags.items():
+            words += 1
+            different += (tag[:1] if bare else tag) != sentence[word][1]
+    print(f"tags: {len(sentences)} sentences, {words} words within {max_length} tokens, {different} tagged otherwise")
+    if different:
+        fail("the tags are not the same")
+
+
 def main():
     args = parse_arguments()
     folder = args.model / "model" if (args.model / "model/config.json").is_file() else args.model
@@ -226,6 +277,11 @@ def main():
     if (args.model / "generator/config.json").is_file():
         check_generator(args.model / "generator", model)
     if args.load_only:
+        return
+    if type(model).__name__.endswith("ForTokenClassification") and args.input:
+        info = folder / "bertkit.json"
+        if not (info.is_file() and json.loads(info.read_text(encoding="utf-8")).get("head") == "crf"):
+            compare_tags(args, model, tokenizer)
         return
     if not type(model).__name__.endswith("ForSequenceClassification"):
         print("no probabilities to compare: that is for sequence classification")

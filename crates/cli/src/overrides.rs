@@ -313,6 +313,8 @@ impl DataFlags {
         list.text("data.tag_column", "--tag-column", &tags.tag_column);
         list.text("data.level", "--level", &tags.level);
         list.text("data.type_name", "--type-name", &tags.type_name);
+        let sentence = &tags.sentence_column;
+        list.text("data.sentence_column", "--sentence-column", sentence);
     }
 }
 
@@ -548,6 +550,7 @@ mod tests {
         ("tag-column", "data.tag_column", "3"),
         ("level", "data.level", "inner"),
         ("type-name", "data.type_name", "Disease"),
+        ("sentence-column", "data.sentence_column", "sent_id"),
         ("model", "model.path", "models/a"),
         ("tokenizer", "tokenizer.path", "models/b"),
         ("freeze-layers", "training.freeze_layers", "2"),

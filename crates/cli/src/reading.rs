@@ -2,9 +2,14 @@
 
 use bertkit_data::DataError;
 use bertkit_data::examples::MissingPolicy;
+use bertkit_data::formats::tagged::TagLevel;
 use bertkit_data::formats::{Format, ReadOptions, parse_delimiter};
 use bertkit_model::DeviceSpec;
+use bertkit_training::config::FileFormat;
+use bertkit_training::tasks::TagColumns;
 use clap::{Args, ValueEnum};
+
+use crate::render::CliError;
 
 /// How a table is read.
 #[derive(Debug, Clone, Default, Args)]
@@ -70,6 +75,71 @@ pub struct TagFlags {
     /// Of tagged words, the type of entities whose tags are bare letters
     #[arg(long, value_name = "NAME")]
     pub type_name: Option<String>,
+    /// Of tagged words in CSV, the column whose change begins a new sentence
+    #[arg(long, value_name = "COLUMN")]
+    pub sentence_column: Option<String>,
+}
+
+impl TagFlags {
+    /// Where words and tags stand, as these flags and those about reading say.
+    ///
+    /// # Errors
+    /// A flag about reading that files of words have no use for.
+    pub fn columns(&self, read: &ReadFlags) -> Result<TagColumns, CliError> {
+        let of_tables = [
+            ("--quote", read.quote.is_some()),
+            ("--escape", read.escape.is_some()),
+            ("--no-header", read.no_header),
+        ];
+        if let Some((flag, _)) = of_tables.iter().find(|(_, given)| *given) {
+            return Err(CliError::usage(
+                format!("{flag} has no meaning for files of words"),
+                "leave it out",
+            ));
+        }
+        let format = match read.format.as_deref() {
+            None => None,
+            Some("conll" | "iob2") => Some(FileFormat::Conll),
+            Some("tsv") => Some(FileFormat::Tsv),
+            Some("csv") => Some(FileFormat::Csv),
+            Some(_) => Some(FileFormat::Jsonl),
+        };
+        let level = match self.level.as_deref() {
+            None => None,
+            Some("inner") => Some(TagLevel::Inner),
+            Some(_) => Some(TagLevel::Outer),
+        };
+        Ok(TagColumns {
+            format,
+            delimiter: read.delimiter.clone(),
+            word: self.word_column.clone(),
+            tag: self.tag_column.clone(),
+            sentence: self.sentence_column.clone(),
+            level,
+            type_name: self.type_name.clone(),
+        })
+    }
+
+    /// Refuses these flags where no words are tagged.
+    ///
+    /// # Errors
+    /// One of them is given.
+    pub fn refuse(&self) -> Result<(), CliError> {
+        let flags = [
+            ("--word-column", self.word_column.is_some()),
+            ("--tag-column", self.tag_column.is_some()),
+            ("--level", self.level.is_some()),
+            ("--type-name", self.type_name.is_some()),
+            ("--sentence-column", self.sentence_column.is_some()),
+        ];
+        match flags.iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((flag, _)) => Err(CliError::usage(
+                format!("{flag} is about tagged words, but this model tags none"),
+                "leave it out, or train a model with bertkit finetune --task ner",
+            )),
+        }
+    }
 }
 
 /// What a trained model runs on.

@@ -437,7 +437,6 @@ fn model_folders_that_do_not_fit_together_are_refused_by_every_command() {
 #[test]
 fn models_whose_head_does_not_classify_texts_are_refused_with_what_to_do() {
     for (case, part) in [
-        ("bert-token-5", "labels single tokens"),
         ("bert-base-model", "has no head that classifies texts"),
         ("electra-discriminator", "has no head that classifies texts"),
     ] {

@@ -526,9 +526,8 @@ impl TagSet {
     /// Behind `O` and behind the end of an entity none goes on; of BIOES and BILOU, what has begun ends. IOB1, and sets
     /// that lack the tag which begins an entity of that type, forbid nothing.
     pub fn may_follow(&self, before: Option<usize>, tag: Option<usize>) -> bool {
-        let part = |tag: Option<usize>| {
-            tag.map_or((Prefix::Outside, usize::MAX), |tag| self.parts[tag])
-        };
+        let part =
+            |tag: Option<usize>| tag.map_or((Prefix::Outside, usize::MAX), |tag| self.parts[tag]);
         let ((last, kind), (next, other)) = (part(before), part(tag));
         let has = |prefix, kind| self.positions.contains_key(&(prefix, kind));
         if self.scheme == Scheme::Iob1 {
@@ -754,8 +753,8 @@ mod tests {
         assert_eq!(
             forbidden(&bioes),
             [
-                "| I-a", "| E-a", "O I-a", "O E-a", "B-a |", "B-a O", "B-a B-a", "B-a S-a", "I-a |",
-                "I-a O", "I-a B-a", "I-a S-a", "E-a I-a", "E-a E-a", "S-a I-a", "S-a E-a"
+                "| I-a", "| E-a", "O I-a", "O E-a", "B-a |", "B-a O", "B-a B-a", "B-a S-a",
+                "I-a |", "I-a O", "I-a B-a", "I-a S-a", "E-a I-a", "E-a E-a", "S-a I-a", "S-a E-a"
             ]
         );
         assert!(forbidden(&TagSet::new(["a"], Scheme::Iob1).unwrap()).is_empty());

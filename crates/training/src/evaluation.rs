@@ -1,6 +1,6 @@
 //! How good a trained model is on a labelled file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bertkit_data::columns::Column;
 use bertkit_data::examples::{Examples, MissingPolicy, Selection};
@@ -230,7 +230,11 @@ pub fn evaluate(
         rows,
         written: None,
     };
-    evaluation.written = write(predictor, options, &evaluation)?;
+    if let Some(run) = predictor.run_directory() {
+        let name = name_of(options.name.as_deref(), &options.data);
+        let written = write_evaluation(run, &name, &evaluation.to_json(), &evaluation.rows)?;
+        evaluation.written = Some(written);
+    }
     Ok(evaluation)
 }
 
@@ -254,7 +258,7 @@ fn perturb(
 }
 
 /// Answers to the same rows side by side, in every metric of the task.
-fn beside(
+pub(crate) fn beside(
     original: &Predictions,
     again: &Predictions,
     bootstrap: &BootstrapOptions,
@@ -366,40 +370,37 @@ fn group_numbers(options: &EvalOptions, examples: &Examples) -> Option<Vec<usize
     Some(groups.collect())
 }
 
-fn write(
-    predictor: &Predictor,
-    options: &EvalOptions,
-    evaluation: &Evaluation,
-) -> Result<Option<(PathBuf, PathBuf)>, TrainError> {
-    let Some(run) = predictor.run_directory() else {
-        return Ok(None);
-    };
+/// The name of an evaluation: as asked for, or that of its file.
+pub(crate) fn name_of(given: Option<&str>, data: &Path) -> String {
+    let stem = || Some(data.file_stem()?.to_string_lossy().into_owned());
+    let given = given.map(str::to_owned);
+    given.or_else(stem).unwrap_or_else(|| "data".into())
+}
+
+/// Keeps a report and its rows below a run directory; gives back where.
+pub(crate) fn write_evaluation(
+    run: &Path,
+    name: &str,
+    report: &serde_json::Value,
+    rows: &[impl Serialize],
+) -> Result<(PathBuf, PathBuf), TrainError> {
     let folder = run.join("eval");
-    let failed = |path: &std::path::Path, source: std::io::Error| TrainError::Write {
+    let failed = |path: &Path, source: std::io::Error| TrainError::Write {
         path: path.into(),
         source,
     };
     std::fs::create_dir_all(&folder).map_err(|e| failed(&folder, e))?;
-    let stem = options
-        .data
-        .file_stem()
-        .map(|s| s.to_string_lossy().into_owned());
-    let name = options
-        .name
-        .clone()
-        .or(stem)
-        .unwrap_or_else(|| "data".into());
     let (json_path, rows_path) = (
         folder.join(format!("{name}.json")),
         folder.join(format!("{name}.predictions.jsonl")),
     );
-    let mut rows = String::new();
-    for row in &evaluation.rows {
-        rows.push_str(&serde_json::to_string(row).map_err(|e| failed(&rows_path, e.into()))?);
-        rows.push('\n');
+    let mut lines = String::new();
+    for row in rows {
+        lines.push_str(&serde_json::to_string(row).map_err(|e| failed(&rows_path, e.into()))?);
+        lines.push('\n');
     }
-    let report = format!("{:#}\n", evaluation.to_json());
-    let written = write_atomically(&rows_path, rows.as_bytes()).and_then(|()| {
+    let report = format!("{report:#}\n");
+    let written = write_atomically(&rows_path, lines.as_bytes()).and_then(|()| {
         // Rows without their report would be half of it.
         write_atomically(&json_path, report.as_bytes()).inspect_err(|_| {
             let _ = std::fs::remove_file(&rows_path);
@@ -410,7 +411,7 @@ fn write(
         let _ = std::fs::remove_dir(&folder);
         return Err(error);
     }
-    Ok(Some((json_path, rows_path)))
+    Ok((json_path, rows_path))
 }
 
 impl Evaluation {

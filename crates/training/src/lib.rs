@@ -38,6 +38,8 @@ pub mod pretrain;
 mod run_dir;
 mod schedule;
 mod stored;
+mod tag_evaluation;
+mod tagger;
 pub mod tasks;
 mod trainer;
 
@@ -53,5 +55,7 @@ pub use predictor::{Outputs, Predictor};
 pub use prepare::{Outcome, Prepared, prepare, read_options};
 pub use run_dir::{DirectoryPolicy, MetricLine, RunDirectory, write_atomically};
 pub use schedule::{Length, Schedule};
-pub use stored::{StoredEvaluation, stored_evaluations};
+pub use stored::{StoredEvaluation, StoredRow, stored_evaluations};
+pub use tag_evaluation::{TagEvalOptions, TagEvaluation, TagRow, evaluate_tags};
+pub use tagger::{Answers, FoundEntity, TaggedWords, Tagger};
 pub use tasks::{Answer, TaskInfo};

@@ -500,49 +500,46 @@ impl Ground {
         observer: &mut dyn Observer,
     ) -> Result<Reader, TrainError> {
         let (config, lines) = (&self.config, &mut self.lines);
-        let (tokenizer, mut encoder) = match (
-            self.tokenizer.take(),
-            &self.folder,
-            &config.model.fresh,
-        ) {
-            (Some(tokenizer), Some(folder), _) => (tokenizer, folder.config.clone()),
-            (given, _, Some(fresh)) => {
-                let tokenizer = match given {
-                    Some(tokenizer) => tokenizer,
-                    None => {
-                        let options = TrainOptions {
-                            vocab_size: Some(config.tokenizer.vocab_size),
-                            normalization: Normalization {
-                                lowercase: config.tokenizer.lowercase,
-                                ..Normalization::default()
-                            },
-                            min_frequency: config.tokenizer.min_frequency,
-                            max_length: fresh.max_position_embeddings,
-                            ..TrainOptions::default()
-                        };
-                        let tokenizer = train_tokenizer(texts, &options)?
-                            .with_family(tokenizer_family(fresh.family));
-                        lines.push((
-                            "tokenizer".into(),
-                            format!(
-                                "WordPiece, {} tokens, trained on the training text",
-                                tokenizer.vocab_size()
-                            ),
-                        ));
-                        tokenizer
-                    }
-                };
-                let padding = tokenizer.pad_id().map_or(0, |id| id as usize);
-                let encoder = fresh_config(fresh, tokenizer.vocab_size(), padding)?;
-                (tokenizer, encoder)
-            }
-            _ => {
-                return Err(setting(
-                    "there is no model",
-                    "give a folder with --model DIR",
-                ));
-            }
-        };
+        let (tokenizer, mut encoder) =
+            match (self.tokenizer.take(), &self.folder, &config.model.fresh) {
+                (Some(tokenizer), Some(folder), _) => (tokenizer, folder.config.clone()),
+                (given, _, Some(fresh)) => {
+                    let tokenizer = match given {
+                        Some(tokenizer) => tokenizer,
+                        None => {
+                            let options = TrainOptions {
+                                vocab_size: Some(config.tokenizer.vocab_size),
+                                normalization: Normalization {
+                                    lowercase: config.tokenizer.lowercase,
+                                    ..Normalization::default()
+                                },
+                                min_frequency: config.tokenizer.min_frequency,
+                                max_length: fresh.max_position_embeddings,
+                                ..TrainOptions::default()
+                            };
+                            let tokenizer = train_tokenizer(texts, &options)?
+                                .with_family(tokenizer_family(fresh.family));
+                            lines.push((
+                                "tokenizer".into(),
+                                format!(
+                                    "WordPiece, {} tokens, trained on the training text",
+                                    tokenizer.vocab_size()
+                                ),
+                            ));
+                            tokenizer
+                        }
+                    };
+                    let padding = tokenizer.pad_id().map_or(0, |id| id as usize);
+                    let encoder = fresh_config(fresh, tokenizer.vocab_size(), padding)?;
+                    (tokenizer, encoder)
+                }
+                _ => {
+                    return Err(setting(
+                        "there is no model",
+                        "give a folder with --model DIR",
+                    ));
+                }
+            };
         for warning in tokenizer.warnings() {
             observer.event(&Event::Note(warning.clone()));
         }
@@ -599,9 +596,8 @@ impl Ground {
         } else {
             HeadPolicy::Discard(seed)
         };
-        let (model, report) =
-            Model::load_as(encoder, &folder.checkpoint, outputs, device, policy)
-                .map_err(ModelError::from)?;
+        let (model, report) = Model::load_as(encoder, &folder.checkpoint, outputs, device, policy)
+            .map_err(ModelError::from)?;
         if !report.fresh.is_empty() {
             self.lines
                 .push(("fresh weights".into(), shorten(&report.fresh)));
@@ -642,10 +638,7 @@ impl Ground {
 }
 
 /// Classes, several labels or a number for each text, or pair of texts.
-fn prepare_texts(
-    mut ground: Ground,
-    observer: &mut dyn Observer,
-) -> Result<Prepared, TrainError> {
+fn prepare_texts(mut ground: Ground, observer: &mut dyn Observer) -> Result<Prepared, TrainError> {
     let config = ground.config.clone();
     let train_path = config.data.train.clone().unwrap_or_default();
     let group = config.data.valid.is_none() && config.data.valid_fraction > 0.0;
@@ -1094,11 +1087,7 @@ fn model_line(config: &RunConfig, encoder: &EncoderConfig, parameters: usize) ->
 }
 
 /// What it runs on, and how many updates there are.
-fn running_lines(
-    config: &RunConfig,
-    device: &ResolvedDevice,
-    steps: u64,
-) -> [(String, String); 2] {
+fn running_lines(config: &RunConfig, device: &ResolvedDevice, steps: u64) -> [(String, String); 2] {
     let t = &config.training;
     let batch = t.batch_tokens.map_or_else(
         || format!("{} rows", t.batch_size),
@@ -1122,7 +1111,10 @@ fn running_lines(
 /// What decides which weights are kept.
 fn chooser_line(metric: Option<Metric>) -> (String, String) {
     let chooser = metric.map_or("loss".to_owned(), |metric| metric.to_string());
-    ("best by".into(), format!("{chooser} on the validation rows"))
+    (
+        "best by".into(),
+        format!("{chooser} on the validation rows"),
+    )
 }
 
 /// A run goes on under the settings it began with; device and directory may be others.

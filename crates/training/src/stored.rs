@@ -5,21 +5,56 @@ use std::path::{Path, PathBuf};
 
 use bertkit_data::labels::split_labels;
 use bertkit_evaluation::{
-    ClassPredictions, MultiLabelPredictions, Predictions, Report, ScorePredictions, TaskKind,
+    ClassPredictions, EntityPredictions, MultiLabelPredictions, Predictions, Report,
+    ScorePredictions, TaskKind,
 };
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::TrainError;
 use crate::evaluation::RowResult;
+use crate::tag_evaluation::TagRow;
 
 /// The end of the name of the file with the rows.
 const ROWS: &str = ".predictions.jsonl";
 
-/// An evaluation as [`evaluate`](crate::evaluate) kept it below a run directory.
+/// One row of a data file, as far as an evaluation tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredRow {
+    /// Where it stands in its file.
+    pub line: u64,
+    /// The truth: a label, or the tags of a sentence, with spaces between.
+    pub truth: String,
+    /// What it is resampled with, if groups are.
+    pub group: Option<String>,
+}
+
+impl From<&RowResult> for StoredRow {
+    fn from(row: &RowResult) -> Self {
+        Self {
+            line: row.line,
+            truth: row.label.clone(),
+            group: row.group.clone(),
+        }
+    }
+}
+
+impl From<&TagRow> for StoredRow {
+    fn from(row: &TagRow) -> Self {
+        Self {
+            line: row.line,
+            truth: row.gold.join(" "),
+            group: row.group.clone(),
+        }
+    }
+}
+
+/// An evaluation as [`evaluate`](crate::evaluate) or [`evaluate_tags`](crate::evaluate_tags) kept it below a run
+/// directory.
 #[derive(Debug, Clone)]
 pub struct StoredEvaluation {
     /// Row by row, in the order of the data file.
-    pub rows: Vec<RowResult>,
+    pub rows: Vec<StoredRow>,
     /// What was said and what was true, with the decisions of then.
     pub predictions: Predictions,
 }
@@ -85,25 +120,26 @@ impl StoredEvaluation {
         let stored: Stored = serde_json::from_str(&read(&report_path)?)
             .map_err(|error| unusable(&report_path, error))?;
         let text = read(&rows_path)?;
-        let lines = text.lines().enumerate();
-        let rows = lines
-            .map(|(line, text)| {
-                serde_json::from_str(text)
-                    .map_err(|error| unusable(&rows_path, format!("line {}: {error}", line + 1)))
-            })
-            .collect::<Result<Vec<RowResult>, _>>()?;
+        let (rows, predictions): (Vec<StoredRow>, _) = if stored.report.task == TaskKind::Entities {
+            let rows: Vec<TagRow> = parse(&text, &rows_path)?;
+            let stored_rows = rows.iter().map(StoredRow::from).collect();
+            (stored_rows, Predictions::Entities(entities(rows)))
+        } else {
+            let rows: Vec<RowResult> = parse(&text, &rows_path)?;
+            let reading = Reading {
+                stored: &stored,
+                rows: &rows,
+                report: &report_path,
+                path: &rows_path,
+            };
+            let predictions = reading.predictions()?;
+            (rows.iter().map(StoredRow::from).collect(), predictions)
+        };
         if rows.len() != stored.report.rows {
             let (found, expected) = (rows.len(), stored.report.rows);
             let what = format!("it has {found} rows, but its report was made of {expected}");
             return Err(unusable(&rows_path, what));
         }
-        let reading = Reading {
-            stored: &stored,
-            rows: &rows,
-            report: &report_path,
-            path: &rows_path,
-        };
-        let predictions = reading.predictions()?;
         predictions
             .check()
             .map_err(|error| unusable(&rows_path, error))?;
@@ -113,12 +149,30 @@ impl StoredEvaluation {
     /// A number for each row's group, equal for equal groups; `None` unless each row has one.
     pub fn groups(&self) -> Option<Vec<usize>> {
         let mut numbers = HashMap::new();
-        let number = |row: &RowResult| {
+        let number = |row: &StoredRow| {
             let next = numbers.len();
             Some(*numbers.entry(row.group.clone()?).or_insert(next))
         };
         self.rows.iter().map(number).collect()
     }
+}
+
+/// The rows of a file of JSON Lines.
+fn parse<R: DeserializeOwned>(text: &str, path: &Path) -> Result<Vec<R>, TrainError> {
+    let parsed = |(line, text): (usize, &str)| {
+        serde_json::from_str(text)
+            .map_err(|error| unusable(path, format!("line {}: {error}", line + 1)))
+    };
+    text.lines().enumerate().map(parsed).collect()
+}
+
+/// The tags of sentences.
+fn entities(rows: Vec<TagRow>) -> EntityPredictions {
+    let (gold, predicted) = rows
+        .into_iter()
+        .map(|row| (row.gold, row.predicted))
+        .unzip();
+    EntityPredictions { gold, predicted }
 }
 
 fn read(path: &Path) -> Result<String, TrainError> {
@@ -147,7 +201,7 @@ impl Reading<'_> {
                     "`{}` is an evaluation of a {task} task, whose rows do not hold all that its scores need",
                     self.report.display()
                 ),
-                hint: "compare evaluations of classes, labels or numbers".into(),
+                hint: "compare evaluations of classes, labels, numbers or entities".into(),
             }),
         }
     }

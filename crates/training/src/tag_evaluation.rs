@@ -1,15 +1,16 @@
 //! How good a tagger is on a file of tagged words.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use bertkit_data::formats::tagged::{TagPolicy, TaggedCorpus, read_tagged};
+use bertkit_data::formats::tagged::{TagPolicy, TaggedCorpus, TaggedSentence, read_tagged};
+use bertkit_data::perturb::Perturbation;
 use bertkit_data::tagging::DEFAULT_TYPE;
 use bertkit_evaluation::{BootstrapOptions, Predictions, Report};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::TrainError;
-use crate::evaluation::write_evaluation;
+use crate::evaluation::{Perturbed, beside, name_of, write_evaluation};
 use crate::tagger::Tagger;
 use crate::tasks::{TagColumns, TagInfo};
 
@@ -26,12 +27,14 @@ pub struct TagEvalOptions {
     pub strict: bool,
     /// Resamples, confidence and seed of the intervals.
     pub bootstrap: BootstrapOptions,
+    /// Changes to the words; the tagger is measured again under each. The seed is that of `bootstrap`.
+    pub perturbations: Vec<Perturbation>,
     /// The name of the files under `eval/`; the data file's stem if not given.
     pub name: Option<String>,
 }
 
 /// What the tagger said to one sentence.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TagRow {
     /// Line of the file where the sentence begins.
     pub line: u64,
@@ -42,7 +45,7 @@ pub struct TagRow {
     /// The tag that was said.
     pub predicted: Vec<String>,
     /// Its document, if the file tells documents apart.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
 }
 
@@ -51,6 +54,8 @@ pub struct TagRow {
 pub struct TagEvaluation {
     /// Metrics with intervals: entities as seqeval reads them by default, in strict IOB2, and as conlleval does.
     pub report: Report,
+    /// What each of the changes does that were asked for.
+    pub perturbed: Vec<Perturbed>,
     /// What the user should know.
     pub notes: Vec<String>,
     /// Sentence by sentence, in the order of the file.
@@ -63,6 +68,9 @@ impl TagEvaluation {
     /// The report as JSON, with what the user should know.
     pub fn to_json(&self) -> Value {
         let mut value = json!(self.report);
+        if let (Some(object), false) = (value.as_object_mut(), self.perturbed.is_empty()) {
+            object.insert("perturbed".into(), json!(self.perturbed));
+        }
         if let (Some(object), false) = (value.as_object_mut(), self.notes.is_empty()) {
             object.insert("notes".into(), json!(self.notes));
         }
@@ -82,12 +90,13 @@ fn setting(message: String, hint: &str) -> TrainError {
 fn align_types(corpus: &mut TaggedCorpus, info: &TagInfo) {
     corpus.adopt_type(&info.tags);
     let [known] = info.tags.types() else { return };
-    let mut kinds = corpus.entities().map(|entity| &entity.kind);
-    let Some(first) = kinds.next().cloned() else {
-        return;
-    };
     let bare = known == DEFAULT_TYPE && info.columns.type_name.is_none();
-    if bare && kinds.all(|kind| *kind == first) {
+    let one_type = {
+        let mut kinds = corpus.entities().map(|entity| &entity.kind);
+        let first = kinds.next();
+        kinds.all(|kind| Some(kind) == first)
+    };
+    if bare && one_type {
         let sentences = corpus.sentences.iter_mut();
         for entity in sentences.flat_map(|sentence| sentence.entities.iter_mut().flatten()) {
             entity.kind.clone_from(known);
@@ -148,7 +157,8 @@ pub fn evaluate_tags(
             Some(group.collect())
         }
     };
-    let found = tagger.tag(sentences, progress)?;
+    let passes = 1 + options.perturbations.len();
+    let found = tagger.tag(sentences, &mut |done, all| progress(done, passes * all))?;
     if found.cut_sentences > 0 {
         notes.push(format!(
             "{} of {} sentences were longer than {} tokens, and read in windows",
@@ -159,15 +169,18 @@ pub fn evaluate_tags(
     }
     let predictions = info.predictions(sentences, &found.tags);
     let tags = predictions.gold.iter().zip(&predictions.predicted);
-    let rows = sentences.iter().zip(tags).map(|(sentence, (gold, predicted))| TagRow {
-        line: sentence.line,
-        words: (0..sentence.len())
-            .map(|word| sentence.word(word).to_owned())
-            .collect(),
-        gold: gold.clone(),
-        predicted: predicted.clone(),
-        group: document(sentence.document),
-    });
+    let rows = sentences
+        .iter()
+        .zip(tags)
+        .map(|(sentence, (gold, predicted))| TagRow {
+            line: sentence.line,
+            words: (0..sentence.len())
+                .map(|word| sentence.word(word).to_owned())
+                .collect(),
+            gold: gold.clone(),
+            predicted: predicted.clone(),
+            group: document(sentence.document),
+        });
     let rows = rows.collect();
     let predictions = Predictions::Entities(predictions);
     let bootstrap = BootstrapOptions {
@@ -180,8 +193,23 @@ pub fn evaluate_tags(
             "look at --bootstrap, --confidence and --group",
         )
     })?;
+    let report = bertkit_evaluation::evaluate(&predictions, &bootstrap);
+    let mut perturbed = Vec::new();
+    for (number, perturbation) in options.perturbations.iter().enumerate() {
+        let (changed, others) = perturb(perturbation, bootstrap.seed, sentences);
+        let found = tagger.tag(&others, &mut |done, all| {
+            progress((number + 1) * all + done, passes * all);
+        })?;
+        let again = Predictions::Entities(info.predictions(sentences, &found.tags));
+        perturbed.push(Perturbed {
+            perturbation: perturbation.clone(),
+            changed,
+            comparison: beside(&predictions, &again, &bootstrap)?,
+        });
+    }
     let mut evaluation = TagEvaluation {
-        report: bertkit_evaluation::evaluate(&predictions, &bootstrap),
+        report,
+        perturbed,
         notes,
         rows,
         written: None,
@@ -194,9 +222,21 @@ pub fn evaluate_tags(
     Ok(evaluation)
 }
 
-/// The name of an evaluation: as asked for, or that of its file.
-pub(crate) fn name_of(given: Option<&str>, data: &Path) -> String {
-    let stem = || Some(data.file_stem()?.to_string_lossy().into_owned());
-    let given = given.map(str::to_owned);
-    given.or_else(stem).unwrap_or_else(|| "data".into())
+/// How many sentences a change reaches, and the changed ones: word by word, so that each keeps its tag.
+fn perturb(
+    perturbation: &Perturbation,
+    seed: u64,
+    sentences: &[TaggedSentence],
+) -> (usize, Vec<TaggedSentence>) {
+    let mut number = 0;
+    let change = |sentence: &TaggedSentence| {
+        sentence.map_words(|_, word| {
+            number += 1;
+            perturbation.apply(word, seed, number)
+        })
+    };
+    let changed: Vec<_> = sentences.iter().map(change).collect();
+    let both = sentences.iter().zip(&changed);
+    let differ = both.filter(|(old, new)| old.text != new.text).count();
+    (differ, changed)
 }

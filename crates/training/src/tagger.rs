@@ -157,10 +157,7 @@ impl Tagger {
                         "`{}` says that tags are chosen by a CRF, but the weights have none",
                         described.display()
                     ),
-                    hint: format!(
-                        "take weights and `{}` from the same folder",
-                        TaskInfo::FILE
-                    ),
+                    hint: format!("take weights and `{}` from the same folder", TaskInfo::FILE),
                 });
             }
         }
@@ -245,23 +242,26 @@ impl Tagger {
             .collect();
         let found = self.tag(&sentences, &mut |_, _| {})?;
         let words = found.tags.iter().zip(&found.scores);
-        let entities = sentences.iter().zip(words).map(|(sentence, (tags, scores))| {
-            let entities = self.info.tags.entities(tags);
-            let spans = sentence.spans(&entities).into_iter().zip(&entities);
-            let entity = |(span, entity): (TextSpan, &bertkit_data::tagging::Entity)| {
-                let known: Vec<f64> = scores[entity.start..entity.end]
-                    .iter()
-                    .copied()
-                    .flatten()
-                    .collect();
-                FoundEntity {
-                    span,
-                    score: (!known.is_empty())
-                        .then(|| known.iter().sum::<f64>() / known.len() as f64),
-                }
-            };
-            spans.map(entity).collect()
-        });
+        let entities = sentences
+            .iter()
+            .zip(words)
+            .map(|(sentence, (tags, scores))| {
+                let entities = self.info.tags.entities(tags);
+                let spans = sentence.spans(&entities).into_iter().zip(&entities);
+                let entity = |(span, entity): (TextSpan, &bertkit_data::tagging::Entity)| {
+                    let known: Vec<f64> = scores[entity.start..entity.end]
+                        .iter()
+                        .copied()
+                        .flatten()
+                        .collect();
+                    FoundEntity {
+                        span,
+                        score: (!known.is_empty())
+                            .then(|| known.iter().sum::<f64>() / known.len() as f64),
+                    }
+                };
+                spans.map(entity).collect()
+            });
         Ok(entities.collect())
     }
 }

@@ -240,10 +240,10 @@ fn same_rows(
         if one.line != other.line {
             return Err(differ(format!("line {} and line {}", one.line, other.line)));
         }
-        if one.label != other.label {
+        if one.truth != other.truth {
             return Err(differ(format!(
                 "line {} has the label `{}` and `{}`",
-                one.line, one.label, other.label
+                one.line, one.truth, other.truth
             )));
         }
     }

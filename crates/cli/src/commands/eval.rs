@@ -1,16 +1,20 @@
 //! `bertkit eval`: a model and labelled texts to metrics with intervals.
 
+mod tags;
+
 use std::path::PathBuf;
 
 use bertkit_data::DataError;
 use bertkit_data::perturb::Perturbation;
 use bertkit_evaluation::BootstrapOptions;
-use bertkit_training::{EvalOptions, Evaluation, Predictor, TrainError, evaluate};
+use bertkit_training::{
+    Answers, EvalOptions, Evaluation, Perturbed, Predictor, TrainError, evaluate,
+};
 use clap::Args;
 
 use crate::process;
 use crate::progress::{Display, RowProgress};
-use crate::reading::{MachineFlags, Missing, ReadFlags, share};
+use crate::reading::{MachineFlags, Missing, ReadFlags, TagFlags, share};
 use crate::render::{self, CliError};
 
 const EXAMPLES: &str = "\
@@ -18,6 +22,7 @@ Examples:
   bertkit eval runs/spam --data test.csv
   bertkit eval runs/spam --data test.csv --json > report.json
   bertkit eval models/some-classifier --data test.tsv --text body --label kind --device cpu
+  bertkit eval runs/names --data test.conll --group document
   bertkit eval runs/laws --data test.csv --perturb typos:0.05 --perturb accents,case:lower
 
 --perturb changes the texts by the seed and measures again, side by side with the original:
@@ -48,7 +53,8 @@ pub struct EvalArgs {
     /// Column with the label [default: as in training]
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     label: Option<String>,
-    /// Column whose equal values belong together: the bootstrap draws whole groups
+    /// Column whose equal values belong together: the bootstrap draws whole groups; of tagged
+    /// words, document
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     group: Option<String>,
     /// What separates several labels in one cell [default: as in training]
@@ -63,9 +69,12 @@ pub struct EvalArgs {
     #[arg(long, value_enum, default_value = "drop", hide_possible_values = true)]
     #[arg(value_name = "drop|refuse", help_heading = "Data")]
     missing: Missing,
-    /// Refuse labels that training never saw, instead of counting their rows as errors
+    /// Refuse labels, or types of entities, that training never saw, instead of counting them as
+    /// errors
     #[arg(long, help_heading = "Data")]
     strict: bool,
+    #[command(flatten, next_help_heading = "Tagged words")]
+    tags: TagFlags,
     /// Where a probability counts as positive [default: as training chose]
     #[arg(long, value_name = "NUMBER", value_parser = share, help_heading = "Metrics")]
     threshold: Option<f64>,
@@ -110,6 +119,10 @@ pub struct EvalArgs {
 /// # Errors
 /// A model or data that cannot be used, and what stops the evaluation.
 pub fn run(args: &EvalArgs) -> Result<(), CliError> {
+    match Answers::of(&args.run) {
+        Answers::Tags => return tags::run(args),
+        Answers::Texts => args.tags.refuse()?,
+    }
     process::use_threads(args.machine.threads)?;
     process::leave_on_interrupt()?;
     let predictor = Predictor::open(&args.run, args.machine.device)?;
@@ -132,14 +145,19 @@ pub fn run(args: &EvalArgs) -> Result<(), CliError> {
     } else {
         render::stdout(&as_text(&evaluation))?;
     }
-    if let (Some((report, rows)), false) = (&evaluation.written, args.quiet) {
+    keep(args, &evaluation.written);
+    Ok(())
+}
+
+/// Says where report and rows are kept.
+fn keep(args: &EvalArgs, written: &Option<(PathBuf, PathBuf)>) {
+    if let (Some((report, rows)), false) = (written, args.quiet) {
         render::note(&format!(
             "kept as `{}` and `{}`",
             report.display(),
             rows.display()
         ));
     }
-    Ok(())
 }
 
 /// The error, with what to do about it where training would have another answer.
@@ -179,8 +197,6 @@ fn options(args: &EvalArgs, trained_header: bool) -> Result<EvalOptions, CliErro
 }
 
 fn as_text(evaluation: &Evaluation) -> String {
-    // Metrics of changed texts that are shown; the report has all.
-    const SHOWN: usize = 3;
     let mut text = evaluation.report.table();
     if let Some(calibration) = &evaluation.calibration {
         text += &format!("\n{}", calibration.summary());
@@ -188,19 +204,28 @@ fn as_text(evaluation: &Evaluation) -> String {
     if let Some(coverage) = &evaluation.coverage {
         text += &format!("\n{}", coverage.table());
     }
-    for perturbed in &evaluation.perturbed {
+    text += &perturbed(&evaluation.perturbed, "texts");
+    if let Some((threshold, origin)) = &evaluation.threshold {
+        text += &format!("\nthreshold {threshold:.4}: {origin}\n");
+    }
+    text
+}
+
+/// What changes to the texts do, one table each; `items` are what is changed.
+fn perturbed(each: &[Perturbed], items: &str) -> String {
+    // Metrics that are shown; the report has all.
+    const SHOWN: usize = 3;
+    let mut text = String::new();
+    for perturbed in each {
         let mut shown = perturbed.comparison.clone();
         shown.metrics.truncate(SHOWN);
         text += &format!(
-            "\nperturbed by {}: {} of {} texts changed\n{}",
+            "\nperturbed by {}: {} of {} {items} changed\n{}",
             perturbed.perturbation,
             perturbed.changed,
             shown.rows,
             shown.table("original", "perturbed")
         );
-    }
-    if let Some((threshold, origin)) = &evaluation.threshold {
-        text += &format!("\nthreshold {threshold:.4}: {origin}\n");
     }
     text
 }

@@ -1,5 +1,7 @@
 //! `bertkit predict`: a model and texts to predictions.
 
+mod tags;
+
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -8,14 +10,14 @@ use bertkit_data::DataError;
 use bertkit_data::examples::{Examples, Selection};
 use bertkit_data::formats::{Cell, Format, Table, read_table, read_table_from, write_table};
 use bertkit_data::labels::TaskKind;
-use bertkit_training::{Answer, Predictor, TaskInfo};
+use bertkit_training::{Answer, Answers, Predictor, TaskInfo};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
 use crate::format::{count, plural};
 use crate::process;
 use crate::progress::{Display, RowProgress};
-use crate::reading::{MachineFlags, ReadFlags};
+use crate::reading::{MachineFlags, ReadFlags, TagFlags};
 use crate::render::{self, CliError};
 
 const EXAMPLES: &str = "\
@@ -23,9 +25,17 @@ Examples:
   bertkit predict runs/spam --text \"you have won\" --text \"see you at nine\"
   bertkit predict runs/spam --input mail.csv --output predicted.csv
   cat lines.txt | bertkit predict runs/spam --json
+  bertkit predict runs/names --text \"Marie Curie was born in Warsaw\"
+  bertkit predict runs/names --input words.conll --output tagged.conll
+  bertkit predict runs/names --input notes.csv --text-column note --output found.csv
 
 For --text and piped lines, each answer is a line: prediction, probability, text, divided by tabs.
-For a table, all columns stay, and `prediction` and a `probability_LABEL` for each class are added.";
+For a table, all columns stay, and `prediction` and a `probability_LABEL` for each class are added.
+
+A model that tags words gives a line for each entity: the text's number from 1, the entity's first
+character from 0 and the one behind its last, its type, its score (how likely its tags were, on
+average) and the entity. A file of words (CoNLL, .iob2, JSON Lines, CSV with a word a row) comes
+back with one more column, a table with --text-column with a column `entities` in JSON.";
 
 /// Lines that are predicted together: enough to fill batches, few enough to answer soon.
 const LINES_AT_ONCE: usize = 1024;
@@ -74,6 +84,8 @@ pub struct PredictArgs {
     text_pair_column: Option<String>,
     #[command(flatten, next_help_heading = "Table")]
     read: ReadFlags,
+    #[command(flatten, next_help_heading = "Tagged words")]
+    tags: TagFlags,
     /// The first row names the columns [default: as in training]
     #[arg(
         long,
@@ -100,6 +112,10 @@ pub struct PredictArgs {
 /// # Errors
 /// Nothing to predict, a model or data that cannot be used, and what stops the prediction.
 pub fn run(args: &PredictArgs) -> Result<(), CliError> {
+    match Answers::of(&args.run) {
+        Answers::Tags => return tags::run(args),
+        Answers::Texts => args.tags.refuse()?,
+    }
     // What is wrong with the command line is told before the model is loaded.
     let source = Source::choose(args)?;
     process::use_threads(args.machine.threads)?;
@@ -142,39 +158,9 @@ impl Source {
         if let Some(input) = &args.input {
             return Ok(Self::Table(input.clone(), Target::choose(args)?));
         }
-        let of_table = [
-            ("--output", args.output.is_some()),
-            ("--output-format", args.output_format.is_some()),
-            ("--text-column", args.text_column.is_some()),
-            ("--text-pair-column", args.text_pair_column.is_some()),
-            ("--header", args.header),
-        ];
-        if let Some((flag, _)) = of_table.iter().find(|(_, given)| *given) {
-            return Err(CliError::usage(
-                format!("{flag} is about a table, but there is none"),
-                "name the table with --input FILE; `-` is standard input",
-            ));
-        }
-        let read = &args.read;
-        if read.format.is_some()
-            || read.delimiter.is_some()
-            || read.quote.is_some()
-            || read.escape.is_some()
-            || read.no_header
-        {
-            return Err(CliError::usage(
-                "--format, --delimiter, --quote, --escape and --no-header say how a table is read, but there is none",
-                "name the table with --input FILE; `-` is standard input",
-            ));
-        }
+        of_table(args)?;
         if args.text.is_empty() {
-            if io::stdin().is_terminal() {
-                return Err(CliError::usage(
-                    "there is nothing to predict",
-                    "give --text TEXT or --input FILE, or pipe texts in, one a line",
-                ));
-            }
-            return Ok(Self::Lines);
+            return piped().map(|()| Self::Lines);
         }
         let (found, expected) = (args.text_pair.len(), args.text.len());
         if found != 0 && found != expected {
@@ -184,6 +170,43 @@ impl Source {
             ));
         }
         Ok(Self::Texts)
+    }
+}
+
+/// Refuses flags about a table where there is none.
+fn of_table(args: &PredictArgs) -> Result<(), CliError> {
+    let flags = [
+        ("--output", args.output.is_some()),
+        ("--output-format", args.output_format.is_some()),
+        ("--text-column", args.text_column.is_some()),
+        ("--text-pair-column", args.text_pair_column.is_some()),
+        ("--header", args.header),
+    ];
+    let read = &args.read;
+    let how = read.format.is_some()
+        || read.delimiter.is_some()
+        || read.quote.is_some()
+        || read.escape.is_some()
+        || read.no_header;
+    let problem = match flags.iter().find(|(_, given)| *given) {
+        Some((flag, _)) => format!("{flag} is about a table, but there is none"),
+        None if how => "--format, --delimiter, --quote, --escape and --no-header say how a table is read, but there is none".into(),
+        None => return Ok(()),
+    };
+    Err(CliError::usage(
+        problem,
+        "name the table with --input FILE; `-` is standard input",
+    ))
+}
+
+/// Refuses to wait for texts that nobody pipes in.
+fn piped() -> Result<(), CliError> {
+    match io::stdin().is_terminal() {
+        false => Ok(()),
+        true => Err(CliError::usage(
+            "there is nothing to predict",
+            "give --text TEXT or --input FILE, or pipe texts in, one a line",
+        )),
     }
 }
 
@@ -380,22 +403,7 @@ impl Target {
                 path: None,
             });
         };
-        if path.is_dir() {
-            return Err(CliError::usage(
-                format!(
-                    "the output `{}` is a directory, expected a file",
-                    path.display()
-                ),
-                "name a file in it, such as predicted.csv",
-            ));
-        }
-        let folder = folder_of(path);
-        if !folder.is_dir() {
-            return Err(CliError::usage(
-                format!("the output's folder `{}` does not exist", folder.display()),
-                "make it first, or write to another",
-            ));
-        }
+        writable(path)?;
         let format = match asked {
             Some(format) => format,
             None => Format::of_path(path).map_err(|source| CliError::Hinted {
@@ -415,29 +423,59 @@ impl Target {
             let written = write_rows(&mut out, self.format, columns, rows);
             return written.map_err(|source| CliError::Stdout { source });
         };
-        let failed = |source| CliError::Write {
-            path: path.clone(),
-            source,
-        };
-        // A pipe or a device cannot be replaced; through a link, its target is.
-        let path = match fs::metadata(path) {
-            Ok(found) if !found.is_file() => {
-                let mut out = BufWriter::new(File::create(path).map_err(failed)?);
-                return write_rows(&mut out, self.format, columns, rows).map_err(failed);
-            }
-            Ok(_) => fs::canonicalize(path).map_err(failed)?,
-            Err(_) => path.clone(),
-        };
-        let file = temporary(&folder_of(&path)).map_err(failed)?;
-        process::remove_on_interrupt(Some(file.path()));
-        let mut out = BufWriter::new(file.as_file());
-        let filled = write_rows(&mut out, self.format, columns, rows)
-            .and_then(|()| file.as_file().sync_all());
-        drop(out);
-        let written = filled.and_then(|()| file.persist(&path).map_err(|error| error.error));
-        process::remove_on_interrupt(None);
-        written.map(|_| ()).map_err(failed)
+        replace_file(path, |out| write_rows(out, self.format, columns, rows))
     }
+}
+
+/// Refuses a path that no file can have.
+fn writable(path: &Path) -> Result<(), CliError> {
+    if path.is_dir() {
+        return Err(CliError::usage(
+            format!(
+                "the output `{}` is a directory, expected a file",
+                path.display()
+            ),
+            "name a file in it, such as predicted.csv",
+        ));
+    }
+    let folder = folder_of(path);
+    if !folder.is_dir() {
+        return Err(CliError::usage(
+            format!("the output's folder `{}` does not exist", folder.display()),
+            "make it first, or write to another",
+        ));
+    }
+    Ok(())
+}
+
+/// Fills a file that is there when it is full, and not before.
+fn replace_file(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), CliError> {
+    let failed = |source| CliError::Write {
+        path: path.into(),
+        source,
+    };
+    // A pipe or a device cannot be replaced; through a link, its target is.
+    let path = match fs::metadata(path) {
+        Ok(found) if !found.is_file() => {
+            let mut out = BufWriter::new(File::create(path).map_err(failed)?);
+            return fill(&mut out).and_then(|()| out.flush()).map_err(failed);
+        }
+        Ok(_) => fs::canonicalize(path).map_err(failed)?,
+        Err(_) => path.into(),
+    };
+    let file = temporary(&folder_of(&path)).map_err(failed)?;
+    process::remove_on_interrupt(Some(file.path()));
+    let mut out = BufWriter::new(file.as_file());
+    let filled = fill(&mut out)
+        .and_then(|()| out.flush())
+        .and_then(|()| file.as_file().sync_all());
+    drop(out);
+    let written = filled.and_then(|()| file.persist(&path).map_err(|error| error.error));
+    process::remove_on_interrupt(None);
+    written.map(|_| ()).map_err(failed)
 }
 
 /// A file for the output to grow in, with the permissions that a new file gets.
@@ -450,7 +488,7 @@ fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
 }
 
 fn write_rows(
-    out: &mut impl Write,
+    out: &mut (impl Write + ?Sized),
     format: Format,
     columns: &[String],
     rows: Vec<Vec<Value>>,
@@ -557,6 +595,21 @@ fn joined(
                 .map(|class| format!("probability_{class}")),
         );
     }
+    let values = answers.iter().map(|answer| {
+        let mut values = vec![prediction(task, answer)];
+        let probabilities = answer.probabilities.iter();
+        values.extend(probabilities.map(|probability| json!(probability)));
+        values
+    });
+    with_columns(table, added, values)
+}
+
+/// The table with columns added, and those of its own that they replace.
+fn with_columns(
+    table: Table,
+    added: Vec<String>,
+    values: impl Iterator<Item = Vec<Value>>,
+) -> (Vec<String>, Vec<Vec<Value>>, Vec<String>) {
     let kept: Vec<bool> = table
         .columns
         .iter()
@@ -571,17 +624,9 @@ fn joined(
         }
     }
     columns.extend(added);
-    let rows = table.rows.into_iter().zip(answers).map(|(row, answer)| {
+    let rows = table.rows.into_iter().zip(values).map(|(row, new)| {
         let own = row.cells.into_iter().zip(&kept).filter(|(_, keep)| **keep);
-        let mut values: Vec<_> = own.map(|(cell, _)| value(cell)).collect();
-        values.push(prediction(task, answer));
-        values.extend(
-            answer
-                .probabilities
-                .iter()
-                .map(|probability| json!(probability)),
-        );
-        values
+        own.map(|(cell, _)| value(cell)).chain(new).collect()
     });
     (columns, rows.collect(), replaced)
 }

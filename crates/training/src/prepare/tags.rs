@@ -19,7 +19,7 @@ use crate::config::{NerConfig, Sampler, TagHead};
 use crate::error::TrainError;
 use crate::launch::freeze;
 use crate::observer::{Event, Observer, Summary};
-use crate::tasks::{TagColumns, TagInfo, TagTask, TagTaskName, Task, TaggedRows};
+use crate::tasks::{TagColumns, TagInfo, TagTask, TagTaskName, TaggedRows, Task};
 
 /// A quarter of the window is shared with the next one, unless something else is asked for.
 const OVERLAP: usize = 4;
@@ -233,7 +233,12 @@ fn summarise(
             task.info.max_length, task.info.overlap
         ),
     };
-    let words = |rows: &TaggedRows| rows.sentences.iter().map(TaggedSentence::len).sum::<usize>();
+    let words = |rows: &TaggedRows| {
+        rows.sentences
+            .iter()
+            .map(TaggedSentence::len)
+            .sum::<usize>()
+    };
     let tokens = task.train_tokens();
     let train = config.data.train.as_deref().unwrap_or(Path::new(""));
     say(

@@ -90,11 +90,7 @@ impl Scores {
     }
 
     /// The forward–backward algorithm over the sequences whose every tag is allowed at its word.
-    pub fn expect(
-        &self,
-        chain: Chain<'_>,
-        allowed: impl Fn(usize, usize) -> bool,
-    ) -> Expectation {
+    pub fn expect(&self, chain: Chain<'_>, allowed: impl Fn(usize, usize) -> bool) -> Expectation {
         let k = self.tags;
         let words = chain.logits.len() / k;
         let mut scores = vec![f64::NEG_INFINITY; words * k];
@@ -148,11 +144,11 @@ impl Scores {
     pub fn likelihood(&self, chain: Chain<'_>, truth: &[Option<usize>]) -> Likelihood {
         let k = self.tags;
         let all = self.expect(chain, |_, _| true);
-        let true_ones =
-            self.expect(chain, |word, tag| truth[word].is_none_or(|known| known == tag));
-        let difference = |a: &[f64], b: &[f64]| -> Vec<f64> {
-            a.iter().zip(b).map(|(a, b)| a - b).collect()
-        };
+        let true_ones = self.expect(chain, |word, tag| {
+            truth[word].is_none_or(|known| known == tag)
+        });
+        let difference =
+            |a: &[f64], b: &[f64]| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| a - b).collect() };
         let logits = difference(&all.tags, &true_ones.tags);
         let border = |at: bool, row: &[f64]| if at { row.to_vec() } else { vec![0.0; k] };
         Likelihood {
@@ -210,7 +206,10 @@ impl Scores {
 /// The place of the largest value, of equals the first.
 pub(crate) fn first_best(values: impl Iterator<Item = f64>) -> usize {
     let larger = |best: (usize, f64), next: (usize, f64)| if next.1 > best.1 { next } else { best };
-    values.enumerate().reduce(larger).map_or(0, |(place, _)| place)
+    values
+        .enumerate()
+        .reduce(larger)
+        .map_or(0, |(place, _)| place)
 }
 
 #[cfg(test)]
@@ -258,9 +257,12 @@ mod tests {
 
     #[test]
     fn the_likelihood_is_that_of_counting_every_sequence() {
-        for (seed, words, begins, ends) in
-            [(1, 1, true, true), (2, 4, true, true), (3, 5, false, true), (4, 3, true, false)]
-        {
+        for (seed, words, begins, ends) in [
+            (1, 1, true, true),
+            (2, 4, true, true),
+            (3, 5, false, true),
+            (4, 3, true, false),
+        ] {
             let (scores, logits) = (scores(seed, 3), logits(seed + 9, words * 3));
             let chain = Chain {
                 logits: &logits,
@@ -272,7 +274,9 @@ mod tests {
             truth[0] = Some(2);
             let fits = |sequence: &[usize]| {
                 let pairs = sequence.iter().zip(&truth);
-                pairs.clone().all(|(&tag, known)| known.is_none_or(|known| known == tag))
+                pairs
+                    .clone()
+                    .all(|(&tag, known)| known.is_none_or(|known| known == tag))
             };
             let (mut all, mut true_ones) = (0.0, 0.0);
             let mut marginals = vec![0.0; words * 3];
@@ -351,7 +355,9 @@ mod tests {
                 let allowed = |sequence: &[usize]| {
                     let pairs = sequence.windows(2);
                     (!begins || set.may_follow(None, Some(sequence[0])))
-                        && pairs.clone().all(|p| set.may_follow(Some(p[0]), Some(p[1])))
+                        && pairs
+                            .clone()
+                            .all(|p| set.may_follow(Some(p[0]), Some(p[1])))
                 };
                 let best = sequences(words, 5)
                     .filter(|sequence| allowed(sequence))

@@ -228,7 +228,10 @@ fn borders(windows: &[TagWindow]) -> impl Fn(usize) -> (bool, bool) + Sync {
 
 /// Windows, packed for the encoder.
 fn pack(windows: &[TagWindow], chosen: &[usize]) -> Batch {
-    let encodings: Vec<_> = chosen.iter().map(|&at| windows[at].encoding.clone()).collect();
+    let encodings: Vec<_> = chosen
+        .iter()
+        .map(|&at| windows[at].encoding.clone())
+        .collect();
     let all: Vec<usize> = (0..encodings.len()).collect();
     let packed = PackedBatch::pack(&encodings, &all);
     let types = packed.token_type_ids.iter().map(|&t| t as u8).collect();
@@ -302,7 +305,10 @@ pub(crate) fn decode(
                 (chosen, rows.flat_map(softmax).collect())
             }
         };
-        let likely = chosen.iter().zip(shares.chunks(k)).map(|(&tag, row)| row[tag]);
+        let likely = chosen
+            .iter()
+            .zip(shares.chunks(k))
+            .map(|(&tag, row)| row[tag]);
         let likely = likely.collect();
         (chosen, likely)
     };
@@ -367,7 +373,10 @@ impl TagTask {
     /// Tokens of the windows that are learnt from.
     pub(crate) fn train_tokens(&self) -> u64 {
         let windows = &self.train.windows.windows;
-        let lengths = self.learnt.iter().map(|&at| windows[at].encoding.len() as u64);
+        let lengths = self
+            .learnt
+            .iter()
+            .map(|&at| windows[at].encoding.len() as u64);
         lengths.sum()
     }
 
@@ -465,7 +474,9 @@ impl TagTask {
         let (mut by_start, mut by_end) = (vec![0.0; k], vec![0.0; k]);
         let mut by_pair = vec![0.0; k * k];
         let add = |sum: &mut [f64], more: &[f64]| {
-            sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+            sum.iter_mut()
+                .zip(more)
+                .for_each(|(sum, more)| *sum += more);
         };
         for one in found.into_iter().flatten() {
             loss += one.loss;

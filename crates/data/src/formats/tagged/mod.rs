@@ -225,6 +225,30 @@ impl TaggedSentence {
         Some(scheme.tags(entities, self.len()))
     }
 
+    /// The sentence with other words in the places of its own: what lies between them, tags and lines stay.
+    #[must_use]
+    pub fn map_words(&self, mut change: impl FnMut(usize, &str) -> String) -> Self {
+        let mut text = String::with_capacity(self.text.len());
+        let mut words = Vec::with_capacity(self.len());
+        let mut before = 0;
+        for (number, word) in self.words.iter().enumerate() {
+            text.push_str(&self.text[before..word.start]);
+            before = word.end;
+            let start = text.len();
+            text.push_str(&change(number, &self.text[word.clone()]));
+            words.push(start..text.len());
+        }
+        text.push_str(&self.text[before..]);
+        Self {
+            text,
+            words,
+            entities: self.entities.clone(),
+            document: self.document,
+            line: self.line,
+            lines: self.lines.clone(),
+        }
+    }
+
     /// Entities as parts of [`TaggedSentence::text`].
     ///
     /// # Panics
