@@ -33,7 +33,7 @@ pub struct Settings {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Data")]
 struct DataFlags {
-    /// Labelled rows to learn from: CSV, TSV or JSON Lines
+    /// Labelled rows to learn from: CSV, TSV or JSON Lines; or sequences, LABEL=FILE.fa,LABEL=FILE.fa
     #[arg(long, value_name = "FILE")]
     train: Option<PathBuf>,
     /// Labelled rows to choose by: best weights, threshold, early stop
@@ -55,6 +55,10 @@ struct DataFlags {
     /// Column whose equal values stay on one side of the split: a speaker, a document
     #[arg(long, value_name = "COLUMN")]
     group: Option<String>,
+    /// Column whose equal values make rows one document, such as patient_id; read in sections, as
+    /// --pool says
+    #[arg(long, value_name = "COLUMN")]
+    group_by: Option<String>,
     /// What separates several labels in one cell; makes it a multi-label task
     #[arg(long, value_name = "TEXT")]
     label_separator: Option<String>,
@@ -83,7 +87,8 @@ struct ModelFlags {
     /// of a fresh model
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
-    /// Folder with a tokenizer [default: the model's; trained on the training text for a fresh one]
+    /// A folder with a tokenizer, or a rule: char, kmer:K, kmer:K:stride=S, regex:FILE
+    /// [default: the model's; trained on the training text for a fresh one]
     #[arg(long, value_name = "DIR")]
     tokenizer: Option<PathBuf>,
     /// Leave the embeddings as they are
@@ -108,6 +113,21 @@ struct TaskFlags {
     /// [default: a quarter of --max-length]
     #[arg(long, value_name = "TOKENS")]
     overlap: Option<u32>,
+    /// Read texts longer than --max-length in sections, and answer by this of their features: the
+    /// largest of each, their mean, a mean with learnt weights, or the first section's
+    /// [default: texts are cut; with --group-by, max]
+    #[arg(long, value_parser = ["max", "mean", "attention", "first"])]
+    pool: Option<String>,
+    /// Where --pool divides: into windows of --max-length, or at line breaks too
+    /// [default: windows]
+    #[arg(long, value_parser = ["windows", "lines"])]
+    sections: Option<String>,
+    /// Of --pool, tokens that neighbouring windows share [default: 0]
+    #[arg(long, value_name = "TOKENS")]
+    section_overlap: Option<u32>,
+    /// Of --pool, tokens of sections that are in memory together [default: 512]
+    #[arg(long, value_name = "TOKENS")]
+    piece_tokens: Option<u32>,
     /// The positive class of two [default: told by the names]
     #[arg(long, value_name = "LABEL")]
     positive: Option<String>,
@@ -292,6 +312,7 @@ impl DataFlags {
         list.text("data.text_pair", "--text-pair", &self.text_pair);
         list.text("data.label", "--label", &self.label);
         list.text("data.group", "--group", &self.group);
+        list.text("data.group_by", "--group-by", &self.group_by);
         list.text(
             "data.label_separator",
             "--label-separator",
@@ -342,6 +363,12 @@ impl TaskFlags {
         list.text("task.kind", "--task", &self.task);
         list.text("task.ner.head", "--head", &self.head);
         list.put("task.ner.overlap", "--overlap", self.overlap);
+        list.text("task.documents.pool", "--pool", &self.pool);
+        list.text("task.documents.sections", "--sections", &self.sections);
+        let overlap = self.section_overlap;
+        list.put("task.documents.overlap", "--section-overlap", overlap);
+        let piece = self.piece_tokens;
+        list.put("task.documents.piece_tokens", "--piece-tokens", piece);
         list.text("task.positive", "--positive", &self.positive);
         let threshold = self.threshold.as_ref().map(|threshold| match threshold {
             Threshold::At(number) => Value::Float(*number),
@@ -557,6 +584,11 @@ mod tests {
         ("task", "task.kind", "multi-label"),
         ("head", "task.ner.head", "crf"),
         ("overlap", "task.ner.overlap", "16"),
+        ("group-by", "data.group_by", "patient"),
+        ("pool", "task.documents.pool", "mean"),
+        ("sections", "task.documents.sections", "lines"),
+        ("section-overlap", "task.documents.overlap", "8"),
+        ("piece-tokens", "task.documents.piece_tokens", "256"),
         ("positive", "task.positive", "spam"),
         ("threshold", "task.threshold", "0.25"),
         ("calibrate", "task.calibrate", "temperature"),

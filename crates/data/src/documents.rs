@@ -1,10 +1,9 @@
 //! Texts longer than a model reads: a document as a bag of sections, each an input of its own.
 //!
-//! A document is a row, or all rows of a group: the notes of a patient. [`documents`] finds them; [`Bags`] has their sections;
-//! [`plan_bags`] says which documents make an update, and which of their sections go through the model together.
+//! A document is a row, or all rows of a group: the notes of a patient. [`documents`] finds them; [`Bags`] has their sections.
 //!
 //! ```
-//! use bertkit_data::documents::{Bags, Sections, documents, plan_bags};
+//! use bertkit_data::documents::{Bags, Sections, documents};
 //! use bertkit_data::examples::{Examples, MissingPolicy, Selection};
 //! use bertkit_data::formats::{ReadOptions, read_table_from};
 //! use bertkit_data::questions::Stride;
@@ -20,12 +19,13 @@
 //! let documents = documents(&examples, true)?;
 //! assert_eq!(documents[0].rows, [0, 2]);
 //! let sections = Sections::Windows(Stride::Overlap(0));
-//! let bags = Bags::new(&examples, &documents, &tokenizer, sections, 5)?;
+//! let texts: Vec<Vec<&str>> = documents
+//!     .iter()
+//!     .map(|document| document.rows.iter().map(|&row| examples.rows[row].text.as_str()).collect())
+//!     .collect();
+//! let name = |at: usize| documents[at].key.clone();
+//! let bags = Bags::new(&texts, name, &tokenizer, sections, 5)?;
 //! assert_eq!(bags.of(0), 0..3); // three tokens a window: "a b c", "d" and, from the other row, "a"
-//! for update in plan_bags(&bags, 2, 4096, None, Some((13, 0)))? {
-//!     assert_eq!(update.bags.len(), 2);
-//!     assert_eq!(update.pieces.concat().len(), 4);
-//! }
 //! # Ok(())
 //! # }
 //! ```
@@ -36,7 +36,6 @@ use std::ops::Range;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::batches::{BatchPolicy, balanced, plan};
 use crate::error::{DataError, list};
 use crate::examples::{Examples, RawExample};
 use crate::questions::Stride;
@@ -130,16 +129,17 @@ pub struct Bags {
 }
 
 impl Bags {
-    /// Divides documents into sections of at most `max_length` tokens, special tokens included, on all cores.
+    /// Divides documents, which are some texts each, into sections of at most `max_length` tokens, special tokens included,
+    /// on all cores. `name` calls those that hold no token.
     ///
     /// Every document has a section; one without a token is a section of special tokens alone: see [`Bags::empty_summary`].
     ///
     /// # Errors
     /// [`TokenizerError::MaxLength`] if there is no room for tokens; [`TokenizerError::Overlap`] if windows are to share as much
     /// as they hold, or more; [`TokenizerError::Encode`].
-    pub fn new(
-        examples: &Examples,
-        documents: &[Document],
+    pub fn new<T: AsRef<str> + Sync>(
+        documents: &[Vec<T>],
+        name: impl Fn(usize) -> String,
         tokenizer: &TextTokenizer,
         sections: Sections,
         max_length: usize,
@@ -151,11 +151,13 @@ impl Bags {
             .par_iter()
             .map_init(
                 || Reader::new(tokenizer),
-                |reader, document| {
+                |reader, texts| {
                     let mut found = Vec::new();
-                    for &row in &document.rows {
-                        let text = &examples.rows[row].text;
-                        found.extend(divide(text, reader, &template, sections, room)?);
+                    for text in texts {
+                        found.extend(divide(text.as_ref(), reader, &template, sections, room)?);
+                    }
+                    if found.is_empty() {
+                        found.push(template.encoding(&[], &[]));
                     }
                     // Rows without a token add nothing to a document that has others.
                     if found.iter().any(|section| section.len() > special) {
@@ -172,9 +174,9 @@ impl Bags {
             ranges: Vec::with_capacity(documents.len()),
             empty: Vec::new(),
         };
-        for (document, found) in documents.iter().zip(per_document) {
+        for (at, found) in per_document.into_iter().enumerate() {
             if found.iter().all(|section| section.len() <= special) {
-                bags.empty.push(document.key.clone());
+                bags.empty.push(name(at));
             }
             let first = bags.sections.len();
             bags.sections.extend(found);
@@ -219,10 +221,8 @@ impl Bags {
 }
 
 /// The sections of a text, each of at most `max_length` tokens, special tokens included; at least one.
-///
-/// # Errors
-/// As [`Bags::new`].
-pub fn sections(
+#[cfg(test)]
+fn sections(
     text: &str,
     tokenizer: &TextTokenizer,
     policy: Sections,
@@ -274,60 +274,9 @@ fn divide(
     Ok(sections)
 }
 
-/// The documents of one update.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BagBatch {
-    /// The documents.
-    pub bags: Vec<usize>,
-    /// Their sections, cut into pieces that go through the model one after the other; a document may be in several.
-    pub pieces: Vec<Vec<usize>>,
-}
-
-/// The updates of a pass over all documents: `documents` in each, and at most `tokens` in a piece unless a section is longer.
-///
-/// With `classes`, one for each document, an update holds equally many documents of every class, and the smaller classes come
-/// again: see [`balanced`]. `shuffle` is seed and pass; without it, documents come in their order, and
-/// `classes` take no part.
-///
-/// # Errors
-/// [`DataError::BatchTooSmall`] if an update cannot hold a document of every class.
-pub fn plan_bags(
-    bags: &Bags,
-    documents: usize,
-    tokens: usize,
-    classes: Option<&[usize]>,
-    shuffle: Option<(u64, u64)>,
-) -> Result<Vec<BagBatch>, DataError> {
-    let updates = match (classes, shuffle) {
-        (Some(classes), Some((seed, pass))) => balanced(classes, documents, seed, pass)?,
-        _ => {
-            let lengths = vec![1; bags.len()];
-            plan(&lengths, BatchPolicy::Rows(documents), false, shuffle)
-        }
-    };
-    let batch = |bags_of: Vec<usize>| {
-        let sections: Vec<usize> = bags_of.iter().flat_map(|&bag| bags.of(bag)).collect();
-        let lengths: Vec<usize> = sections
-            .iter()
-            .map(|&section| bags.sections[section].len())
-            .collect();
-        let pieces = plan(&lengths, BatchPolicy::Tokens(tokens), false, None);
-        BagBatch {
-            bags: bags_of,
-            pieces: pieces
-                .into_iter()
-                .map(|piece| piece.into_iter().map(|at| sections[at]).collect())
-                .collect(),
-        }
-    };
-    Ok(updates.into_iter().map(batch).collect())
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-
-    use proptest::prelude::*;
 
     use super::*;
     use crate::examples::{MissingPolicy, Selection};
@@ -435,52 +384,14 @@ mod tests {
 
     #[test]
     fn documents_without_a_token_have_one_section_and_are_counted() {
-        let notes = examples("patient,text,label\np,\u{1},1\np,\u{1},1\nq,\u{1},0\nq,b,0\n");
-        let found = documents(&notes, true).unwrap();
+        let texts = [["\u{1}", "\u{1}"], ["\u{1}", "b"]].map(Vec::from);
         let policy = Sections::Windows(Stride::Overlap(0));
-        let bags = Bags::new(&notes, &found, &tokenizer(), policy, 8).unwrap();
+        let bags = Bags::new(&texts, |at| ["p", "q"][at].into(), &tokenizer(), policy, 8).unwrap();
         assert_eq!((bags.of(0), bags.of(1)), (0..1, 1..2));
         assert_eq!(bags.lengths(), [2, 3]);
         assert_eq!(
             bags.empty_summary().unwrap(),
             "1 document holds no token: `p`"
         );
-    }
-
-    proptest! {
-        #[test]
-        fn pieces_hold_all_sections_of_their_documents_and_keep_to_the_budget(
-            lengths in prop::collection::vec(prop::collection::vec(1usize..50, 1..8), 4..30),
-            documents in 2usize..6, tokens in 20usize..200, seed: u64, even: bool,
-        ) {
-            let mut bags = Bags { sections: Vec::new(), ranges: Vec::new(), empty: Vec::new() };
-            for of_bag in &lengths {
-                let first = bags.sections.len();
-                bags.sections.extend(of_bag.iter().map(|&length| Encoding {
-                    ids: vec![0; length],
-                    ..Encoding::default()
-                }));
-                bags.ranges.push(first..bags.sections.len());
-            }
-            let classes: Vec<usize> = (0..bags.len()).map(|bag| usize::from(bag % 4 == 0)).collect();
-            let updates = plan_bags(&bags, documents, tokens, even.then_some(&classes), Some((seed, 0))).unwrap();
-            let mut seen: Vec<usize> = Vec::new();
-            for update in &updates {
-                let all: Vec<usize> = update.bags.iter().flat_map(|&bag| bags.of(bag)).collect();
-                prop_assert_eq!(update.pieces.concat(), all);
-                for piece in &update.pieces {
-                    let sum: usize = piece.iter().map(|&section| bags.sections[section].len()).sum();
-                    prop_assert!(sum <= tokens || piece.len() == 1);
-                }
-                if even {
-                    let cases = update.bags.iter().filter(|&&bag| classes[bag] == 1).count();
-                    prop_assert_eq!(2 * cases, update.bags.len());
-                }
-                seen.extend(&update.bags);
-            }
-            let distinct: BTreeSet<usize> = seen.iter().copied().collect();
-            prop_assert_eq!(distinct.len(), bags.len());
-            prop_assert!(even || seen.len() == bags.len());
-        }
     }
 }

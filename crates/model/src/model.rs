@@ -223,8 +223,12 @@ impl<H: Head> Model<H> {
 impl SequenceModel {
     /// A packed batch to logits, `[batch, outputs]`.
     pub fn forward(&self, batch: &Batch, mode: Mode<'_>) -> Tensor<2> {
-        let first = self.encoder.forward_first(batch, mode);
-        self.head.forward(self.encoder.pool(first), mode)
+        self.head.forward(self.features(batch, mode), mode)
+    }
+
+    /// A packed batch to what the head reads, `[batch, h]`.
+    pub fn features(&self, batch: &Batch, mode: Mode<'_>) -> Tensor<2> {
+        self.encoder.pool(self.encoder.forward_first(batch, mode))
     }
 }
 

@@ -164,6 +164,8 @@ impl Naming {
             }
             (Architecture::Discriminator, _, "dense") => "discriminator_predictions.dense",
             (Architecture::Discriminator, _, _) => "discriminator_predictions.dense_prediction",
+            (Architecture::Sequence, _, "sections.hidden") => "section_attention.hidden",
+            (Architecture::Sequence, _, "sections.score") => "section_attention.score",
             (Architecture::Sequence, Family::Bert, _) => "classifier",
             (Architecture::Sequence, Family::Distilbert, "dense") => "pre_classifier",
             (Architecture::Sequence, Family::Distilbert, _) => "classifier",

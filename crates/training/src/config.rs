@@ -9,13 +9,16 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use bertkit_data::alignment::LabelledTokens;
+use bertkit_data::documents::Sections;
 use bertkit_data::examples::MissingPolicy;
 use bertkit_data::formats::Format;
 use bertkit_data::formats::tagged::{TagLevel, TaggedFormat};
 use bertkit_data::labels::TaskKind;
+use bertkit_data::questions::Stride;
 use bertkit_data::tagging::Scheme;
 use bertkit_evaluation::ThresholdObjective;
 use bertkit_model::Family;
+use bertkit_model::heads::Pooling;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -130,7 +133,8 @@ const fn tenth() -> f64 {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TokenizerConfig {
-    /// A folder with a tokenizer; without it, one is trained from the training text.
+    /// A folder with a tokenizer, or a rule: char, kmer:K, kmer:K:stride=S, regex:FILE; without it, one is trained from the
+    /// training text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
     /// What is trained.
@@ -186,6 +190,9 @@ pub struct DataConfig {
     /// Column whose equal values stay on one side of the split.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Column whose equal values make rows one document: the notes of a patient.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_by: Option<String>,
     /// What separates several labels in one cell; makes the task multi-label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_separator: Option<String>,
@@ -283,6 +290,7 @@ impl Default for DataConfig {
             text_pair: None,
             label: "label".into(),
             group: None,
+            group_by: None,
             label_separator: None,
             format: None,
             delimiter: None,
@@ -321,6 +329,82 @@ pub struct TaskConfig {
     /// How words are tagged; there with `kind = "ner"` alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ner: Option<NerConfig>,
+    /// How texts longer than the model reads are divided and put together; they are cut without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub documents: Option<DocumentsConfig>,
+}
+
+/// How a document is read in sections.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DocumentsConfig {
+    /// What a document has of its sections.
+    pub pool: Pool,
+    /// Where it is divided.
+    pub sections: SectionBreaks,
+    /// Tokens that neighbouring windows share.
+    pub overlap: usize,
+    /// Tokens that go through the model together, at most, unless one section is longer: what bounds the memory.
+    pub piece_tokens: usize,
+}
+
+impl Default for DocumentsConfig {
+    fn default() -> Self {
+        Self {
+            pool: Pool::Max,
+            sections: SectionBreaks::Windows,
+            overlap: 0,
+            piece_tokens: 512,
+        }
+    }
+}
+
+impl DocumentsConfig {
+    /// How texts are divided.
+    pub fn policy(&self) -> Sections {
+        let stride = Stride::Overlap(self.overlap);
+        match self.sections {
+            SectionBreaks::Windows => Sections::Windows(stride),
+            SectionBreaks::Lines => Sections::Lines(stride),
+        }
+    }
+}
+
+/// What a document has of its sections.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pool {
+    /// Of each feature, the largest.
+    #[default]
+    Max,
+    /// The mean.
+    Mean,
+    /// A mean with learnt weights.
+    Attention,
+    /// The first section.
+    First,
+}
+
+impl From<Pool> for Pooling {
+    fn from(pool: Pool) -> Self {
+        match pool {
+            Pool::Max => Self::Max,
+            Pool::Mean => Self::Mean,
+            Pool::Attention => Self::Attention,
+            Pool::First => Self::First,
+        }
+    }
+}
+
+/// Where documents are divided.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SectionBreaks {
+    /// Wherever a section is as long as the longest input.
+    #[default]
+    Windows,
+    /// At line breaks, and where a line is longer than the longest input.
+    Lines,
 }
 
 /// What can be asked for.
@@ -808,6 +892,9 @@ impl RunConfig {
         if config.task.kind == Some(RunTask::Ner) {
             config.task.ner.get_or_insert_default();
         }
+        if config.data.group_by.is_some() {
+            config.task.documents.get_or_insert_default();
+        }
         Ok(config)
     }
 
@@ -942,6 +1029,20 @@ impl RunConfig {
             }
         }
         check_tags(d, &self.task, &mut need);
+        if let Some(documents) = &self.task.documents {
+            need(
+                d.text_pair.is_none(),
+                "`data.text_pair` cannot be divided into sections: leave it out, or leave `task.documents` and `--pool` out".into(),
+            );
+            need(
+                documents.piece_tokens > 0,
+                "`task.documents.piece_tokens` is 0, expected 1 or more".into(),
+            );
+        }
+        need(
+            d.group_by.is_none() || d.group.is_none(),
+            "`data.group` has no meaning beside `data.group_by`, whose rows are one document and stay together anyway: leave it out".into(),
+        );
         let fresh = m.fresh.as_ref();
         for (name, rate) in [
             ("fresh.hidden_dropout", fresh.map(|f| f.hidden_dropout)),
@@ -1000,6 +1101,7 @@ impl RunConfig {
                 valid: Some("x".into()),
                 text_pair: Some("x".into()),
                 group: Some("x".into()),
+                group_by: Some("x".into()),
                 label_separator: Some("x".into()),
                 format: Some(FileFormat::Csv),
                 delimiter: Some("x".into()),
@@ -1019,6 +1121,7 @@ impl RunConfig {
                     overlap: Some(1),
                     ..Default::default()
                 }),
+                documents: Some(DocumentsConfig::default()),
                 ..Default::default()
             },
             training: TrainingConfig {
@@ -1059,6 +1162,8 @@ fn check_tags(d: &DataConfig, task: &TaskConfig, need: &mut impl FnMut(bool, Str
         ("data.text_pair", d.text_pair.is_some()),
         ("data.label", d.label != defaults.0.label),
         ("data.label_separator", d.label_separator.is_some()),
+        ("data.group_by", d.group_by.is_some()),
+        ("task.documents", task.documents.is_some()),
         ("data.quote", d.quote.is_some()),
         ("data.escape", d.escape.is_some()),
         ("data.header", d.header != defaults.0.header),

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use bertkit_data::columns::Column;
-use bertkit_data::examples::{Examples, MissingPolicy, Selection};
-use bertkit_data::formats::{ReadOptions, read_table};
+use bertkit_data::documents::documents;
+use bertkit_data::examples::{Examples, MissingPolicy, RawExample, Selection};
+use bertkit_data::formats::ReadOptions;
 use bertkit_data::labels::{LabelSet, TaskKind};
 use bertkit_data::perturb::Perturbation;
 use bertkit_evaluation::{
@@ -15,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::error::TrainError;
-use crate::predictor::Predictor;
+use crate::predictor::{Outputs, Predictor};
+use crate::prepare::{gather, read_rows};
 use crate::run_dir::write_atomically;
 use crate::tasks::{Targets, TaskInfo, decide};
 
@@ -126,8 +128,9 @@ pub fn evaluate(
     if let Some(at) = options.threshold {
         set_threshold(&mut info, at)?;
     }
-    let examples = read(options, &info)?;
+    let mut examples = read(options, &info)?;
     notes.extend(examples.dropped_summary());
+    let inputs = Inputs::of(&mut examples, &info)?;
     let (targets, unseen) = truth(&info, &examples)?;
     if let Some(unseen) = unseen {
         if options.strict {
@@ -138,14 +141,9 @@ pub fn evaluate(
         }
         notes.push(format!("{unseen}; scored as wrong"));
     }
-    let texts: Vec<(&str, Option<&str>)> = examples
-        .rows
-        .iter()
-        .map(|row| (row.text.as_str(), row.text_pair.as_deref()))
-        .collect();
-    let total = texts.len();
+    let total = examples.rows.len();
     let passes = 1 + options.perturbations.len();
-    let outputs = predictor.outputs(&texts, &mut |done| progress(done, passes * total))?;
+    let outputs = inputs.outputs(predictor, &mut |done| progress(done, passes * total))?;
     let cut = outputs.truncated.iter().filter(|&&t| t).count();
     if cut > 0 {
         notes.push(format!(
@@ -153,6 +151,9 @@ pub fn evaluate(
             info.max_length
         ));
     }
+    // Documents of several rows are told apart by their groups.
+    let by_group = info.documents.as_ref().and_then(|d| d.group_by.as_ref());
+    let grouped = options.group.is_some() || by_group.is_some();
     let rows = examples
         .rows
         .iter()
@@ -165,10 +166,7 @@ pub fn evaluate(
                 label: row.label.clone().unwrap_or_default(),
                 prediction: answer.prediction,
                 probabilities: answer.probabilities,
-                group: options
-                    .group
-                    .as_ref()
-                    .map(|_| row.group.clone().unwrap_or_default()),
+                group: grouped.then(|| row.group.clone().unwrap_or_default()),
             }
         })
         .collect();
@@ -192,13 +190,9 @@ pub fn evaluate(
     let report = bertkit_evaluation::evaluate(&predictions, &bootstrap);
     let mut perturbed = Vec::new();
     for (number, perturbation) in options.perturbations.iter().enumerate() {
-        let (changed, texts) = perturb(perturbation, bootstrap.seed, &texts);
-        let texts: Vec<_> = texts
-            .iter()
-            .map(|(a, b)| (a.as_str(), b.as_deref()))
-            .collect();
+        let (changed, inputs) = inputs.perturbed(perturbation, bootstrap.seed);
         let done_before = (number + 1) * total;
-        let outputs = predictor.outputs(&texts, &mut |done| {
+        let outputs = inputs.outputs(predictor, &mut |done| {
             progress(done_before + done, passes * total)
         })?;
         let again = targets.clone().with_answers(&info, outputs.values);
@@ -238,23 +232,74 @@ pub fn evaluate(
     Ok(evaluation)
 }
 
-/// How many rows a change reaches, and the changed texts. Both texts of a pair are changed, each in its own way.
-fn perturb(
-    perturbation: &Perturbation,
-    seed: u64,
-    texts: &[(&str, Option<&str>)],
-) -> (usize, Vec<(String, Option<String>)>) {
-    let change = |(row, (text, pair)): (usize, &(&str, Option<&str>))| {
-        let number = 2 * row as u64;
-        let pair = pair.map(|pair| perturbation.apply(pair, seed, number + 1));
-        (perturbation.apply(text, seed, number), pair)
-    };
-    let changed: Vec<_> = texts.iter().enumerate().map(change).collect();
-    let differ = texts
-        .iter()
-        .zip(&changed)
-        .filter(|(old, new)| (old.0, old.1) != (new.0.as_str(), new.1.as_deref()));
-    (differ.count(), changed)
+/// What a model is asked about.
+enum Inputs {
+    /// Texts, or pairs of texts.
+    Texts(Vec<(String, Option<String>)>),
+    /// Documents of some texts each.
+    Documents(Vec<Vec<String>>),
+}
+
+impl Inputs {
+    /// Takes the texts out of rows. Of documents, their first rows are left.
+    fn of(examples: &mut Examples, info: &TaskInfo) -> Result<Self, TrainError> {
+        let Some(settings) = &info.documents else {
+            let take = |row: &mut RawExample| (std::mem::take(&mut row.text), row.text_pair.take());
+            return Ok(Self::Texts(examples.rows.iter_mut().map(take).collect()));
+        };
+        let found = documents(examples, settings.group_by.is_some())?;
+        Ok(Self::Documents(gather(examples, &found)))
+    }
+
+    fn outputs(
+        &self,
+        predictor: &Predictor,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Outputs, TrainError> {
+        match self {
+            Self::Texts(texts) => {
+                let texts: Vec<(&str, Option<&str>)> = texts
+                    .iter()
+                    .map(|(text, pair)| (text.as_str(), pair.as_deref()))
+                    .collect();
+                predictor.outputs(&texts, progress)
+            }
+            Self::Documents(documents) => predictor.document_outputs(documents, progress),
+        }
+    }
+
+    /// How many rows a change reaches, and the changed texts. All texts of a row are changed, each in its own way.
+    fn perturbed(&self, perturbation: &Perturbation, seed: u64) -> (usize, Self) {
+        match self {
+            Self::Texts(texts) => {
+                let change = |(row, (text, pair)): (usize, &(String, Option<String>))| {
+                    let number = 2 * row as u64;
+                    let pair = pair.as_ref();
+                    let pair = pair.map(|pair| perturbation.apply(pair, seed, number + 1));
+                    (perturbation.apply(text, seed, number), pair)
+                };
+                let changed: Vec<_> = texts.iter().enumerate().map(change).collect();
+                let differ = texts.iter().zip(&changed).filter(|(old, new)| old != new);
+                (differ.count(), Self::Texts(changed))
+            }
+            Self::Documents(documents) => {
+                let mut number = 0;
+                let change = |texts: &Vec<String>| -> Vec<String> {
+                    let each = texts.iter().map(|text| {
+                        number += 1;
+                        perturbation.apply(text, seed, number)
+                    });
+                    each.collect()
+                };
+                let changed: Vec<_> = documents.iter().map(change).collect();
+                let differ = documents
+                    .iter()
+                    .zip(&changed)
+                    .filter(|(old, new)| old != new);
+                (differ.count(), Self::Documents(changed))
+            }
+        }
+    }
 }
 
 /// Answers to the same rows side by side, in every metric of the task.
@@ -297,7 +342,16 @@ fn set_threshold(info: &mut TaskInfo, at: f64) -> Result<(), TrainError> {
 }
 
 fn read(options: &EvalOptions, info: &TaskInfo) -> Result<Examples, TrainError> {
-    let table = read_table(&options.data, &options.read)?;
+    let by_group = info.documents.as_ref().and_then(|d| d.group_by.as_ref());
+    if let (Some(by), Some(_)) = (by_group, &options.group) {
+        return Err(setting(
+            format!(
+                "the rows that share a `{by}` are one document for this model, and resampled together anyway"
+            ),
+            "leave --group out",
+        ));
+    }
+    let table = read_rows(&options.data, &options.read)?;
     let column =
         |given: &Option<String>, trained: &str| Column::from(given.as_deref().unwrap_or(trained));
     let pair = options.text_pair.as_ref().or(info.text_pair.as_ref());
@@ -308,6 +362,7 @@ fn read(options: &EvalOptions, info: &TaskInfo) -> Result<Examples, TrainError> 
         group: options
             .group
             .as_ref()
+            .or(by_group)
             .map(|name| Column::from(name.as_str())),
         label_separator: options
             .label_separator

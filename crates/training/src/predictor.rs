@@ -2,16 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
+use bertkit_data::documents::Bags;
 use bertkit_data::labels::{TaskKind, positive_class};
 use bertkit_data::tokenizer::TextTokenizer;
+use bertkit_model::heads::SectionAttention;
 use bertkit_model::weights::to_vec;
 use bertkit_model::{
-    DeviceSpec, HeadPolicy, Mode, ModelError, ModelFolder, ProblemType, SequenceModel,
+    DeviceSpec, HeadPolicy, Initializer, Mode, ModelError, ModelFolder, ProblemType, SequenceModel,
 };
 
+use crate::config::Pool;
 use crate::error::TrainError;
 use crate::prepare::open_tokenizer;
-use crate::tasks::{Answer, TaskInfo, decide, inference_batches, pack};
+use crate::tasks::{Answer, TaskInfo, decide, document_logits, inference_batches, pack};
 
 /// A classifier or regressor with its tokenizer.
 #[derive(Debug)]
@@ -103,8 +106,24 @@ impl Predictor {
         }
         let tokenizer = open_tokenizer(&folder, &opened.config)?;
         notes.extend(tokenizer.warnings().iter().cloned());
-        let (model, _) = SequenceModel::load(&opened, outputs, &device, HeadPolicy::Required)
+        let (mut model, _) = SequenceModel::load(&opened, outputs, &device, HeadPolicy::Required)
             .map_err(ModelError::from)?;
+        let pool = info.documents.as_ref().map(|documents| documents.pool);
+        if pool == Some(Pool::Attention) {
+            let mut init = Initializer::placeholders(&device);
+            let h = opened.config.hidden_size;
+            model.head.sections = SectionAttention::read(&opened.checkpoint, h, &mut init)
+                .map_err(ModelError::from)?;
+            if model.head.sections.is_none() {
+                return Err(TrainError::Setting {
+                    message: format!(
+                        "`{}` says that sections are weighed, but the weights have nothing for it",
+                        described.display()
+                    ),
+                    hint: format!("take weights and `{}` from the same folder", TaskInfo::FILE),
+                });
+            }
+        }
         Ok(Self {
             model,
             tokenizer,
@@ -138,6 +157,10 @@ impl Predictor {
         texts: &[(&str, Option<&str>)],
         progress: &mut dyn FnMut(usize),
     ) -> Result<Outputs, TrainError> {
+        if self.info.documents.is_some() {
+            let documents: Vec<Vec<&str>> = texts.iter().map(|(text, _)| vec![*text]).collect();
+            return self.document_outputs(&documents, progress);
+        }
         // Tokenised in portions, so that memory follows the portion and not the file.
         const PORTION: usize = 8192;
         let width = self.info.outputs();
@@ -163,6 +186,48 @@ impl Predictor {
             }
             truncated.extend(encodings.iter().map(|encoding| encoding.truncated));
         }
+        self.checked(values, truncated)
+    }
+
+    /// Runs the model over documents, which are some texts each. `progress` hears how many are done.
+    ///
+    /// # Errors
+    /// A text cannot be tokenised, or the model reads no documents.
+    pub fn document_outputs<T: AsRef<str> + Sync>(
+        &self,
+        documents: &[Vec<T>],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Outputs, TrainError> {
+        // In portions, so that memory follows the portion and not the file.
+        const PORTION: usize = 256;
+        let Some(settings) = &self.info.documents else {
+            return Err(TrainError::Setting {
+                message: "the model reads single texts, and no documents of several".into(),
+                hint: "train it with --group-by or --pool".into(),
+            });
+        };
+        let mut values = Vec::with_capacity(documents.len() * self.info.outputs());
+        for (portion, documents) in documents.chunks(PORTION).enumerate() {
+            let before = portion * PORTION;
+            let bags = Bags::new(
+                documents,
+                |at| (before + at + 1).to_string(),
+                &self.tokenizer,
+                settings.sections,
+                self.info.max_length,
+            )?;
+            let ranges: Vec<_> = (0..bags.len()).map(|document| bags.of(document)).collect();
+            let sections = bags.sections.len();
+            let mut tell = |done: usize| progress(before + done * documents.len() / sections);
+            let pool = settings.pool;
+            let logits = document_logits(&self.model, &bags.sections, &ranges, pool, &mut tell);
+            values.extend(self.info.answers(&logits));
+        }
+        self.checked(values, vec![false; documents.len()])
+    }
+
+    fn checked(&self, values: Vec<f64>, truncated: Vec<bool>) -> Result<Outputs, TrainError> {
+        let width = self.info.outputs();
         if let Some(row) = values
             .chunks(width)
             .position(|row| row.iter().any(|x| !x.is_finite()))
@@ -177,6 +242,20 @@ impl Predictor {
             width,
             truncated,
         })
+    }
+
+    /// Answers documents, which are some texts each, in their order. `progress` hears how many are done.
+    ///
+    /// # Errors
+    /// As [`Self::document_outputs`].
+    pub fn predict_documents(
+        &self,
+        documents: &[Vec<String>],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Answer>, TrainError> {
+        let outputs = self.document_outputs(documents, progress)?;
+        let rows = outputs.values.chunks(outputs.width);
+        Ok(rows.map(|row| decide(&self.info, row, false)).collect())
     }
 
     /// Answers texts, or pairs of texts, in their order. `progress` hears how many rows are done.
@@ -276,5 +355,6 @@ fn describe(opened: &ModelFolder, classes: Vec<String>) -> TaskInfo {
         label: "label".into(),
         label_separator: None,
         header: true,
+        documents: None,
     }
 }

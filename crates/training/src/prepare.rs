@@ -8,17 +8,21 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use bertkit_data::columns::Column;
-use bertkit_data::examples::{Examples, Selection};
-use bertkit_data::formats::{ReadOptions, parse_delimiter, read_table};
+use bertkit_data::documents::{Bags, Document, documents};
+use bertkit_data::examples::{Examples, RawExample, Selection};
+use bertkit_data::formats::fasta::{FastaFile, is_fasta, read_fasta};
+use bertkit_data::formats::{ReadOptions, Table, parse_delimiter, read_table};
 use bertkit_data::labels::{LabelSet, TaskKind, balanced_weights, infer_task, positive_class};
 use bertkit_data::splits;
 use bertkit_data::tokenizer::{
-    Family as TokenizerFamily, Normalization, TextTokenizer, TrainOptions, train_tokenizer,
+    Family as TokenizerFamily, Normalization, TextTokenizer, TokenizerSpec, TrainOptions,
+    train_tokenizer,
 };
 use bertkit_evaluation::{Metric, TaskKind as MetricTask};
+use bertkit_model::heads::SectionAttention;
 use bertkit_model::{
-    DeviceSpec, EncoderConfig, Family, Head, HeadPolicy, Model, ModelError, ModelFolder,
-    ProblemType, ResolvedDevice, SequenceModel,
+    DeviceSpec, EncoderConfig, Family, Head, HeadPolicy, Initializer, Model, ModelError,
+    ModelFolder, ProblemType, ResolvedDevice, SequenceModel,
 };
 use burn::module::Module;
 use burn::tensor::Device;
@@ -26,7 +30,7 @@ use burn::tensor::Device;
 use crate::checkpoint::Progress;
 use crate::config::{
     Calibrate, ClassWeights, DataConfig, FreshModel, LossConfig, NamedWeights, OptimizerConfig,
-    RunConfig, RunTask, Threshold, TrainingConfig,
+    Pool, RunConfig, RunTask, Threshold, TrainingConfig,
 };
 use crate::error::TrainError;
 use crate::launch::{self, Launch, check_resumable, freeze};
@@ -34,7 +38,7 @@ use crate::observer::{Estimate, EvaluationReport, Event, Observer, Summary};
 use crate::optimizer::AdamW;
 use crate::run_dir::{DirectoryPolicy, RunDirectory, sha256};
 use crate::schedule::{Length, Schedule};
-use crate::tasks::{FineTuned, Rows, SequenceTask, TagTask, Targets, Task, TaskInfo};
+use crate::tasks::{DocumentInfo, FineTuned, Rows, SequenceTask, TagTask, Targets, Task, TaskInfo};
 use crate::trainer::{Habits, Trainer};
 
 /// A run whose data, task, tokenizer and model are settled.
@@ -155,6 +159,42 @@ pub fn read_options(data: &DataConfig) -> Result<ReadOptions, TrainError> {
     })
 }
 
+/// The files that a name of data stands for: itself, or, of FASTA files divided by commas, each of them.
+pub(crate) fn files_of(path: &Path) -> Vec<PathBuf> {
+    match fasta_files(path) {
+        Some(files) => files.into_iter().map(|file| file.path).collect(),
+        None => vec![path.into()],
+    }
+}
+
+/// FASTA files, divided by commas, each with a class before `=` or not; `None` of anything else.
+fn fasta_files(path: &Path) -> Option<Vec<FastaFile>> {
+    if path.is_file() && !is_fasta(path) {
+        return None;
+    }
+    let Ok(files) = path
+        .to_str()?
+        .split(',')
+        .map(str::parse::<FastaFile>)
+        .collect::<Result<Vec<_>, _>>();
+    files
+        .iter()
+        .all(|file| is_fasta(&file.path))
+        .then_some(files)
+}
+
+/// A table, or the sequences of FASTA files, `lncRNA=a.fa,mRNA=b.fa`, with the columns `text`, `label`, `id` and
+/// `description`.
+///
+/// # Errors
+/// A file cannot be read, or is not what its name says.
+pub fn read_rows(path: &Path, options: &ReadOptions) -> Result<Table, TrainError> {
+    Ok(match fasta_files(path) {
+        Some(files) => read_fasta(&files)?,
+        None => read_table(path, options)?,
+    })
+}
+
 fn selection(data: &DataConfig, group: bool) -> Selection {
     let column = |name: &String| Column::from(name.as_str());
     Selection {
@@ -173,12 +213,69 @@ fn read_examples(
     group: bool,
     observer: &mut dyn Observer,
 ) -> Result<Examples, TrainError> {
-    let table = read_table(path, &read_options(data)?)?;
+    let table = read_rows(path, &read_options(data)?)?;
     let examples = Examples::labelled(&table, &selection(data, group), data.missing)?;
     if let Some(dropped) = examples.dropped_summary() {
         observer.event(&Event::Note(format!("{}: {dropped}", path.display())));
     }
     Ok(examples)
+}
+
+/// What is learnt from: rows, or documents.
+struct Inputs {
+    /// The rows; of documents, the first row of each, which has its label and its line.
+    examples: Examples,
+    /// The texts of each document.
+    documents: Option<Vec<Vec<String>>>,
+}
+
+fn read_inputs(
+    path: &Path,
+    config: &RunConfig,
+    group: bool,
+    observer: &mut dyn Observer,
+) -> Result<Inputs, TrainError> {
+    if config.task.documents.is_none() {
+        return Ok(Inputs {
+            examples: read_examples(path, &config.data, group, observer)?,
+            documents: None,
+        });
+    }
+    let grouped = config.data.group_by.is_some();
+    let mut data = config.data.clone();
+    if grouped {
+        data.group.clone_from(&data.group_by);
+    }
+    let mut examples = read_examples(path, &data, group || grouped, observer)?;
+    let found = documents(&examples, grouped)?;
+    let documents = gather(&mut examples, &found);
+    Ok(Inputs {
+        examples,
+        documents: Some(documents),
+    })
+}
+
+/// The texts of documents, and in the place of all rows the first of each.
+pub(crate) fn gather(examples: &mut Examples, documents: &[Document]) -> Vec<Vec<String>> {
+    let mut rows: Vec<Option<RawExample>> = std::mem::take(&mut examples.rows)
+        .into_iter()
+        .map(Some)
+        .collect();
+    let mut texts = Vec::with_capacity(documents.len());
+    for document in documents {
+        let mut own = Vec::with_capacity(document.rows.len());
+        for (number, &row) in document.rows.iter().enumerate() {
+            let Some(mut row) = rows[row].take() else {
+                continue;
+            };
+            own.push(std::mem::take(&mut row.text));
+            if number == 0 {
+                examples.rows.push(row);
+            }
+        }
+        texts.push(own);
+    }
+    texts
 }
 
 /// Everything about the labels of the training file.
@@ -441,18 +538,24 @@ pub fn prepare(
         .as_deref()
         .map(|path| ModelFolder::open(&model_folder(path)))
         .transpose()?;
-    let loaded_tokenizer = match (&folder, &config.model.path, &config.tokenizer.path) {
-        (Some(folder), _, Some(path)) => Some(open_tokenizer(path, &folder.config)?),
-        (Some(folder), Some(path), None) => {
-            Some(open_tokenizer(&model_folder(path), &folder.config)?)
+    let home = config.model.path.as_deref().map(model_folder);
+    let loaded_tokenizer = match (&folder, &home, &config.tokenizer.path) {
+        (Some(folder), _, Some(path)) => {
+            let spec: TokenizerSpec = path.to_string_lossy().parse()?;
+            let family = tokenizer_family(folder.config.family);
+            let tokenizer = spec.load(home.as_deref(), family)?;
+            check_tokenizer(&tokenizer, path, &folder.config)?;
+            Some(tokenizer)
         }
+        (Some(folder), Some(home), None) => Some(open_tokenizer(home, &folder.config)?),
         (None, _, Some(path)) => {
             let family = config
                 .model
                 .fresh
                 .as_ref()
                 .map_or(Family::Bert, |fresh| fresh.family);
-            Some(TextTokenizer::from_dir(path, tokenizer_family(family))?)
+            let spec: TokenizerSpec = path.to_string_lossy().parse()?;
+            Some(spec.load(None, tokenizer_family(family))?)
         }
         _ => None,
     };
@@ -609,12 +712,41 @@ impl Ground {
         Ok(model)
     }
 
+    /// Weights of sections: those of the folder if its head answered the same question, otherwise fresh ones.
+    fn attention(
+        &mut self,
+        encoder: &EncoderConfig,
+        same: bool,
+        device: &Device,
+    ) -> Result<SectionAttention, TrainError> {
+        let h = encoder.hidden_size;
+        // Another seed than that of the rest, whose first numbers these would be.
+        let seed = self.config.seed ^ 0x5ec7_1045;
+        let mut init = Initializer::new(device, seed, encoder.initializer_range);
+        let known = match (&self.folder, same) {
+            (Some(folder), true) => SectionAttention::read(&folder.checkpoint, h, &mut init)
+                .map_err(ModelError::from)?,
+            _ => None,
+        };
+        if known.is_some() {
+            // They were unused by the model without them.
+            self.lines.retain(|(name, text)| {
+                name != "not used"
+                    || !text
+                        .split(", ")
+                        .all(|name| name.starts_with("section_attention."))
+            });
+        }
+        Ok(known.unwrap_or_else(|| SectionAttention::new(h, &mut init)))
+    }
+
     /// The run, with everything settled.
     fn ready(self, learner: Learner, summary: Summary) -> Result<Prepared, TrainError> {
         let data = self.config.data.train.iter();
         let data = data
             .chain(&self.config.data.valid)
-            .map(|path| sha256(path))
+            .flat_map(|path| files_of(path))
+            .map(|path| sha256(&path))
             .collect::<Result<Vec<_>, _>>()?;
         let prepared = Prepared {
             optimizer: AdamW::new(&self.config.optimizer),
@@ -642,14 +774,21 @@ fn prepare_texts(mut ground: Ground, observer: &mut dyn Observer) -> Result<Prep
     let config = ground.config.clone();
     let train_path = config.data.train.clone().unwrap_or_default();
     let group = config.data.valid.is_none() && config.data.valid_fraction > 0.0;
-    let examples = read_examples(&train_path, &config.data, group, observer)?;
+    let Inputs {
+        examples,
+        documents,
+    } = read_inputs(&train_path, &config, group, observer)?;
     let settled = settle_task(&config, &examples)?;
     let (all_targets, _, _) = targets(&settled, &examples)?;
     let (train, held_out) = split(&config, &examples, &all_targets)?;
 
     let texts = train.iter().flat_map(|&row| {
-        let row = &examples.rows[row];
-        std::iter::once(row.text.as_str()).chain(row.text_pair.as_deref())
+        let texts = match &documents {
+            Some(documents) => documents[row].as_slice(),
+            None => std::slice::from_ref(&examples.rows[row].text),
+        };
+        let pair = examples.rows[row].text_pair.as_deref();
+        texts.iter().map(String::as_str).chain(pair)
     });
     let Reader {
         tokenizer,
@@ -657,48 +796,94 @@ fn prepare_texts(mut ground: Ground, observer: &mut dyn Observer) -> Result<Prep
         max_length,
     } = ground.reader(texts, observer)?;
 
-    // Rows to ids.
-    let encode =
-        |examples: &Examples, rows: &[usize], targets: Targets| -> Result<Rows, TrainError> {
-            let texts: Vec<(&str, Option<&str>)> = rows
-                .iter()
-                .map(|&row| {
-                    (
-                        examples.rows[row].text.as_str(),
-                        examples.rows[row].text_pair.as_deref(),
-                    )
-                })
-                .collect();
-            let encodings = tokenizer.encode_batch(&texts, max_length)?;
-            let lines = rows.iter().map(|&row| examples.rows[row].line).collect();
-            Ok(Rows::new(encodings, lines, targets))
-        };
-    let outputs = settled.classes.as_ref().map_or(1, LabelSet::len);
-    let train_rows = encode(&examples, &train, all_targets.select(&train, outputs))?;
-    let valid_rows = match &config.data.valid {
-        Some(path) => {
-            let examples = read_examples(path, &config.data, false, observer)?;
-            let (targets, rows, unseen) = targets(&settled, &examples)?;
-            if let Some(unseen) = unseen {
-                observer.event(&Event::Note(format!(
-                    "{}: {unseen}; left out of validation",
-                    path.display()
-                )));
-            }
-            if rows.is_empty() {
-                return Err(setting(
-                    format!(
-                        "no row of `{}` has a label that training knows",
-                        path.display()
-                    ),
-                    "check that both files use the same labels and columns",
-                ));
-            }
-            // `targets` already holds the known rows only where a row can be unknown.
-            encode(&examples, &rows, targets)?
+    if let Some(settings) = &config.task.documents {
+        // Two or three are special tokens; that a window moves on at all is what matters.
+        let room = max_length.saturating_sub(2);
+        if settings.overlap >= room {
+            return Err(setting(
+                format!(
+                    "neighbouring sections are to share {} tokens, but a section has room for {room}",
+                    settings.overlap
+                ),
+                "lower --section-overlap, or raise --max-length",
+            ));
         }
-        None => encode(&examples, &held_out, all_targets.select(&held_out, outputs))?,
+    }
+
+    // Rows to ids.
+    let encode = |examples: &Examples,
+                  documents: Option<&Vec<Vec<String>>>,
+                  rows: &[usize],
+                  targets: Targets,
+                  observer: &mut dyn Observer|
+     -> Result<Rows, TrainError> {
+        let lines = rows.iter().map(|&row| examples.rows[row].line).collect();
+        if let (Some(documents), Some(settings)) = (documents, &config.task.documents) {
+            let texts = |row: &usize| documents[*row].iter().map(String::as_str).collect();
+            let texts: Vec<Vec<&str>> = rows.iter().map(texts).collect();
+            let name = |at: usize| match &examples.rows[rows[at]] {
+                row if config.data.group_by.is_some() => row.group.clone().unwrap_or_default(),
+                row => format!("line {}", row.line),
+            };
+            let bags = Bags::new(&texts, name, &tokenizer, settings.policy(), max_length)?;
+            if let Some(empty) = bags.empty_summary() {
+                observer.event(&Event::Note(format!("{}: {empty}", examples.name)));
+            }
+            return Ok(Rows::of_documents(bags, lines, targets));
+        }
+        let texts: Vec<(&str, Option<&str>)> = rows
+            .iter()
+            .map(|&row| {
+                (
+                    examples.rows[row].text.as_str(),
+                    examples.rows[row].text_pair.as_deref(),
+                )
+            })
+            .collect();
+        let encodings = tokenizer.encode_batch(&texts, max_length)?;
+        Ok(Rows::new(encodings, lines, targets))
     };
+    let outputs = settled.classes.as_ref().map_or(1, LabelSet::len);
+    let train_targets = all_targets.select(&train, outputs);
+    let train_rows = encode(
+        &examples,
+        documents.as_ref(),
+        &train,
+        train_targets,
+        observer,
+    )?;
+    let held_out_targets = all_targets.select(&held_out, outputs);
+    let mut valid_rows = encode(
+        &examples,
+        documents.as_ref(),
+        &held_out,
+        held_out_targets,
+        observer,
+    )?;
+    if let Some(path) = &config.data.valid {
+        let Inputs {
+            examples,
+            documents,
+        } = read_inputs(path, &config, false, observer)?;
+        let (targets, rows, unseen) = targets(&settled, &examples)?;
+        if let Some(unseen) = unseen {
+            observer.event(&Event::Note(format!(
+                "{}: {unseen}; left out of validation",
+                path.display()
+            )));
+        }
+        if rows.is_empty() {
+            return Err(setting(
+                format!(
+                    "no row of `{}` has a label that training knows",
+                    path.display()
+                ),
+                "check that both files use the same labels and columns",
+            ));
+        }
+        // `targets` already holds the known rows only where a row can be unknown.
+        valid_rows = encode(&examples, documents.as_ref(), &rows, targets, observer)?;
+    }
 
     let scale = match &train_rows.targets {
         Targets::Scores(scores) => mean_and_deviation(scores)?,
@@ -747,7 +932,15 @@ fn prepare_texts(mut ground: Ground, observer: &mut dyn Observer) -> Result<Prep
     // The model.
     let device = ground.device.device.clone().autodiff();
     let same = old_labels == encoder.labels;
-    let model: SequenceModel = ground.model(&encoder, outputs, same, &device)?;
+    let mut model: SequenceModel = ground.model(&encoder, outputs, same, &device)?;
+    let pool = config
+        .task
+        .documents
+        .as_ref()
+        .map(|documents| documents.pool);
+    if pool == Some(Pool::Attention) {
+        model.head.sections = Some(ground.attention(&encoder, same, &device)?);
+    }
 
     let task = SequenceTask {
         info: TaskInfo {
@@ -763,6 +956,11 @@ fn prepare_texts(mut ground: Ground, observer: &mut dyn Observer) -> Result<Prep
             label: config.data.label.clone(),
             label_separator: config.data.label_separator.clone(),
             header: config.data.header,
+            documents: config.task.documents.as_ref().map(|settings| DocumentInfo {
+                pool: settings.pool,
+                sections: settings.policy(),
+                group_by: config.data.group_by.clone(),
+            }),
         },
         model_config: encoder,
         tokenizer,
@@ -777,6 +975,11 @@ fn prepare_texts(mut ground: Ground, observer: &mut dyn Observer) -> Result<Prep
         seed: config.seed,
         training: config.training.clone(),
         layer_decay: config.optimizer.layer_decay,
+        piece_tokens: config
+            .task
+            .documents
+            .as_ref()
+            .map_or(usize::MAX, |settings| settings.piece_tokens),
     };
     let model = freeze(model, |path| task.rule(path));
     let lines = std::mem::take(&mut ground.lines);
@@ -1015,6 +1218,7 @@ fn summarise(
         .iter()
         .filter(|encoding| encoding.truncated)
         .count();
+    let sections = task.train.encodings.len();
     let mut lines: Vec<(String, String)> = Vec::new();
     let mut say = |name: &str, text: String| lines.push((name.into(), text));
     let kind = match settled.kind {
@@ -1041,6 +1245,11 @@ fn summarise(
             tokens as f64 / task.train.len().max(1) as f64,
             if cut > 0 {
                 format!("; {cut} cut at {} tokens", task.info.max_length)
+            } else if task.info.documents.is_some() {
+                format!(
+                    "; {sections} sections of at most {} tokens",
+                    task.info.max_length
+                )
             } else {
                 String::new()
             }

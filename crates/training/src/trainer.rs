@@ -120,29 +120,30 @@ impl<T: Task> Trainer<'_, T> {
             let number = self.progress.micro_batches;
             let stream = DropoutStream::new(self.habits.seed, number);
             let mode = Mode::Training(&stream);
-            let sums = self.task.loss(&model, batch, number, mode);
-            let mut loss: Option<Tensor<1>> = None;
-            for (((term, sum), total), mean) in terms.iter().zip(sums).zip(&totals).zip(&mut means)
-            {
-                let part = sum / *total;
-                let value = f64::from(to_vec(part.clone())[0]);
-                if !value.is_finite() {
-                    return Err(self.not_finite(term.name, value, &batches[i..=i]));
+            let mut weigh = |sums: Vec<Tensor<1>>| {
+                let mut loss: Option<Tensor<1>> = None;
+                let each = terms.iter().zip(sums).zip(&totals).zip(&mut means);
+                for (((term, sum), total), mean) in each {
+                    let part = sum / *total;
+                    let value = f64::from(to_vec(part.clone())[0]);
+                    if !value.is_finite() {
+                        return Err(self.not_finite(term.name, value, &batches[i..=i]));
+                    }
+                    *mean += value;
+                    let part = match term.factor {
+                        1.0 => part,
+                        factor => part * factor,
+                    };
+                    loss = Some(match loss {
+                        Some(loss) => loss + part,
+                        None => part,
+                    });
                 }
-                *mean += value;
-                let part = match term.factor {
-                    1.0 => part,
-                    factor => part * factor,
-                };
-                loss = Some(match loss {
-                    Some(loss) => loss + part,
-                    None => part,
-                });
-            }
+                Ok(loss)
+            };
+            let task = self.task;
+            task.learn(&model, batch, number, mode, &mut weigh, &mut gradients)?;
             tokens += self.task.tokens(batch) as u64;
-            if let Some(loss) = loss {
-                gradients.add(&model, loss.backward());
-            }
             self.progress.micro_batches += 1;
         }
         let rate = self

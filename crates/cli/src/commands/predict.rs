@@ -7,10 +7,11 @@ use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use bertkit_data::DataError;
+use bertkit_data::documents::documents;
 use bertkit_data::examples::{Examples, Selection};
-use bertkit_data::formats::{Cell, Format, Table, read_table, read_table_from, write_table};
+use bertkit_data::formats::{Cell, Format, Table, read_table_from, write_table};
 use bertkit_data::labels::TaskKind;
-use bertkit_training::{Answer, Answers, Predictor, TaskInfo};
+use bertkit_training::{Answer, Answers, Predictor, TaskInfo, read_rows};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
@@ -131,7 +132,7 @@ pub fn run(args: &PredictArgs) -> Result<(), CliError> {
             let options = args.read.options(args.header || predictor.task().header)?;
             let table = match input.to_str() {
                 Some("-") => read_table_from(io::stdin().lock(), "standard input", &options)?,
-                _ => read_table(&input, &options)?,
+                _ => read_rows(&input, &options)?,
             };
             predict_table(args, &predictor, table, &target)?
         }
@@ -516,13 +517,18 @@ fn predict_table(
 ) -> Result<usize, CliError> {
     let task = predictor.task();
     let examples = examples(args, task, &table)?;
-    let texts: Vec<_> = examples
-        .rows
-        .into_iter()
-        .map(|row| (row.text, row.text_pair))
-        .collect();
     let mut progress = RowProgress::new(Display::choose(args.quiet));
-    let answers = predictor.predict(&texts, &mut |done| progress.done(done, texts.len()))?;
+    let grouped = task
+        .documents
+        .as_ref()
+        .is_some_and(|d| d.group_by.is_some());
+    let answers = if grouped {
+        by_document(predictor, &examples, &mut progress)?
+    } else {
+        let rows = examples.rows.into_iter();
+        let texts: Vec<_> = rows.map(|row| (row.text, row.text_pair)).collect();
+        predictor.predict(&texts, &mut |done| progress.done(done, texts.len()))?
+    };
     drop(progress);
     let (columns, rows, replaced) = joined(table, task, &answers);
     if !replaced.is_empty() && !args.quiet {
@@ -540,6 +546,27 @@ fn predict_table(
     Ok(cut(&answers))
 }
 
+/// Answers to rows that are documents together: each row has that of its document.
+fn by_document(
+    predictor: &Predictor,
+    examples: &Examples,
+    progress: &mut RowProgress,
+) -> Result<Vec<Answer>, CliError> {
+    let found = documents(examples, true)?;
+    let text = |&row: &usize| examples.rows[row].text.clone();
+    let texts: Vec<Vec<String>> = found
+        .iter()
+        .map(|document| document.rows.iter().map(text).collect())
+        .collect();
+    let total = texts.len();
+    let answers = predictor.predict_documents(&texts, &mut |done| progress.done(done, total))?;
+    let mut places = vec![0; examples.rows.len()];
+    for (number, document) in found.iter().enumerate() {
+        document.rows.iter().for_each(|&row| places[row] = number);
+    }
+    Ok(places.iter().map(|&at| answers[at].clone()).collect())
+}
+
 /// The texts of the table's rows.
 fn examples(args: &PredictArgs, task: &TaskInfo, table: &Table) -> Result<Examples, CliError> {
     let text = args.text_column.as_deref().unwrap_or(&task.text);
@@ -551,7 +578,11 @@ fn examples(args: &PredictArgs, task: &TaskInfo, table: &Table) -> Result<Exampl
         text: text.into(),
         text_pair: pair.map(Into::into),
         label: None,
-        group: None,
+        group: task
+            .documents
+            .as_ref()
+            .and_then(|documents| documents.group_by.as_deref())
+            .map(Into::into),
         label_separator: None,
     };
     Examples::unlabelled(table, &selection).map_err(|source| {
@@ -659,6 +690,7 @@ mod tests {
             label: "label".into(),
             label_separator: None,
             header: true,
+            documents: None,
         }
     }
 

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use super::SectionAttention;
 use crate::config::{Activation, EncoderConfig, Family};
 use crate::initialize::Initializer;
 use crate::ops::{Linear, Mode, dropout};
@@ -21,6 +22,8 @@ pub struct SequenceHead {
     pub dense: Option<Linear>,
     /// `h` to the number of outputs.
     pub classifier: Linear,
+    /// How much each section of a document counts, where that is learnt.
+    pub sections: Option<SectionAttention>,
     #[module(skip)]
     family: Family,
     #[module(skip)]
@@ -34,12 +37,13 @@ impl SequenceHead {
         Self {
             dense: (config.family != Family::Bert).then(|| Linear::new(h, h, init)),
             classifier: Linear::new(h, outputs, init),
+            sections: None,
             family: config.family,
             dropout: config.classifier_dropout,
         }
     }
 
-    /// What [`crate::Encoder::pool`] gives, `[batch, h]`, to logits `[batch, outputs]`.
+    /// What [`crate::Encoder::pool`] gives, or, of documents, [`Self::pool`], `[batch, h]`, to logits `[batch, outputs]`.
     pub fn forward(&self, pooled: Tensor<2>, mode: Mode<'_>) -> Tensor<2> {
         let activation = match self.family {
             Family::Roberta => Activation::Tanh,

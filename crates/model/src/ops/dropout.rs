@@ -33,6 +33,14 @@ impl DropoutStream {
         }
     }
 
+    /// The stream of a part of this forward pass: a function of `part` alone, whatever was drawn before.
+    pub fn part(&self, part: u64) -> Self {
+        Self {
+            seed: mix(self.seed ^ mix(part.wrapping_add(0x9e37_79b9_7f4a_7c15))),
+            drawn: Cell::new(0),
+        }
+    }
+
     /// The key of the next mask.
     pub fn next_key(&self) -> u64 {
         let n = self.drawn.get();

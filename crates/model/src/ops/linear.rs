@@ -1,7 +1,7 @@
 //! The affine map, with weights laid out as in the checkpoint.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::fused::{self, NormSettings};
 use super::{LayerNorm, Mode, activate, dropout, use_fused};
@@ -26,6 +26,18 @@ impl Linear {
         Self {
             weight: init.normal([outputs, inputs]),
             bias: init.zeros([outputs]),
+        }
+    }
+
+    /// The weight, `[out, in]` row after row, and the bias.
+    ///
+    /// # Panics
+    /// If there are not as many values.
+    pub fn from_values(weight: Vec<f32>, bias: Vec<f32>, inputs: usize, device: &Device) -> Self {
+        let outputs = bias.len();
+        Self {
+            weight: Param::from_data(TensorData::new(weight, [outputs, inputs]), device),
+            bias: Param::from_data(TensorData::new(bias, [outputs]), device),
         }
     }
 

@@ -12,12 +12,13 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use crate::error::TrainError;
-use crate::optimizer::ParameterRule;
+use crate::optimizer::{GradientSum, ParameterRule};
 use crate::run_dir::RunDirectory;
-pub(crate) use sequence::pack;
 pub use sequence::{
-    Answer, Rows, RowsBatch, SequenceTask, Targets, TaskInfo, decide, inference_batches,
+    Answer, DocumentInfo, Rows, RowsBatch, SequenceTask, Targets, TaskInfo, decide,
+    inference_batches,
 };
+pub(crate) use sequence::{document_logits, pack};
 
 pub use tags::{TagBatch, TagColumns, TagInfo, TagTask, TagTaskName};
 pub(crate) use tags::{TaggedRows, decode, word_logits};
@@ -75,6 +76,9 @@ pub struct Term {
     pub factor: f64,
 }
 
+/// The sums of a loss's summands to the loss that is minimised.
+pub type Weigh<'a> = dyn FnMut(Vec<Tensor<1>>) -> Result<Option<Tensor<1>>, TrainError> + 'a;
+
 /// A task: what goes through the model together, a loss, metrics, and what is saved in the end.
 ///
 /// The order of training is cut into passes, and these into micro-batches. A micro-batch is a
@@ -131,6 +135,26 @@ pub trait Task: Sync {
         micro_batch: u64,
         mode: Mode<'_>,
     ) -> Vec<Tensor<1>>;
+
+    /// Adds the gradients of one micro-batch. `weigh` makes the loss of what [`Self::loss`] gives; nothing if it has no
+    /// summands.
+    ///
+    /// # Errors
+    /// The loss is no number.
+    fn learn(
+        &self,
+        model: &Self::Model,
+        batch: &Self::Batch,
+        micro_batch: u64,
+        mode: Mode<'_>,
+        weigh: &mut Weigh<'_>,
+        gradients: &mut GradientSum,
+    ) -> Result<(), TrainError> {
+        if let Some(loss) = weigh(self.loss(model, batch, micro_batch, mode))? {
+            gradients.add(model, loss.backward());
+        }
+        Ok(())
+    }
 
     /// What applies to the parameter at a path.
     fn rule(&self, path: &str) -> ParameterRule;

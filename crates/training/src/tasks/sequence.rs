@@ -1,8 +1,10 @@
 //! One answer a text, or a pair of texts: classes, several labels, or a number.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use bertkit_data::batches::{BatchPolicy, PackedBatch, balanced, plan};
+use bertkit_data::documents::{Bags, Sections};
 use bertkit_data::labels::TaskKind;
 use bertkit_data::tokenizer::{Encoding, TextTokenizer};
 use bertkit_evaluation::{
@@ -11,15 +13,15 @@ use bertkit_evaluation::{
 };
 use bertkit_model::losses::{ClassLoss, binary_cross_entropy, binary_focal, squared_error};
 use bertkit_model::weights::to_vec;
-use bertkit_model::{Batch, EncoderConfig, Mode, Naming, SequenceModel};
-use burn::module::Param;
+use bertkit_model::{Batch, DropoutStream, EncoderConfig, Mode, Naming, SequenceModel};
+use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::{FineTuned, Task, Term, Validation};
-use crate::config::{Calibrate, LossConfig, Sampler, Threshold, TrainingConfig};
+use super::{FineTuned, Task, Term, Validation, Weigh};
+use crate::config::{Calibrate, LossConfig, Pool, Sampler, Threshold, TrainingConfig};
 use crate::error::TrainError;
-use crate::optimizer::{ParameterRule, rule};
+use crate::optimizer::{GradientSum, ParameterRule, rule};
 use crate::run_dir::{RunDirectory, write_atomically};
 
 /// What a trained model answers, and how its answers are read; `bertkit.json` in the model's folder.
@@ -50,6 +52,20 @@ pub struct TaskInfo {
     pub label_separator: Option<String>,
     /// Whether the training file's first row named its columns.
     pub header: bool,
+    /// How texts longer than the model reads are divided and put together; without it they are cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub documents: Option<DocumentInfo>,
+}
+
+/// How a document is read in sections.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentInfo {
+    /// What a document has of its sections.
+    pub pool: Pool,
+    /// Where it is divided.
+    pub sections: Sections,
+    /// The column whose equal values made rows one document.
+    pub group_by: Option<String>,
 }
 
 impl TaskInfo {
@@ -140,8 +156,10 @@ impl Targets {
 /// Token ids and targets of a file's rows.
 #[derive(Debug, Clone)]
 pub struct Rows {
-    /// Token ids of each row.
+    /// Token ids of each row; of documents, of all their sections.
     pub encodings: Vec<Encoding>,
+    /// Which of them each row has.
+    pub ranges: Vec<Range<usize>>,
     /// Tokens of each row.
     pub lengths: Vec<usize>,
     /// Where each row stands in its file.
@@ -153,10 +171,21 @@ pub struct Rows {
 impl Rows {
     /// From encodings, lines and targets of the same rows.
     pub fn new(encodings: Vec<Encoding>, lines: Vec<u64>, targets: Targets) -> Self {
-        let lengths = encodings.iter().map(Encoding::len).collect();
         Self {
+            lengths: encodings.iter().map(Encoding::len).collect(),
+            ranges: (0..encodings.len()).map(|row| row..row + 1).collect(),
             encodings,
-            lengths,
+            lines,
+            targets,
+        }
+    }
+
+    /// Documents, with lines and targets of the same.
+    pub fn of_documents(bags: Bags, lines: Vec<u64>, targets: Targets) -> Self {
+        Self {
+            lengths: bags.lengths(),
+            ranges: (0..bags.len()).map(|document| bags.of(document)).collect(),
+            encodings: bags.sections,
             lines,
             targets,
         }
@@ -164,12 +193,12 @@ impl Rows {
 
     /// The number of rows.
     pub fn len(&self) -> usize {
-        self.encodings.len()
+        self.ranges.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.encodings.is_empty()
+        self.ranges.is_empty()
     }
 }
 
@@ -185,6 +214,47 @@ pub(crate) fn pack(encodings: &[Encoding], rows: &[usize]) -> Batch {
 pub fn inference_batches(lengths: &[usize]) -> Vec<Vec<usize>> {
     const TOKENS: usize = 2048;
     plan(lengths, BatchPolicy::Tokens(TOKENS), true, None)
+}
+
+/// Logits of documents, `[documents, outputs]` row after row: sections go through the encoder in batches, and their
+/// features are put together. `progress` hears how many sections are done.
+pub(crate) fn document_logits(
+    model: &SequenceModel,
+    sections: &[Encoding],
+    documents: &[Range<usize>],
+    pool: Pool,
+    progress: &mut dyn FnMut(usize),
+) -> Vec<f32> {
+    // Documents whose features lie on the device together.
+    const TOGETHER: usize = 64;
+    let lengths: Vec<usize> = sections.iter().map(Encoding::len).collect();
+    let mut features: Vec<f32> = Vec::new();
+    let (mut width, mut done) = (0, 0);
+    for batch in inference_batches(&lengths) {
+        let found = model.features(&pack(sections, &batch), Mode::Inference);
+        [_, width] = found.dims();
+        features.resize(sections.len() * width, 0.0);
+        for (&section, row) in batch.iter().zip(to_vec(found).chunks(width)) {
+            features[section * width..(section + 1) * width].copy_from_slice(row);
+        }
+        done += batch.len();
+        progress(done);
+    }
+    let device = model.head.classifier.device();
+    let mut logits = Vec::new();
+    for documents in documents.chunks(TOGETHER) {
+        let (Some(first), Some(last)) = (documents.first(), documents.last()) else {
+            break;
+        };
+        let part = features[first.start * width..last.end * width].to_vec();
+        let shape = [last.end - first.start, width];
+        let part = Tensor::from_data(TensorData::new(part, shape), &device);
+        let within = |range: &Range<usize>| range.start - first.start..range.end - first.start;
+        let documents: Vec<_> = documents.iter().map(within).collect();
+        let pooled = model.head.pool(part, &documents, pool.into());
+        logits.extend(to_vec(model.head.forward(pooled, Mode::Inference)));
+    }
+    logits
 }
 
 /// What the head's outputs say: probabilities of the classes, or the number itself. Row after row.
@@ -289,17 +359,26 @@ pub struct SequenceTask {
     pub training: TrainingConfig,
     /// Layer-wise decay of the learning rate.
     pub layer_decay: f64,
+    /// Tokens of documents that go through the model together.
+    pub piece_tokens: usize,
 }
 
 /// Some training rows, packed.
 #[derive(Debug)]
 pub struct RowsBatch {
     rows: Vec<usize>,
-    batch: Batch,
+    /// What goes through the encoder together; one but for documents, whose sections are in their order.
+    pieces: Vec<Batch>,
+    /// The sections of each document, counted through all pieces.
+    documents: Vec<Range<usize>>,
 }
 
 impl SequenceTask {
     fn logits(&self, model: &SequenceModel, rows: &Rows) -> Vec<f32> {
+        if let Some(documents) = &self.info.documents {
+            let (sections, ranges) = (&rows.encodings, &rows.ranges);
+            return document_logits(model, sections, ranges, documents.pool, &mut |_| {});
+        }
         let outputs = self.info.outputs();
         let mut logits = vec![0.0; rows.len() * outputs];
         for batch in inference_batches(&rows.lengths) {
@@ -482,6 +561,38 @@ impl SequenceTask {
     }
 }
 
+/// The dropout of a part of a forward pass.
+struct Part(Option<DropoutStream>);
+
+impl Part {
+    fn of(mode: Mode<'_>, number: usize) -> Self {
+        Self(match mode {
+            Mode::Training(stream) => Some(stream.part(number as u64)),
+            Mode::Inference => None,
+        })
+    }
+
+    fn run<T>(&self, forward: impl FnOnce(Mode<'_>) -> T) -> T {
+        forward(self.0.as_ref().map_or(Mode::Inference, Mode::Training))
+    }
+}
+
+impl SequenceTask {
+    /// Features of all sections of a batch to logits of its documents.
+    fn document_logits(
+        &self,
+        model: &SequenceModel,
+        features: Tensor<2>,
+        batch: &RowsBatch,
+        documents: &DocumentInfo,
+        mode: Mode<'_>,
+    ) -> Tensor<2> {
+        let pool = documents.pool.into();
+        let pooled = model.head.pool(features, &batch.documents, pool);
+        Part::of(mode, 0).run(|mode| model.head.forward(pooled, mode))
+    }
+}
+
 impl Task for SequenceTask {
     type Model = SequenceModel;
     type Pass = Vec<Vec<usize>>;
@@ -521,12 +632,43 @@ impl Task for SequenceTask {
 
     fn batch(&self, pass: &Vec<Vec<usize>>, number: usize) -> RowsBatch {
         let rows = pass[number].clone();
-        let batch = pack(&self.train.encodings, &rows);
-        RowsBatch { rows, batch }
+        let encodings = &self.train.encodings;
+        if self.info.documents.is_none() {
+            let pieces = vec![pack(encodings, &rows)];
+            return RowsBatch {
+                rows,
+                pieces,
+                documents: Vec::new(),
+            };
+        }
+        let ranges = || rows.iter().map(|&row| self.train.ranges[row].clone());
+        let sections: Vec<usize> = ranges().flatten().collect();
+        let lengths: Vec<usize> = sections.iter().map(|&at| encodings[at].len()).collect();
+        let pieces = plan(
+            &lengths,
+            BatchPolicy::Tokens(self.piece_tokens),
+            false,
+            None,
+        );
+        let piece = |piece: Vec<usize>| {
+            let chosen: Vec<usize> = piece.into_iter().map(|at| sections[at]).collect();
+            pack(encodings, &chosen)
+        };
+        let mut first = 0;
+        let documents = ranges().map(|range| {
+            let start = first;
+            first += range.len();
+            start..first
+        });
+        RowsBatch {
+            documents: documents.collect(),
+            pieces: pieces.into_iter().map(piece).collect(),
+            rows,
+        }
     }
 
     fn tokens(&self, batch: &RowsBatch) -> usize {
-        batch.batch.tokens()
+        batch.pieces.iter().map(Batch::tokens).sum()
     }
 
     fn place(&self, batches: &[RowsBatch]) -> String {
@@ -563,8 +705,74 @@ impl Task for SequenceTask {
         _micro_batch: u64,
         mode: Mode<'_>,
     ) -> Vec<Tensor<1>> {
-        let logits = model.forward(&batch.batch, mode);
+        let logits = match &self.info.documents {
+            None => model.forward(&batch.pieces[0], mode),
+            Some(documents) => {
+                let pieces = batch.pieces.iter().enumerate();
+                let features = pieces.map(|(number, piece)| {
+                    Part::of(mode, number + 1).run(|mode| model.features(piece, mode))
+                });
+                let features = Tensor::cat(features.collect(), 0);
+                self.document_logits(model, features, batch, documents, mode)
+            }
+        };
         vec![self.summed_loss(logits, &self.train, &batch.rows)]
+    }
+
+    /// Where the sections of documents are more than go through the model together, gradients are found in two passes, so
+    /// that memory is that of one piece: features of all sections without a graph; then the loss, back to the features;
+    /// then each piece again, its features times their gradients. Dropout is that of the first pass again.
+    fn learn(
+        &self,
+        model: &SequenceModel,
+        batch: &RowsBatch,
+        micro_batch: u64,
+        mode: Mode<'_>,
+        weigh: &mut Weigh<'_>,
+        gradients: &mut GradientSum,
+    ) -> Result<(), TrainError> {
+        let documents = match &self.info.documents {
+            Some(documents) if batch.pieces.len() > 1 => documents,
+            _ => {
+                if let Some(loss) = weigh(self.loss(model, batch, micro_batch, mode))? {
+                    gradients.add(model, loss.backward());
+                }
+                return Ok(());
+            }
+        };
+        let (plain, mut values, mut counts) = (model.valid(), Vec::new(), Vec::new());
+        for (number, piece) in batch.pieces.iter().enumerate() {
+            let features = Part::of(mode, number + 1).run(|mode| plain.features(piece, mode));
+            counts.push(features.dims()[0]);
+            values.extend(to_vec(features));
+        }
+        drop(plain);
+        let device = model.head.classifier.device();
+        let sections: usize = counts.iter().sum();
+        let width = values.len() / sections;
+        let features: Tensor<2> =
+            Tensor::from_data(TensorData::new(values, [sections, width]), &device).require_grad();
+        let logits = self.document_logits(model, features.clone(), batch, documents, mode);
+        let sums = vec![self.summed_loss(logits, &self.train, &batch.rows)];
+        let Some(loss) = weigh(sums)? else {
+            return Ok(());
+        };
+        let found = loss.backward();
+        let by_features = features.grad(&found).map(to_vec).unwrap_or_default();
+        gradients.add(model, found);
+        let mut first = 0;
+        for ((number, piece), count) in batch.pieces.iter().enumerate().zip(counts) {
+            let part = &by_features[first * width..(first + count) * width];
+            first += count;
+            // Sections that took no part (of others, or behind the first) are not gone through again.
+            if part.iter().all(|&x| x == 0.0) {
+                continue;
+            }
+            let part = Tensor::from_data(TensorData::new(part.to_vec(), [count, width]), &device);
+            let features = Part::of(mode, number + 1).run(|mode| model.features(piece, mode));
+            gradients.add(model, (features * part).sum().backward());
+        }
+        Ok(())
     }
 
     fn rule(&self, path: &str) -> ParameterRule {
@@ -659,6 +867,7 @@ mod tests {
             label: "label".into(),
             label_separator: Some(";".into()),
             header: true,
+            documents: None,
         }
     }
 
