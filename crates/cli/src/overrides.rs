@@ -59,6 +59,10 @@ struct DataFlags {
     /// --pool says
     #[arg(long, value_name = "COLUMN")]
     group_by: Option<String>,
+    /// Show in texts the entities that they are about, given by the columns start1, end1, type1,
+    /// start2, … or by tags <e1>…</e1>: by @TYPE$ in their place, or by markers around them
+    #[arg(long, value_parser = ["anonymised", "markers"])]
+    entities: Option<String>,
     /// What separates several labels in one cell; makes it a multi-label task
     #[arg(long, value_name = "TEXT")]
     label_separator: Option<String>,
@@ -128,6 +132,10 @@ struct TaskFlags {
     /// Of --pool, tokens of sections that are in memory together [default: 512]
     #[arg(long, value_name = "TOKENS")]
     piece_tokens: Option<u32>,
+    /// Classes over which averages are taken, divided by commas, such as those of ChemProt that
+    /// count [default: all]
+    #[arg(long, value_name = "CLASSES", value_delimiter = ',')]
+    average_over: Option<Vec<String>>,
     /// The positive class of two [default: told by the names]
     #[arg(long, value_name = "LABEL")]
     positive: Option<String>,
@@ -313,6 +321,7 @@ impl DataFlags {
         list.text("data.label", "--label", &self.label);
         list.text("data.group", "--group", &self.group);
         list.text("data.group_by", "--group-by", &self.group_by);
+        list.text("data.entities", "--entities", &self.entities);
         list.text(
             "data.label_separator",
             "--label-separator",
@@ -363,6 +372,11 @@ impl TaskFlags {
         list.text("task.kind", "--task", &self.task);
         list.text("task.ner.head", "--head", &self.head);
         list.put("task.ner.overlap", "--overlap", self.overlap);
+        let averaged = self.average_over.as_ref().map(|classes| {
+            let classes = classes.iter().map(|class| Value::String(class.clone()));
+            Value::Array(classes.collect())
+        });
+        list.put("task.averaged", "--average-over", averaged);
         list.text("task.documents.pool", "--pool", &self.pool);
         list.text("task.documents.sections", "--sections", &self.sections);
         let overlap = self.section_overlap;
@@ -585,6 +599,7 @@ mod tests {
         ("head", "task.ner.head", "crf"),
         ("overlap", "task.ner.overlap", "16"),
         ("group-by", "data.group_by", "patient"),
+        ("entities", "data.entities", "markers"),
         ("pool", "task.documents.pool", "mean"),
         ("sections", "task.documents.sections", "lines"),
         ("section-overlap", "task.documents.overlap", "8"),
@@ -688,6 +703,10 @@ mod tests {
             );
         }
         assert!(!resolved(&["--no-header"]).data.header);
+        assert_eq!(
+            resolved(&["--average-over", "a,b"]).task.averaged,
+            ["a", "b"]
+        );
         assert!(resolved(&["--bucket-by-length"]).training.bucket_by_length);
         assert!(
             resolved(&["--freeze-embeddings"])
@@ -703,6 +722,7 @@ mod tests {
             "no-header",
             "freeze-embeddings",
             "bucket-by-length",
+            "average-over",
             "help",
         ];
         for argument in Line::command().get_arguments() {

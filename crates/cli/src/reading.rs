@@ -15,7 +15,7 @@ use crate::render::CliError;
 #[derive(Debug, Clone, Default, Args)]
 pub struct ReadFlags {
     /// Format of the file [default: by its extension]
-    #[arg(long, value_parser = ["csv", "tsv", "jsonl", "conll", "iob2"])]
+    #[arg(long, value_parser = ["csv", "tsv", "jsonl", "conll", "iob2", "relations"])]
     pub format: Option<String>,
     /// The character between fields, or its name: comma, tab, semicolon, pipe, space
     #[arg(long, value_name = "CHAR", value_parser = delimiter)]
@@ -32,16 +32,35 @@ pub struct ReadFlags {
 }
 
 impl ReadFlags {
+    /// Refuses a format that a model of texts does not read; `of_model` is whether it was trained on files of relations.
+    ///
+    /// # Errors
+    /// The format is that of words, or of relations.
+    pub fn check_format(&self, of_model: bool) -> Result<(), CliError> {
+        match self.format.as_deref() {
+            Some("relations") if !of_model => Err(CliError::usage(
+                "--format relations is for models that were trained on such files",
+                "leave it out, or train with bertkit finetune --format relations",
+            )),
+            Some(format @ ("conll" | "iob2")) => Err(CliError::usage(
+                format!("--format {format} is for models that tag words"),
+                "leave it out, or train with bertkit finetune --task ner",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// The options for reading; without --no-header, `header` says whether there is one.
     ///
     /// # Errors
     /// A format or a delimiter that is none; the parsers of the flags let none through.
     pub fn options(&self, header: bool) -> Result<ReadOptions, DataError> {
+        // Which files hold relations, and how, a model knows.
         let format = self
             .format
             .as_deref()
-            .map(str::parse::<Format>)
-            .transpose()?;
+            .filter(|&format| format != "relations");
+        let format = format.map(str::parse::<Format>).transpose()?;
         let delimiter = self.delimiter.as_deref().map(parse_delimiter).transpose()?;
         let (quote, quoting) = match self.quote.as_deref() {
             None => (None, None),
@@ -87,6 +106,10 @@ impl TagFlags {
     /// A flag about reading that files of words have no use for.
     pub fn columns(&self, read: &ReadFlags) -> Result<TagColumns, CliError> {
         let of_tables = [
+            (
+                "--format relations",
+                read.format.as_deref() == Some("relations"),
+            ),
             ("--quote", read.quote.is_some()),
             ("--escape", read.escape.is_some()),
             ("--no-header", read.no_header),

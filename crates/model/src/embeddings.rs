@@ -31,6 +31,15 @@ pub struct Embeddings {
 }
 
 impl Embeddings {
+    /// The same with more words, whose rows are drawn by `init`.
+    #[must_use]
+    pub fn with_more_words(mut self, words: usize, init: &mut Initializer) -> Self {
+        let [_, e] = self.word.dims();
+        let rows = Tensor::cat(vec![self.word.val(), init.normal([words, e]).val()], 0);
+        self.word = Param::from_tensor(rows.detach());
+        self
+    }
+
     /// Fresh tables of the configured sizes.
     pub fn new(config: &EncoderConfig, init: &mut Initializer) -> Self {
         let (e, h) = (config.embedding_size, config.hidden_size);

@@ -15,6 +15,7 @@ use bertkit_data::formats::Format;
 use bertkit_data::formats::tagged::{TagLevel, TaggedFormat};
 use bertkit_data::labels::TaskKind;
 use bertkit_data::questions::Stride;
+use bertkit_data::relations::MarkStyle;
 use bertkit_data::tagging::Scheme;
 use bertkit_evaluation::ThresholdObjective;
 use bertkit_model::Family;
@@ -193,10 +194,15 @@ pub struct DataConfig {
     /// Column whose equal values make rows one document: the notes of a patient.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group_by: Option<String>,
+    /// How texts show the entities that they are about, given by the columns start1, end1, type1, start2, … or by tags
+    /// `<e1>…</e1>`: anonymised (`@GENE$`) or markers (`[E1] … [/E1]`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entities: Option<MarkStyle>,
     /// What separates several labels in one cell; makes the task multi-label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_separator: Option<String>,
-    /// csv, tsv, jsonl or, for tagged words, conll; by the file's extension if not given.
+    /// csv, tsv, jsonl, relations (BioBERT's, with or without a header) or, for tagged words, conll; by the file's extension if
+    /// not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<FileFormat>,
     /// The character between fields, or its name: comma, tab, semicolon, pipe, space.
@@ -246,6 +252,8 @@ pub enum FileFormat {
     /// A word a line, in columns.
     #[serde(alias = "iob2")]
     Conll,
+    /// Sentences and labels, with or without a header, as BioBERT's files of relations.
+    Relations,
 }
 
 impl FileFormat {
@@ -255,7 +263,7 @@ impl FileFormat {
             Self::Csv => Some(Format::Csv),
             Self::Tsv => Some(Format::Tsv),
             Self::Jsonl => Some(Format::Jsonl),
-            Self::Conll => None,
+            Self::Conll | Self::Relations => None,
         }
     }
 
@@ -264,7 +272,7 @@ impl FileFormat {
         match self {
             Self::Csv => TaggedFormat::Csv,
             Self::Jsonl => TaggedFormat::Jsonl,
-            Self::Tsv | Self::Conll => TaggedFormat::Conll,
+            Self::Tsv | Self::Conll | Self::Relations => TaggedFormat::Conll,
         }
     }
 }
@@ -276,6 +284,7 @@ impl fmt::Display for FileFormat {
             Self::Tsv => "tsv",
             Self::Jsonl => "jsonl",
             Self::Conll => "conll",
+            Self::Relations => "relations",
         })
     }
 }
@@ -291,6 +300,7 @@ impl Default for DataConfig {
             label: "label".into(),
             group: None,
             group_by: None,
+            entities: None,
             label_separator: None,
             format: None,
             delimiter: None,
@@ -326,6 +336,9 @@ pub struct TaskConfig {
     pub class_weights: ClassWeights,
     /// What is minimised.
     pub loss: LossConfig,
+    /// The classes whose micro, macro and weighted averages are taken, such as those of ChemProt that count; all if empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub averaged: Vec<String>,
     /// How words are tagged; there with `kind = "ner"` alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ner: Option<NerConfig>,
@@ -892,6 +905,10 @@ impl RunConfig {
         if config.task.kind == Some(RunTask::Ner) {
             config.task.ner.get_or_insert_default();
         }
+        let d = &mut config.data;
+        if d.format == Some(FileFormat::Relations) && d.text == DataConfig::default().text {
+            d.text = "sentence".into();
+        }
         if config.data.group_by.is_some() {
             config.task.documents.get_or_insert_default();
         }
@@ -1102,6 +1119,7 @@ impl RunConfig {
                 text_pair: Some("x".into()),
                 group: Some("x".into()),
                 group_by: Some("x".into()),
+                entities: Some(MarkStyle::Markers),
                 label_separator: Some("x".into()),
                 format: Some(FileFormat::Csv),
                 delimiter: Some("x".into()),
@@ -1122,6 +1140,7 @@ impl RunConfig {
                     ..Default::default()
                 }),
                 documents: Some(DocumentsConfig::default()),
+                averaged: vec!["x".into()],
                 ..Default::default()
             },
             training: TrainingConfig {
@@ -1163,6 +1182,9 @@ fn check_tags(d: &DataConfig, task: &TaskConfig, need: &mut impl FnMut(bool, Str
         ("data.label", d.label != defaults.0.label),
         ("data.label_separator", d.label_separator.is_some()),
         ("data.group_by", d.group_by.is_some()),
+        ("data.entities", d.entities.is_some()),
+        ("data.format", d.format == Some(FileFormat::Relations)),
+        ("task.averaged", !task.averaged.is_empty()),
         ("task.documents", task.documents.is_some()),
         ("data.quote", d.quote.is_some()),
         ("data.escape", d.escape.is_some()),

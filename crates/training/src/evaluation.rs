@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::error::TrainError;
 use crate::predictor::{Outputs, Predictor};
-use crate::prepare::{gather, read_rows};
+use crate::prepare::gather;
 use crate::run_dir::write_atomically;
 use crate::tasks::{Targets, TaskInfo, decide};
 
@@ -351,9 +351,11 @@ fn read(options: &EvalOptions, info: &TaskInfo) -> Result<Examples, TrainError> 
             "leave --group out",
         ));
     }
-    let table = read_rows(&options.data, &options.read)?;
     let column =
         |given: &Option<String>, trained: &str| Column::from(given.as_deref().unwrap_or(trained));
+    let (reading, text) = (info.reading(), column(&options.text, &info.text));
+    let table = reading.table(&options.data, &options.read)?;
+    let table = reading.marked(&table, &text)?.unwrap_or(table);
     let pair = options.text_pair.as_ref().or(info.text_pair.as_ref());
     let selection = Selection {
         text: column(&options.text, &info.text),

@@ -52,7 +52,7 @@ pub use observer::{
 };
 pub use optimizer::{AdamW, GradientSum, ParameterRule, rule as parameter_rule};
 pub use predictor::{Outputs, Predictor};
-pub use prepare::{Outcome, Prepared, prepare, read_options, read_rows};
+pub use prepare::{Outcome, Prepared, Reading, prepare, read_options};
 pub use run_dir::{DirectoryPolicy, MetricLine, RunDirectory, write_atomically};
 pub use schedule::{Length, Schedule};
 pub use stored::{StoredEvaluation, StoredRow, stored_evaluations};

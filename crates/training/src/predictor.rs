@@ -356,5 +356,8 @@ fn describe(opened: &ModelFolder, classes: Vec<String>) -> TaskInfo {
         label_separator: None,
         header: true,
         documents: None,
+        entities: None,
+        relations: false,
+        averaged: Vec::new(),
     }
 }

@@ -13,6 +13,7 @@ use bertkit_data::examples::{Examples, RawExample, Selection};
 use bertkit_data::formats::fasta::{FastaFile, is_fasta, read_fasta};
 use bertkit_data::formats::{ReadOptions, Table, parse_delimiter, read_table};
 use bertkit_data::labels::{LabelSet, TaskKind, balanced_weights, infer_task, positive_class};
+use bertkit_data::relations::{MarkStyle, mark_entities, mark_table, parse_tagged, read_relations};
 use bertkit_data::splits;
 use bertkit_data::tokenizer::{
     Family as TokenizerFamily, Normalization, TextTokenizer, TokenizerSpec, TrainOptions,
@@ -29,8 +30,8 @@ use burn::tensor::Device;
 
 use crate::checkpoint::Progress;
 use crate::config::{
-    Calibrate, ClassWeights, DataConfig, FreshModel, LossConfig, NamedWeights, OptimizerConfig,
-    Pool, RunConfig, RunTask, Threshold, TrainingConfig,
+    Calibrate, ClassWeights, DataConfig, FileFormat, FreshModel, LossConfig, NamedWeights,
+    OptimizerConfig, Pool, RunConfig, RunTask, Threshold, TrainingConfig,
 };
 use crate::error::TrainError;
 use crate::launch::{self, Launch, check_resumable, freeze};
@@ -141,6 +142,7 @@ pub fn read_options(data: &DataConfig) -> Result<ReadOptions, TrainError> {
     };
     let format = match data.format {
         None => None,
+        Some(FileFormat::Relations) => None,
         Some(format) => Some(format.table().ok_or_else(|| {
             setting(
                 format!("`{format}` is no format of tables with a text in each row"),
@@ -183,16 +185,55 @@ fn fasta_files(path: &Path) -> Option<Vec<FastaFile>> {
         .then_some(files)
 }
 
-/// A table, or the sequences of FASTA files, `lncRNA=a.fa,mRNA=b.fa`, with the columns `text`, `label`, `id` and
-/// `description`.
-///
-/// # Errors
-/// A file cannot be read, or is not what its name says.
-pub fn read_rows(path: &Path, options: &ReadOptions) -> Result<Table, TrainError> {
-    Ok(match fasta_files(path) {
-        Some(files) => read_fasta(&files)?,
-        None => read_table(path, options)?,
-    })
+/// What tables of texts hold beside texts and labels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Sentences and labels, with or without a header: see [`read_relations`].
+    pub relations: bool,
+    /// How texts show the entities that they are about: see [`mark_table`].
+    pub entities: Option<MarkStyle>,
+}
+
+impl Reading {
+    /// A table, or the sequences of FASTA files, `lncRNA=a.fa,mRNA=b.fa`, with the columns `text`, `label`, `id` and
+    /// `description`.
+    ///
+    /// # Errors
+    /// A file cannot be read, or is not what its name says.
+    pub fn table(self, path: &Path, options: &ReadOptions) -> Result<Table, TrainError> {
+        Ok(match fasta_files(path) {
+            Some(files) => read_fasta(&files)?,
+            None if self.relations => read_relations(path, options)?,
+            None => read_table(path, options)?,
+        })
+    }
+
+    /// The table with the entities of its texts marked; `None` where they are not.
+    ///
+    /// # Errors
+    /// There is no such column, or entities cannot be marked.
+    pub fn marked(self, table: &Table, text: &Column) -> Result<Option<Table>, TrainError> {
+        let marked = |style| Ok(mark_table(table, text, style)?.0);
+        self.entities.map(marked).transpose()
+    }
+
+    /// A text with the entities marked that its tags `<e1>…</e1>` give.
+    ///
+    /// # Errors
+    /// Entities cannot be marked.
+    pub fn marked_text(self, text: &str) -> Result<String, TrainError> {
+        let Some(style) = self.entities else {
+            return Ok(text.into());
+        };
+        parse_tagged(text)
+            .and_then(|(plain, mentions)| mark_entities(&plain, &mentions, style))
+            .map_err(|e| {
+                setting(
+                    format!("the entities of a text cannot be marked: {e}"),
+                    "write them as <e1>…</e1> and <e2>…</e2>",
+                )
+            })
+    }
 }
 
 fn selection(data: &DataConfig, group: bool) -> Selection {
@@ -213,7 +254,13 @@ fn read_examples(
     group: bool,
     observer: &mut dyn Observer,
 ) -> Result<Examples, TrainError> {
-    let table = read_rows(path, &read_options(data)?)?;
+    let reading = Reading {
+        relations: data.format == Some(FileFormat::Relations),
+        entities: data.entities,
+    };
+    let table = reading.table(path, &read_options(data)?)?;
+    let text = Column::from(data.text.as_str());
+    let table = reading.marked(&table, &text)?.unwrap_or(table);
     let examples = Examples::labelled(&table, &selection(data, group), data.missing)?;
     if let Some(dropped) = examples.dropped_summary() {
         observer.event(&Event::Note(format!("{}: {dropped}", path.display())));
@@ -791,10 +838,31 @@ fn prepare_texts(mut ground: Ground, observer: &mut dyn Observer) -> Result<Prep
         texts.iter().map(String::as_str).chain(pair)
     });
     let Reader {
-        tokenizer,
+        mut tokenizer,
         mut encoder,
         max_length,
     } = ground.reader(texts, observer)?;
+    // Markers are tokens of their own; those that the vocabulary lacks need rows of embeddings.
+    let mut more_words = 0;
+    if let Some(style) = config.data.entities {
+        let text = |row: &RawExample| row.text.clone();
+        let texts: Vec<String> = match &documents {
+            Some(documents) => documents.concat(),
+            None => examples.rows.iter().map(text).collect(),
+        };
+        let shown =
+            |tokens: &Vec<String>| tokens.iter().any(|t| texts.iter().any(|x| x.contains(t)));
+        let mut entities = 2;
+        while shown(
+            &style
+                .tokens(entities + 1)
+                .split_off(style.tokens(entities).len()),
+        ) {
+            entities += 1;
+        }
+        tokenizer = tokenizer.with_added_tokens(&style.tokens(entities))?;
+        more_words = tokenizer.vocab_size().saturating_sub(encoder.vocab_size);
+    }
 
     if let Some(settings) = &config.task.documents {
         // Two or three are special tokens; that a window moves on at all is what matters.
@@ -896,6 +964,18 @@ fn prepare_texts(mut ground: Ground, observer: &mut dyn Observer) -> Result<Prep
         (TaskKind::Classification, Some(_)) => MetricTask::Binary,
         (TaskKind::Classification, None) => MetricTask::Multiclass,
     };
+    for name in &config.task.averaged {
+        let known = settled
+            .classes
+            .as_ref()
+            .filter(|set| set.index(name).is_some());
+        if settled.kind != TaskKind::Classification || known.is_none() {
+            return Err(setting(
+                format!("averages are to be taken over `{name}`, which is no class of this task"),
+                "name classes with --average-over, divided by commas, or leave it out",
+            ));
+        }
+    }
     let best_metric = settle_metric(&config, metric_task)?;
     check_threshold(&config, metric_task, valid_rows.len())?;
     check_calibration(&config, settled.kind, valid_rows.len())?;
@@ -933,6 +1013,21 @@ fn prepare_texts(mut ground: Ground, observer: &mut dyn Observer) -> Result<Prep
     let device = ground.device.device.clone().autodiff();
     let same = old_labels == encoder.labels;
     let mut model: SequenceModel = ground.model(&encoder, outputs, same, &device)?;
+    if more_words > 0 {
+        // Another seed than that of the rest, whose first numbers these would be.
+        let seed = config.seed ^ 0x6d61_726b;
+        let mut init = Initializer::new(&device, seed, encoder.initializer_range);
+        model.encoder.embeddings = model
+            .encoder
+            .embeddings
+            .with_more_words(more_words, &mut init);
+        encoder.vocab_size += more_words;
+        let added = (
+            "vocabulary".into(),
+            format!("{more_words} tokens added, for markers"),
+        );
+        ground.lines.push(added);
+    }
     let pool = config
         .task
         .documents
@@ -961,6 +1056,9 @@ fn prepare_texts(mut ground: Ground, observer: &mut dyn Observer) -> Result<Prep
                 sections: settings.policy(),
                 group_by: config.data.group_by.clone(),
             }),
+            entities: config.data.entities,
+            relations: config.data.format == Some(FileFormat::Relations),
+            averaged: config.task.averaged.clone(),
         },
         model_config: encoder,
         tokenizer,

@@ -11,7 +11,7 @@ use bertkit_data::documents::documents;
 use bertkit_data::examples::{Examples, Selection};
 use bertkit_data::formats::{Cell, Format, Table, read_table_from, write_table};
 use bertkit_data::labels::TaskKind;
-use bertkit_training::{Answer, Answers, Predictor, TaskInfo, read_rows};
+use bertkit_training::{Answer, Answers, Predictor, TaskInfo};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
@@ -129,10 +129,12 @@ pub fn run(args: &PredictArgs) -> Result<(), CliError> {
         Source::Texts => texts(args, &predictor)?,
         Source::Lines => lines(args, &predictor, io::stdin().lock())?,
         Source::Table(input, target) => {
+            args.read.check_format(predictor.task().relations)?;
             let options = args.read.options(args.header || predictor.task().header)?;
+            let reading = predictor.task().reading();
             let table = match input.to_str() {
                 Some("-") => read_table_from(io::stdin().lock(), "standard input", &options)?,
-                _ => read_rows(&input, &options)?,
+                _ => reading.table(&input, &options)?,
             };
             predict_table(args, &predictor, table, &target)?
         }
@@ -219,7 +221,10 @@ fn texts(args: &PredictArgs, predictor: &Predictor) -> Result<usize, CliError> {
         .cloned()
         .map(Some)
         .chain(std::iter::repeat(None));
-    let texts: Vec<_> = args.text.iter().cloned().zip(pairs).collect();
+    let reading = predictor.task().reading();
+    let marked = args.text.iter().map(|text| reading.marked_text(text));
+    let marked = marked.collect::<Result<Vec<_>, _>>()?;
+    let texts: Vec<_> = marked.into_iter().zip(pairs).collect();
     if predictor.task().text_pair.is_some() && args.text_pair.is_empty() {
         return Err(CliError::usage(
             "this model was trained on pairs of texts, but there is no second text",
@@ -516,7 +521,9 @@ fn predict_table(
     target: &Target,
 ) -> Result<usize, CliError> {
     let task = predictor.task();
-    let examples = examples(args, task, &table)?;
+    let text = args.text_column.as_deref().unwrap_or(&task.text);
+    let marked = task.reading().marked(&table, &text.into())?;
+    let examples = examples(args, task, marked.as_ref().unwrap_or(&table))?;
     let mut progress = RowProgress::new(Display::choose(args.quiet));
     let grouped = task
         .documents
@@ -691,6 +698,9 @@ mod tests {
             label_separator: None,
             header: true,
             documents: None,
+            entities: None,
+            relations: false,
+            averaged: Vec::new(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use bertkit_data::batches::{BatchPolicy, PackedBatch, balanced, plan};
 use bertkit_data::documents::{Bags, Sections};
 use bertkit_data::labels::TaskKind;
+use bertkit_data::relations::MarkStyle;
 use bertkit_data::tokenizer::{Encoding, TextTokenizer};
 use bertkit_evaluation::{
     ClassPredictions, Metric, MultiLabelPredictions, Predictions, ProbabilityKind,
@@ -22,6 +23,7 @@ use super::{FineTuned, Task, Term, Validation, Weigh};
 use crate::config::{Calibrate, LossConfig, Pool, Sampler, Threshold, TrainingConfig};
 use crate::error::TrainError;
 use crate::optimizer::{GradientSum, ParameterRule, rule};
+use crate::prepare::Reading;
 use crate::run_dir::{RunDirectory, write_atomically};
 
 /// What a trained model answers, and how its answers are read; `bertkit.json` in the model's folder.
@@ -55,6 +57,15 @@ pub struct TaskInfo {
     /// How texts longer than the model reads are divided and put together; without it they are cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub documents: Option<DocumentInfo>,
+    /// How texts show the entities that they are about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entities: Option<MarkStyle>,
+    /// Whether files hold sentences and labels with or without a header, as BioBERT's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub relations: bool,
+    /// The classes whose averages are taken; all if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub averaged: Vec<String>,
 }
 
 /// How a document is read in sections.
@@ -69,6 +80,14 @@ pub struct DocumentInfo {
 }
 
 impl TaskInfo {
+    /// How tables are read for this model.
+    pub fn reading(&self) -> Reading {
+        Reading {
+            relations: self.relations,
+            entities: self.entities,
+        }
+    }
+
     /// The file beside the weights.
     pub const FILE: &'static str = "bertkit.json";
 
@@ -136,6 +155,12 @@ impl Targets {
                     && let Some(&threshold) = info.thresholds.first()
                 {
                     predictions.decide_at(threshold);
+                }
+                if !info.averaged.is_empty() {
+                    let chosen = |name: &String| info.averaged.contains(name);
+                    let classes = info.classes.iter().enumerate();
+                    let classes = classes.filter(|(_, name)| chosen(name));
+                    predictions.averaged = Some(classes.map(|(class, _)| class).collect());
                 }
                 Predictions::Classes(predictions)
             }
@@ -868,6 +893,9 @@ mod tests {
             label_separator: Some(";".into()),
             header: true,
             documents: None,
+            entities: None,
+            relations: false,
+            averaged: Vec::new(),
         }
     }
 
