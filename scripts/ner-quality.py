@@ -67,7 +67,8 @@ def main():
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--learning-rate", type=float, default=5e-5)
     parser.add_argument("--max-length", type=int, default=128)
-    parser.add_argument("--seeds", type=int, default=3, help="how many, counted from 1 (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=3, help="how many (default: %(default)s)")
+    parser.add_argument("--first-seed", type=int, default=1, help="the first of them (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--bertkit", type=pathlib.Path, default=ROOT / "target/release/bertkit")
     parser.add_argument("--bertkit-arg", action="append", default=[], metavar="ARG", help="one more argument of `bertkit finetune`; may be repeated")
@@ -78,7 +79,7 @@ def main():
     args.bertkit = args.bertkit.resolve()
     found = {"bertkit": [], "peer": []}
     with tempfile.TemporaryDirectory() as folder:
-        for seed in range(1, args.seeds + 1):
+        for seed in range(args.first_seed, args.first_seed + args.seeds):
             sides = ("bertkit", "peer") if seed % 2 else ("peer", "bertkit")
             for side in sides:
                 if args.only in (None, side):

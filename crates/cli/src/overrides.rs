@@ -13,7 +13,7 @@ use bertkit_training::{Override, RunConfig};
 use clap::Args;
 use toml::{Table, Value};
 
-use crate::reading::{Missing, ReadFlags, TagFlags, finite, share};
+use crate::reading::{Missing, QuestionFlags, ReadFlags, TagFlags, finite, share};
 
 /// Every flag of `finetune` that stands for a key of the configuration.
 #[derive(Debug, Clone, Default, Args)]
@@ -24,6 +24,8 @@ pub struct Settings {
     model: ModelFlags,
     #[command(flatten)]
     task: TaskFlags,
+    #[command(flatten)]
+    asking: AskingFlags,
     #[command(flatten)]
     training: TrainingFlags,
     #[command(flatten)]
@@ -77,7 +79,8 @@ struct DataFlags {
         value_name = "drop|refuse"
     )]
     missing: Option<Missing>,
-    /// Longest input in tokens, special tokens included; longer texts are cut [default: 128]
+    /// Longest input in tokens, special tokens included; longer texts are cut, those of
+    /// questions into windows [default: 128, of questions 384]
     #[arg(long, value_name = "TOKENS")]
     max_length: Option<u32>,
     #[command(flatten)]
@@ -106,8 +109,9 @@ struct ModelFlags {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Task")]
 struct TaskFlags {
-    /// What is learnt: from texts, told by the labels if not given; or, from tagged words, ner
-    #[arg(long, value_parser = ["classification", "multi-label", "regression", "ner"])]
+    /// What is learnt: from texts, told by the labels if not given; from tagged words, ner;
+    /// or, from questions about texts, qa
+    #[arg(long, value_parser = ["classification", "multi-label", "regression", "ner", "qa"])]
     task: Option<String>,
     /// Of ner, what chooses the tags: each word by itself, or a CRF over the sentence
     /// [default: linear]
@@ -161,6 +165,29 @@ struct TaskFlags {
     /// Share of the target spread over all classes; implies the cross-entropy loss [default: 0]
     #[arg(long, value_name = "SHARE", value_parser = share)]
     label_smoothing: Option<f64>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Questions")]
+struct AskingFlags {
+    #[command(flatten)]
+    columns: QuestionFlags,
+    /// From the start of a window of a text to that of the next, in tokens [default: 128]
+    #[arg(long, value_name = "TOKENS")]
+    stride: Option<u32>,
+    /// Tokens of a question at most; what is more is cut off [default: 64]
+    #[arg(long, value_name = "TOKENS")]
+    max_question_length: Option<u32>,
+    /// Tokens of an answer at most [default: 30]
+    #[arg(long, value_name = "TOKENS")]
+    max_answer_length: Option<u32>,
+    /// Starts and ends that are looked at in a window, and answers that are kept [default: 20]
+    #[arg(long, value_name = "N")]
+    n_best: Option<u32>,
+    /// A question has no answer if that scores by more than this above the best one
+    /// [default: what gives the highest F1 on the validation questions, if some have none]
+    #[arg(long, value_name = "NUMBER", value_parser = finite, allow_negative_numbers = true)]
+    null_threshold: Option<f64>,
 }
 
 #[derive(Debug, Clone, Default, Args)]
@@ -301,6 +328,7 @@ impl Settings {
         self.data.add(&mut list);
         self.model.add(&mut list, base);
         self.task.add(&mut list);
+        self.asking.add(&mut list);
         self.training.add(&mut list, base);
         self.optimizer.add(&mut list, base);
         list.0
@@ -418,6 +446,28 @@ impl TaskFlags {
             }
             _ => None,
         }
+    }
+}
+
+impl AskingFlags {
+    fn add(&self, list: &mut Overrides) {
+        let columns = &self.columns;
+        list.text("task.qa.question", "--question", &columns.question);
+        list.text("task.qa.context", "--context", &columns.context);
+        list.text("task.qa.answer", "--answer", &columns.answer);
+        list.text("task.qa.start", "--start", &columns.start);
+        list.text("task.qa.id", "--id", &columns.id);
+        list.put("task.qa.stride", "--stride", self.stride);
+        let (question, answer) = (self.max_question_length, self.max_answer_length);
+        list.put(
+            "task.qa.max_question_length",
+            "--max-question-length",
+            question,
+        );
+        list.put("task.qa.max_answer_length", "--max-answer-length", answer);
+        list.put("task.qa.n_best", "--n-best", self.n_best);
+        let threshold = self.null_threshold;
+        list.put("task.qa.null_threshold", "--null-threshold", threshold);
     }
 }
 
@@ -598,6 +648,16 @@ mod tests {
         ("task", "task.kind", "multi-label"),
         ("head", "task.ner.head", "crf"),
         ("overlap", "task.ner.overlap", "16"),
+        ("question", "task.qa.question", "q"),
+        ("context", "task.qa.context", "passage"),
+        ("answer", "task.qa.answer", "gold"),
+        ("start", "task.qa.start", "at"),
+        ("id", "task.qa.id", "name"),
+        ("stride", "task.qa.stride", "64"),
+        ("max-question-length", "task.qa.max_question_length", "32"),
+        ("max-answer-length", "task.qa.max_answer_length", "15"),
+        ("n-best", "task.qa.n_best", "10"),
+        ("null-threshold", "task.qa.null_threshold", "-1.5"),
         ("group-by", "data.group_by", "patient"),
         ("entities", "data.entities", "markers"),
         ("pool", "task.documents.pool", "mean"),

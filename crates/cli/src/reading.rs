@@ -165,6 +165,58 @@ impl TagFlags {
     }
 }
 
+/// Where questions stand in a table.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Questions")]
+pub struct QuestionFlags {
+    /// Of a table of questions, the column with the question [default: question]
+    #[arg(long, value_name = "COLUMN")]
+    pub question: Option<String>,
+    /// Of a table of questions, the column with the text [default: context]
+    #[arg(long, value_name = "COLUMN")]
+    pub context: Option<String>,
+    /// Of a table of questions, the column with the answer, empty where there is none
+    /// [default: answer or answers]
+    #[arg(long, value_name = "COLUMN")]
+    pub answer: Option<String>,
+    /// Of a table of questions, the column with the character at which the answer begins, from 0
+    /// [default: start or answer_start]
+    #[arg(long, value_name = "COLUMN")]
+    pub start: Option<String>,
+    /// Of a table of questions, the column with a name for each [default: id]
+    #[arg(long, value_name = "COLUMN")]
+    pub id: Option<String>,
+}
+
+impl QuestionFlags {
+    /// One of the flags that are given.
+    pub fn given(&self) -> Option<&'static str> {
+        let flags = [
+            ("--question", &self.question),
+            ("--context", &self.context),
+            ("--answer", &self.answer),
+            ("--start", &self.start),
+            ("--id", &self.id),
+        ];
+        let given = flags.iter().find(|(_, column)| column.is_some());
+        given.map(|(flag, _)| *flag)
+    }
+}
+
+/// Refuses a flag that is about questions.
+///
+/// # Errors
+/// There is such a flag.
+pub fn refuse_question(given: Option<&'static str>) -> Result<(), CliError> {
+    match given {
+        None => Ok(()),
+        Some(flag) => Err(CliError::usage(
+            format!("{flag} is about questions, but this model answers none"),
+            "leave it out, or train a model with bertkit finetune --task qa",
+        )),
+    }
+}
+
 /// What a trained model runs on.
 #[derive(Debug, Clone, Args)]
 pub struct MachineFlags {

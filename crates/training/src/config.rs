@@ -322,7 +322,7 @@ impl Default for DataConfig {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TaskConfig {
-    /// classification, multi-label or regression, inferred from the labels if not given; or ner.
+    /// classification, multi-label or regression, inferred from the labels if not given; or ner, or qa.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<RunTask>,
     /// The positive class of two.
@@ -342,6 +342,9 @@ pub struct TaskConfig {
     /// How words are tagged; there with `kind = "ner"` alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ner: Option<NerConfig>,
+    /// How questions are answered; there with `kind = "qa"` alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qa: Option<QuestionConfig>,
     /// How texts longer than the model reads are divided and put together; they are cut without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub documents: Option<DocumentsConfig>,
@@ -432,6 +435,8 @@ pub enum RunTask {
     Regression,
     /// A tag a word.
     Ner,
+    /// The answer to a question, found in a text.
+    Qa,
 }
 
 impl RunTask {
@@ -441,7 +446,7 @@ impl RunTask {
             Self::Classification => Some(TaskKind::Classification),
             Self::MultiLabel => Some(TaskKind::MultiLabel),
             Self::Regression => Some(TaskKind::Regression),
-            Self::Ner => None,
+            Self::Ner | Self::Qa => None,
         }
     }
 }
@@ -472,6 +477,62 @@ impl Default for NerConfig {
             scheme: Scheme::Bio,
             overlap: None,
             crf_rate: 100.0,
+        }
+    }
+}
+
+/// How questions are answered: by a part of a text, of which windows are read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QuestionConfig {
+    /// Of a table: column with the question.
+    pub question: String,
+    /// Of a table: column with the text.
+    pub context: String,
+    /// Of a table: column with the answer; `answer` or `answers` if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// Of a table: column with the character at which the answer begins, from 0; `start` or
+    /// `answer_start` if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
+    /// Of a table: column with a name for the question; `id` if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// From the start of a window to that of the next, in tokens.
+    pub stride: usize,
+    /// Tokens of a question at most; what is more is cut off.
+    pub max_question_length: usize,
+    /// Tokens of an answer at most.
+    pub max_answer_length: usize,
+    /// Starts and ends that are looked at in a window, and answers that are kept.
+    pub n_best: usize,
+    /// A question has no answer if that scores by more than this above the best answer. If it is not
+    /// given, it is chosen on the validation questions where some have none; otherwise every question
+    /// is answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub null_threshold: Option<f64>,
+}
+
+impl QuestionConfig {
+    /// Tokens of an input, unless told otherwise (Devlin et al. 2019).
+    pub const MAX_LENGTH: usize = 384;
+}
+
+impl Default for QuestionConfig {
+    /// As BERT's `run_squad.py`.
+    fn default() -> Self {
+        Self {
+            question: "question".into(),
+            context: "context".into(),
+            answer: None,
+            start: None,
+            id: None,
+            stride: 128,
+            max_question_length: 64,
+            max_answer_length: 30,
+            n_best: 20,
+            null_threshold: None,
         }
     }
 }
@@ -905,6 +966,14 @@ impl RunConfig {
         if config.task.kind == Some(RunTask::Ner) {
             config.task.ner.get_or_insert_default();
         }
+        if config.task.kind == Some(RunTask::Qa) {
+            // Windows of texts are longer than most texts that have classes.
+            let length = QuestionConfig::MAX_LENGTH as i64;
+            let data = Table::from_iter([("max_length".into(), Value::Integer(length))]);
+            let defaults = Table::from_iter([("data".into(), Value::Table(data))]);
+            config = resolve(file, overrides, defaults)?;
+            config.task.qa.get_or_insert_default();
+        }
         let d = &mut config.data;
         if d.format == Some(FileFormat::Relations) && d.text == DataConfig::default().text {
             d.text = "sentence".into();
@@ -1046,6 +1115,7 @@ impl RunConfig {
             }
         }
         check_tags(d, &self.task, &mut need);
+        check_questions(d, t, &self.task, &mut need);
         if let Some(documents) = &self.task.documents {
             need(
                 d.text_pair.is_none(),
@@ -1140,6 +1210,13 @@ impl RunConfig {
                     ..Default::default()
                 }),
                 documents: Some(DocumentsConfig::default()),
+                qa: Some(QuestionConfig {
+                    answer: Some("x".into()),
+                    start: Some("x".into()),
+                    id: Some("x".into()),
+                    null_threshold: Some(0.0),
+                    ..Default::default()
+                }),
                 averaged: vec!["x".into()],
                 ..Default::default()
             },
@@ -1224,6 +1301,58 @@ fn check_tags(d: &DataConfig, task: &TaskConfig, need: &mut impl FnMut(bool, Str
             ),
         );
     }
+}
+
+/// Checks that settings of questions are there for such a task alone, and those of texts and labels are not.
+fn check_questions(
+    d: &DataConfig,
+    t: &TrainingConfig,
+    task: &TaskConfig,
+    need: &mut impl FnMut(bool, String),
+) {
+    let asks = task.kind == Some(RunTask::Qa);
+    need(
+        asks || task.qa.is_none(),
+        "`task.qa` is about questions: add `--task qa`, or leave it out".into(),
+    );
+    let Some(qa) = task.qa.as_ref().filter(|_| asks) else {
+        return;
+    };
+    let (data, defaults) = (DataConfig::default(), TaskConfig::default());
+    for (key, given) in [
+        ("data.text", d.text != data.text),
+        ("data.text_pair", d.text_pair.is_some()),
+        ("data.label", d.label != data.label),
+        ("data.label_separator", d.label_separator.is_some()),
+        ("data.group", d.group.is_some()),
+        ("task.positive", task.positive.is_some()),
+        ("task.threshold", task.threshold != defaults.threshold),
+        ("task.calibrate", task.calibrate != defaults.calibrate),
+        (
+            "task.class_weights",
+            task.class_weights != defaults.class_weights,
+        ),
+        ("task.loss", task.loss != defaults.loss),
+        ("training.sampler", t.sampler != Sampler::Shuffle),
+    ] {
+        let why = "has no meaning for `--task qa`: leave it out";
+        need(!given, format!("`{key}` {why}"));
+    }
+    for (key, value) in [
+        ("stride", qa.stride),
+        ("max_question_length", qa.max_question_length),
+        ("max_answer_length", qa.max_answer_length),
+        ("n_best", qa.n_best),
+    ] {
+        need(
+            value > 0,
+            format!("`task.qa.{key}` is 0, expected 1 or more"),
+        );
+    }
+    need(
+        qa.null_threshold.is_none_or(f64::is_finite),
+        "`task.qa.null_threshold` is no finite number".into(),
+    );
 }
 
 /// Checks what no single value shows of optimizer and schedule.

@@ -35,6 +35,7 @@ mod optimizer;
 mod predictor;
 mod prepare;
 pub mod pretrain;
+mod questions;
 mod run_dir;
 mod schedule;
 mod stored;
@@ -53,9 +54,13 @@ pub use observer::{
 pub use optimizer::{AdamW, GradientSum, ParameterRule, rule as parameter_rule};
 pub use predictor::{Outputs, Predictor};
 pub use prepare::{Outcome, Prepared, Reading, prepare, read_options};
+pub use questions::{
+    Answerer, Proposal, QuestionEvalOptions, QuestionEvaluation, QuestionGroup, QuestionResult,
+    evaluate_questions, proposals,
+};
 pub use run_dir::{DirectoryPolicy, MetricLine, RunDirectory, write_atomically};
 pub use schedule::{Length, Schedule};
 pub use stored::{StoredEvaluation, StoredRow, stored_evaluations};
 pub use tag_evaluation::{TagEvalOptions, TagEvaluation, TagRow, evaluate_tags};
 pub use tagger::{Answers, FoundEntity, TaggedWords, Tagger};
-pub use tasks::{Answer, TaskInfo};
+pub use tasks::{Answer, QuestionInfo, TaskInfo};

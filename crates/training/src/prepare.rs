@@ -2,6 +2,7 @@
 //!
 //! What the tasks share is here, and all of those that answer whole texts; each other task has a file below.
 
+mod questions;
 mod tags;
 
 use std::path::{Path, PathBuf};
@@ -39,7 +40,9 @@ use crate::observer::{Estimate, EvaluationReport, Event, Observer, Summary};
 use crate::optimizer::AdamW;
 use crate::run_dir::{DirectoryPolicy, RunDirectory, sha256};
 use crate::schedule::{Length, Schedule};
-use crate::tasks::{DocumentInfo, FineTuned, Rows, SequenceTask, TagTask, Targets, Task, TaskInfo};
+use crate::tasks::{
+    DocumentInfo, FineTuned, QuestionTask, Rows, SequenceTask, TagTask, Targets, Task, TaskInfo,
+};
 use crate::trainer::{Habits, Trainer};
 
 /// A run whose data, task, tokenizer and model are settled.
@@ -70,6 +73,8 @@ enum Learner {
     Texts(Box<Ready<SequenceTask>>),
     /// One tag a word.
     Tags(Box<Ready<TagTask>>),
+    /// Answers found in texts.
+    Questions(Box<Ready<QuestionTask>>),
 }
 
 /// The same expression for whatever is learnt.
@@ -78,6 +83,7 @@ macro_rules! each {
         match $learner {
             Learner::Texts($ready) => $what,
             Learner::Tags($ready) => $what,
+            Learner::Questions($ready) => $what,
         }
     };
 }
@@ -617,6 +623,7 @@ pub fn prepare(
     };
     match ground.config.task.kind {
         Some(RunTask::Ner) => tags::prepare(ground, observer),
+        Some(RunTask::Qa) => questions::prepare(ground, observer),
         _ => prepare_texts(ground, observer),
     }
 }
@@ -1465,6 +1472,10 @@ impl Prepared {
             Learner::Tags(ready) => {
                 let (ready, taken_up) = ready.restore(directory, optimizer, data)?;
                 (Learner::Tags(Box::new(ready)), taken_up)
+            }
+            Learner::Questions(ready) => {
+                let (ready, taken_up) = ready.restore(directory, optimizer, data)?;
+                (Learner::Questions(Box::new(ready)), taken_up)
             }
         };
         self.learner = learner;

@@ -22,6 +22,8 @@ pub enum Answers {
     Texts,
     /// A tag for each word: for a [`Tagger`].
     Tags,
+    /// Where in a text a question is answered: for an [`Answerer`](crate::Answerer).
+    Questions,
 }
 
 impl Answers {
@@ -44,14 +46,16 @@ impl Answers {
             let task = described.and_then(|described| described.task);
             return match task.as_deref() {
                 Some("ner") => Self::Tags,
+                Some("qa") => Self::Questions,
                 _ => Self::Texts,
             };
         }
         let class: Option<Class> = read("config.json").and_then(|t| serde_json::from_str(&t).ok());
-        let tags = |name: &String| name.ends_with("ForTokenClassification");
-        match class.is_some_and(|class| class.architectures.iter().any(tags)) {
-            true => Self::Tags,
-            false => Self::Texts,
+        let name = class.and_then(|class| class.architectures.into_iter().next());
+        match name {
+            Some(name) if name.ends_with("ForTokenClassification") => Self::Tags,
+            Some(name) if name.ends_with("ForQuestionAnswering") => Self::Questions,
+            _ => Self::Texts,
         }
     }
 }

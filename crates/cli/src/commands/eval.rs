@@ -1,5 +1,6 @@
 //! `bertkit eval`: a model and labelled texts to metrics with intervals.
 
+mod questions;
 mod tags;
 
 use std::path::PathBuf;
@@ -14,7 +15,9 @@ use clap::Args;
 
 use crate::process;
 use crate::progress::{Display, RowProgress};
-use crate::reading::{MachineFlags, Missing, ReadFlags, TagFlags, share};
+use crate::reading::{
+    MachineFlags, Missing, QuestionFlags, ReadFlags, TagFlags, finite, refuse_question, share,
+};
 use crate::render::{self, CliError};
 
 const EXAMPLES: &str = "\
@@ -23,6 +26,7 @@ Examples:
   bertkit eval runs/spam --data test.csv --json > report.json
   bertkit eval models/some-classifier --data test.tsv --text body --label kind --device cpu
   bertkit eval runs/names --data test.conll --group document
+  bertkit eval runs/answers --data dev-v2.0.json --group context
   bertkit eval runs/laws --data test.csv --perturb typos:0.05 --perturb accents,case:lower
 
 --perturb changes the texts by the seed and measures again, side by side with the original:
@@ -33,7 +37,8 @@ Examples:
 A rate behind a colon is the share of letters (typos, 0.05 if not given) or of words (others, 1).
 
 Given a run directory, the report and each row's prediction are also kept there, in
-eval/NAME.json and eval/NAME.predictions.jsonl.";
+eval/NAME.json and eval/NAME.predictions.jsonl; of questions also eval/NAME.predictions.json,
+the answers by id as SQuAD's own script takes them.";
 
 /// Measure how good a model is on labelled texts
 #[derive(Debug, Args)]
@@ -54,7 +59,7 @@ pub struct EvalArgs {
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     label: Option<String>,
     /// Column whose equal values belong together: the bootstrap draws whole groups; of tagged
-    /// words, document
+    /// words, document; of questions, context or title
     #[arg(long, value_name = "COLUMN", help_heading = "Data")]
     group: Option<String>,
     /// What separates several labels in one cell [default: as in training]
@@ -70,11 +75,22 @@ pub struct EvalArgs {
     #[arg(value_name = "drop|refuse", help_heading = "Data")]
     missing: Missing,
     /// Refuse labels, or types of entities, that training never saw, instead of counting them as
-    /// errors
+    /// errors; of questions, refuse answers that their text does not hold
     #[arg(long, help_heading = "Data")]
     strict: bool,
     #[command(flatten, next_help_heading = "Tagged words")]
     tags: TagFlags,
+    #[command(flatten)]
+    questions: QuestionFlags,
+    /// Take the answers of all texts of a question together, by the first 24 characters of its id,
+    /// and rank them: BioASQ's factoid questions
+    #[arg(long, help_heading = "Questions")]
+    pool_snippets: bool,
+    /// A question has no answer if that scores by more than this above the best one
+    /// [default: as training chose]
+    #[arg(long, value_name = "NUMBER", value_parser = finite, help_heading = "Questions")]
+    #[arg(allow_negative_numbers = true)]
+    null_threshold: Option<f64>,
     /// Where a probability counts as positive [default: as training chose]
     #[arg(long, value_name = "NUMBER", value_parser = share, help_heading = "Metrics")]
     threshold: Option<f64>,
@@ -119,9 +135,25 @@ pub struct EvalArgs {
 /// # Errors
 /// A model or data that cannot be used, and what stops the evaluation.
 pub fn run(args: &EvalArgs) -> Result<(), CliError> {
+    let of_questions = [
+        ("--pool-snippets", args.pool_snippets),
+        ("--null-threshold", args.null_threshold.is_some()),
+    ];
+    let flag = of_questions.iter().find(|(_, given)| *given);
+    let flag = args.questions.given().or(flag.map(|(flag, _)| *flag));
     match Answers::of(&args.run) {
-        Answers::Tags => return tags::run(args),
-        Answers::Texts => args.tags.refuse()?,
+        Answers::Questions => {
+            args.tags.refuse()?;
+            return questions::run(args);
+        }
+        Answers::Tags => {
+            refuse_question(flag)?;
+            return tags::run(args);
+        }
+        Answers::Texts => {
+            args.tags.refuse()?;
+            refuse_question(flag)?;
+        }
     }
     process::use_threads(args.machine.threads)?;
     process::leave_on_interrupt()?;

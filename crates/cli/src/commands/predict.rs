@@ -1,5 +1,6 @@
 //! `bertkit predict`: a model and texts to predictions.
 
+mod questions;
 mod tags;
 
 use std::fs::{self, File};
@@ -18,7 +19,7 @@ use serde_json::{Map, Value, json};
 use crate::format::{count, plural};
 use crate::process;
 use crate::progress::{Display, RowProgress};
-use crate::reading::{MachineFlags, ReadFlags, TagFlags};
+use crate::reading::{MachineFlags, ReadFlags, TagFlags, finite, refuse_question};
 use crate::render::{self, CliError};
 
 const EXAMPLES: &str = "\
@@ -28,6 +29,8 @@ Examples:
   cat lines.txt | bertkit predict runs/spam --json
   bertkit predict runs/names --text \"Marie Curie was born in Warsaw\"
   bertkit predict runs/names --input words.conll --output tagged.conll
+  bertkit predict runs/answers --question \"Who wrote it?\" --context \"It was written by Ann.\"
+  bertkit predict runs/answers --input questions.json --output best.json
   bertkit predict runs/names --input notes.csv --text-column note --output found.csv
 
 For --text and piped lines, each answer is a line: prediction, probability, text, divided by tabs.
@@ -36,7 +39,10 @@ For a table, all columns stay, and `prediction` and a `probability_LABEL` for ea
 A model that tags words gives a line for each entity: the text's number from 1, the entity's first
 character from 0 and the one behind its last, its type, its score (how likely its tags were, on
 average) and the entity. A file of words (CoNLL, .iob2, JSON Lines, CSV with a word a row) comes
-back with one more column, a table with --text-column with a column `entities` in JSON.";
+back with one more column, a table with --text-column with a column `entities` in JSON.
+
+To a table of questions `answer`, `score` and `start` (in characters, from 0) are added; a file that
+ends in .json is read in SQuAD's form, and to one of that ending the best answers to each are written.";
 
 /// Lines that are predicted together: enough to fill batches, few enough to answer soon.
 const LINES_AT_ONCE: usize = 1024;
@@ -60,6 +66,40 @@ pub struct PredictArgs {
     #[arg(long, value_name = "TEXT", help_heading = "Texts", requires = "text")]
     #[arg(allow_hyphen_values = true)]
     text_pair: Vec<String>,
+    /// A question to answer; may be repeated
+    #[arg(long, value_name = "TEXT", help_heading = "Questions", conflicts_with_all = ["input", "text"])]
+    #[arg(allow_hyphen_values = true)]
+    question: Vec<String>,
+    /// The text that holds the answer: one for all questions, or one for each
+    #[arg(
+        long,
+        value_name = "TEXT",
+        help_heading = "Questions",
+        requires = "question"
+    )]
+    #[arg(allow_hyphen_values = true)]
+    context: Vec<String>,
+    /// Of a table, the column with the question [default: as in training]
+    #[arg(
+        long,
+        value_name = "COLUMN",
+        help_heading = "Questions",
+        requires = "input"
+    )]
+    question_column: Option<String>,
+    /// Of a table, the column with the text [default: as in training]
+    #[arg(
+        long,
+        value_name = "COLUMN",
+        help_heading = "Questions",
+        requires = "input"
+    )]
+    context_column: Option<String>,
+    /// A question has no answer if that scores by more than this above the best one
+    /// [default: as training chose]
+    #[arg(long, value_name = "NUMBER", value_parser = finite, help_heading = "Questions")]
+    #[arg(allow_negative_numbers = true)]
+    null_threshold: Option<f64>,
     /// A table to predict: CSV, TSV or JSON Lines; `-` is standard input. Without --text and
     /// --input, standard input is read as one text a line (for pairs: two, divided by a tab)
     #[arg(long, value_name = "FILE", help_heading = "Table")]
@@ -113,9 +153,27 @@ pub struct PredictArgs {
 /// # Errors
 /// Nothing to predict, a model or data that cannot be used, and what stops the prediction.
 pub fn run(args: &PredictArgs) -> Result<(), CliError> {
+    let of_questions = [
+        ("--question", !args.question.is_empty()),
+        ("--question-column", args.question_column.is_some()),
+        ("--context-column", args.context_column.is_some()),
+        ("--null-threshold", args.null_threshold.is_some()),
+    ];
+    let flag = of_questions.iter().find(|(_, given)| *given);
+    let flag = flag.map(|(flag, _)| *flag);
     match Answers::of(&args.run) {
-        Answers::Tags => return tags::run(args),
-        Answers::Texts => args.tags.refuse()?,
+        Answers::Questions => {
+            args.tags.refuse()?;
+            return questions::run(args);
+        }
+        Answers::Tags => {
+            refuse_question(flag)?;
+            return tags::run(args);
+        }
+        Answers::Texts => {
+            args.tags.refuse()?;
+            refuse_question(flag)?;
+        }
     }
     // What is wrong with the command line is told before the model is loaded.
     let source = Source::choose(args)?;

@@ -186,7 +186,7 @@ pub fn read_questions(path: &Path, options: &QuestionOptions) -> Result<Question
             .map_err(|error| text::data_error(error, &name))?;
         return read_squad(&document, &name, options.strict);
     }
-    from_table(&read_table(path, &options.read)?, options)
+    questions_of_table(&read_table(path, &options.read)?, options)
 }
 
 /// Reads questions from a document in SQuAD's form; `name` is what messages call it. See [`read_questions`].
@@ -280,11 +280,14 @@ pub fn read_squad(document: &str, name: &str, strict: bool) -> Result<Questions,
     Ok(questions)
 }
 
-/// Reads questions from a table. See [`read_questions`].
+/// Reads questions from a table, one a row. See [`read_questions`].
 ///
 /// # Errors
 /// As [`read_questions`].
-fn from_table(table: &Table, options: &QuestionOptions) -> Result<Questions, DataError> {
+pub fn questions_of_table(
+    table: &Table,
+    options: &QuestionOptions,
+) -> Result<Questions, DataError> {
     let usual = |column: &Option<Column>, names: &[&str]| match column {
         Some(column) => table.column(column).map(Some),
         None => Ok(names
@@ -691,7 +694,7 @@ mod tests {
             },
             ..QuestionOptions::default()
         };
-        from_table(
+        questions_of_table(
             &read_table_from(text.as_bytes(), "t", &options.read)?,
             &options,
         )

@@ -1,6 +1,7 @@
 //! What a run learns: one task a file.
 
 mod crf;
+pub(crate) mod questions;
 mod sequence;
 mod tags;
 
@@ -14,6 +15,7 @@ use burn::tensor::Tensor;
 use crate::error::TrainError;
 use crate::optimizer::{GradientSum, ParameterRule};
 use crate::run_dir::RunDirectory;
+pub use questions::{QuestionInfo, QuestionRows, QuestionTask, WindowsBatch};
 pub use sequence::{
     Answer, DocumentInfo, Rows, RowsBatch, SequenceTask, Targets, TaskInfo, decide,
     inference_batches,

@@ -1,0 +1,393 @@
+//! Questions about texts from the command line: learnt, kept, scored, answered, and refused where the input is bad.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Exit code, standard output and standard error.
+fn bertkit(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_bertkit"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("RUST_BACKTRACE")
+        .env_remove("COLUMNS")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    (
+        output.status.code(),
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+#[track_caller]
+fn succeeds(folder: &Path, arguments: &[&str]) -> String {
+    let (code, out, err) = bertkit(folder, arguments);
+    assert_eq!(code, Some(0), "{err}");
+    out
+}
+
+#[track_caller]
+fn refused(folder: &Path, arguments: &[&str], part: &str) {
+    let (code, out, err) = bertkit(folder, arguments);
+    assert_eq!((code, out.as_str()), (Some(2), ""), "{err}");
+    assert!(
+        err.contains("\nhint: ") || err.contains("'--help'"),
+        "{err}"
+    );
+    assert!(err.contains(part), "expected `{part}`: {err}");
+}
+
+const CONTEXTS: [(&str, &str, &str); 4] = [
+    (
+        "the red boat sailed to the island in spring",
+        "red boat",
+        "spring",
+    ),
+    (
+        "a tall tree stands behind the old house",
+        "tall tree",
+        "old house",
+    ),
+    (
+        "seven birds were counted near the river",
+        "seven birds",
+        "river",
+    ),
+    (
+        "our small train left the station at noon",
+        "small train",
+        "noon",
+    ),
+];
+
+/// Two questions about each of four texts, in SQuAD's form; with `impossible`, the second has no answer.
+fn squad(impossible: bool) -> Value {
+    let texts = CONTEXTS.iter().enumerate().map(|(number, (context, what, end))| {
+        let answer = |text: &str| json!([{ "text": text, "answer_start": context.find(text).unwrap() }]);
+        let second = match impossible {
+            false => json!({ "id": format!("{number}b"), "question": "where or when ?", "answers": answer(end) }),
+            true => json!({ "id": format!("{number}b"), "question": "where or when ?", "answers": [], "is_impossible": true }),
+        };
+        json!({ "title": format!("t{}", number / 2), "paragraphs": [{
+            "context": context,
+            "qas": [{ "id": format!("{number}a"), "question": "what is it ?", "answers": answer(what) }, second],
+        }]})
+    });
+    json!({ "version": "1.1", "data": texts.collect::<Vec<_>>() })
+}
+
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("train.json"), squad(false).to_string()).unwrap();
+    fs::write(folder.path().join("some.json"), squad(true).to_string()).unwrap();
+    folder
+}
+
+fn tiny() -> String {
+    let path: PathBuf =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/models/tiny.toml");
+    path.to_str().unwrap().to_owned()
+}
+
+fn learn(folder: &Path, output: &str, more: &[&str]) -> String {
+    let config = tiny();
+    let mut arguments = vec!["finetune", "--task", "qa", "--config", &config];
+    for setting in [
+        "training.epochs=200",
+        "optimizer.learning_rate=5e-3",
+        "training.batch_size=4",
+        "model.fresh.hidden_size=32",
+        "model.fresh.intermediate_size=64",
+        "model.fresh.hidden_dropout=0.0",
+        "model.fresh.attention_dropout=0.0",
+        "tokenizer.vocab_size=200",
+    ] {
+        arguments.extend(["--set", setting]);
+    }
+    arguments.extend(["--device", "cpu", "--output", output, "--quiet"]);
+    arguments.extend(more);
+    if !more.contains(&"--valid") {
+        arguments.extend(["--valid-fraction", "0"]);
+    }
+    succeeds(folder, &arguments)
+}
+
+fn report(folder: &Path, arguments: &[&str]) -> Value {
+    let more = ["--json", "--quiet", "--bootstrap", "20"];
+    serde_json::from_str(&succeeds(folder, &[&["eval"], arguments, &more].concat())).unwrap()
+}
+
+fn value(report: &Value, metric: &str) -> f64 {
+    report["metrics"][metric]["value"].as_f64().unwrap()
+}
+
+#[test]
+fn eight_questions_are_learnt_kept_and_answered_again_as_they_were() {
+    let folder = folder();
+    let path = folder.path();
+    for (output, more) in [
+        ("whole", &[][..]),
+        ("windows", &["--max-length", "14", "--stride", "3"]),
+    ] {
+        learn(path, output, &[&["--train", "train.json"], more].concat());
+        let found = report(
+            path,
+            &[output, "--data", "train.json", "--group", "context"],
+        );
+        assert!(value(&found, "exact_match") > 0.8, "{output}: {found}");
+        let best = |run: &str| {
+            let out = format!("{}.json", run.replace('/', "-"));
+            succeeds(
+                path,
+                &[
+                    "predict",
+                    run,
+                    "--input",
+                    "train.json",
+                    "--output",
+                    &out,
+                    "--quiet",
+                ],
+            );
+            fs::read_to_string(path.join(out)).unwrap()
+        };
+        assert_eq!(best(output), best(&format!("{output}/model")));
+    }
+    // The answers by id, as the official script takes them.
+    let kept = fs::read_to_string(path.join("whole/eval/train.predictions.json")).unwrap();
+    let kept: Value = serde_json::from_str(&kept).unwrap();
+    assert_eq!(
+        (&kept["0a"], &kept["3b"]),
+        (&"red boat".into(), &"noon".into())
+    );
+    let (question, context) = ("what is it ?", CONTEXTS[2].0);
+    let answer = succeeds(
+        path,
+        &[
+            "predict",
+            "whole",
+            "--question",
+            question,
+            "--context",
+            context,
+            "--quiet",
+        ],
+    );
+    let cells: Vec<&str> = answer.trim_end().split('\t').collect();
+    assert_eq!(
+        (cells[0], cells[2], cells[3]),
+        ("seven birds", "0", question)
+    );
+}
+
+#[test]
+fn questions_without_an_answer_are_told_by_a_threshold() {
+    let folder = folder();
+    let path = folder.path();
+    let text = learn(
+        path,
+        "run",
+        &["--train", "some.json", "--valid", "some.json"],
+    );
+    assert!(text.contains("threshold"), "{text}");
+    let found = report(path, &["run", "--data", "some.json"]);
+    for metric in [
+        "exact_match",
+        "exact_match_has_answer",
+        "exact_match_no_answer",
+    ] {
+        assert_eq!(value(&found, metric), 1.0, "{metric}: {found}");
+    }
+    // So sure that nothing has an answer.
+    let none = report(
+        path,
+        &["run", "--data", "some.json", "--null-threshold=-1000"],
+    );
+    assert_eq!(value(&none, "exact_match"), 0.5);
+}
+
+#[test]
+fn tables_of_questions_are_read_and_get_answers_beside_them() {
+    let folder = folder();
+    let path = folder.path();
+    let mut table = String::from("q,passage,gold,at\n");
+    for (context, what, _) in CONTEXTS {
+        table += &format!(
+            "what is it ?,{context},{what},{}\n",
+            context.find(what).unwrap()
+        );
+    }
+    fs::write(path.join("train.csv"), table).unwrap();
+    let columns = [
+        "--question",
+        "q",
+        "--context",
+        "passage",
+        "--answer",
+        "gold",
+        "--start",
+        "at",
+    ];
+    learn(
+        path,
+        "run",
+        &[&["--train", "train.csv"], &columns[..]].concat(),
+    );
+    assert_eq!(
+        value(
+            &report(path, &["run", "--data", "train.csv"]),
+            "exact_match"
+        ),
+        1.0
+    );
+    let answers = succeeds(path, &["predict", "run", "--input", "train.csv", "--quiet"]);
+    let mut lines = answers.lines();
+    assert_eq!(lines.next(), Some("q,passage,gold,at,answer,score,start"));
+    assert!(
+        lines.next().unwrap().contains(",red boat,4,red boat,"),
+        "{answers}"
+    );
+}
+
+#[test]
+fn answers_that_are_elsewhere_are_put_right_or_told_of() {
+    let folder = folder();
+    let path = folder.path();
+    let mut moved = squad(false);
+    moved["data"][0]["paragraphs"][0]["qas"][0]["answers"][0]["answer_start"] = 9.into();
+    fs::write(path.join("moved.json"), moved.to_string()).unwrap();
+    let config = tiny();
+    let run = |data: &str, more: &[&str]| {
+        let base = [
+            "finetune",
+            "--task",
+            "qa",
+            "--config",
+            &config,
+            "--train",
+            data,
+            "--output",
+            "out",
+            "--max-steps",
+            "1",
+        ];
+        bertkit(
+            path,
+            &[&base[..], &["--valid-fraction", "0", "--overwrite"], more].concat(),
+        )
+    };
+    let (code, _, err) = run("moved.json", &[]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(err.contains("moved.json: 1"), "{err}");
+    moved["data"][0]["paragraphs"][0]["qas"][0]["answers"][0]["text"] = "blue boat".into();
+    fs::write(path.join("absent.json"), moved.to_string()).unwrap();
+    let (code, _, err) = run("absent.json", &["--missing", "refuse"]);
+    assert_eq!(code, Some(2), "{err}");
+    assert!(
+        err.contains("0a") && err.contains("absent.json") && err.contains("hint:"),
+        "{err}"
+    );
+}
+
+#[test]
+fn bad_files_of_questions_are_refused() {
+    let folder = folder();
+    let path = folder.path();
+    let config = tiny();
+    let with = |more: &[&'static str]| {
+        [
+            &[
+                "finetune", "--task", "qa", "--config", &config, "--output", "out",
+            ],
+            more,
+        ]
+        .concat()
+    };
+    for (name, text, part) in [
+        ("empty.json", "", "empty.json"),
+        ("broken.json", "{\"data\": [", "broken.json"),
+        ("other.json", "{\"rows\": []}", "other.json"),
+        ("short.csv", "question,answer\na,b\n", "context"),
+    ] {
+        fs::write(path.join(name), text).unwrap();
+        refused(path, &with(&["--train", name]), part);
+    }
+    refused(
+        path,
+        &with(&["--train", "train.json", "--threshold", "f1"]),
+        "task.threshold",
+    );
+    refused(
+        path,
+        &with(&["--train", "train.json", "--head", "crf"]),
+        "task.ner",
+    );
+    refused(
+        path,
+        &[
+            "finetune",
+            "--config",
+            &config,
+            "--train",
+            "train.json",
+            "--output",
+            "out",
+            "--stride",
+            "9",
+        ],
+        "task.qa",
+    );
+    assert!(!path.join("out").exists());
+    learn(
+        path,
+        "run",
+        &["--train", "train.json", "--set", "training.epochs=1"],
+    );
+    refused(path, &["predict", "run", "--text", "x"], "--text");
+    refused(path, &["predict", "run", "--question", "x"], "--context");
+    refused(
+        path,
+        &["eval", "run", "--data", "train.json", "--group", "speaker"],
+        "speaker",
+    );
+    refused(
+        path,
+        &["eval", "run", "--data", "train.json", "--label", "x"],
+        "--label",
+    );
+    refused(
+        path,
+        &["eval", "run", "--data", "train.json", "--tag-column", "1"],
+        "--tag-column",
+    );
+}
+
+/// What transformers found with a real model; `BERTKIT_MODELS_DIR` and `BERTKIT_DATA_DIR` name the folders of checkpoints and
+/// data, which are too large for the repository.
+#[test]
+fn a_checkpoint_answers_xquad_as_transformers_did() {
+    let of = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let (Some(models), Some(data)) = (of("BERTKIT_MODELS_DIR"), of("BERTKIT_DATA_DIR")) else {
+        println!(
+            "left out: no checkpoint and no XQuAD (set BERTKIT_MODELS_DIR and BERTKIT_DATA_DIR to test it)"
+        );
+        return;
+    };
+    let model = models.join("derived-bert-tiny-xquad-qa");
+    let questions = data.join("qa/xquad/xquad.en.json");
+    let found = report(
+        Path::new("."),
+        &[
+            model.to_str().unwrap(),
+            "--data",
+            questions.to_str().unwrap(),
+        ],
+    );
+    assert_eq!((value(&found, "exact_match") * 1190.0).round(), 1143.0);
+}

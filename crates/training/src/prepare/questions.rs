@@ -1,0 +1,225 @@
+//! Runs that learn where answers lie.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use bertkit_data::examples::MissingPolicy;
+use bertkit_data::formats::squad::{Question, QuestionOptions, read_questions};
+use bertkit_data::splits;
+use bertkit_evaluation::TaskKind as MetricTask;
+use bertkit_model::SpanModel;
+use burn::module::Module;
+
+use super::{
+    Ground, Learner, Prepared, Reader, Ready, chooser_line, model_line, read_options,
+    running_lines, setting, settle_metric, total_steps,
+};
+use crate::config::RunConfig;
+use crate::error::TrainError;
+use crate::launch::freeze;
+use crate::observer::{Event, Observer, Summary};
+use crate::questions::question_options;
+use crate::tasks::{QuestionInfo, QuestionRows, QuestionTask, Task};
+
+/// The questions of a file that say what is right, and notes about the others.
+fn read(
+    path: &Path,
+    options: &QuestionOptions,
+    observer: &mut dyn Observer,
+) -> Result<Vec<Question>, TrainError> {
+    let read = read_questions(path, options)?;
+    let mut note = |text: String| {
+        observer.event(&Event::Note(format!("{}: {text}", path.display())));
+    };
+    if let Some(repairs) = read.repairs.summary() {
+        note(repairs);
+    }
+    let all = read.items.len();
+    let mut questions = read.items;
+    questions.retain(|question| question.labelled);
+    if questions.is_empty() {
+        return Err(setting(
+            format!("no question of `{}` says what is right", path.display()),
+            "give a file with answers, or name their column with --answer",
+        ));
+    }
+    if questions.len() < all {
+        let left = all - questions.len();
+        note(format!(
+            "{left} of {all} questions say nothing of what is right: left out"
+        ));
+    }
+    Ok(questions)
+}
+
+/// Holds out whole texts with all their questions, where there is no file to choose by.
+fn split(
+    config: &RunConfig,
+    questions: Vec<Question>,
+) -> Result<(Vec<Question>, Vec<Question>), TrainError> {
+    let fraction = config.data.valid_fraction;
+    if config.data.valid.is_some() || fraction == 0.0 {
+        return Ok((questions, Vec::new()));
+    }
+    let texts: Vec<&str> = questions.iter().map(|q| &*q.context).collect();
+    let split = splits::grouped(&texts, None, fraction, config.seed)?;
+    let held: HashSet<usize> = split.held_out.into_iter().collect();
+    let numbered = questions.into_iter().enumerate();
+    let (held_out, train): (Vec<_>, Vec<_>) = numbered.partition(|(row, _)| held.contains(row));
+    let questions = |part: Vec<(usize, Question)>| part.into_iter().map(|(_, q)| q).collect();
+    Ok((questions(train), questions(held_out)))
+}
+
+/// The answer to each question, in a text.
+pub(super) fn prepare(
+    mut ground: Ground,
+    observer: &mut dyn Observer,
+) -> Result<Prepared, TrainError> {
+    let config = ground.config.clone();
+    let settings = config.task.qa.clone().unwrap_or_default();
+    let strict = config.data.missing == MissingPolicy::Refuse;
+    let options = question_options(read_options(&config.data)?, &settings, strict);
+    let train_path = config.data.train.clone().unwrap_or_default();
+    let questions = read(&train_path, &options, observer)?;
+    let (train, mut valid) = split(&config, questions)?;
+    if let Some(path) = &config.data.valid {
+        valid = read(path, &options, observer)?;
+    }
+
+    let contexts: HashMap<*const u8, &str> = train
+        .iter()
+        .map(|question| (question.context.as_ptr(), &*question.context))
+        .collect();
+    // In the order of the file, so that a tokenizer comes out the same each time.
+    let mut untold = contexts;
+    let contexts: Vec<&str> = train
+        .iter()
+        .filter_map(|question| untold.remove(&question.context.as_ptr()))
+        .collect();
+    let texts = contexts
+        .into_iter()
+        .chain(train.iter().map(|question| question.question.as_str()));
+    let Reader {
+        tokenizer,
+        mut encoder,
+        max_length,
+    } = ground.reader(texts, observer)?;
+
+    let unanswerable = |questions: &[Question]| questions.iter().any(|q| q.impossible);
+    let some_without = unanswerable(&train) || unanswerable(&valid);
+    let choose_threshold = some_without && settings.null_threshold.is_none() && !valid.is_empty();
+    let mut info = QuestionInfo::new(max_length, settings, config.data.header);
+    if some_without && info.settings.null_threshold.is_none() {
+        info.settings.null_threshold = Some(0.0);
+        info.null_threshold_origin = "0, as there are no validation questions to choose by".into();
+    }
+    let train = QuestionRows::new(train, &tokenizer, &info.features())?;
+    let valid = QuestionRows::new(valid, &tokenizer, &info.features())?;
+    if train.windows.is_empty() {
+        return Err(setting(
+            format!(
+                "nobody knows where the answers of `{}` are in their texts",
+                train_path.display()
+            ),
+            "correct the answers, or say where they begin in the column of --start",
+        ));
+    }
+    let metric_task = match valid.questions.iter().any(|q| q.impossible) {
+        true => MetricTask::AnswersOrNone,
+        false => MetricTask::Answers,
+    };
+    let best_metric = settle_metric(&config, metric_task)?;
+    let give = "give some with --valid FILE or --valid-fraction 0.1";
+    if valid.questions.is_empty() && config.training.early_stopping > 0 {
+        return Err(setting(
+            "early stopping is decided on validation questions, and there are none",
+            give,
+        ));
+    }
+    if valid.questions.is_empty() && config.training.best_metric.is_some() {
+        return Err(setting(
+            "the best weights are chosen on validation questions, and there are none",
+            give,
+        ));
+    }
+    // The head has two outputs whatever classes the checkpoint was for.
+    encoder.labels = None;
+    encoder.num_labels = None;
+    encoder.problem_type = None;
+    let device = ground.device.device.clone().autodiff();
+    let model: SpanModel = ground.model(&encoder, 0, true, &device)?;
+    let task = QuestionTask {
+        info,
+        model_config: encoder,
+        tokenizer,
+        train,
+        valid,
+        choose_threshold,
+        best_metric,
+        seed: config.seed,
+        training: config.training.clone(),
+        layer_decay: config.optimizer.layer_decay,
+    };
+    let model = freeze(model, |path| task.rule(path));
+    let summary = summarise(&mut ground, &task, &model)?;
+    let learner = Learner::Questions(Box::new(Ready { task, model }));
+    ground.ready(learner, summary)
+}
+
+fn summarise(
+    ground: &mut Ground,
+    task: &QuestionTask,
+    model: &SpanModel,
+) -> Result<Summary, TrainError> {
+    let config = ground.config.clone();
+    let steps = total_steps(task, &config.training)?;
+    let rows = &task.train;
+    let tokens: u64 = rows.lengths.iter().map(|&n| n as u64).sum();
+    let mut lines: Vec<(String, String)> = Vec::new();
+    let mut say = |name: &str, text: String| lines.push((name.into(), text));
+    let without = rows.questions.iter().filter(|q| q.impossible).count();
+    let some = match without {
+        0 => String::new(),
+        n => format!("; {n} of the training questions have no answer"),
+    };
+    say("task", format!("answers found in texts{some}"));
+    let train = config.data.train.as_deref().unwrap_or(Path::new(""));
+    let cut = match rows.features.shortened() {
+        0 => String::new(),
+        n => format!(
+            "; {n} questions cut at {} tokens",
+            task.info.settings.max_question_length
+        ),
+    };
+    say(
+        "training rows",
+        format!(
+            "{} questions from {} in {} windows, {tokens} tokens, {:.1} a window{cut}",
+            rows.questions.len(),
+            train.display(),
+            rows.windows.len(),
+            tokens as f64 / rows.windows.len() as f64,
+        ),
+    );
+    let valid = match (&config.data.valid, task.valid.questions.len()) {
+        (_, 0) => "none: the last weights are kept, and nothing is chosen by validation".to_owned(),
+        (Some(path), n) => format!("{n} questions from {}", path.display()),
+        (None, n) => format!("{n} questions held out, whole texts"),
+    };
+    say("validation rows", valid);
+    let parameters = model.num_params();
+    lines.push(model_line(&config, &task.model_config, parameters));
+    lines.append(&mut ground.lines);
+    lines.extend(running_lines(&config, &ground.device, steps));
+    if !task.valid.questions.is_empty() {
+        lines.push(chooser_line(task.best_metric));
+    }
+    Ok(Summary {
+        lines,
+        train_rows: rows.windows.len(),
+        valid_rows: task.valid.questions.len(),
+        parameters,
+        steps,
+        tokens_per_epoch: tokens,
+    })
+}

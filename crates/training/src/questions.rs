@@ -1,0 +1,605 @@
+//! A model that finds answers in texts, ready to be asked, and how good it is on a file of questions.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use bertkit_data::formats::ReadOptions;
+use bertkit_data::formats::squad::{Question, QuestionOptions, read_questions};
+use bertkit_data::questions::{Features, Prediction};
+use bertkit_data::tokenizer::TextTokenizer;
+use bertkit_evaluation::{
+    BootstrapOptions, FactoidPredictions, Predictions, RankedAnswers, Report, pool_snippets,
+};
+use bertkit_model::{DeviceSpec, HeadPolicy, ModelError, ModelFolder, SpanModel};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::config::QuestionConfig;
+use crate::error::TrainError;
+use crate::prepare::{model_folder, open_tokenizer};
+use crate::run_dir::write_atomically;
+use crate::tasks::questions::{decode, no_answer_score, predictions, scores};
+use crate::tasks::{QuestionInfo, TaskInfo};
+
+/// Questions that are asked together: memory follows them, and not the file.
+const PORTION: usize = 128;
+
+/// A question-answering model with its tokenizer.
+#[derive(Debug)]
+pub struct Answerer {
+    model: SpanModel,
+    tokenizer: TextTokenizer,
+    info: QuestionInfo,
+    notes: Vec<String>,
+    run: Option<PathBuf>,
+}
+
+fn setting(message: impl Into<String>, hint: impl Into<String>) -> TrainError {
+    TrainError::Setting {
+        message: message.into(),
+        hint: hint.into(),
+    }
+}
+
+impl Answerer {
+    /// Opens a run directory that `finetune --task qa` has finished, or a model folder in Hugging Face's layout whose class
+    /// is a question answering one.
+    ///
+    /// # Errors
+    /// There is no such model, or it cannot be read.
+    pub fn open(path: &Path, device: DeviceSpec) -> Result<Self, TrainError> {
+        let folder = model_folder(path);
+        let run = folder != path;
+        let opened = ModelFolder::open(&folder)?;
+        let device = device.resolve()?.device;
+        if opened.checkpoint.shape("qa_outputs.weight").is_none() {
+            return Err(setting(
+                format!(
+                    "the model in `{}` has no head that finds answers",
+                    path.display()
+                ),
+                format!(
+                    "give it such a head first: bertkit finetune --task qa --model {} --train FILE --output DIR",
+                    path.display()
+                ),
+            ));
+        }
+        let mut notes = Vec::new();
+        let described = folder.join(TaskInfo::FILE);
+        let longest = opened.config.max_length();
+        let info: QuestionInfo = if described.is_file() {
+            let text = std::fs::read_to_string(&described).map_err(|source| TrainError::Read {
+                path: described.clone(),
+                source,
+            })?;
+            serde_json::from_str(&text).map_err(|e| {
+                setting(
+                    format!("`{}` cannot be read: {e}", described.display()),
+                    "train again, or remove that file to use the model as transformers would",
+                )
+            })?
+        } else {
+            notes.push(format!(
+                "`{}` was not trained by bertkit: windows are those of BERT's run_squad.py, and every question is answered",
+                folder.display()
+            ));
+            QuestionInfo::new(
+                longest.min(QuestionConfig::MAX_LENGTH),
+                QuestionConfig::default(),
+                true,
+            )
+        };
+        if info.max_length > longest {
+            return Err(setting(
+                format!(
+                    "`{}` speaks of inputs of {} tokens, but the model has positions for {longest}",
+                    described.display(),
+                    info.max_length
+                ),
+                "the file and the weights do not belong together",
+            ));
+        }
+        let tokenizer = open_tokenizer(&folder, &opened.config)?;
+        notes.extend(tokenizer.warnings().iter().cloned());
+        let (model, _) =
+            SpanModel::load(&opened, 0, &device, HeadPolicy::Required).map_err(ModelError::from)?;
+        Ok(Self {
+            model,
+            tokenizer,
+            info,
+            notes,
+            run: run.then(|| path.into()),
+        })
+    }
+
+    /// How the model is asked.
+    pub fn info(&self) -> &QuestionInfo {
+        &self.info
+    }
+
+    /// Answers from now on at that threshold: a question is answered unless "there is no answer" scores by more than it
+    /// above the best answer.
+    pub fn set_null_threshold(&mut self, threshold: f64) {
+        self.info.settings.null_threshold = Some(threshold);
+        self.info.null_threshold_origin = "as asked for".into();
+    }
+
+    /// What the user should know about the folder.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The run directory, if one was opened.
+    pub fn run_directory(&self) -> Option<&Path> {
+        self.run.as_deref()
+    }
+
+    /// The best answers to each question; [`Prediction::text`] at the threshold of [`Self::info`] is the one to give.
+    /// `progress` hears how many questions are done.
+    ///
+    /// # Errors
+    /// A question leaves no room for its text, or the model's scores are no numbers.
+    pub fn answer(
+        &self,
+        questions: &[Question],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Prediction>, TrainError> {
+        let (windows, decoding) = (self.info.features(), self.info.decoding());
+        let mut answers = Vec::with_capacity(questions.len());
+        for portion in questions.chunks(PORTION) {
+            let features = Features::new(portion, &self.tokenizer, &windows)?;
+            let (before, all) = (answers.len(), features.windows().len());
+            let found = scores(&self.model, &features, &mut |done| {
+                // In questions, of which each has some of the windows.
+                progress(before + portion.len() * done / (all + 1));
+            });
+            let broken = found
+                .iter()
+                .position(|(start, end)| start.iter().chain(end).any(|score| !score.is_finite()));
+            if let Some(window) = broken {
+                let id = &portion[features.windows()[window].question].id;
+                return Err(setting(
+                    format!("the model's scores for question `{id}` are no numbers"),
+                    "its weights are damaged, or its training ran away: take other weights, or train again with a lower learning rate",
+                ));
+            }
+            answers.extend(decode(portion, &features, &found, &decoding));
+            progress(answers.len());
+        }
+        Ok(answers)
+    }
+}
+
+/// What questions are drawn together with for intervals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuestionGroup {
+    /// All about the same text.
+    Context,
+    /// All about texts of the same title.
+    Title,
+}
+
+/// What to evaluate on, and how.
+#[derive(Debug, Clone)]
+pub struct QuestionEvalOptions {
+    /// The file of questions.
+    pub data: PathBuf,
+    /// How a table is read.
+    pub read: ReadOptions,
+    /// Columns of a table; those of training if not given.
+    pub question: Option<String>,
+    /// As above: the text.
+    pub context: Option<String>,
+    /// As above: the answer.
+    pub answer: Option<String>,
+    /// As above: where the answer begins.
+    pub start: Option<String>,
+    /// As above: the name of the question.
+    pub id: Option<String>,
+    /// Whether an answer that is not in its text is an error.
+    pub strict: bool,
+    /// Whether questions are taken together by the first 24 digits of their ids, as BioASQ's factoid ones.
+    pub pool_snippets: bool,
+    /// What is resampled together; single questions if not given.
+    pub group: Option<QuestionGroup>,
+    /// Resamples, confidence and seed of the intervals; groups come from `group`.
+    pub bootstrap: BootstrapOptions,
+    /// The name of the files under `eval/`; the data file's stem if not given.
+    pub name: Option<String>,
+}
+
+/// An answer that a model considered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// Its text; empty says that there is no answer.
+    pub text: String,
+    /// Its share among the answers considered; of several snippets the sum.
+    pub probability: f64,
+    /// Where it begins in the text, in characters; not for "no answer" and not over several snippets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<usize>,
+}
+
+/// What the model said to one question.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QuestionResult {
+    /// The question's name.
+    pub id: String,
+    /// Where the question stands in its file, if that is a table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// The question.
+    pub question: String,
+    /// The true answers; none where the text holds none.
+    pub answers: Vec<String>,
+    /// The model's answer; empty if it gives none.
+    pub prediction: String,
+    /// By how much "there is no answer" scores above the best answer; not over several snippets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_answer_score: Option<f64>,
+    /// The best answers, best first.
+    pub n_best: Vec<Proposal>,
+    /// What it is resampled with, if groups are: a number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<usize>,
+}
+
+/// An evaluation on questions.
+#[derive(Debug, Clone)]
+pub struct QuestionEvaluation {
+    /// Metrics with intervals.
+    pub report: Report,
+    /// From which score on there is no answer, and how that was chosen; `None` if every question is answered.
+    pub null_threshold: Option<(f64, String)>,
+    /// What the user should know.
+    pub notes: Vec<String>,
+    /// Question by question, in the order of the file.
+    pub rows: Vec<QuestionResult>,
+    /// Where report, rows and answers by id were written, if a run directory was evaluated.
+    pub written: Option<[PathBuf; 3]>,
+}
+
+impl QuestionEvaluation {
+    /// The report as JSON, with the threshold, and what the user should know.
+    pub fn to_json(&self) -> Value {
+        let mut value = json!(self.report);
+        if let Some(object) = value.as_object_mut() {
+            if let Some((at, origin)) = &self.null_threshold {
+                let threshold = json!({"value": at, "origin": origin});
+                object.insert("null_threshold".into(), threshold);
+            }
+            if !self.notes.is_empty() {
+                object.insert("notes".into(), json!(self.notes));
+            }
+        }
+        value
+    }
+
+    /// The answers by the names of their questions, as SQuAD's script takes them.
+    pub fn by_id(&self) -> BTreeMap<&str, &str> {
+        let rows = self.rows.iter();
+        rows.map(|row| (row.id.as_str(), row.prediction.as_str()))
+            .collect()
+    }
+}
+
+/// How questions are read: as in training, unless columns are given.
+pub(crate) fn question_options(
+    read: ReadOptions,
+    settings: &QuestionConfig,
+    strict: bool,
+) -> QuestionOptions {
+    let column = |name: &Option<String>| name.as_deref().map(Into::into);
+    QuestionOptions {
+        read,
+        question: settings.question.as_str().into(),
+        context: settings.context.as_str().into(),
+        answer: column(&settings.answer),
+        start: column(&settings.start),
+        id: column(&settings.id),
+        strict,
+    }
+}
+
+/// Evaluates a model on a file of questions. `progress` hears questions done and questions in all.
+///
+/// Below a run directory, if one was opened, the report is kept as `eval/NAME.json`, each question's answers as
+/// `eval/NAME.predictions.jsonl`, and the answers by id, as SQuAD's script takes them, as `eval/NAME.predictions.json`.
+///
+/// # Errors
+/// The file cannot be used, no question has a true answer, or a report cannot be written.
+pub fn evaluate_questions(
+    answerer: &Answerer,
+    options: &QuestionEvalOptions,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<QuestionEvaluation, TrainError> {
+    if options.pool_snippets && options.group.is_some() {
+        return Err(setting(
+            "--pool-snippets makes one row of all texts of a question, so there are no groups to draw",
+            "leave --group out",
+        ));
+    }
+    let mut settings = answerer.info.settings.clone();
+    let given = [
+        (&mut settings.answer, &options.answer),
+        (&mut settings.start, &options.start),
+        (&mut settings.id, &options.id),
+    ];
+    for (setting, given) in given {
+        *setting = given.clone().or(setting.take());
+    }
+    settings.question = options.question.clone().unwrap_or(settings.question);
+    settings.context = options.context.clone().unwrap_or(settings.context);
+    let reading = question_options(options.read.clone(), &settings, options.strict);
+    let read = read_questions(&options.data, &reading)?;
+    let mut notes: Vec<String> = read.repairs.summary().into_iter().collect();
+    let all = read.items.len();
+    let mut questions = read.items;
+    questions.retain(|question| question.labelled);
+    if questions.is_empty() {
+        return Err(setting(
+            format!(
+                "no question of `{}` says what is right",
+                options.data.display()
+            ),
+            "give a file with answers; for one without use `bertkit predict`",
+        ));
+    }
+    if questions.len() < all {
+        let left = all - questions.len();
+        notes.push(format!(
+            "{left} of {all} questions say nothing of what is right: left out"
+        ));
+    }
+    let total = questions.len();
+    let answers = answerer.answer(&questions, &mut |done| progress(done, total))?;
+    let threshold = answerer.info.settings.null_threshold;
+    let groups = options.group.map(|group| group_numbers(&questions, group));
+    let rows: Vec<QuestionResult> = questions
+        .iter()
+        .zip(&answers)
+        .enumerate()
+        .map(|(row, (question, answer))| QuestionResult {
+            id: question.id.clone(),
+            line: question.line,
+            question: question.question.clone(),
+            answers: question.answers.iter().map(|a| a.text.clone()).collect(),
+            prediction: answer.text(threshold).into(),
+            no_answer_score: Some(no_answer_score(answer)),
+            n_best: proposals(answer),
+            group: groups.as_ref().map(|groups| groups[row]),
+        })
+        .collect();
+    let bootstrap = BootstrapOptions {
+        groups,
+        ..options.bootstrap.clone()
+    };
+    let (predictions, rows) = match options.pool_snippets {
+        true => {
+            let (predictions, rows) = pooled(&rows);
+            (Predictions::Factoid(predictions), rows)
+        }
+        false => {
+            let mut predictions = predictions(&questions, &answers, threshold);
+            // As the answers are given, the threshold is told once.
+            predictions.may_be_unanswerable = questions.iter().any(|q| q.answers.is_empty());
+            (Predictions::Answers(predictions), rows)
+        }
+    };
+    bootstrap.check(predictions.rows()).map_err(|e| {
+        setting(
+            e.to_string(),
+            "look at --bootstrap, --confidence and --group",
+        )
+    })?;
+    let report = bertkit_evaluation::evaluate(&predictions, &bootstrap);
+    let origin = answerer.info.null_threshold_origin.clone();
+    let mut evaluation = QuestionEvaluation {
+        report,
+        null_threshold: threshold.map(|at| (at, origin)),
+        notes,
+        rows,
+        written: None,
+    };
+    evaluation.written = write(answerer, options, &evaluation)?;
+    Ok(evaluation)
+}
+
+/// The answers that a model considered, best first.
+pub fn proposals(prediction: &Prediction) -> Vec<Proposal> {
+    let proposal = |candidate: &bertkit_data::questions::Candidate| Proposal {
+        text: candidate.text.clone(),
+        probability: candidate.probability,
+        start: (!candidate.is_null()).then_some(candidate.start),
+    };
+    prediction.n_best.iter().map(proposal).collect()
+}
+
+/// Snippets taken together by their questions.
+fn pooled(rows: &[QuestionResult]) -> (FactoidPredictions, Vec<QuestionResult>) {
+    let candidate = |proposal: &Proposal| bertkit_evaluation::Candidate {
+        text: proposal.text.clone(),
+        probability: proposal.probability,
+    };
+    let candidates: Vec<Vec<_>> = rows
+        .iter()
+        .map(|row| row.n_best.iter().map(candidate).collect())
+        .collect();
+    let snippets = rows.iter().zip(&candidates);
+    let pooled = pool_snippets(snippets.map(|(row, answers)| (row.id.as_str(), &answers[..])));
+    let mut results: Vec<QuestionResult> = pooled
+        .into_iter()
+        .map(|question| {
+            let proposal = |answer: bertkit_evaluation::Candidate| Proposal {
+                text: answer.text,
+                probability: answer.probability,
+                start: None,
+            };
+            let best = question.ranked.first();
+            QuestionResult {
+                id: question.question,
+                line: None,
+                question: String::new(),
+                answers: Vec::new(),
+                prediction: best.map_or_else(String::new, |answer| answer.text.clone()),
+                no_answer_score: None,
+                n_best: question.ranked.into_iter().map(proposal).collect(),
+                group: None,
+            }
+        })
+        .collect();
+    let places: HashMap<String, usize> = results
+        .iter()
+        .enumerate()
+        .map(|(place, result)| (result.id.clone(), place))
+        .collect();
+    for row in rows {
+        // The whole id, or the question's part of it.
+        let parts = (1..=row.id.len()).rev().filter_map(|end| row.id.get(..end));
+        let Some(&place) = parts.into_iter().find_map(|part| places.get(part)) else {
+            continue;
+        };
+        let result = &mut results[place];
+        if result.question.is_empty() {
+            result.question.clone_from(&row.question);
+        }
+        for answer in &row.answers {
+            if !result.answers.contains(answer) {
+                result.answers.push(answer.clone());
+            }
+        }
+    }
+    let ranked = |result: &QuestionResult| RankedAnswers {
+        gold: result.answers.clone(),
+        ranked: result.n_best.iter().map(|p| p.text.clone()).collect(),
+    };
+    let predictions = FactoidPredictions {
+        questions: results.iter().map(ranked).collect(),
+    };
+    (predictions, results)
+}
+
+/// A number for each question's group, equal for equal groups. A question without a title is one of its own text.
+fn group_numbers(questions: &[Question], group: QuestionGroup) -> Vec<usize> {
+    let mut numbers: HashMap<(bool, &str), usize> = HashMap::new();
+    let number = |question| {
+        let next = numbers.len();
+        *numbers.entry(group_of(question, group)).or_insert(next)
+    };
+    questions.iter().map(number).collect()
+}
+
+/// What a question shares with those of its group, and whether that is a title.
+fn group_of(question: &Question, group: QuestionGroup) -> (bool, &str) {
+    match (group, &question.title) {
+        (QuestionGroup::Title, Some(title)) => (true, title),
+        _ => (false, &question.context),
+    }
+}
+
+fn write(
+    answerer: &Answerer,
+    options: &QuestionEvalOptions,
+    evaluation: &QuestionEvaluation,
+) -> Result<Option<[PathBuf; 3]>, TrainError> {
+    let Some(run) = answerer.run_directory() else {
+        return Ok(None);
+    };
+    let folder = run.join("eval");
+    let failed = |path: &Path, source: std::io::Error| TrainError::Write {
+        path: path.into(),
+        source,
+    };
+    std::fs::create_dir_all(&folder).map_err(|e| failed(&folder, e))?;
+    let stem = options
+        .data
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned());
+    let name = options.name.clone().or(stem);
+    let name = name.unwrap_or_else(|| "data".into());
+    let paths = [".json", ".predictions.jsonl", ".predictions.json"];
+    let paths = paths.map(|end| folder.join(format!("{name}{end}")));
+    let json_error = |e: serde_json::Error| failed(&paths[1], e.into());
+    let mut rows = String::new();
+    for row in &evaluation.rows {
+        rows += &serde_json::to_string(row).map_err(json_error)?;
+        rows.push('\n');
+    }
+    let answers = serde_json::to_string_pretty(&evaluation.by_id()).map_err(json_error)?;
+    let report = format!("{:#}\n", evaluation.to_json());
+    let contents = [(2, answers + "\n"), (1, rows), (0, report)];
+    for (place, content) in contents {
+        if let Err(error) = write_atomically(&paths[place], content.as_bytes()) {
+            // Part of it would be worse than nothing.
+            for path in &paths[place + 1..] {
+                let _ = std::fs::remove_file(path);
+            }
+            let _ = std::fs::remove_dir(&folder);
+            return Err(error);
+        }
+    }
+    Ok(Some(paths))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn result(id: &str, gold: &str, texts: &[(&str, f64)]) -> QuestionResult {
+        let proposal = |&(text, probability): &(&str, f64)| Proposal {
+            text: text.into(),
+            probability,
+            start: Some(0),
+        };
+        QuestionResult {
+            id: id.into(),
+            line: None,
+            question: "Which?".into(),
+            answers: vec![gold.into()],
+            prediction: String::new(),
+            no_answer_score: Some(0.0),
+            n_best: texts.iter().map(proposal).collect(),
+            group: None,
+        }
+    }
+
+    #[test]
+    fn snippets_of_a_question_are_one_row_with_all_its_names() {
+        let rows = [
+            result(
+                "56c1f005ef6e394741000002_001",
+                "ETV6",
+                &[("x", 0.6), ("ETV6", 0.4)],
+            ),
+            result("56c1f005ef6e394741000002_002", "TEL", &[("etv6", 0.3)]),
+            result("other question", "y", &[("y", 0.9)]),
+        ];
+        let (predictions, results) = pooled(&rows);
+        assert_eq!(results.len(), 2);
+        assert_eq!(results[0].answers, ["ETV6", "TEL"]);
+        assert_eq!(results[0].prediction, "ETV6");
+        assert_eq!(predictions.questions[1].ranked, ["y"]);
+    }
+
+    #[test]
+    fn questions_about_one_text_are_one_group() {
+        let question = |context: &str, title: Option<&str>| Question {
+            id: "1".into(),
+            question: "?".into(),
+            context: context.into(),
+            answers: Vec::new(),
+            impossible: true,
+            labelled: true,
+            title: title.map(Into::into),
+            line: None,
+        };
+        let questions = [
+            question("a", Some("t")),
+            question("b", Some("t")),
+            question("a", None),
+        ];
+        assert_eq!(group_numbers(&questions, QuestionGroup::Context), [0, 1, 0]);
+        assert_eq!(group_numbers(&questions, QuestionGroup::Title), [0, 0, 1]);
+    }
+}

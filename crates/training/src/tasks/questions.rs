@@ -1,0 +1,490 @@
+//! Where in a text the answer to a question lies.
+
+use std::path::{Path, PathBuf};
+
+use bertkit_data::batches::{BatchPolicy, PackedBatch, plan};
+use bertkit_data::formats::squad::Question;
+use bertkit_data::questions::{
+    DecodeOptions, FeatureOptions, Features, Prediction, Stride, WindowScores,
+};
+use bertkit_data::tokenizer::TextTokenizer;
+use bertkit_evaluation::{
+    Answer, AnswerPredictions, AnswerScore, Metric, Predictions, best_no_answer_threshold,
+};
+use bertkit_model::weights::to_vec;
+use bertkit_model::{Batch, EncoderConfig, Mode, Naming, SpanModel};
+use burn::tensor::{Tensor, TensorData};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::{FineTuned, Task, TaskInfo, Term, Validation, inference_batches};
+use crate::config::{QuestionConfig, TrainingConfig};
+use crate::error::TrainError;
+use crate::optimizer::{ParameterRule, rule};
+use crate::run_dir::{RunDirectory, write_atomically};
+
+/// What a question-answering model's `bertkit.json` calls its task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Named {
+    #[serde(rename = "qa")]
+    Questions,
+}
+
+/// How a model is asked and its answers are read; `bertkit.json` in the model's folder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QuestionInfo {
+    task: Named,
+    /// Tokens of an input at most: question, part of the text and special tokens.
+    pub max_length: usize,
+    /// How windows are cut, answers are chosen and, in training, columns were called.
+    #[serde(flatten)]
+    pub settings: QuestionConfig,
+    /// How [`QuestionConfig::null_threshold`] came about, as a sentence.
+    pub null_threshold_origin: String,
+    /// Whether the training file's first row named its columns.
+    pub header: bool,
+}
+
+impl QuestionInfo {
+    /// Of these settings; where they have no threshold, every question is answered.
+    pub fn new(max_length: usize, settings: QuestionConfig, header: bool) -> Self {
+        let origin = match settings.null_threshold {
+            Some(_) => "as asked for",
+            None => "none: every question is answered",
+        };
+        Self {
+            task: Named::Questions,
+            max_length,
+            settings,
+            null_threshold_origin: origin.into(),
+            header,
+        }
+    }
+
+    /// How questions and texts become inputs.
+    pub fn features(&self) -> FeatureOptions {
+        FeatureOptions {
+            max_length: self.max_length,
+            max_question_length: self.settings.max_question_length,
+            stride: Stride::Step(self.settings.stride),
+        }
+    }
+
+    /// How scores become answers.
+    pub fn decoding(&self) -> DecodeOptions {
+        DecodeOptions {
+            n_best: self.settings.n_best,
+            max_answer_length: self.settings.max_answer_length,
+            impossible: self.settings.null_threshold.is_some(),
+            max_context: false,
+        }
+    }
+}
+
+/// Questions as windows of tokens.
+#[derive(Debug, Clone)]
+pub struct QuestionRows {
+    /// The questions.
+    pub questions: Vec<Question>,
+    /// Their windows.
+    pub features: Features,
+    /// The windows that say where the answer is, or that they do not hold it.
+    pub windows: Vec<usize>,
+    /// Tokens of each of these.
+    pub lengths: Vec<usize>,
+}
+
+impl QuestionRows {
+    /// Cuts questions into windows.
+    ///
+    /// # Errors
+    /// As [`Features::new`].
+    pub fn new(
+        questions: Vec<Question>,
+        tokenizer: &TextTokenizer,
+        options: &FeatureOptions,
+    ) -> Result<Self, TrainError> {
+        let features = Features::new(&questions, tokenizer, options)?;
+        let all = features.windows().iter().enumerate();
+        let windows: Vec<usize> = all
+            .filter_map(|(at, window)| window.target.map(|_| at))
+            .collect();
+        let lengths = features.lengths();
+        let lengths = windows.iter().map(|&window| lengths[window]).collect();
+        Ok(Self {
+            questions,
+            features,
+            windows,
+            lengths,
+        })
+    }
+
+    /// Start or end tokens of some windows that have a target.
+    fn targets(&self, windows: &[usize]) -> (Vec<usize>, Vec<usize>) {
+        let all = self.features.windows();
+        let target = |&window: &usize| all[window].target.unwrap_or_default();
+        windows.iter().map(target).unzip()
+    }
+}
+
+/// The input of the encoder.
+fn batch(packed: PackedBatch) -> Batch {
+    // Token types are 0 and 1.
+    let types = packed.token_type_ids.iter().map(|&t| t as u8).collect();
+    Batch::new(packed.input_ids, types, &packed.lengths)
+}
+
+/// The scores of each window's tokens as starts and as ends. `progress` hears how many windows are done.
+pub(crate) fn scores(
+    model: &SpanModel,
+    features: &Features,
+    progress: &mut dyn FnMut(usize),
+) -> Vec<(Vec<f32>, Vec<f32>)> {
+    let mut scores = vec![(Vec::new(), Vec::new()); features.windows().len()];
+    let mut done = 0;
+    for windows in inference_batches(&features.lengths()) {
+        let packed = features.pack(&windows);
+        let lengths = packed.lengths.clone();
+        let (start, end) = model.forward(&batch(packed), Mode::Inference);
+        let (starts, ends) = (to_vec(start), to_vec(end));
+        let mut at = 0;
+        for (&window, length) in windows.iter().zip(lengths) {
+            let tokens = at..at + length;
+            scores[window] = (starts[tokens.clone()].to_vec(), ends[tokens].to_vec());
+            at += length;
+        }
+        done += windows.len();
+        progress(done);
+    }
+    scores
+}
+
+/// The best answers to each question.
+pub(crate) fn decode(
+    questions: &[Question],
+    features: &Features,
+    scores: &[(Vec<f32>, Vec<f32>)],
+    options: &DecodeOptions,
+) -> Vec<Prediction> {
+    let answer = |(index, question): (usize, &Question)| {
+        let of_question: Vec<WindowScores<'_>> = scores[features.of_question(index)]
+            .iter()
+            .map(|(start, end)| WindowScores::Tokens { start, end })
+            .collect();
+        features.decode(question, index, &of_question, options)
+    };
+    questions.par_iter().enumerate().map(answer).collect()
+}
+
+/// By how much "there is no answer" scores above the best answer, as a number that files can hold.
+pub(crate) fn no_answer_score(prediction: &Prediction) -> f64 {
+    prediction
+        .score_difference()
+        .clamp(f64::from(f32::MIN), f64::from(f32::MAX))
+}
+
+/// Answers beside the truth; with a threshold, questions may have no answer.
+pub(crate) fn predictions(
+    questions: &[Question],
+    answers: &[Prediction],
+    threshold: Option<f64>,
+) -> AnswerPredictions {
+    let answer = |(question, prediction): (&Question, &Prediction)| Answer {
+        gold: question.answers.iter().map(|a| a.text.clone()).collect(),
+        predicted: prediction.text(None).into(),
+        no_answer_score: Some(no_answer_score(prediction)),
+    };
+    AnswerPredictions {
+        questions: questions.iter().zip(answers).map(answer).collect(),
+        may_be_unanswerable: threshold.is_some() || questions.iter().any(|q| q.answers.is_empty()),
+        no_answer_threshold: threshold,
+    }
+}
+
+/// The cross-entropy of one token out of each window's, summed over windows, and its gradient by the scores.
+///
+/// A window's tokens are its rows, one behind the other; `targets` count from its first.
+fn cross_entropy(scores: &[f32], lengths: &[usize], targets: &[usize]) -> (f64, Vec<f32>) {
+    let mut gradient = Vec::with_capacity(scores.len());
+    let (mut loss, mut at) = (0.0, 0);
+    for (&length, &target) in lengths.iter().zip(targets) {
+        let window = &scores[at..at + length];
+        let top = window.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let power = |score: f32| f64::from(score - top).exp();
+        let sum: f64 = window.iter().map(|&score| power(score)).sum();
+        loss += sum.ln() - f64::from(window[target] - top);
+        let first = gradient.len();
+        gradient.extend(window.iter().map(|&score| (power(score) / sum) as f32));
+        gradient[first + target] -= 1.0;
+        at += length;
+    }
+    (loss, gradient)
+}
+
+/// The same as a tensor, `[1]`, for the backward pass: linear in the scores, with value and gradient of the loss.
+fn cross_entropy_of(scores: Tensor<1>, lengths: &[usize], targets: &[usize]) -> Tensor<1> {
+    let values = to_vec(scores.clone());
+    let (loss, gradient) = cross_entropy(&values, lengths, targets);
+    let products = values.iter().zip(&gradient);
+    let linear: f64 = products.map(|(&v, &g)| f64::from(v) * f64::from(g)).sum();
+    let shape = [gradient.len()];
+    let gradient = Tensor::from_data(TensorData::new(gradient, shape), &scores.device());
+    (scores * gradient).sum() + (loss - linear)
+}
+
+/// Answers found in texts, as a [`Task`].
+#[derive(Debug)]
+pub struct QuestionTask {
+    /// How the model is asked.
+    pub info: QuestionInfo,
+    /// The encoder's configuration, for the folder that is exported.
+    pub model_config: EncoderConfig,
+    /// Saved beside the weights.
+    pub tokenizer: TextTokenizer,
+    /// Questions to learn from.
+    pub train: QuestionRows,
+    /// Questions to choose by; none if there are none.
+    pub valid: QuestionRows,
+    /// Whether some questions have no answer, and how sure the model must be of that is chosen on the validation
+    /// questions.
+    pub choose_threshold: bool,
+    /// What chooses the best weights; `None` is the validation loss.
+    pub best_metric: Option<Metric>,
+    /// Decides the order of windows.
+    pub seed: u64,
+    /// How windows are put into batches, and what is frozen.
+    pub training: TrainingConfig,
+    /// Layer-wise decay of the learning rate.
+    pub layer_decay: f64,
+}
+
+/// Some training windows, packed.
+#[derive(Debug)]
+pub struct WindowsBatch {
+    windows: Vec<usize>,
+    lengths: Vec<usize>,
+    batch: Batch,
+}
+
+impl QuestionTask {
+    /// The best answers to the validation questions, and the mean loss of their windows.
+    fn answers(&self, model: &SpanModel) -> (Vec<Prediction>, f64) {
+        let rows = &self.valid;
+        let scores = scores(model, &rows.features, &mut |_| {});
+        let (starts, ends) = rows.targets(&rows.windows);
+        let mut sum = 0.0;
+        for ((&window, start), end) in rows.windows.iter().zip(starts).zip(ends) {
+            let (start_scores, end_scores) = &scores[window];
+            for (scores, target) in [(start_scores, start), (end_scores, end)] {
+                sum += cross_entropy(scores, &[scores.len()], &[target]).0 / 2.0;
+            }
+        }
+        let options = self.info.decoding();
+        let answers = decode(&rows.questions, &rows.features, &scores, &options);
+        (answers, sum / rows.windows.len() as f64)
+    }
+
+    /// The validation answers beside the truth, decided at the threshold that serves F1 best if one is to be chosen.
+    fn decided(&self, answers: &[Prediction]) -> AnswerPredictions {
+        let threshold = self.info.settings.null_threshold;
+        let mut decided = predictions(&self.valid.questions, answers, threshold);
+        if self.choose_threshold {
+            let best = best_no_answer_threshold(&decided, AnswerScore::F1);
+            decided.no_answer_threshold = best.ok().map(|best| best.threshold).or(threshold);
+        }
+        decided
+    }
+
+    /// Chooses the threshold for no answer on the validation questions.
+    fn settle_threshold(&mut self, model: &SpanModel) {
+        if !self.choose_threshold || self.valid.questions.is_empty() {
+            return;
+        }
+        let (answers, _) = self.answers(model);
+        self.info.settings.null_threshold = self.decided(&answers).no_answer_threshold;
+        self.info.null_threshold_origin = format!(
+            "chosen for the highest F1 on {} validation questions",
+            self.valid.questions.len()
+        );
+    }
+}
+
+impl Task for QuestionTask {
+    type Model = SpanModel;
+    type Pass = Vec<Vec<usize>>;
+    type Batch = WindowsBatch;
+
+    fn accumulation(&self, _stage: usize) -> usize {
+        self.training.gradient_accumulation
+    }
+
+    fn pass(&self, _stage: usize, number: u64) -> Result<Vec<Vec<usize>>, TrainError> {
+        let t = &self.training;
+        let policy = t
+            .batch_tokens
+            .map_or(BatchPolicy::Rows(t.batch_size), BatchPolicy::Tokens);
+        let order = Some((self.seed, number));
+        Ok(plan(&self.train.lengths, policy, t.bucket_by_length, order))
+    }
+
+    fn batches(&self, pass: &Vec<Vec<usize>>) -> usize {
+        pass.len()
+    }
+
+    fn batch(&self, pass: &Vec<Vec<usize>>, number: usize) -> WindowsBatch {
+        let places = pass[number].iter();
+        let windows: Vec<usize> = places.map(|&place| self.train.windows[place]).collect();
+        let packed = self.train.features.pack(&windows);
+        WindowsBatch {
+            windows,
+            lengths: packed.lengths.clone(),
+            batch: batch(packed),
+        }
+    }
+
+    fn tokens(&self, batch: &WindowsBatch) -> usize {
+        batch.batch.tokens()
+    }
+
+    fn place(&self, batches: &[WindowsBatch]) -> String {
+        const SHOWN: usize = 8;
+        let windows = batches.iter().flat_map(|batch| &batch.windows);
+        let all = self.train.features.windows();
+        let mut questions: Vec<usize> = windows.map(|&window| all[window].question).collect();
+        questions.sort_unstable();
+        questions.dedup();
+        let named = questions.iter().take(SHOWN);
+        let named: Vec<&str> = named
+            .map(|&question| self.train.questions[question].id.as_str())
+            .collect();
+        let more = match questions.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let named = named.join("`, `");
+        format!("windows of the questions `{named}`{more} of the training file")
+    }
+
+    fn terms(&self) -> &[Term] {
+        &[Term {
+            name: "loss",
+            factor: 1.0,
+        }]
+    }
+
+    fn weights(&self, batch: &WindowsBatch) -> Vec<f64> {
+        vec![batch.windows.len() as f64]
+    }
+
+    /// The mean of the cross-entropies of start and end over each window's tokens (Devlin et al. 2019, §4.2).
+    fn loss(
+        &self,
+        model: &SpanModel,
+        batch: &WindowsBatch,
+        _micro_batch: u64,
+        mode: Mode<'_>,
+    ) -> Vec<Tensor<1>> {
+        let (start, end) = model.forward(&batch.batch, mode);
+        let (starts, ends) = self.train.targets(&batch.windows);
+        let lengths = &batch.lengths;
+        let sum = cross_entropy_of(start, lengths, &starts) + cross_entropy_of(end, lengths, &ends);
+        vec![sum / 2.0]
+    }
+
+    fn rule(&self, path: &str) -> ParameterRule {
+        rule(
+            path,
+            self.model_config.num_hidden_layers,
+            self.layer_decay,
+            self.training.freeze_embeddings,
+            self.training.freeze_layers,
+        )
+    }
+
+    fn naming(&self) -> Naming {
+        SpanModel::naming(self.model_config.family)
+    }
+
+    fn validation_rows(&self) -> usize {
+        self.valid.questions.len()
+    }
+
+    fn validate(&self, model: &SpanModel) -> Result<Validation, TrainError> {
+        let (answers, loss) = self.answers(model);
+        let predictions = Predictions::Answers(self.decided(&answers));
+        Ok(Validation::new(&predictions, loss, self.best_metric))
+    }
+
+    fn export(
+        &mut self,
+        model: SpanModel,
+        directory: &RunDirectory,
+    ) -> Result<PathBuf, TrainError> {
+        self.settle_threshold(&model);
+        directory.replace_folder("model", |folder: &Path| {
+            model.save(&self.model_config, folder)?;
+            self.tokenizer.save(folder)?;
+            let mut text =
+                serde_json::to_string_pretty(&self.info).map_err(|e| TrainError::Write {
+                    path: PathBuf::from(folder),
+                    source: e.into(),
+                })?;
+            text.push('\n');
+            write_atomically(&folder.join(TaskInfo::FILE), text.as_bytes())
+        })
+    }
+}
+
+impl FineTuned for QuestionTask {
+    fn threshold(&self) -> Option<(f64, String)> {
+        let at = self.info.settings.null_threshold?;
+        Some((at, self.info.null_threshold_origin.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use burn::tensor::activation::log_softmax;
+    use burn::tensor::{Device, Int};
+
+    #[test]
+    fn the_loss_and_its_gradient_are_those_of_a_softmax_over_each_window() {
+        let device = Device::flex().autodiff();
+        let values: Vec<f32> = (0..15).map(|i| ((i * 7) % 11) as f32 / 3.0 - 1.5).collect();
+        let targets = [4, 0, 2];
+        let leaf = || {
+            Tensor::<1>::from_data(TensorData::new(values.clone(), [15]), &device).require_grad()
+        };
+        let ours = leaf();
+        let loss = cross_entropy_of(ours.clone(), &[5, 5, 5], &targets);
+        let theirs = leaf();
+        let labels = TensorData::new(targets.map(|t| t as i32).to_vec(), [3, 1]);
+        let labels: Tensor<2, Int> = Tensor::from_data(labels, &device);
+        let rows = log_softmax(theirs.clone().reshape([3, 5]), 1);
+        let expected = rows.gather(1, labels).sum().neg();
+        let near = |a: Vec<f32>, b: Vec<f32>| {
+            let far = a
+                .iter()
+                .zip(&b)
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f32::max);
+            assert!(a.len() == b.len() && far < 1e-6, "{a:?} {b:?}");
+        };
+        near(to_vec(loss.clone()), to_vec(expected.clone()));
+        let (ours, theirs) = (
+            ours.grad(&loss.backward()).unwrap(),
+            theirs.grad(&expected.backward()).unwrap(),
+        );
+        near(to_vec(ours), to_vec(theirs));
+    }
+
+    #[test]
+    fn windows_of_other_lengths_do_not_see_each_other() {
+        let (loss, gradient) = cross_entropy(&[0.0, 0.0, 90.0, 1.0, 1.0], &[2, 3], &[1, 0]);
+        assert!((loss - 2f64.ln()).abs() < 1e-12);
+        assert_eq!(gradient[..2], [0.5, -0.5]);
+        assert_eq!(gradient[2], 0.0);
+    }
+}
