@@ -83,6 +83,10 @@ fn the_help_is_a_page_one_can_read() {
     );
     assert_data_eq!(page(&["eval", "--help"]), file!["snapshots/eval.txt"].raw());
     assert_data_eq!(
+        page(&["crossval", "--help"]),
+        file!["snapshots/crossval.txt"].raw()
+    );
+    assert_data_eq!(
         page(&["predict", "--help"]),
         file!["snapshots/predict.txt"].raw()
     );

@@ -26,6 +26,7 @@
 pub mod bench;
 mod checkpoint;
 pub mod config;
+mod crossval;
 mod error;
 mod evaluation;
 mod fill_mask;
@@ -45,6 +46,7 @@ pub mod tasks;
 mod trainer;
 
 pub use config::{Override, RunConfig, RunConfigError};
+pub use crossval::{Crossval, CrossvalOptions, CrossvalRun, crossval};
 pub use error::TrainError;
 pub use evaluation::{EvalOptions, Evaluation, Perturbed, RowResult, evaluate};
 pub use fill_mask::{Candidate, MaskEvery, MaskFiller, MaskedScore};

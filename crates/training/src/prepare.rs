@@ -331,6 +331,40 @@ pub(crate) fn gather(examples: &mut Examples, documents: &[Document]) -> Vec<Vec
     texts
 }
 
+/// The training file as a table, and its usable rows with their groups.
+pub(crate) fn read_labelled(
+    config: &RunConfig,
+    observer: &mut dyn Observer,
+) -> Result<(Table, Examples), TrainError> {
+    let mut data = config.data.clone();
+    if data.group_by.is_some() {
+        data.group.clone_from(&data.group_by);
+    }
+    let path = data.train.clone().unwrap_or_default();
+    let reading = Reading {
+        relations: data.format == Some(FileFormat::Relations),
+        entities: None,
+    };
+    let table = reading.table(&path, &read_options(&data)?)?;
+    let examples = Examples::labelled(&table, &selection(&data, true), data.missing)?;
+    if let Some(dropped) = examples.dropped_summary() {
+        observer.event(&Event::Note(format!("{}: {dropped}", path.display())));
+    }
+    Ok((table, examples))
+}
+
+/// The class of each row, where the task has one a row.
+pub(crate) fn classes_of(
+    config: &RunConfig,
+    examples: &Examples,
+) -> Result<Option<Vec<usize>>, TrainError> {
+    let settled = settle_task(config, examples)?;
+    Ok(match targets(&settled, examples)?.0 {
+        Targets::Classes(classes) => Some(classes),
+        _ => None,
+    })
+}
+
 /// Everything about the labels of the training file.
 struct Settled {
     kind: TaskKind,

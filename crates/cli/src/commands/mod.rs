@@ -3,6 +3,7 @@
 mod bench;
 mod compare;
 mod corpus;
+mod crossval;
 mod eval;
 mod fill_mask;
 mod finetune;
@@ -41,6 +42,7 @@ pub struct Cli {
 enum Command {
     Pretrain(Box<pretrain::PretrainArgs>),
     Finetune(Box<finetune::FinetuneArgs>),
+    Crossval(Box<crossval::CrossvalArgs>),
     Eval(Box<eval::EvalArgs>),
     Compare(compare::CompareArgs),
     Predict(Box<predict::PredictArgs>),
@@ -59,6 +61,7 @@ impl Cli {
         match self.command {
             Command::Pretrain(args) => pretrain::run(&args),
             Command::Finetune(args) => finetune::run(&args),
+            Command::Crossval(args) => crossval::run(&args),
             Command::Eval(args) => eval::run(&args),
             Command::Compare(args) => compare::run(&args),
             Command::Predict(args) => predict::run(&args),
