@@ -277,7 +277,9 @@ fn claim(root: &Path, policy: DirectoryPolicy) -> Result<(), TrainError> {
             "choose another with --output, go on with --resume, or replace it with --overwrite",
         )),
         DirectoryPolicy::Overwrite
-            if full && !root.join("data").is_dir() && !root.join("crossval.json").is_file() =>
+            if full
+                && !root.join("data").join("fold-1-train.jsonl").is_file()
+                && !root.join("crossval.json").is_file() =>
         {
             Err(setting(
                 format!("`{}` holds no runs of cross-validation", root.display()),
