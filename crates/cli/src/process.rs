@@ -2,7 +2,7 @@
 
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Child, Command, ExitCode};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -116,6 +116,42 @@ pub fn training_begins() {
 /// The system does not let us handle signals.
 pub fn leave_on_interrupt() -> Result<(), CliError> {
     handle(|| leave())
+}
+
+/// Lets a process that is about to be started be interrupted by [`interrupt`] and not by the terminal, which would do it a
+/// second time, and not outlive this one. Other systems than Linux leave it to the terminal.
+pub fn set_apart(command: &mut Command) {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        use std::os::unix::process::CommandExt;
+        command.process_group(0);
+        let follow = || match end_with_parent() {
+            -1 => Err(std::io::Error::last_os_error()),
+            _ => Ok(()),
+        };
+        // SAFETY: between fork and exec it makes one system call and allocates nothing.
+        unsafe { command.pre_exec(follow) };
+    }
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    let _ = command;
+}
+
+/// Asks for an interruption of the calling process when the thread that started it ends. -1 if that failed.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn end_with_parent() -> libc::c_int {
+    // SAFETY: this option of prctl takes a signal's number and touches no memory.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGINT) }
+}
+
+/// Interrupts a process that was [`set_apart`], as Ctrl-C would.
+pub fn interrupt(child: &Child) {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    if let Ok(id) = libc::pid_t::try_from(child.id()) {
+        // SAFETY: the child has not been waited for, so that its number is still its own.
+        unsafe { libc::kill(id, libc::SIGINT) };
+    }
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    let _ = child;
 }
 
 fn handle(action: impl FnMut() + Send + 'static) -> Result<(), CliError> {

@@ -69,6 +69,37 @@ pub enum CliError {
         #[source]
         source: io::Error,
     },
+    /// One of several runs, in a process of its own, did not come to its end.
+    #[error("run `{run}`: {message}")]
+    Run {
+        /// The run.
+        run: String,
+        /// What its process said.
+        message: String,
+        /// What to do, in its words.
+        hint: String,
+        /// Its exit code.
+        code: u8,
+    },
+    /// A process for a run could not be started, or not be watched.
+    #[error("could not make run `{run}` in a process of its own")]
+    Process {
+        /// The run.
+        run: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Several runs were interrupted.
+    #[error("interrupted with {done} of {runs} runs done")]
+    Interrupted {
+        /// Finished runs.
+        done: usize,
+        /// All of them.
+        runs: usize,
+        /// What goes on with them.
+        resume: String,
+    },
     /// The threads could not be started.
     #[error("could not start the threads")]
     Threads {
@@ -105,6 +136,9 @@ impl CliError {
             Self::Write { .. } => {
                 Some("check that the folder exists, free space and permissions".into())
             }
+            Self::Run { hint, .. } => Some(hint.clone()),
+            Self::Interrupted { resume, .. } => Some(resume.clone()),
+            Self::Process { .. } => Some("make one run at a time: leave --parallel out".into()),
             Self::Threads { .. } => Some("ask for fewer with --threads N".into()),
             Self::Stdin { .. } => Some("pipe texts in, or name a table with --input FILE".into()),
             Self::Stdout { .. } => Some("check the free space where the output goes".into()),
@@ -116,6 +150,8 @@ impl CliError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Train(error) => error.exit_code(),
+            Self::Run { code, .. } => *code,
+            Self::Interrupted { .. } => crate::process::INTERRUPTED,
             Self::Data(DataError::WriteShards { .. }) => 1,
             Self::Data(_) | Self::Hinted { .. } | Self::Usage { .. } | Self::Line { .. } => 2,
             _ => 1,

@@ -104,15 +104,19 @@ fn every_row_is_held_out_once_and_groups_stay_whole() {
         .map(|row| row["line"].as_u64().unwrap())
         .collect();
     assert_eq!(lines, (2..26).collect::<Vec<_>>());
-    // The four rows of a speaker are held out by one fold.
+    // The four rows of a speaker are held out by one fold, and are drawn together.
     for speaker in rows.chunks(4) {
-        assert!(speaker.iter().all(|row| row["fold"] == speaker[0]["fold"]));
+        assert!(speaker.iter().all(|row| row["run"] == speaker[0]["run"]));
     }
     let all: Value =
         serde_json::from_str(&fs::read_to_string(path.join("runs/crossval.json")).unwrap())
             .unwrap();
     assert_eq!(all["runs"].as_array().unwrap().len(), 3);
-    assert_eq!(all["pooled"][0]["rows"], 24);
+    assert_eq!(all["pooled"][0]["report"]["rows"], 24);
+    assert_eq!(all["pooled"][0]["report"]["bootstrap"]["groups"], 6);
+    // What a run has learnt from is none of what it was measured on.
+    let summary = fs::read_to_string(path.join("runs/fold-1/config.toml")).unwrap();
+    assert!(summary.contains("[data.fold]"), "{summary}");
     let mean = all["across"]["accuracy"]["mean"].as_f64().unwrap();
     let each = all["runs"].as_array().unwrap().iter();
     let sum: f64 = each
@@ -137,15 +141,146 @@ fn finished_runs_are_left_alone_and_the_rest_is_made() {
     refused(path, &arguments(&config, &more), "not empty");
     // As if it had been stopped before the last run.
     fs::remove_dir_all(path.join("runs/fold-2-seed-43")).unwrap();
+    let result = fs::read(path.join("runs/crossval.json")).unwrap();
     fs::remove_file(path.join("runs/crossval.json")).unwrap();
     let kept = path.join("runs/fold-1-seed-42/model/model.safetensors");
     let before = fs::metadata(&kept).unwrap().modified().unwrap();
-    let again = succeeds(
-        path,
-        &arguments(&config, &[&more[..], &["--resume"]].concat()),
-    );
+    let resume = ["crossval", "--resume", "--output", "runs", "--quiet"];
+    let again = succeeds(path, &resume);
     assert_eq!(whole, again);
+    assert_eq!(fs::read(path.join("runs/crossval.json")).unwrap(), result);
     assert_eq!(fs::metadata(&kept).unwrap().modified().unwrap(), before);
+    let other = [&resume[..], &["--folds", "3"]].concat();
+    refused(path, &other, "`folds` was 2 and is 3 now");
+    refused(
+        path,
+        &[&resume[..], &["--only", "fold-9"]].concat(),
+        "fold-2-seed-43",
+    );
+    // Each run alone, in a process of its own, two at a time: to the same numbers.
+    let aside = [&more[..6], &["--output", "aside", "--parallel", "2"]].concat();
+    assert_eq!(whole, succeeds(path, &arguments(&config, &aside)));
+}
+
+/// Starts, and ends it as soon as the first run has begun: killed, or, with `signal`, asked to stop. Exit code and standard
+/// error.
+fn cut_short(folder: &Path, run: &str, arguments: &[&str], signal: bool) -> (Option<i32>, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_bertkit"))
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begun = || folder.join(run).join("metrics.jsonl").is_file();
+    while !begun() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    if signal {
+        let id = child.id().to_string();
+        Command::new("kill").args(["-INT", &id]).status().unwrap();
+    } else {
+        child.kill().unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    (
+        output.status.code(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+#[test]
+fn runs_that_were_cut_short_go_on_to_the_same_numbers() {
+    let folder = folder();
+    let path = folder.path();
+    let config = tiny();
+    let more = [
+        "--train",
+        "rows.csv",
+        "--folds",
+        "3",
+        "--set",
+        "training.epochs=20",
+    ];
+    let with = |output| arguments(&config, &[&more[..], &["--output", output]].concat());
+    let whole = succeeds(path, &with("whole"));
+    let resume = |output, more: &[&str]| {
+        let base = ["crossval", "--resume", "--output", output, "--quiet"];
+        succeeds(path, &[&base[..], more].concat())
+    };
+    cut_short(path, "killed/fold-1", &with("killed"), false);
+    assert_eq!(whole, resume("killed", &[]));
+    if cfg!(target_os = "linux") {
+        let parallel = ["--parallel", "2"];
+        let arguments = [&with("stopped")[..], &parallel].concat();
+        let (code, err) = cut_short(path, "stopped/fold-1", &arguments, true);
+        // A machine that is busy elsewhere may let it come to its end.
+        if code != Some(0) {
+            assert_eq!(code, Some(130), "{err}");
+            assert!(
+                err.contains("of 3 runs done") && err.contains("hint: go on with"),
+                "{err}"
+            );
+        }
+        assert_eq!(whole, resume("stopped", &parallel));
+    }
+}
+
+#[test]
+fn questions_are_divided_by_their_texts() {
+    let folder = folder();
+    let path = folder.path();
+    let config = tiny();
+    let mut table = String::from("question,context,answer,start\n");
+    for text in 0..6 {
+        let context = format!("the boat {text} is red and large");
+        let at = |answer: &str| context.find(answer).unwrap();
+        table += &format!("what colour ?,{context},red,{}\n", at("red"));
+        table += &format!("what size ?,{context},large,{}\n", at("large"));
+        table += &format!("what age ?,{context},,\n");
+    }
+    fs::write(path.join("questions.csv"), table).unwrap();
+    let more = [
+        "--task",
+        "qa",
+        "--train",
+        "questions.csv",
+        "--folds",
+        "3",
+        "--output",
+        "runs",
+        "--json",
+    ];
+    let all: Value = serde_json::from_str(&succeeds(path, &arguments(&config, &more))).unwrap();
+    let pooled = &all["pooled"][0]["report"];
+    assert_eq!(
+        (&pooled["rows"], &pooled["bootstrap"]["groups"]),
+        (&18.into(), &6.into())
+    );
+    // As many questions in each fold: the mean over the folds is that over all.
+    for metric in ["exact_match", "f1"] {
+        let mean = all["across"][metric]["mean"].as_f64().unwrap();
+        let whole = pooled["metrics"][metric]["value"].as_f64().unwrap();
+        assert!((mean - whole).abs() < 1e-12, "{metric}: {mean} {whole}");
+    }
+}
+
+#[test]
+fn a_class_rarer_than_the_folds_is_told_and_known_to_every_run() {
+    let folder = folder();
+    let path = folder.path();
+    let config = tiny();
+    let table = fs::read_to_string(path.join("rows.csv")).unwrap() + "25,s9,what is it,unsure\n";
+    fs::write(path.join("rows.csv"), table).unwrap();
+    let more = ["--train", "rows.csv", "--folds", "2", "--output", "runs"];
+    let loud: Vec<&str> = arguments(&config, &more);
+    let loud: Vec<&str> = loud.into_iter().filter(|flag| *flag != "--quiet").collect();
+    let (code, out, err) = bertkit(path, &loud);
+    assert_eq!(code, Some(0), "{err}");
+    let told = "class `unsure` has 1 row, but there are 2 folds";
+    assert_eq!(err.matches(told).count(), 1, "{err}");
+    assert!(out.contains("unsure") && out.contains("25 rows"), "{out}");
 }
 
 #[test]
@@ -182,6 +317,25 @@ fn seeds_repeat_a_run_on_one_split_for_every_task() {
     let rows = fs::read_to_string(path.join("names/predictions.jsonl")).unwrap();
     let first: Value = serde_json::from_str(rows.lines().next().unwrap()).unwrap();
     assert_eq!((rows.lines().count(), &first["line"]), (12, &1.into()));
+    let documents: String = (0..4)
+        .map(|n| format!("-DOCSTART- O\n\nAnn\tB-PER\nsaw\tO\n\nhere\tO\nis{n}\tO\n\n"))
+        .collect();
+    fs::write(path.join("documents.conll"), documents).unwrap();
+    let more = [
+        "--task",
+        "ner",
+        "--train",
+        "documents.conll",
+        "--group",
+        "document",
+        "--folds",
+        "2",
+        "--output",
+        "documents",
+        "--json",
+    ];
+    let all: Value = serde_json::from_str(&succeeds(path, &arguments(&config, &more))).unwrap();
+    assert_eq!(all["pooled"][0]["report"]["bootstrap"]["groups"], 4);
 }
 
 #[test]
@@ -196,7 +350,7 @@ fn what_cannot_be_divided_is_refused() {
     refused(path, &with(&["--folds", "30"]), "24");
     refused(path, &with(&["--folds", "7", "--group", "speaker"]), "6");
     refused(path, &with(&["--folds", "1"]), "--folds");
-    refused(path, &with(&[]), "nothing to evaluate on");
+    refused(path, &with(&[]), "nothing to measure on");
     refused(
         path,
         &with(&["--folds", "3", "--test", "rows.csv"]),
@@ -207,6 +361,18 @@ fn what_cannot_be_divided_is_refused() {
         &with(&["--folds", "3", "--group", "person"]),
         "person",
     );
+    refused(
+        path,
+        &with(&["--folds", "3", "--parallel", "2", "--max-memory", "1M"]),
+        "more than the 1.0 MiB",
+    );
+    // What stops the first run is told before anything is written.
+    refused(
+        path,
+        &with(&["--folds", "3", "--positive", "maybe"]),
+        "maybe",
+    );
+    assert!(!path.join("out").exists());
     fs::create_dir(path.join("full")).unwrap();
     fs::write(path.join("full/mine.txt"), "x").unwrap();
     let more = [

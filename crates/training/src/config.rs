@@ -236,6 +236,43 @@ pub struct DataConfig {
     /// Of tagged words: the type of entities whose tags are bare letters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub type_name: Option<String>,
+    /// Which fold of the training file is held out altogether; `bertkit crossval` sets it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fold: Option<FoldConfig>,
+}
+
+/// A fold of a file: rows by class, whole groups where `data.group` names them, whole texts of questions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FoldConfig {
+    /// Which one is held out, from 1.
+    pub number: usize,
+    /// How many there are.
+    pub of: usize,
+    /// Decides the folds, whatever the seed of the run.
+    pub seed: u64,
+}
+
+impl FoldConfig {
+    /// What a run tells of its fold.
+    pub(crate) fn line(self, held_out: usize, all: usize, items: &str) -> (String, String) {
+        let text = format!(
+            "{} of {}: {held_out} of {all} {items} are held out, to measure on",
+            self.number, self.of
+        );
+        ("fold".into(), text)
+    }
+}
+
+impl Default for FoldConfig {
+    /// The first of five.
+    fn default() -> Self {
+        Self {
+            number: 1,
+            of: 5,
+            seed: 42,
+        }
+    }
 }
 
 /// How a file is written down, whatever it holds.
@@ -314,6 +351,7 @@ impl Default for DataConfig {
             sentence_column: None,
             level: None,
             type_name: None,
+            fold: None,
         }
     }
 }
@@ -1114,6 +1152,15 @@ impl RunConfig {
                 );
             }
         }
+        if let Some(fold) = d.fold {
+            need(
+                fold.of >= 2 && (1..=fold.of).contains(&fold.number),
+                format!(
+                    "`data.fold` is {} of {}, expected 2 folds or more and one of them, from 1",
+                    fold.number, fold.of
+                ),
+            );
+        }
         check_tags(d, &self.task, &mut need);
         check_questions(d, t, &self.task, &mut need);
         if let Some(documents) = &self.task.documents {
@@ -1200,6 +1247,7 @@ impl RunConfig {
                 sentence_column: Some("x".into()),
                 level: Some(TagLevel::Outer),
                 type_name: Some("x".into()),
+                fold: Some(FoldConfig::default()),
                 ..Default::default()
             },
             task: TaskConfig {

@@ -1,55 +1,129 @@
 //! The same run again: on folds of a file, from several seeds, or both.
+//!
+//! Nothing is copied: a run's configuration says which fold of the training file it leaves alone, and so does its
+//! evaluation. What the runs share, and what they say together, lies beside their directories.
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
-use bertkit_data::formats::tagged::{TagPolicy, read_tagged};
-use bertkit_data::formats::{Cell, Table};
-use bertkit_data::splits::{self, Split};
-use bertkit_data::tagging::Scheme;
 use bertkit_evaluation::{
     BootstrapOptions, Metric, Predictions, Report, RunsEstimate, across_runs, pool,
 };
 use bertkit_model::DeviceSpec;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::config::{FileFormat, RunConfig, RunTask};
+use crate::config::{FoldConfig, RunConfig, RunTask};
 use crate::error::TrainError;
 use crate::evaluation::{EvalOptions, evaluate};
+use crate::launch::differences;
 use crate::observer::Observer;
 use crate::predictor::Predictor;
-use crate::prepare::{classes_of, prepare, read_labelled, read_options};
-use crate::questions::{Answerer, QuestionEvalOptions, evaluate_questions};
-use crate::run_dir::{DirectoryPolicy, write_atomically};
+use crate::prepare::{Prepared, files_of, prepare, read_options};
+use crate::questions::{Answerer, QuestionEvalOptions, QuestionGroup, evaluate_questions};
+use crate::run_dir::{DirectoryPolicy, RunDirectory, sha256, write_atomically};
 use crate::stored::StoredEvaluation;
 use crate::tag_evaluation::{TagEvalOptions, evaluate_tags};
 use crate::tagger::{Answers, Tagger};
 use crate::tasks::TagColumns;
 
-/// What the evaluation of each run is called.
-const NAME: &str = "held_out";
+/// What the evaluation of a run is called: on its fold, and on a file of its own.
+const HELD_OUT: &str = "held_out";
+const TEST: &str = "test";
+
+/// Which runs there are, and the data that they read.
+const PLAN: &str = "crossval.toml";
+/// The configuration that all runs share.
+const SHARED: &str = "runs.toml";
+/// What the runs say together.
+const RESULT: &str = "crossval.json";
+/// Row by row, what was said by the run that had not seen the row.
+const ROWS: &str = "predictions.jsonl";
 
 /// Which runs there are.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CrossvalOptions {
-    /// Into so many folds the training file is divided; `None` trains on all of it and evaluates on `test`.
+    /// Into so many folds the training file is divided; `None` trains on all of it and measures on `test`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub folds: Option<usize>,
-    /// Runs from so many seeds: that of the configuration and those behind it.
+    /// Runs from so many seeds: that of the configuration and those behind it. The folds are the same for all.
     pub seeds: u64,
-    /// What every run is evaluated on where there are no folds.
+    /// What every run is measured on where there are no folds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub test: Option<PathBuf>,
-    /// What becomes of a directory that is there.
-    pub policy: DirectoryPolicy,
-    /// Resamples, confidence and seed of the intervals; the confidence is also that of the intervals over runs.
-    pub bootstrap: BootstrapOptions,
+    /// Resamples for the intervals of each evaluation; 0 computes none.
+    pub resamples: usize,
+    /// The share of resamples, or of runs, that an interval is for.
+    pub confidence: f64,
+}
+
+impl Default for CrossvalOptions {
+    /// One seed and no folds yet; intervals of 95% by 1,000 resamples.
+    fn default() -> Self {
+        let BootstrapOptions {
+            resamples,
+            confidence,
+            ..
+        } = BootstrapOptions::default();
+        Self {
+            folds: None,
+            seeds: 1,
+            test: None,
+            resamples,
+            confidence,
+        }
+    }
+}
+
+/// A file that runs read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct DataFile {
+    path: PathBuf,
+    sha256: String,
+}
+
+/// What is kept as `crossval.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Plan {
+    options: CrossvalOptions,
+    data: Vec<DataFile>,
 }
 
 /// One run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CrossvalRun {
+    /// Its directory, below that of all: `fold-2`, `seed-43`, `fold-2-seed-43`.
+    pub name: String,
+    /// All of its settings.
+    pub config: RunConfig,
+}
+
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RunState {
+    /// There is nothing of it to go on from.
+    New,
+    /// Training has begun.
+    Begun,
+    /// There is a model, and it has not been measured.
+    Trained,
+    /// It has been measured.
+    Finished,
+}
+
+/// Several runs of one configuration, below one directory.
+#[derive(Debug, Clone)]
+pub struct Crossval {
+    root: PathBuf,
+    config: RunConfig,
+    plan: Plan,
+    runs: Vec<CrossvalRun>,
+}
+
+/// What a run says.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunReport {
     /// Its directory, below that of all.
     pub name: String,
     /// Its fold, from 1.
@@ -61,18 +135,37 @@ pub struct CrossvalRun {
     pub report: Report,
 }
 
-/// All runs.
-#[derive(Debug, Clone)]
-pub struct Crossval {
+/// All rows, each by the run of one seed that had not seen it.
+#[derive(Debug, Clone, Serialize)]
+pub struct PooledReport {
+    /// The seed of the runs.
+    pub seed: u64,
+    /// How good they are together.
+    pub report: Report,
+}
+
+/// What runs say together. Kept as `crossval.json`.
+#[derive(Debug, Clone, Serialize)]
+pub struct CrossvalReport {
+    /// The share that the intervals are for.
+    pub confidence: f64,
     /// Run by run.
-    pub runs: Vec<CrossvalRun>,
-    /// Each metric over the runs: mean, standard deviation, t interval of the mean. Over folds the interval is too narrow,
-    /// since their training rows are mostly the same (Bengio & Grandvalet 2004).
+    pub runs: Vec<RunReport>,
+    /// Each metric over the runs: mean, standard deviation, and Student's interval of the mean; a map in JSON. Over folds the
+    /// interval is too narrow, since most of their training rows are the same (Bengio & Grandvalet 2004); over several seeds
+    /// of each fold more so.
+    #[serde(serialize_with = "as_map")]
     pub across: Vec<(Metric, RunsEstimate)>,
-    /// With folds, the answers to all rows together, seed by seed: each row by the run that had not seen it.
-    pub pooled: Vec<Report>,
-    /// Where all of this is kept.
-    pub written: PathBuf,
+    /// With folds, the answers to all rows together, seed by seed. Metrics of ranks, as ROC AUC, compare scores of different
+    /// models here, and their mean over folds says more (Forman & Scholz 2010).
+    pub pooled: Vec<PooledReport>,
+}
+
+fn as_map<S: serde::Serializer>(
+    across: &[(Metric, RunsEstimate)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(across.iter().map(|(metric, estimate)| (metric, estimate)))
 }
 
 fn setting(message: impl Into<String>, hint: impl Into<String>) -> TrainError {
@@ -82,434 +175,603 @@ fn setting(message: impl Into<String>, hint: impl Into<String>) -> TrainError {
     }
 }
 
-fn failed(path: &Path) -> impl Fn(std::io::Error) -> TrainError + '_ {
-    move |source| TrainError::Write {
+fn read(path: &Path) -> Result<String, TrainError> {
+    fs::read_to_string(path).map_err(|source| TrainError::Read {
         path: path.into(),
         source,
-    }
+    })
 }
 
-/// What is divided into folds.
-struct Items {
-    /// One JSON object each.
-    rows: Vec<Value>,
-    /// Where they stand in their file.
-    lines: Vec<u64>,
-    /// The class of each, where there are classes.
-    classes: Option<Vec<usize>>,
-    /// The group of each, where there are groups.
-    groups: Option<Vec<String>>,
+fn parse_plan(root: &Path) -> Result<Plan, TrainError> {
+    let path = root.join(PLAN);
+    toml::from_str(&read(&path)?).map_err(|e| {
+        setting(
+            format!("`{}` cannot be used: {}", path.display(), e.message()),
+            "start anew with --overwrite",
+        )
+    })
 }
 
-fn items(config: &RunConfig, observer: &mut dyn Observer) -> Result<Items, TrainError> {
-    match config.task.kind {
-        Some(RunTask::Ner) => sentences(config),
-        Some(RunTask::Qa) => Err(setting(
-            "files of questions are not divided into folds",
-            "give a file of its own with --test FILE, and leave --folds out",
-        )),
-        _ => rows(config, observer),
-    }
+/// Whether runs of one configuration have been begun there.
+fn is_ours(root: &Path) -> bool {
+    let shared = root.join(SHARED);
+    root.join(PLAN).is_file() || RunConfig::resolve_unchecked(Some(&shared), &[]).is_ok()
 }
 
-fn rows(config: &RunConfig, observer: &mut dyn Observer) -> Result<Items, TrainError> {
-    let (table, examples) = read_labelled(config, observer)?;
-    let known: HashMap<u64, usize> = examples
-        .rows
-        .iter()
-        .enumerate()
-        .map(|(number, row)| (row.line, number))
-        .collect();
-    let grouped = config.data.group.is_some() || config.data.group_by.is_some();
-    let classes = classes_of(config, &examples)?;
-    let mut items = Items {
-        rows: Vec::with_capacity(examples.rows.len()),
-        lines: Vec::new(),
-        classes: classes.as_ref().map(|_| Vec::new()),
-        groups: grouped.then(Vec::new),
+/// Whether a directory's name is that of a run.
+fn is_run(name: &str) -> bool {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let seed = |text: &str| text.strip_prefix("seed-").is_some_and(number);
+    let Some(fold) = name.strip_prefix("fold-") else {
+        return seed(name);
     };
-    let Table { columns, rows, .. } = table;
-    for row in rows {
-        // Rows without text or label are nobody's.
-        let Some(&number) = known.get(&row.line) else {
-            continue;
+    match fold.split_once('-') {
+        None => number(fold),
+        Some((fold, rest)) => number(fold) && seed(rest),
+    }
+}
+
+impl Crossval {
+    /// The options that the runs below a directory were begun with, and the file with the configuration that they share.
+    ///
+    /// # Errors
+    /// No runs have been begun there, or what they were begun with cannot be read.
+    pub fn begun(root: &Path) -> Result<(CrossvalOptions, PathBuf), TrainError> {
+        if !root.join(PLAN).is_file() {
+            return Err(TrainError::NothingToResume { path: root.into() });
+        }
+        Ok((parse_plan(root)?.options, root.join(SHARED)))
+    }
+
+    /// Settles the runs of a configuration, below its `output`. Nothing is written.
+    ///
+    /// # Errors
+    /// Options that make no sense, files that cannot be read, and a directory that is not as the policy needs it; when
+    /// resuming, other options, settings or data than those that the runs were begun with.
+    pub fn new(
+        config: RunConfig,
+        options: CrossvalOptions,
+        policy: DirectoryPolicy,
+    ) -> Result<Self, TrainError> {
+        config.check()?;
+        check(&config, &options)?;
+        let root = config.output.clone().unwrap_or_default();
+        let named = [&config.data.train, &config.data.valid, &options.test];
+        let data = named
+            .into_iter()
+            .flatten()
+            .flat_map(|path| files_of(path))
+            .map(|path| {
+                Ok(DataFile {
+                    sha256: sha256(&path)?,
+                    path,
+                })
+            })
+            .collect::<Result<Vec<_>, TrainError>>()?;
+        let runs = runs(&config, &options, &root);
+        let all = Self {
+            root,
+            config,
+            plan: Plan { options, data },
+            runs,
         };
-        if let (Some(all), Some(classes)) = (&mut items.classes, &classes) {
-            all.push(classes[number]);
+        match policy {
+            DirectoryPolicy::Resume => all.check_resumable()?,
+            DirectoryPolicy::Overwrite => all.check_ours()?,
+            policy => drop(RunDirectory::check(&all.root, policy)?),
         }
-        if let Some(groups) = &mut items.groups {
-            groups.push(examples.rows[number].group.clone().unwrap_or_default());
-        }
-        items.lines.push(row.line);
-        let value = |cell: Cell| match cell {
-            Cell::Missing => Value::Null,
-            Cell::Text(text) => text.into(),
-            Cell::List(list) => list.into(),
+        Ok(all)
+    }
+
+    fn check_resumable(&self) -> Result<(), TrainError> {
+        let mismatch = |reason: String| TrainError::ResumeMismatch {
+            path: self.root.clone(),
+            reason,
         };
-        let cells = row.cells.into_iter().map(value);
-        items.rows.push(
-            columns
-                .iter()
-                .cloned()
-                .zip(cells)
-                .collect::<Map<_, _>>()
-                .into(),
-        );
-    }
-    Ok(items)
-}
-
-fn sentences(config: &RunConfig) -> Result<Items, TrainError> {
-    let path = config.data.train.clone().unwrap_or_default();
-    let columns = TagColumns::from(&config.data);
-    let corpus = read_tagged(&path, &columns.options(TagPolicy::Required)?)?;
-    let by_document = config.data.group.is_some();
-    if by_document && corpus.documents.is_empty() {
-        return Err(setting(
-            format!(
-                "the sentences of `{}` are not divided into documents",
-                path.display()
-            ),
-            "leave --group out: sentences are then divided one by one",
-        ));
-    }
-    let mut items = Items {
-        rows: Vec::new(),
-        lines: Vec::new(),
-        classes: None,
-        groups: by_document.then(Vec::new),
-    };
-    for sentence in &corpus.sentences {
-        let Some(tags) = sentence.tags(Scheme::Bio) else {
-            continue;
+        let (_, shared) = Self::begun(&self.root)?;
+        let before = parse_plan(&self.root)?;
+        let text = |options: &CrossvalOptions| {
+            toml::to_string(options).expect("options have a form in TOML")
         };
-        let words: Vec<&str> = (0..sentence.len())
-            .map(|word| sentence.word(word))
-            .collect();
-        let document = sentence.document.map(|at| corpus.documents[at].clone());
-        let mut row = json!({ "tokens": words, "tags": tags });
-        if let (Some(name), Some(row)) = (&document, row.as_object_mut()) {
-            row.insert("document".into(), name.clone().into());
+        let (old, new) = (text(&before.options), text(&self.plan.options));
+        if let Some(changed) = differences(&old, &new) {
+            return Err(mismatch(changed));
         }
-        if let Some(groups) = &mut items.groups {
-            groups.push(document.unwrap_or_default());
+        let old = RunConfig::resolve_unchecked(Some(&shared), &[])?;
+        let (old, new) = (relevant(&old), relevant(&self.config));
+        if let Some(changed) = differences(&old, &new) {
+            return Err(mismatch(changed));
         }
-        items.rows.push(row);
-        items.lines.push(sentence.line);
+        if before.data != self.plan.data {
+            return Err(mismatch(
+                "the data files have changed since the runs began".into(),
+            ));
+        }
+        Ok(())
     }
-    Ok(items)
-}
 
-/// Writes rows as JSON Lines.
-fn write_rows(path: &Path, items: &Items, chosen: &[usize]) -> Result<(), TrainError> {
-    let mut text = String::new();
-    for &row in chosen {
-        text += &items.rows[row].to_string();
-        text.push('\n');
+    /// Refuses to replace what no cross-validation wrote.
+    fn check_ours(&self) -> Result<(), TrainError> {
+        let directory = RunDirectory::check(&self.root, DirectoryPolicy::New);
+        match directory {
+            Err(TrainError::NotEmpty { .. }) if is_ours(&self.root) => Ok(()),
+            Err(TrainError::NotEmpty { path }) => Err(setting(
+                format!("`{}` holds no runs of cross-validation", path.display()),
+                "it is not replaced; name another directory with --output",
+            )),
+            Err(error) => Err(error),
+            Ok(_) => Ok(()),
+        }
     }
-    write_atomically(path, text.as_bytes())
-}
 
-/// One run to be made.
-struct Planned {
-    name: String,
-    fold: Option<usize>,
-    config: RunConfig,
-    data: PathBuf,
-    /// Lines of the whole file that those of `data` come from.
-    lines: Option<Vec<u64>>,
-}
+    /// Makes the directory, and writes what the runs share. Under [`DirectoryPolicy::Overwrite`] earlier runs are removed,
+    /// and other files stay.
+    ///
+    /// # Errors
+    /// The system refused.
+    pub fn begin(&self, policy: DirectoryPolicy) -> Result<(), TrainError> {
+        if matches!(policy, DirectoryPolicy::Resume | DirectoryPolicy::DryRun) {
+            return Ok(());
+        }
+        let failed = |path: &Path| {
+            let path = path.to_path_buf();
+            move |source| TrainError::Write { path, source }
+        };
+        fs::create_dir_all(&self.root).map_err(failed(&self.root))?;
+        if policy == DirectoryPolicy::Overwrite {
+            for entry in fs::read_dir(&self.root).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if path.is_dir() && entry.file_name().to_str().is_some_and(is_run) {
+                    fs::remove_dir_all(&path).map_err(failed(&path))?;
+                }
+            }
+            // What shows that they are ours goes last: an overwriting that was cut short can be repeated.
+            for name in [RESULT, ROWS, SHARED, PLAN] {
+                let path = self.root.join(name);
+                match fs::remove_file(&path) {
+                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(failed(&path)(e));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        write_atomically(&self.root.join(SHARED), self.config.to_toml().as_bytes())?;
+        let plan = toml::to_string(&self.plan).expect("a plan has a form in TOML");
+        write_atomically(&self.root.join(PLAN), plan.as_bytes())
+    }
 
-/// Trains and evaluates every run, one after the other. `watch` gives what listens to each, by its name.
-///
-/// Below the configuration's `output` stand the data of the folds (`data/`), a run directory for each run, and, when all are
-/// done, `crossval.json` and `predictions.jsonl`. With [`DirectoryPolicy::Resume`], finished runs are left alone and an
-/// interrupted one goes on.
-///
-/// # Errors
-/// Anything that stops a run, and what cannot be divided.
-pub fn crossval(
-    config: &RunConfig,
-    options: &CrossvalOptions,
-    watch: &mut dyn FnMut(&str) -> Box<dyn Observer>,
-    interrupt: &AtomicBool,
-) -> Result<Crossval, TrainError> {
-    config.check()?;
-    let root = config.output.clone().unwrap_or_default();
-    claim(&root, options.policy)?;
-    let planned = plan(config, options, &root, watch)?;
-    let mut runs = Vec::with_capacity(planned.len());
-    for run in &planned {
-        let report = carry_out(run, options, watch, interrupt)?;
-        runs.push(CrossvalRun {
+    /// The runs: all folds of the first seed, then those of the next.
+    pub fn runs(&self) -> &[CrossvalRun] {
+        &self.runs
+    }
+
+    /// The directory of all.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where [`Self::summarise`] keeps what the runs say together.
+    pub fn result(&self) -> PathBuf {
+        self.root.join(RESULT)
+    }
+
+    fn folder(&self, run: &CrossvalRun) -> PathBuf {
+        self.root.join(&run.name)
+    }
+
+    fn evaluation(&self) -> &'static str {
+        match self.plan.options.folds {
+            Some(_) => HELD_OUT,
+            None => TEST,
+        }
+    }
+
+    /// How far a run has come.
+    pub fn state(&self, run: &CrossvalRun) -> RunState {
+        let folder = self.folder(run);
+        let trained = folder.join("model").is_dir();
+        let report = folder
+            .join("eval")
+            .join(format!("{}.json", self.evaluation()));
+        match (trained, report.is_file()) {
+            (true, true) => RunState::Finished,
+            (true, false) => RunState::Trained,
+            _ if folder.join("config.toml").is_file() => RunState::Begun,
+            _ => RunState::New,
+        }
+    }
+
+    /// Prepares a run's training; one that has begun goes on.
+    ///
+    /// # Errors
+    /// As [`prepare`](crate::prepare()).
+    pub fn prepare(
+        &self,
+        run: &CrossvalRun,
+        observer: &mut dyn Observer,
+    ) -> Result<Prepared, TrainError> {
+        let policy = match self.state(run) {
+            RunState::New if self.folder(run).is_dir() => DirectoryPolicy::Overwrite,
+            RunState::New => DirectoryPolicy::New,
+            _ => DirectoryPolicy::Resume,
+        };
+        prepare(run.config.clone(), policy, observer)
+    }
+
+    /// Measures a trained run on what it has not seen, and keeps the evaluation below its directory. `progress` hears rows
+    /// done and rows in all.
+    ///
+    /// # Errors
+    /// The data cannot be used, or the evaluation cannot be written.
+    pub fn evaluate(
+        &self,
+        run: &CrossvalRun,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<(), TrainError> {
+        let folder = self.folder(run);
+        let options = &self.plan.options;
+        let config = &run.config.data;
+        let (test, fold) = (options.test.as_ref(), config.fold);
+        let data = test.or(config.train.as_ref()).cloned().unwrap_or_default();
+        let grouped = fold.is_some() && config.group.is_some();
+        let name = Some(self.evaluation().to_owned());
+        // `RunConfig::check` has parsed it.
+        let device: DeviceSpec = run.config.device.parse().unwrap_or_default();
+        let bootstrap = self.bootstrap(None);
+        match Answers::of(&folder) {
+            Answers::Texts => {
+                let options = EvalOptions {
+                    data,
+                    read: read_options(config)?,
+                    text: None,
+                    text_pair: None,
+                    label: None,
+                    group: config.group.clone().filter(|_| grouped),
+                    label_separator: None,
+                    missing: config.missing,
+                    strict: false,
+                    bootstrap,
+                    threshold: None,
+                    perturbations: Vec::new(),
+                    name,
+                    fold,
+                };
+                evaluate(&Predictor::open(&folder, device)?, &options, progress)?;
+            }
+            Answers::Tags => {
+                let options = TagEvalOptions {
+                    data,
+                    columns: TagColumns::default(),
+                    by_document: grouped,
+                    strict: false,
+                    bootstrap,
+                    perturbations: Vec::new(),
+                    name,
+                    fold,
+                };
+                evaluate_tags(&Tagger::open(&folder, device)?, &options, progress)?;
+            }
+            Answers::Questions => {
+                let options = QuestionEvalOptions {
+                    data,
+                    read: read_options(config)?,
+                    question: None,
+                    context: None,
+                    answer: None,
+                    start: None,
+                    id: None,
+                    strict: false,
+                    pool_snippets: false,
+                    group: fold.map(|_| QuestionGroup::Context),
+                    bootstrap,
+                    name,
+                    fold,
+                };
+                evaluate_questions(&Answerer::open(&folder, device)?, &options, progress)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn bootstrap(&self, groups: Option<Vec<usize>>) -> BootstrapOptions {
+        BootstrapOptions {
+            resamples: self.plan.options.resamples,
+            confidence: self.plan.options.confidence,
+            groups,
+            ..BootstrapOptions::default()
+        }
+    }
+
+    /// What a finished run says.
+    ///
+    /// # Errors
+    /// The run is not finished, or its evaluation cannot be read.
+    pub fn report(&self, run: &CrossvalRun) -> Result<Report, TrainError> {
+        let folder = self.folder(run).join("eval");
+        let path = folder.join(format!("{}.json", self.evaluation()));
+        serde_json::from_str(&read(&path)?).map_err(|e| {
+            setting(
+                format!("`{}` cannot be read: {e}", path.display()),
+                "remove it and go on with --resume: the run is then measured again",
+            )
+        })
+    }
+
+    /// What all runs say together, once all are finished. It is kept as `crossval.json`, and with folds the rows as
+    /// `predictions.jsonl`, in the order of the file, seed by seed.
+    ///
+    /// # Errors
+    /// A run is not finished, or something cannot be read or written.
+    pub fn summarise(&self) -> Result<CrossvalReport, TrainError> {
+        let reports = self.runs.iter().map(|run| self.report(run));
+        let reports = reports.collect::<Result<Vec<_>, _>>()?;
+        let confidence = self.plan.options.confidence;
+        let across = across_runs(&reports, confidence);
+        let runs = self.runs.iter().zip(reports);
+        let runs = runs.map(|(run, report)| RunReport {
             name: run.name.clone(),
-            fold: run.fold,
+            fold: run.config.data.fold.map(|fold| fold.number),
             seed: run.config.seed,
             report,
         });
+        let mut found = CrossvalReport {
+            confidence,
+            runs: runs.collect(),
+            across,
+            pooled: Vec::new(),
+        };
+        if let Some(folds) = self.plan.options.folds {
+            let mut lines = String::new();
+            for runs in self.runs.chunks(folds) {
+                found.pooled.push(self.pool(runs)?);
+                for row in self.rows(runs)? {
+                    lines += &row.to_string();
+                    lines.push('\n');
+                }
+            }
+            write_atomically(&self.root.join(ROWS), lines.as_bytes())?;
+        }
+        let text = format!("{:#}\n", json!(found));
+        write_atomically(&self.result(), text.as_bytes())?;
+        Ok(found)
     }
-    let reports: Vec<Report> = runs.iter().map(|run| run.report.clone()).collect();
-    let mut found = Crossval {
-        across: across_runs(&reports, options.bootstrap.confidence),
-        runs,
-        pooled: Vec::new(),
-        written: root.join("crossval.json"),
-    };
-    if options.folds.is_some() {
-        found.pooled = pooled(&root, &planned, options)?;
+
+    /// The answers of all folds of a seed together.
+    fn pool(&self, runs: &[CrossvalRun]) -> Result<PooledReport, TrainError> {
+        let mut parts = Vec::with_capacity(runs.len());
+        // Groups stand in one fold each, so that they are told apart by it.
+        let mut groups: Option<Vec<usize>> = Some(Vec::new());
+        for run in runs {
+            let stored = StoredEvaluation::read(&self.folder(run), HELD_OUT)?;
+            groups = match (groups, stored.groups()) {
+                (Some(mut all), Some(own)) => {
+                    let from = all.iter().max().map_or(0, |last| last + 1);
+                    all.extend(own.into_iter().map(|group| from + group));
+                    Some(all)
+                }
+                _ => None,
+            };
+            parts.push(stored.predictions);
+        }
+        // Where some questions have no answer, all folds are of such questions, though one may hold out none.
+        let of_answers =
+            |part: &Predictions| matches!(part, Predictions::Answers(p) if p.may_be_unanswerable);
+        if parts.iter().any(of_answers) {
+            for part in &mut parts {
+                if let Predictions::Answers(answers) = part {
+                    answers.may_be_unanswerable = true;
+                }
+            }
+        }
+        let grouped =
+            self.config.data.group.is_some() || self.config.task.kind == Some(RunTask::Qa);
+        let all = pool(&parts.iter().collect::<Vec<_>>()).map_err(|e| {
+            setting(
+                format!("the folds cannot be taken together: {e}"),
+                "start anew with --overwrite",
+            )
+        })?;
+        let bootstrap = self.bootstrap(groups.filter(|_| grouped));
+        Ok(PooledReport {
+            seed: runs.first().map_or(self.config.seed, |run| run.config.seed),
+            report: bertkit_evaluation::evaluate(&all, &bootstrap),
+        })
     }
-    let across: Map<String, Value> = found
-        .across
-        .iter()
-        .map(|(metric, estimate)| (metric.to_string(), json!(estimate)))
-        .collect();
-    let value = json!({ "runs": found.runs, "across": across, "pooled": found.pooled });
-    write_atomically(&found.written, format!("{value:#}\n").as_bytes())?;
-    Ok(found)
+
+    /// The rows that runs held out, with the name of the run, in the order of the file; questions without a line stay fold
+    /// by fold.
+    fn rows(&self, runs: &[CrossvalRun]) -> Result<Vec<Value>, TrainError> {
+        let mut rows: Vec<(u64, Value)> = Vec::new();
+        for run in runs {
+            let folder = self.folder(run).join("eval");
+            let path = folder.join(format!("{HELD_OUT}.{ROWS}"));
+            for text in read(&path)?.lines() {
+                let own: Map<String, Value> = serde_json::from_str(text).map_err(|e| {
+                    setting(
+                        format!("`{}` cannot be read: {e}", path.display()),
+                        "remove it and its report, and go on with --resume",
+                    )
+                })?;
+                let line = own.get("line").and_then(Value::as_u64).unwrap_or(u64::MAX);
+                let mut row = Map::new();
+                row.insert("run".into(), run.name.clone().into());
+                row.extend(own);
+                rows.push((line, row.into()));
+            }
+        }
+        rows.sort_by_key(|(line, _)| *line);
+        Ok(rows.into_iter().map(|(_, row)| row).collect())
+    }
 }
 
-/// Settles whether the directory of all runs may be used.
-fn claim(root: &Path, policy: DirectoryPolicy) -> Result<(), TrainError> {
-    let full = fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some());
-    match policy {
-        DirectoryPolicy::New if full => Err(setting(
-            format!("`{}` is not empty", root.display()),
-            "choose another with --output, go on with --resume, or replace it with --overwrite",
+/// What must not change between runs: all but where they are computed and kept.
+fn relevant(config: &RunConfig) -> String {
+    let mut config = config.clone();
+    config.output = None;
+    config.device = String::new();
+    config.to_toml()
+}
+
+fn check(config: &RunConfig, options: &CrossvalOptions) -> Result<(), TrainError> {
+    if config.data.fold.is_some() {
+        return Err(setting(
+            "`data.fold` is set for each run in turn",
+            "leave it out, or make that run alone with `bertkit finetune`",
+        ));
+    }
+    if options.seeds == 0 || config.seed.checked_add(options.seeds).is_none() {
+        return Err(setting(
+            format!(
+                "{} seeds from {} on cannot be run",
+                options.seeds, config.seed
+            ),
+            "ask for one or more with --seeds, and begin lower with --seed",
+        ));
+    }
+    match (options.folds, &options.test) {
+        (None, None) => Err(setting(
+            "there is nothing to measure on",
+            "divide the training file with --folds 5, or name another with --test FILE",
         )),
-        DirectoryPolicy::Overwrite
-            if full
-                && !root.join("data").join("fold-1-train.jsonl").is_file()
-                && !root.join("crossval.json").is_file() =>
-        {
-            Err(setting(
-                format!("`{}` holds no runs of cross-validation", root.display()),
-                "it is not replaced; choose another with --output",
-            ))
+        (Some(_), Some(_)) => Err(setting(
+            "with folds, every row is held out once: there is no other file to measure on",
+            "leave --test out, or leave --folds out",
+        )),
+        (Some(folds), None) if folds < 2 => {
+            Err(bertkit_data::DataError::FoldCount { found: folds }.into())
         }
-        DirectoryPolicy::Overwrite if full => fs::remove_dir_all(root).map_err(failed(root)),
         _ => Ok(()),
     }
 }
 
-fn plan(
-    config: &RunConfig,
-    options: &CrossvalOptions,
-    root: &Path,
-    watch: &mut dyn FnMut(&str) -> Box<dyn Observer>,
-) -> Result<Vec<Planned>, TrainError> {
-    let seeds = config.seed..config.seed + options.seeds.max(1);
-    let named = |fold: Option<usize>, seed: u64| match (fold, options.seeds > 1) {
-        (Some(fold), true) => format!("fold-{fold}-seed-{seed}"),
-        (Some(fold), false) => format!("fold-{fold}"),
-        (None, _) => format!("seed-{seed}"),
-    };
-    let Some(folds) = options.folds else {
-        let Some(test) = &options.test else {
-            return Err(setting(
-                "there is nothing to evaluate on",
-                "divide the training file with --folds 5, or name another with --test FILE",
-            ));
+fn runs(config: &RunConfig, options: &CrossvalOptions, root: &Path) -> Vec<CrossvalRun> {
+    let run = |fold: Option<FoldConfig>, seed: u64| {
+        let name = match (fold, options.seeds) {
+            (Some(fold), 1) => format!("fold-{}", fold.number),
+            (Some(fold), _) => format!("fold-{}-seed-{seed}", fold.number),
+            (None, _) => format!("seed-{seed}"),
         };
-        let planned = seeds.map(|seed| {
-            let name = named(None, seed);
-            Planned {
-                config: RunConfig {
-                    seed,
-                    output: Some(root.join(&name)),
-                    ..config.clone()
-                },
-                name,
-                fold: None,
-                data: test.clone(),
-                lines: None,
-            }
-        });
-        return Ok(planned.collect());
+        let mut config = config.clone();
+        config.seed = seed;
+        config.output = Some(root.join(&name));
+        config.data.fold = fold;
+        CrossvalRun { name, config }
     };
-    if options.test.is_some() || config.data.valid.is_some() {
-        return Err(setting(
-            "with folds, every row is held out once: there is no other file to evaluate or choose on",
-            "leave --test and --valid out, or leave --folds out",
+    let seeds = config.seed..config.seed + options.seeds;
+    let Some(of) = options.folds else {
+        return seeds.map(|seed| run(None, seed)).collect();
+    };
+    let fold = |number| FoldConfig {
+        number,
+        of,
+        seed: config.seed,
+    };
+    seeds
+        .flat_map(|seed| (1..=of).map(move |number| (number, seed)))
+        .map(|(number, seed)| run(Some(fold(number)), seed))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn config(root: &Path) -> RunConfig {
+        let train = root.join("train.csv");
+        fs::write(&train, "text,label\na,x\nb,y\n").unwrap();
+        let mut config = RunConfig {
+            output: Some(root.join("runs")),
+            ..RunConfig::default()
+        };
+        config.data.train = Some(train);
+        config.model.path = Some("m".into());
+        config
+    }
+
+    fn folds(count: usize, seeds: u64) -> CrossvalOptions {
+        CrossvalOptions {
+            folds: Some(count),
+            seeds,
+            ..CrossvalOptions::default()
+        }
+    }
+
+    #[test]
+    fn every_fold_is_run_from_every_seed_on_the_same_folds() {
+        let folder = tempfile::tempdir().unwrap();
+        let all = Crossval::new(config(folder.path()), folds(2, 2), DirectoryPolicy::New).unwrap();
+        let names: Vec<&str> = all.runs().iter().map(|run| run.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "fold-1-seed-42",
+                "fold-2-seed-42",
+                "fold-1-seed-43",
+                "fold-2-seed-43"
+            ]
+        );
+        let last = &all.runs()[3].config;
+        let fold = last.data.fold.unwrap();
+        assert_eq!((last.seed, fold.seed, fold.number, fold.of), (43, 42, 2, 2));
+        assert!(names.iter().all(|name| is_run(name)));
+        for other in ["fold", "fold-", "fold-1-", "seed-x", "data", "fold-1-seed-"] {
+            assert!(!is_run(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn resuming_needs_the_same_options_settings_and_data() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let begun = config(path);
+        let new =
+            |config: &RunConfig, options, policy| Crossval::new(config.clone(), options, policy);
+        let resume = |config: &RunConfig, options| new(config, options, DirectoryPolicy::Resume);
+        assert!(matches!(
+            resume(&begun, folds(2, 1)),
+            Err(TrainError::NothingToResume { .. })
         ));
-    }
-    let items = items(config, &mut *watch("data"))?;
-    let splits: Vec<Split> = splits::folds(
-        items.rows.len(),
-        items.classes.as_deref(),
-        items.groups.as_deref(),
-        folds,
-        config.seed,
-    )?;
-    let folder = root.join("data");
-    fs::create_dir_all(&folder).map_err(failed(&folder))?;
-    let mut planned = Vec::new();
-    for (number, split) in splits.iter().enumerate() {
-        let fold = number + 1;
-        let train = folder.join(format!("fold-{fold}-train.jsonl"));
-        let held_out = folder.join(format!("fold-{fold}-held-out.jsonl"));
-        write_rows(&train, &items, &split.train)?;
-        write_rows(&held_out, &items, &split.held_out)?;
-        for seed in seeds.clone() {
-            let name = named(Some(fold), seed);
-            let mut own = config.clone();
-            own.seed = seed;
-            own.output = Some(root.join(&name));
-            own.data.train = Some(train.clone());
-            own.data.format = Some(FileFormat::Jsonl);
-            (own.data.delimiter, own.data.quote, own.data.escape) = (None, None, None);
-            own.data.header = true;
-            if own.task.kind == Some(RunTask::Ner) {
-                (own.data.word_column, own.data.tag_column) = (None, None);
-                (own.data.sentence_column, own.data.level) = (None, None);
-            }
-            planned.push(Planned {
-                name,
-                fold: Some(fold),
-                config: own,
-                data: held_out.clone(),
-                lines: Some(split.held_out.iter().map(|&row| items.lines[row]).collect()),
-            });
-        }
-    }
-    Ok(planned)
-}
-
-/// Trains and evaluates a run, as far as that has not been done.
-fn carry_out(
-    run: &Planned,
-    options: &CrossvalOptions,
-    watch: &mut dyn FnMut(&str) -> Box<dyn Observer>,
-    interrupt: &AtomicBool,
-) -> Result<Report, TrainError> {
-    let directory = run.config.output.clone().unwrap_or_default();
-    let kept = directory.join("eval").join(format!("{NAME}.json"));
-    if let Ok(text) = fs::read_to_string(&kept) {
-        return serde_json::from_str(&text).map_err(|e| {
-            setting(
-                format!("`{}` cannot be read: {e}", kept.display()),
-                format!("remove `{}` and go on with --resume", directory.display()),
-            )
-        });
-    }
-    if !directory.join("model").join("config.json").is_file() {
-        let begun = directory.join("config.toml").is_file();
-        let policy = match begun {
-            true => DirectoryPolicy::Resume,
-            false => DirectoryPolicy::New,
+        let all = new(&begun, folds(2, 1), DirectoryPolicy::New).unwrap();
+        all.begin(DirectoryPolicy::New).unwrap();
+        let (options, shared) = Crossval::begun(all.root()).unwrap();
+        assert_eq!(options, folds(2, 1));
+        assert_eq!(RunConfig::resolve(Some(&shared), &[]).unwrap(), begun);
+        let elsewhere = RunConfig {
+            device: "cpu".into(),
+            ..begun.clone()
         };
-        let mut observer = watch(&run.name);
-        let prepared = match prepare(run.config.clone(), policy, &mut *observer) {
-            // It had not come to its first checkpoint.
-            Err(TrainError::NothingToResume { .. }) if begun => prepare(
-                run.config.clone(),
-                DirectoryPolicy::Overwrite,
-                &mut *observer,
-            )?,
-            other => other?,
+        assert!(resume(&elsewhere, folds(2, 1)).is_ok());
+        let reason = |found: Result<Crossval, TrainError>| found.unwrap_err().to_string();
+        assert!(reason(resume(&begun, folds(3, 1))).contains("`folds` was 2 and is 3 now"));
+        let other = RunConfig {
+            seed: 7,
+            ..begun.clone()
         };
-        prepared.train(&mut *observer, interrupt)?;
+        assert!(reason(resume(&other, folds(2, 1))).contains("`seed` was 42 and is 7 now"));
+        fs::write(path.join("train.csv"), "text,label\na,x\nb,z\n").unwrap();
+        assert!(reason(resume(&begun, folds(2, 1))).contains("data files have changed"));
     }
-    let device: DeviceSpec = run.config.device.parse().unwrap_or_default();
-    let (bootstrap, name) = (options.bootstrap.clone(), Some(NAME.to_owned()));
-    let (data, quiet) = (run.data.clone(), &mut |_: usize, _: usize| {});
-    Ok(match Answers::of(&directory) {
-        Answers::Texts => {
-            let options = EvalOptions {
-                data,
-                read: read_options(&run.config.data)?,
-                text: None,
-                text_pair: None,
-                label: None,
-                group: None,
-                label_separator: None,
-                missing: run.config.data.missing,
-                strict: false,
-                bootstrap,
-                threshold: None,
-                perturbations: Vec::new(),
-                name,
-            };
-            evaluate(&Predictor::open(&directory, device)?, &options, quiet)?.report
-        }
-        Answers::Tags => {
-            let options = TagEvalOptions {
-                data,
-                columns: TagColumns::default(),
-                by_document: false,
-                strict: false,
-                bootstrap,
-                perturbations: Vec::new(),
-                name,
-            };
-            evaluate_tags(&Tagger::open(&directory, device)?, &options, quiet)?.report
-        }
-        Answers::Questions => {
-            let options = QuestionEvalOptions {
-                data,
-                read: read_options(&run.config.data)?,
-                question: None,
-                context: None,
-                answer: None,
-                start: None,
-                id: None,
-                strict: false,
-                pool_snippets: false,
-                group: None,
-                bootstrap,
-                name,
-            };
-            evaluate_questions(&Answerer::open(&directory, device)?, &options, quiet)?.report
-        }
-    })
-}
 
-/// Answers to all rows, each by the run that had not seen it, seed by seed; they are kept in the order of the file.
-fn pooled(
-    root: &Path,
-    planned: &[Planned],
-    options: &CrossvalOptions,
-) -> Result<Vec<Report>, TrainError> {
-    let mut seeds: Vec<u64> = planned.iter().map(|run| run.config.seed).collect();
-    seeds.sort_unstable();
-    seeds.dedup();
-    let (mut reports, mut rows) = (Vec::new(), Vec::new());
-    for seed in seeds {
-        let mut parts: Vec<Predictions> = Vec::new();
-        let mut of_seed: Vec<(u64, Value)> = Vec::new();
-        for run in planned.iter().filter(|run| run.config.seed == seed) {
-            let directory = run.config.output.clone().unwrap_or_default();
-            parts.push(StoredEvaluation::read(&directory, NAME)?.predictions);
-            let path = directory
-                .join("eval")
-                .join(format!("{NAME}.predictions.jsonl"));
-            let text = fs::read_to_string(&path).map_err(|source| TrainError::Read {
-                path: path.clone(),
-                source,
-            })?;
-            for line in text.lines() {
-                let Ok(Value::Object(mut row)) = serde_json::from_str(line) else {
-                    continue;
-                };
-                // A row's line in the fold's file is its number there.
-                let within = row.get("line").and_then(Value::as_u64).unwrap_or(1);
-                let lines = run.lines.as_deref().unwrap_or_default();
-                let at = lines.get(within.saturating_sub(1) as usize).copied();
-                let at = at.unwrap_or(within);
-                row.insert("line".into(), at.into());
-                row.insert("fold".into(), run.fold.into());
-                row.insert("seed".into(), seed.into());
-                of_seed.push((at, row.into()));
-            }
-        }
-        of_seed.sort_by_key(|(line, _)| *line);
-        rows.extend(of_seed.into_iter().map(|(_, row)| row));
-        let parts: Vec<&Predictions> = parts.iter().collect();
-        // Folds may lack a class, or be of a kind that has no common answers; the runs stand for themselves then.
-        if let Ok(all) = pool(&parts) {
-            reports.push(bertkit_evaluation::evaluate(&all, &options.bootstrap));
-        }
+    #[test]
+    fn overwriting_takes_runs_away_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        let root = config.output.clone().unwrap();
+        let overwrite = DirectoryPolicy::Overwrite;
+        fs::create_dir_all(root.join("data")).unwrap();
+        fs::write(root.join("data/thesis.txt"), "x").unwrap();
+        let refused = Crossval::new(config.clone(), folds(2, 1), overwrite).unwrap_err();
+        assert!(refused.to_string().contains("holds no runs"), "{refused}");
+        fs::rename(root.join("data"), folder.path().join("data")).unwrap();
+        let all = Crossval::new(config.clone(), folds(2, 1), overwrite).unwrap();
+        all.begin(overwrite).unwrap();
+        fs::rename(folder.path().join("data"), root.join("data")).unwrap();
+        fs::create_dir(root.join("fold-1")).unwrap();
+        let all = Crossval::new(config, folds(3, 1), overwrite).unwrap();
+        all.begin(overwrite).unwrap();
+        assert!(root.join("data/thesis.txt").is_file() && !root.join("fold-1").exists());
+        assert_eq!(Crossval::begun(&root).unwrap().0, folds(3, 1));
     }
-    let text: String = rows.iter().map(|row| format!("{row}\n")).collect();
-    write_atomically(&root.join("predictions.jsonl"), text.as_bytes())?;
-    Ok(reports)
 }

@@ -15,7 +15,9 @@ use bertkit_evaluation::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::config::FoldConfig;
 use crate::error::TrainError;
+use crate::folds;
 use crate::predictor::{Outputs, Predictor};
 use crate::prepare::gather;
 use crate::run_dir::write_atomically;
@@ -50,6 +52,8 @@ pub struct EvalOptions {
     pub perturbations: Vec<Perturbation>,
     /// The name of the files under `eval/`; the data file's stem if not given.
     pub name: Option<String>,
+    /// Measures on the rows alone that this fold of the file holds out; by whole groups if there is a `group`.
+    pub fold: Option<FoldConfig>,
 }
 
 /// What the model said to one row.
@@ -130,8 +134,14 @@ pub fn evaluate(
     }
     let mut examples = read(options, &info)?;
     notes.extend(examples.dropped_summary());
-    let inputs = Inputs::of(&mut examples, &info)?;
-    let (targets, unseen) = truth(&info, &examples)?;
+    let mut inputs = Inputs::of(&mut examples, &info)?;
+    let (mut targets, unseen) = truth(&info, &examples)?;
+    if let Some(fold) = options.fold {
+        let split = folds::of_rows(fold, &examples, &targets, options.group.is_some())?;
+        targets = targets.select(&split.held_out, info.classes.len());
+        inputs = inputs.choose(&split.held_out);
+        examples.rows = folds::choose(examples.rows, &split.held_out);
+    }
     if let Some(unseen) = unseen {
         if options.strict {
             return Err(setting(
@@ -249,6 +259,14 @@ impl Inputs {
         };
         let found = documents(examples, settings.group_by.is_some())?;
         Ok(Self::Documents(gather(examples, &found)))
+    }
+
+    /// Those of some rows.
+    fn choose(self, rows: &[usize]) -> Self {
+        match self {
+            Self::Texts(texts) => Self::Texts(folds::choose(texts, rows)),
+            Self::Documents(documents) => Self::Documents(folds::choose(documents, rows)),
+        }
     }
 
     fn outputs(

@@ -30,6 +30,7 @@ mod crossval;
 mod error;
 mod evaluation;
 mod fill_mask;
+mod folds;
 mod launch;
 mod observer;
 mod optimizer;
@@ -46,7 +47,9 @@ pub mod tasks;
 mod trainer;
 
 pub use config::{Override, RunConfig, RunConfigError};
-pub use crossval::{Crossval, CrossvalOptions, CrossvalRun, crossval};
+pub use crossval::{
+    Crossval, CrossvalOptions, CrossvalReport, CrossvalRun, PooledReport, RunReport, RunState,
+};
 pub use error::TrainError;
 pub use evaluation::{EvalOptions, Evaluation, Perturbed, RowResult, evaluate};
 pub use fill_mask::{Candidate, MaskEvery, MaskFiller, MaskedScore};

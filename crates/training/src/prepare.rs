@@ -35,6 +35,7 @@ use crate::config::{
     OptimizerConfig, Pool, RunConfig, RunTask, Threshold, TrainingConfig,
 };
 use crate::error::TrainError;
+use crate::folds;
 use crate::launch::{self, Launch, check_resumable, freeze};
 use crate::observer::{Estimate, EvaluationReport, Event, Observer, Summary};
 use crate::optimizer::AdamW;
@@ -331,40 +332,6 @@ pub(crate) fn gather(examples: &mut Examples, documents: &[Document]) -> Vec<Vec
     texts
 }
 
-/// The training file as a table, and its usable rows with their groups.
-pub(crate) fn read_labelled(
-    config: &RunConfig,
-    observer: &mut dyn Observer,
-) -> Result<(Table, Examples), TrainError> {
-    let mut data = config.data.clone();
-    if data.group_by.is_some() {
-        data.group.clone_from(&data.group_by);
-    }
-    let path = data.train.clone().unwrap_or_default();
-    let reading = Reading {
-        relations: data.format == Some(FileFormat::Relations),
-        entities: None,
-    };
-    let table = reading.table(&path, &read_options(&data)?)?;
-    let examples = Examples::labelled(&table, &selection(&data, true), data.missing)?;
-    if let Some(dropped) = examples.dropped_summary() {
-        observer.event(&Event::Note(format!("{}: {dropped}", path.display())));
-    }
-    Ok((table, examples))
-}
-
-/// The class of each row, where the task has one a row.
-pub(crate) fn classes_of(
-    config: &RunConfig,
-    examples: &Examples,
-) -> Result<Option<Vec<usize>>, TrainError> {
-    let settled = settle_task(config, examples)?;
-    Ok(match targets(&settled, examples)?.0 {
-        Targets::Classes(classes) => Some(classes),
-        _ => None,
-    })
-}
-
 /// Everything about the labels of the training file.
 struct Settled {
     kind: TaskKind,
@@ -473,33 +440,76 @@ fn targets(
     }
 }
 
+/// Rows to learn from, and rows to choose by, out of all that the fold leaves.
 fn split(
     config: &RunConfig,
     examples: &Examples,
     targets: &Targets,
+    rows: Vec<usize>,
 ) -> Result<(Vec<usize>, Vec<usize>), TrainError> {
     let fraction = config.data.valid_fraction;
-    let all: Vec<usize> = (0..examples.rows.len()).collect();
     if config.data.valid.is_some() || fraction == 0.0 {
-        return Ok((all, Vec::new()));
+        return Ok((rows, Vec::new()));
     }
-    let classes = match targets {
-        Targets::Classes(classes) => Some(classes.as_slice()),
-        _ => None,
-    };
     let split = if config.data.group.is_some() {
-        let groups: Vec<&str> = examples
-            .rows
-            .iter()
-            .map(|row| row.group.as_deref().unwrap_or_default())
-            .collect();
-        splits::grouped(&groups, classes, fraction, config.seed)?
-    } else if let Some(classes) = classes {
-        splits::stratified(classes, fraction, config.seed)?
+        let group = |&row: &usize| examples.rows[row].group.as_deref().unwrap_or_default();
+        let groups: Vec<&str> = rows.iter().map(group).collect();
+        let classes = classes_at(targets, &rows);
+        splits::grouped(&groups, classes.as_deref(), fraction, config.seed)?
+    } else if let Some(classes) = classes_at(targets, &rows) {
+        splits::stratified(&classes, fraction, config.seed)?
     } else {
-        splits::random(all.len(), fraction, config.seed)?
+        splits::random(rows.len(), fraction, config.seed)?
     };
-    Ok((split.train, split.held_out))
+    let those = |places: Vec<usize>| places.into_iter().map(|at| rows[at]).collect();
+    Ok((those(split.train), those(split.held_out)))
+}
+
+/// The class of each of some rows, where each has one.
+fn classes_at(targets: &Targets, rows: &[usize]) -> Option<Vec<usize>> {
+    match targets {
+        Targets::Classes(classes) => Some(rows.iter().map(|&row| classes[row]).collect()),
+        _ => None,
+    }
+}
+
+/// The rows that the fold leaves to learn from, all without one; tells of classes that are too rare for it.
+fn fold_rows(
+    ground: &mut Ground,
+    settled: &Settled,
+    examples: &Examples,
+    targets: &Targets,
+    observer: &mut dyn Observer,
+) -> Result<Vec<usize>, TrainError> {
+    let all = examples.rows.len();
+    let data = &ground.config.data;
+    let Some(fold) = data.fold else {
+        return Ok((0..all).collect());
+    };
+    let split = folds::of_rows(fold, examples, targets, data.group.is_some())?;
+    ground
+        .lines
+        .push(fold.line(split.held_out.len(), all, "rows"));
+    let (Targets::Classes(classes), Some(set)) = (targets, &settled.classes) else {
+        return Ok(split.train);
+    };
+    for (class, name) in set.names().iter().enumerate() {
+        let count = classes.iter().filter(|&&c| c == class).count();
+        if count < fold.of {
+            observer.event(&Event::Note(format!(
+                "class `{name}` has {count} row{}, but there are {} folds: some hold out none of it",
+                if count == 1 { "" } else { "s" },
+                fold.of
+            )));
+        }
+        if !split.train.iter().any(|&row| classes[row] == class) {
+            observer.event(&Event::Note(format!(
+                "fold {} holds out all rows of class `{name}`: its run cannot learn it",
+                fold.number
+            )));
+        }
+    }
+    Ok(split.train)
 }
 
 pub(crate) const fn tokenizer_family(family: Family) -> TokenizerFamily {
@@ -861,14 +871,16 @@ impl Ground {
 fn prepare_texts(mut ground: Ground, observer: &mut dyn Observer) -> Result<Prepared, TrainError> {
     let config = ground.config.clone();
     let train_path = config.data.train.clone().unwrap_or_default();
-    let group = config.data.valid.is_none() && config.data.valid_fraction > 0.0;
+    let group = config.data.fold.is_some()
+        || (config.data.valid.is_none() && config.data.valid_fraction > 0.0);
     let Inputs {
         examples,
         documents,
     } = read_inputs(&train_path, &config, group, observer)?;
     let settled = settle_task(&config, &examples)?;
     let (all_targets, _, _) = targets(&settled, &examples)?;
-    let (train, held_out) = split(&config, &examples, &all_targets)?;
+    let rows = fold_rows(&mut ground, &settled, &examples, &all_targets, observer)?;
+    let (train, held_out) = split(&config, &examples, &all_targets, rows)?;
 
     let texts = train.iter().flat_map(|&row| {
         let texts = match &documents {

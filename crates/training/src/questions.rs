@@ -14,8 +14,9 @@ use bertkit_model::{DeviceSpec, HeadPolicy, ModelError, ModelFolder, SpanModel};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::config::QuestionConfig;
+use crate::config::{FoldConfig, QuestionConfig};
 use crate::error::TrainError;
+use crate::folds;
 use crate::prepare::{model_folder, open_tokenizer};
 use crate::run_dir::write_atomically;
 use crate::tasks::questions::{decode, no_answer_score, predictions, scores};
@@ -206,6 +207,8 @@ pub struct QuestionEvalOptions {
     pub bootstrap: BootstrapOptions,
     /// The name of the files under `eval/`; the data file's stem if not given.
     pub name: Option<String>,
+    /// Measures on the questions alone that this fold of the file holds out.
+    pub fold: Option<FoldConfig>,
 }
 
 /// An answer that a model considered.
@@ -350,6 +353,10 @@ pub fn evaluate_questions(
         notes.push(format!(
             "{left} of {all} questions say nothing of what is right: left out"
         ));
+    }
+    if let Some(fold) = options.fold {
+        let split = folds::of_questions(fold, &questions)?;
+        questions = folds::choose(questions, &split.held_out);
     }
     let total = questions.len();
     let answers = answerer.answer(&questions, &mut |done| progress(done, total))?;

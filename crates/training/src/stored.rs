@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 
 use bertkit_data::labels::split_labels;
 use bertkit_evaluation::{
-    ClassPredictions, EntityPredictions, MultiLabelPredictions, Predictions, Report,
-    ScorePredictions, TaskKind,
+    Answer, AnswerPredictions, ClassPredictions, EntityPredictions, MultiLabelPredictions,
+    Predictions, Report, ScorePredictions, TaskKind,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::TrainError;
 use crate::evaluation::RowResult;
+use crate::questions::QuestionResult;
 use crate::tag_evaluation::TagRow;
 
 /// The end of the name of the file with the rows.
@@ -23,7 +24,7 @@ const ROWS: &str = ".predictions.jsonl";
 pub struct StoredRow {
     /// Where it stands in its file.
     pub line: u64,
-    /// The truth: a label, or the tags of a sentence, with spaces between.
+    /// The truth: a label, the tags of a sentence, with spaces between, or a question's name and answers.
     pub truth: String,
     /// What it is resampled with, if groups are.
     pub group: Option<String>,
@@ -49,8 +50,8 @@ impl From<&TagRow> for StoredRow {
     }
 }
 
-/// An evaluation as [`evaluate`](crate::evaluate) or [`evaluate_tags`](crate::evaluate_tags) kept it below a run
-/// directory.
+/// An evaluation as [`evaluate`](crate::evaluate), [`evaluate_tags`](crate::evaluate_tags) or
+/// [`evaluate_questions`](crate::evaluate_questions) kept it below a run directory.
 #[derive(Debug, Clone)]
 pub struct StoredEvaluation {
     /// Row by row, in the order of the data file.
@@ -67,6 +68,13 @@ struct Stored {
     #[serde(default)]
     thresholds: Vec<f64>,
     label_separator: Option<String>,
+    null_threshold: Option<NullThreshold>,
+}
+
+/// From which score on a question has no answer.
+#[derive(Debug, Deserialize)]
+struct NullThreshold {
+    value: f64,
 }
 
 fn unusable(path: &Path, what: impl std::fmt::Display) -> TrainError {
@@ -124,6 +132,14 @@ impl StoredEvaluation {
             let rows: Vec<TagRow> = parse(&text, &rows_path)?;
             let stored_rows = rows.iter().map(StoredRow::from).collect();
             (stored_rows, Predictions::Entities(entities(rows)))
+        } else if matches!(
+            stored.report.task,
+            TaskKind::Answers | TaskKind::AnswersOrNone
+        ) {
+            let rows: Vec<QuestionResult> = parse(&text, &rows_path)?;
+            let numbered = rows.iter().enumerate();
+            let stored_rows = numbered.map(|(at, row)| question(at, row)).collect();
+            (stored_rows, Predictions::Answers(answers(rows, &stored)))
         } else {
             let rows: Vec<RowResult> = parse(&text, &rows_path)?;
             let reading = Reading {
@@ -175,6 +191,34 @@ fn entities(rows: Vec<TagRow>) -> EntityPredictions {
     EntityPredictions { gold, predicted }
 }
 
+/// A question, with its truth; without a line of its own, its number stands for that.
+fn question(at: usize, row: &QuestionResult) -> StoredRow {
+    StoredRow {
+        line: row.line.unwrap_or(at as u64 + 1),
+        truth: format!("{}: {}", row.id, row.answers.join(" | ")),
+        group: row.group.map(|group| group.to_string()),
+    }
+}
+
+/// The answers to questions; where none was given, the best one that was taken back.
+fn answers(rows: Vec<QuestionResult>, stored: &Stored) -> AnswerPredictions {
+    let answer = |row: QuestionResult| {
+        let given = Some(row.prediction).filter(|text| !text.is_empty());
+        let mut texts = row.n_best.into_iter().map(|proposal| proposal.text);
+        let best = || texts.find(|text| !text.is_empty());
+        Answer {
+            gold: row.answers,
+            predicted: given.or_else(best).unwrap_or_default(),
+            no_answer_score: row.no_answer_score,
+        }
+    };
+    AnswerPredictions {
+        questions: rows.into_iter().map(answer).collect(),
+        may_be_unanswerable: stored.report.task == TaskKind::AnswersOrNone,
+        no_answer_threshold: stored.null_threshold.as_ref().map(|at| at.value),
+    }
+}
+
 fn read(path: &Path) -> Result<String, TrainError> {
     std::fs::read_to_string(path).map_err(|source| TrainError::Read {
         path: PathBuf::from(path),
@@ -201,7 +245,8 @@ impl Reading<'_> {
                     "`{}` is an evaluation of a {task} task, whose rows do not hold all that its scores need",
                     self.report.display()
                 ),
-                hint: "compare evaluations of classes, labels, numbers or entities".into(),
+                hint: "compare evaluations of classes, labels, numbers, entities or single answers"
+                    .into(),
             }),
         }
     }
@@ -243,6 +288,9 @@ impl Reading<'_> {
             report.positive.as_deref().and_then(place),
         );
         predictions.predicted = predicted.collect::<Result<_, _>>()?;
+        let averaged = report.averaged.as_ref();
+        predictions.averaged =
+            averaged.map(|names| names.iter().filter_map(|n| place(n)).collect());
         Ok(predictions)
     }
 

@@ -9,8 +9,10 @@ use bertkit_evaluation::{BootstrapOptions, Predictions, Report};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::config::FoldConfig;
 use crate::error::TrainError;
 use crate::evaluation::{Perturbed, beside, name_of, write_evaluation};
+use crate::folds;
 use crate::tagger::Tagger;
 use crate::tasks::{TagColumns, TagInfo};
 
@@ -31,6 +33,8 @@ pub struct TagEvalOptions {
     pub perturbations: Vec<Perturbation>,
     /// The name of the files under `eval/`; the data file's stem if not given.
     pub name: Option<String>,
+    /// Measures on the sentences alone that this fold of the file holds out; by whole documents if `by_document`.
+    pub fold: Option<FoldConfig>,
 }
 
 /// What the tagger said to one sentence.
@@ -137,6 +141,12 @@ pub fn evaluate_tags(
             ));
         }
         notes.push(format!("{unseen}; scored as missed"));
+    }
+    if let Some(fold) = options.fold {
+        let documents = options.by_document.then(|| folds::documents(&corpus));
+        let all = corpus.sentences.len();
+        let split = folds::divide(fold, all, None, documents.as_deref())?;
+        corpus.sentences = folds::choose(corpus.sentences, &split.held_out);
     }
     let document = |at: Option<usize>| at.map(|at| corpus.documents[at].clone());
     let sentences = &corpus.sentences;

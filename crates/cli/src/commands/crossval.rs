@@ -1,34 +1,49 @@
 //! `bertkit crossval`: the same run on folds of a file, from several seeds, or both.
 
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use bertkit_evaluation::BootstrapOptions;
+use bertkit_evaluation::{Metric, RunsEstimate};
 use bertkit_training::{
-    Crossval, CrossvalOptions, DirectoryPolicy, Observer, Override, RunConfig, TrainError, crossval,
+    Crossval, CrossvalOptions, CrossvalReport, CrossvalRun, DirectoryPolicy, Override, RunConfig,
+    RunState, TrainError, prepare,
 };
 use clap::Args;
+use serde_json::{Value, json};
 
 use super::eval::confidence;
+use crate::format::{bytes, duration, plural};
 use crate::overrides::Settings;
 use crate::process;
-use crate::progress::{Display, Progress};
+use crate::progress::{Display, Progress, RowProgress, SHOWN_METRICS, metrics};
 use crate::render::{self, CliError};
+use crate::writing::{OutputFlags, comments};
 
 const EXAMPLES: &str = "\
 Examples:
   Five folds, stratified by class, no patient on both sides:
     bertkit crossval --folds 5 --model models/minilm --train notes.csv --group patient \\
         --output runs/folds
-  The same split from five seeds:
+  The same rows learnt from five seeds:
     bertkit crossval --seeds 5 --model models/minilm --train train.csv --test test.csv \\
         --output runs/seeds
-  Go on after an interruption, with the same flags:
-    bertkit crossval --folds 5 … --output runs/folds --resume
+  Both, two runs at a time if their memory allows:
+    bertkit crossval --folds 5 --seeds 3 --parallel 2 --max-memory 6G … --output runs/both
+  Go on after an interruption:
+    bertkit crossval --resume --output runs/folds
 
-Each run has a directory of its own below --output (fold-1, seed-43, fold-1-seed-43), evaluated on
-what it has not seen; crossval.json has all scores, and predictions.jsonl each row's answer by the
-run that had not seen it. Intervals over runs are t intervals of their mean; over folds they are
-too narrow, since the folds' training rows are mostly the same.";
+Each run has a directory of its own below --output (fold-1, seed-43, fold-1-seed-43) and is measured
+on what it has not seen, eval/held_out.json or eval/test.json; crossval.json has all scores, and
+predictions.jsonl each row's answer by the run that had not seen it. Of --valid-fraction, rows to
+choose by are taken from those that a run learns from. Intervals over runs are Student's, of their
+mean; over folds they are too narrow, since the folds' training rows are mostly the same (Bengio &
+Grandvalet 2004). Over all rows together, ROC AUC and average precision compare scores of different
+models, and fall below the mean over folds, which is then the one to quote (Forman & Scholz 2010).";
 
 /// Repeat a run on folds of its data, or from several seeds
 #[derive(Debug, Args)]
@@ -40,43 +55,45 @@ pub struct CrossvalArgs {
     /// Set any key of the configuration, such as optimizer.beta2=0.98; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Divide the training file into so many folds, each held out once: stratified by class where
-    /// there are classes, and by whole groups with --group or --group-by
-    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(2..))]
-    folds: Option<u16>,
-    /// Runs from so many seeds, that of --seed and those behind it
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
-    seeds: u16,
-    /// Labelled rows that every run is evaluated on, where there are no --folds
-    #[arg(long, value_name = "FILE")]
-    test: Option<PathBuf>,
-    /// Resamples for the intervals of each run; 0 computes none
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    bootstrap: u32,
-    /// The share of resamples, or of runs, that an interval is for
-    #[arg(long, value_name = "SHARE", default_value_t = 0.95, value_parser = confidence)]
-    confidence: f64,
+    #[command(flatten)]
+    runs: RunFlags,
     #[command(flatten)]
     settings: Settings,
-    /// The directory of all runs; must be new or empty, unless --resume or --overwrite
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
-    output: Option<PathBuf>,
-    /// Leave finished runs alone, and go on with an interrupted one
-    #[arg(long, conflicts_with = "overwrite", help_heading = "Output")]
-    resume: bool,
-    /// Replace what is in the directory
-    #[arg(long, help_heading = "Output")]
-    overwrite: bool,
-    /// Print the result as one JSON object
-    #[arg(long, help_heading = "Output")]
-    json: bool,
-    /// No progress and no notes: only errors, and the result
-    #[arg(long, short, help_heading = "Output")]
-    quiet: bool,
-    /// Threads on the CPU [default: one for each core]
+    #[command(flatten)]
+    output: OutputFlags,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Runs")]
+struct RunFlags {
+    /// Divide the training file into so many folds, each held out once: stratified by class where
+    /// there are classes, by whole groups with --group or --group-by; of questions, whole texts
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(2..))]
+    folds: Option<u16>,
+    /// Runs from so many seeds, that of --seed and those behind it [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    #[arg(help_heading = "Output")]
-    threads: Option<u16>,
+    seeds: Option<u16>,
+    /// Labelled rows that every run is measured on, where there are no --folds
+    #[arg(long, value_name = "FILE")]
+    test: Option<PathBuf>,
+    /// Make this run alone, such as fold-2; may be repeated. What all say together is told by
+    /// --resume once all are there
+    #[arg(long, value_name = "RUN")]
+    only: Vec<String>,
+    /// So many runs at a time, each in a process of its own with its share of the threads
+    /// [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    parallel: Option<u16>,
+    /// Of --parallel, as many at a time as need no more memory than this together, by two trial
+    /// steps: 800M, 6G
+    #[arg(long, value_name = "BYTES", value_parser = memory, requires = "parallel")]
+    max_memory: Option<u64>,
+    /// Resamples for the intervals of each evaluation; 0 computes none [default: 1000]
+    #[arg(long, value_name = "N")]
+    bootstrap: Option<u32>,
+    /// The share of resamples, or of runs, that an interval is for [default: 0.95]
+    #[arg(long, value_name = "SHARE", value_parser = confidence)]
+    confidence: Option<f64>,
 }
 
 /// Does all runs.
@@ -84,45 +101,45 @@ pub struct CrossvalArgs {
 /// # Errors
 /// Contradicting flags, and whatever stops a run.
 pub fn run(args: &CrossvalArgs) -> Result<(), CliError> {
-    let config = resolve(args)?;
-    process::use_threads(args.threads)?;
-    let options = CrossvalOptions {
-        folds: args.folds.map(usize::from),
-        seeds: args.seeds.into(),
-        test: args.test.clone(),
-        policy: match (args.resume, args.overwrite) {
-            (true, _) => DirectoryPolicy::Resume,
-            (_, true) => DirectoryPolicy::Overwrite,
-            _ => DirectoryPolicy::New,
-        },
-        bootstrap: BootstrapOptions {
-            resamples: args.bootstrap as usize,
-            confidence: args.confidence,
-            ..BootstrapOptions::default()
-        },
-    };
-    let interrupt = process::stop_on_interrupt()?;
-    let quiet = args.quiet;
-    let mut watch = |name: &str| -> Box<dyn Observer> {
-        if !quiet {
-            render::note(&format!("run {name}"));
-        }
-        Box::new(Progress::new(Display::choose(quiet)))
-    };
-    process::training_begins();
-    let found = crossval(&config, &options, &mut watch, interrupt)?;
-    if args.json {
-        let text = std::fs::read_to_string(&found.written).map_err(|source| CliError::Write {
-            path: found.written.clone(),
-            source,
-        })?;
-        return render::stdout(&text);
+    let flags = &args.output;
+    let (config, options) = resolve(args)?;
+    process::use_threads(flags.threads)?;
+    if flags.dry_run {
+        process::leave_on_interrupt()?;
+        let all = Crossval::new(config, options, DirectoryPolicy::DryRun)?;
+        return dry_run(&all, flags);
     }
-    render::stdout(&as_text(&found))
+    let interrupt = process::stop_on_interrupt()?;
+    let policy = flags.policy();
+    let all = Crossval::new(config, options, policy)?;
+    let wanted = wanted(&all, &args.runs.only)?;
+    let slots = slots(args, &all, &wanted)?;
+    all.begin(policy)?;
+    process::training_begins();
+    let made = match slots {
+        1 => one_by_one(&all, &wanted, flags.quiet, interrupt),
+        slots => side_by_side(&all, &wanted, slots, flags, interrupt),
+    };
+    made.map_err(|error| match error {
+        CliError::Train(TrainError::Interrupted { .. }) => interrupted(&all),
+        error => error,
+    })?;
+    if !args.runs.only.is_empty() {
+        return Ok(());
+    }
+    let found = all.summarise()?;
+    if flags.json {
+        return render::stdout(&format!("{}\n", json!(found)));
+    }
+    render::stdout(&as_text(&found))?;
+    if !flags.quiet {
+        render::note(&format!("kept as `{}`", all.result().display()));
+    }
+    Ok(())
 }
 
-/// The configuration that file and flags make together.
-fn resolve(args: &CrossvalArgs) -> Result<RunConfig, CliError> {
+/// The configuration that all runs share, and which they are: as the flags say, over what is there to go on with.
+fn resolve(args: &CrossvalArgs) -> Result<(RunConfig, CrossvalOptions), CliError> {
     if let Some((flag, other)) = args.settings.contradiction() {
         return Err(CliError::usage(
             format!("{flag} cannot be used with {other}"),
@@ -133,58 +150,404 @@ fn resolve(args: &CrossvalArgs) -> Result<RunConfig, CliError> {
     for text in &args.set {
         sets.push(Override::parse(text).map_err(TrainError::from)?);
     }
-    let file = args.config.as_deref();
-    let base = RunConfig::resolve_unchecked(file, &[]).map_err(TrainError::from)?;
-    let mut overrides = args.settings.overrides(&base);
-    if let Some(output) = &args.output {
-        let path = output.to_string_lossy().into_owned();
-        overrides.push(Override::flag("output", path, "--output"));
+    let output = args.output.directory();
+    let (mut file, mut options) = (args.config.clone(), CrossvalOptions::default());
+    if args.output.resume {
+        let root = output.as_ref().and_then(|set| set.value.as_str());
+        let Some(root) = root else {
+            return Err(CliError::usage(
+                "--resume does not say which runs to continue",
+                "name their directory with --output DIR",
+            ));
+        };
+        let (begun, shared) = Crossval::begun(root.as_ref())?;
+        options = begun;
+        file = file.or(Some(shared));
     }
+    let base = RunConfig::resolve_unchecked(file.as_deref(), &[]).map_err(TrainError::from)?;
+    let mut overrides = args.settings.overrides(&base);
+    overrides.extend(output);
     overrides.extend(sets);
-    Ok(RunConfig::resolve(file, &overrides).map_err(TrainError::from)?)
+    let config = RunConfig::resolve(file.as_deref(), &overrides).map_err(TrainError::from)?;
+    let runs = &args.runs;
+    options.folds = runs.folds.map(usize::from).or(options.folds);
+    options.seeds = runs.seeds.map_or(options.seeds, u64::from);
+    options.test = runs.test.clone().or(options.test);
+    options.resamples = runs.bootstrap.map_or(options.resamples, |n| n as usize);
+    options.confidence = runs.confidence.unwrap_or(options.confidence);
+    Ok((config, options))
 }
 
-fn as_text(found: &Crossval) -> String {
+/// The runs that are yet to be made, out of those that are asked for.
+fn wanted<'a>(all: &'a Crossval, only: &[String]) -> Result<Vec<&'a CrossvalRun>, CliError> {
+    let names: Vec<&str> = all.runs().iter().map(|run| run.name.as_str()).collect();
+    if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
+        return Err(CliError::usage(
+            format!("there is no run `{unknown}`"),
+            format!("there are {}", names.join(", ")),
+        ));
+    }
+    let asked = |run: &&CrossvalRun| only.is_empty() || only.contains(&run.name);
+    let runs = all.runs().iter().filter(asked);
+    Ok(runs
+        .filter(|run| all.state(run) < RunState::Finished)
+        .collect())
+}
+
+/// How many runs are made at a time. Before anything is written, the first is prepared, so that what is wrong with data,
+/// model or settings is told once.
+fn slots(args: &CrossvalArgs, all: &Crossval, wanted: &[&CrossvalRun]) -> Result<usize, CliError> {
+    let asked = args
+        .runs
+        .parallel
+        .map_or(1, usize::from)
+        .min(wanted.len())
+        .max(1);
+    let untrained = wanted.iter().find(|run| all.state(run) < RunState::Trained);
+    let Some(run) = untrained.filter(|_| !args.output.resume || args.runs.max_memory.is_some())
+    else {
+        return Ok(asked);
+    };
+    // Runs beside each other keep their notes to themselves.
+    let mut progress = Progress::new(Display::choose(args.output.quiet || asked == 1));
+    let mut prepared = prepare(run.config.clone(), DirectoryPolicy::DryRun, &mut progress)?;
+    let Some(most) = args.runs.max_memory else {
+        return Ok(asked);
+    };
+    let needed = prepared.estimate()?.memory_bytes;
+    drop(prepared);
+    process::forget_peak_memory();
+    match (most / needed.max(1)) as usize {
+        0 => Err(CliError::usage(
+            format!(
+                "a run needs about {}, more than the {} of --max-memory",
+                bytes(needed),
+                bytes(most)
+            ),
+            "allow more, or lower --batch-size or --max-length",
+        )),
+        fit if fit < asked => {
+            if !args.output.quiet {
+                let runs = plural(fit as u64, "run");
+                let text = format!("{runs} at a time: each needs about {}", bytes(needed));
+                render::note(&text);
+            }
+            Ok(fit)
+        }
+        _ => Ok(asked),
+    }
+}
+
+fn interrupted(all: &Crossval) -> CliError {
+    let done = |run: &&CrossvalRun| all.state(run) == RunState::Finished;
+    CliError::Interrupted {
+        done: all.runs().iter().filter(done).count(),
+        runs: all.runs().len(),
+        resume: format!(
+            "go on with `bertkit crossval --resume --output {}`",
+            all.root().display()
+        ),
+    }
+}
+
+/// Makes runs one after the other, in this process.
+fn one_by_one(
+    all: &Crossval,
+    wanted: &[&CrossvalRun],
+    quiet: bool,
+    interrupt: &AtomicBool,
+) -> Result<(), CliError> {
+    let command: Vec<String> = std::env::args_os()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    for (number, &run) in wanted.iter().enumerate() {
+        if interrupt.load(Ordering::SeqCst) {
+            return Err(interrupted(all));
+        }
+        let begun = Instant::now();
+        if !quiet {
+            render::note(&format!(
+                "run {} of {}: {}",
+                number + 1,
+                wanted.len(),
+                run.name
+            ));
+        }
+        // Lines that are the same for all runs are told once.
+        let display = match Display::choose(quiet) {
+            Display::Lines if number > 0 => Display::Quiet,
+            display => display,
+        };
+        if all.state(run) < RunState::Trained {
+            let mut progress = Progress::new(display);
+            let prepared = all.prepare(run, &mut progress)?;
+            let prepared = prepared.with_command(command.clone());
+            prepared.train(&mut progress, interrupt)?;
+        }
+        let mut progress = RowProgress::new(display);
+        all.evaluate(run, &mut |done, total| progress.done(done, total))?;
+        drop(progress);
+        tell(all, run, begun, quiet)?;
+    }
+    Ok(())
+}
+
+/// A line on a run that has come to its end.
+fn tell(all: &Crossval, run: &CrossvalRun, begun: Instant, quiet: bool) -> Result<(), CliError> {
+    if quiet {
+        return Ok(());
+    }
+    let found = all.report(run)?.metrics.into_iter();
+    let found: Vec<_> = found
+        .map(|(metric, estimate)| (metric.to_string(), estimate.value))
+        .collect();
+    let seconds = begun.elapsed().as_secs_f64();
+    let found = metrics(&found, SHOWN_METRICS);
+    render::stderr(&format!("{}  {found}  ({})\n", run.name, duration(seconds)));
+    Ok(())
+}
+
+/// Makes so many runs at a time, each in a process of its own. The first that fails interrupts the others, which can go on
+/// later.
+fn side_by_side(
+    all: &Crossval,
+    wanted: &[&CrossvalRun],
+    slots: usize,
+    flags: &OutputFlags,
+    interrupt: &AtomicBool,
+) -> Result<(), CliError> {
+    let cores = rayon::current_num_threads();
+    let threads = (cores / slots).max(1);
+    let queue = Mutex::new(wanted.iter());
+    let failed = AtomicBool::new(false);
+    let first = Mutex::new(None);
+    let stop = || interrupt.load(Ordering::SeqCst) || failed.load(Ordering::SeqCst);
+    let work = || {
+        while !stop() {
+            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some(run) = next else { return };
+            let begun = Instant::now();
+            let made = in_process(all, run, threads, &stop);
+            if let Err(error) = made.and_then(|()| tell(all, run, begun, flags.quiet)) {
+                failed.store(true, Ordering::SeqCst);
+                let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
+                first.get_or_insert(error);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..slots {
+            scope.spawn(work);
+        }
+    });
+    if interrupt.load(Ordering::SeqCst) {
+        return Err(interrupted(all));
+    }
+    let first = first.into_inner().unwrap_or_else(PoisonError::into_inner);
+    first.map_or(Ok(()), Err)
+}
+
+/// Makes a run in a process of its own, which is interrupted, once, when it is to stop.
+fn in_process(
+    all: &Crossval,
+    run: &CrossvalRun,
+    threads: usize,
+    stop: &dyn Fn() -> bool,
+) -> Result<(), CliError> {
+    const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+    let failed = |source| CliError::Process {
+        run: run.name.clone(),
+        source,
+    };
+    // A file, and no pipe: nobody has to read while it runs.
+    let mut errors = tempfile::tempfile().map_err(failed)?;
+    let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+    command.args(["crossval", "--resume", "--quiet", "--output"]);
+    command.arg(all.root()).args(["--only", &run.name]);
+    command.args(["--device", &run.config.device]);
+    command.args(["--threads", &threads.to_string()]);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command.stderr(errors.try_clone().map_err(failed)?);
+    process::set_apart(&mut command);
+    let mut child = command.spawn().map_err(failed)?;
+    let mut told = false;
+    let status = loop {
+        if let Some(status) = child.try_wait().map_err(failed)? {
+            break status;
+        }
+        if stop() && !told {
+            told = true;
+            process::interrupt(&child);
+        }
+        std::thread::sleep(BETWEEN_LOOKS);
+    };
+    match status.success() {
+        true => Ok(()),
+        false => Err(ended(run, status, &mut errors).map_err(failed)?),
+    }
+}
+
+/// Why a run in a process of its own ended, in that process's words.
+fn ended(run: &CrossvalRun, status: ExitStatus, errors: &mut File) -> std::io::Result<CliError> {
+    let mut text = String::new();
+    errors.rewind()?;
+    errors.read_to_string(&mut text)?;
+    let text = text.trim();
+    let (message, hint) = match text.split_once("\nhint: ") {
+        Some((message, hint)) => (message.trim_end(), hint.to_owned()),
+        None => (
+            text,
+            "look at its directory, and go on with --resume".to_owned(),
+        ),
+    };
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    let (message, hint) = match status.code() {
+        None => (
+            format!("its process was ended from outside ({status})"),
+            "memory may have run out: make fewer runs at a time, and go on with --resume".into(),
+        ),
+        Some(_) => (message.to_owned(), hint),
+    };
+    Ok(CliError::Run {
+        run: run.name.clone(),
+        message,
+        hint,
+        code: status
+            .code()
+            .and_then(|code| u8::try_from(code).ok())
+            .unwrap_or(1),
+    })
+}
+
+fn dry_run(all: &Crossval, flags: &OutputFlags) -> Result<(), CliError> {
+    let Some(first) = all.runs().first() else {
+        return Ok(());
+    };
+    let mut progress = Progress::new(Display::choose(flags.quiet));
+    let config = first.config.clone();
+    let mut prepared = prepare(config, DirectoryPolicy::DryRun, &mut progress)?;
+    let estimate = prepared.estimate()?;
+    let names: Vec<&str> = all.runs().iter().map(|run| run.name.as_str()).collect();
+    if flags.json {
+        let value: Value = json!({
+            "config": first.config,
+            "runs": names,
+            "summary": prepared.summary(),
+            "estimate": estimate,
+        });
+        return render::stdout(&format!("{value}\n"));
+    }
+    let text = first.config.to_toml() + &comments(prepared.summary(), &estimate);
+    render::stdout(&format!(
+        "{text}# runs    {}, the first of which is this: {}\n",
+        names.len(),
+        names.join(", ")
+    ))
+}
+
+fn as_text(found: &CrossvalReport) -> String {
     // Metrics that are shown; the file has all.
     const SHOWN: usize = 6;
-    let shown: Vec<_> = found.across.iter().take(SHOWN).collect();
+    let shown = &found.across[..SHOWN.min(found.across.len())];
     let cell = |value: Option<f64>| value.map_or_else(|| "undefined".into(), |v| format!("{v:.4}"));
     let names = found.runs.iter().map(|run| run.name.len());
     let width = names.max().unwrap_or(0).max("interval".len());
-    let mut text = format!("{:width$}", "run");
-    for (metric, _) in &shown {
-        text += &format!("  {:>16}", metric.to_string());
-    }
-    text.push('\n');
-    for run in &found.runs {
-        text += &format!("{:width$}", run.name);
-        for (metric, _) in &shown {
-            let value = run.report.metrics.iter().find(|(name, _)| name == metric);
-            text += &format!(
-                "  {:>16}",
-                cell(value.and_then(|(_, estimate)| estimate.value))
-            );
-        }
-        text.push('\n');
-    }
-    let mut line = |name: &str, of: &dyn Fn(&bertkit_evaluation::RunsEstimate) -> String| {
+    let mut text = String::new();
+    let mut line = |name: &str, cells: Vec<String>| {
         text += &format!("{name:width$}");
-        for (_, estimate) in &shown {
-            text += &format!("  {:>16}", of(estimate));
-        }
+        cells
+            .iter()
+            .for_each(|cell| text += &format!("  {cell:>16}"));
         text.push('\n');
     };
-    line("mean", &|e| format!("{:.4}", e.mean));
-    line("sd", &|e| cell(e.sd));
-    line("interval", &|e| match (e.low, e.high) {
-        (Some(low), Some(high)) => format!("[{low:.4}, {high:.4}]"),
-        _ => "one run".into(),
-    });
-    for report in &found.pooled {
-        text += &format!(
-            "\nall rows, each by the run that had not seen it\n{}",
-            report.table()
-        );
+    let of_all = |of: &dyn Fn(&RunsEstimate) -> String| -> Vec<String> {
+        shown.iter().map(|(_, estimate)| of(estimate)).collect()
+    };
+    line(
+        "run",
+        shown.iter().map(|(metric, _)| metric.to_string()).collect(),
+    );
+    for run in &found.runs {
+        let value = |&(metric, _): &_| cell(run.report.metric(metric).and_then(|e| e.value));
+        line(&run.name, shown.iter().map(value).collect());
     }
-    text + &format!("\nkept as {}\n", found.written.display())
+    line("mean", of_all(&|e| format!("{:.4}", e.mean)));
+    line(
+        "sd",
+        of_all(&|e| {
+            e.sd.map_or_else(|| "one run".into(), |sd| format!("{sd:.4}"))
+        }),
+    );
+    line(
+        "interval",
+        of_all(&|e| match (e.low, e.high) {
+            (Some(low), Some(high)) => format!("[{low:.4}, {high:.4}]"),
+            _ => "one run".into(),
+        }),
+    );
+    let share = format!("{}%", (found.confidence * 1e6).round() / 1e4);
+    text += &format!(
+        "\n{share} intervals of the mean of {} runs: Student's",
+        found.runs.len()
+    );
+    if !found.pooled.is_empty() {
+        text += "; too narrow over folds, whose training rows are mostly the same";
+    }
+    text.push('\n');
+    for pooled in &found.pooled {
+        let ranked = [Metric::RocAuc, Metric::AveragePrecision];
+        let ranks = ranked
+            .iter()
+            .any(|&metric| pooled.report.metric(metric).is_some());
+        let seed = match found.pooled.len() {
+            1 => String::new(),
+            _ => format!(", seed {}", pooled.seed),
+        };
+        text += &format!(
+            "\nall rows, each by the run that had not seen it{seed}\n{}",
+            pooled.report.table()
+        );
+        if ranks {
+            text += "\nROC AUC and average precision rank scores of different models here: quote their mean over folds\n";
+        }
+    }
+    text
+}
+
+/// A size in bytes, or with a unit of 1024: `800M`, `6G`, `1.5GiB`.
+fn memory(text: &str) -> Result<u64, String> {
+    let expected = || "expected a size such as 800M or 6G".to_owned();
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let number: f64 = number.parse().map_err(|_| expected())?;
+    let power = match unit.trim().to_ascii_uppercase().as_str() {
+        "" | "B" => 0,
+        "K" | "KB" | "KIB" => 1,
+        "M" | "MB" | "MIB" => 2,
+        "G" | "GB" | "GIB" => 3,
+        "T" | "TB" | "TIB" => 4,
+        _ => return Err(expected()),
+    };
+    match number * 1024_f64.powi(power) {
+        bytes if bytes >= 1.0 => Ok(bytes as u64), // saturates
+        _ => Err(expected()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn sizes_have_units_of_1024() {
+        assert_eq!(memory("800M"), Ok(800 << 20));
+        assert_eq!(memory("1.5GiB"), Ok(3 << 29));
+        assert_eq!(memory("4096"), Ok(4096));
+        for text in ["", "G", "-1G", "6X", "0", "1.2.3M"] {
+            assert!(memory(text).is_err(), "{text}");
+        }
+    }
 }

@@ -226,6 +226,7 @@ fn options(args: &EvalArgs, trained_header: bool) -> Result<EvalOptions, CliErro
         threshold: args.threshold,
         perturbations: args.perturb.clone(),
         name: args.name.clone(),
+        fold: None,
     })
 }
 

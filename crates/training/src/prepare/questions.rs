@@ -16,6 +16,7 @@ use super::{
 };
 use crate::config::RunConfig;
 use crate::error::TrainError;
+use crate::folds;
 use crate::launch::freeze;
 use crate::observer::{Event, Observer, Summary};
 use crate::questions::question_options;
@@ -81,6 +82,15 @@ pub(super) fn prepare(
     let options = question_options(read_options(&config.data)?, &settings, strict);
     let train_path = config.data.train.clone().unwrap_or_default();
     let questions = read(&train_path, &options, observer)?;
+    let questions = match config.data.fold {
+        None => questions,
+        Some(fold) => {
+            let split = folds::of_questions(fold, &questions)?;
+            let line = fold.line(split.held_out.len(), questions.len(), "questions");
+            ground.lines.push(line);
+            folds::choose(questions, &split.train)
+        }
+    };
     let (train, mut valid) = split(&config, questions)?;
     if let Some(path) = &config.data.valid {
         valid = read(path, &options, observer)?;

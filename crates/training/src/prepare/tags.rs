@@ -17,6 +17,7 @@ use super::{
 };
 use crate::config::{NerConfig, Sampler, TagHead};
 use crate::error::TrainError;
+use crate::folds;
 use crate::launch::freeze;
 use crate::observer::{Event, Observer, Summary};
 use crate::tasks::{TagColumns, TagInfo, TagTask, TagTaskName, TaggedRows, Task};
@@ -47,9 +48,9 @@ fn read(
     Ok(corpus)
 }
 
-/// Sentences to learn from, and those held out.
+/// Sentences to learn from, and those to choose by, out of all that the fold leaves.
 fn split(
-    ground: &Ground,
+    ground: &mut Ground,
     corpus: &TaggedCorpus,
 ) -> Result<(Vec<TaggedSentence>, Vec<TaggedSentence>), TrainError> {
     let data = &ground.config.data;
@@ -73,22 +74,33 @@ fn split(
         }
     };
     let sentences = &corpus.sentences;
+    let documents = by_document.then(|| folds::documents(corpus));
+    let rows: Vec<usize> = match data.fold {
+        None => (0..sentences.len()).collect(),
+        Some(fold) => {
+            let all = sentences.len();
+            let split = folds::divide(fold, all, None, documents.as_deref())?;
+            let line = fold.line(split.held_out.len(), all, "sentences");
+            ground.lines.push(line);
+            split.train
+        }
+    };
+    let those = |rows: &mut dyn Iterator<Item = usize>| -> Vec<TaggedSentence> {
+        rows.map(|row| sentences[row].clone()).collect()
+    };
     if data.valid.is_some() || data.valid_fraction == 0.0 {
-        return Ok((sentences.clone(), Vec::new()));
+        return Ok((those(&mut rows.into_iter()), Vec::new()));
     }
     let (fraction, seed) = (data.valid_fraction, ground.config.seed);
-    let split = if by_document {
-        let document = |sentence: &TaggedSentence| {
-            let name = sentence.document.map(|at| corpus.documents[at].as_str());
-            name.unwrap_or_default()
-        };
-        let groups: Vec<&str> = sentences.iter().map(document).collect();
-        splits::grouped(&groups, None, fraction, seed)?
-    } else {
-        splits::random(sentences.len(), fraction, seed)?
+    let split = match documents {
+        Some(documents) => {
+            let groups: Vec<&str> = rows.iter().map(|&row| documents[row]).collect();
+            splits::grouped(&groups, None, fraction, seed)?
+        }
+        None => splits::random(rows.len(), fraction, seed)?,
     };
-    let those = |rows: &[usize]| rows.iter().map(|&row| sentences[row].clone()).collect();
-    Ok((those(&split.train), those(&split.held_out)))
+    let within = |places: Vec<usize>| those(&mut places.into_iter().map(|at| rows[at]));
+    Ok((within(split.train), within(split.held_out)))
 }
 
 /// Reads the data, settles the tags, and brings tokenizer and model.
@@ -108,7 +120,7 @@ pub(super) fn prepare(
     let path = config.data.train.clone().unwrap_or_default();
     let corpus = read(&path, &columns, observer)?;
     let tags = corpus.tag_set(ner.scheme)?;
-    let (train, mut valid) = split(&ground, &corpus)?;
+    let (train, mut valid) = split(&mut ground, &corpus)?;
     if let Some(path) = &config.data.valid {
         let mut corpus = read(path, &columns, observer)?;
         corpus.adopt_type(&tags);

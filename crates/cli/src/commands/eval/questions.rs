@@ -38,6 +38,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CliError> {
             ..BootstrapOptions::default()
         },
         name: args.name.clone(),
+        fold: None,
     };
     let mut progress = RowProgress::new(Display::choose(args.quiet));
     let evaluation = evaluate_questions(&answerer, &options, &mut |done, total| {

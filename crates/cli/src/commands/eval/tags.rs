@@ -28,6 +28,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CliError> {
         },
         perturbations: args.perturb.clone(),
         name: args.name.clone(),
+        fold: None,
     };
     let mut progress = RowProgress::new(Display::choose(args.quiet));
     let evaluation = evaluate_tags(&tagger, &options, &mut |done, total| {
