@@ -260,7 +260,7 @@ fn tables_without_anything_to_learn_are_refused() {
 #[test]
 fn settings_without_effect_or_sense_are_refused() {
     let folder = folder();
-    let cases: [(&[&str], &str); 22] = [
+    let cases: [(&[&str], &str); 23] = [
         (&["--epoch", "3"], "unexpected argument '--epoch'"),
         (&["--epochs", "three"], "invalid value 'three'"),
         (&["--epochs", "4000000000"], "expected 1 to 100000"),
@@ -298,6 +298,10 @@ fn settings_without_effect_or_sense_are_refused() {
         (
             &["--set", "model.fresh.hidden_dropout=1.5"],
             "`model.fresh.hidden_dropout` is 1.5",
+        ),
+        (
+            &["--set", "model.fresh.initializer_range=0"],
+            "`model.fresh.initializer_range` is 0",
         ),
         (
             &["--set", "model.fresh.hidden_size=2000000"],

@@ -110,6 +110,10 @@ pub struct FreshModel {
     /// Width of the embeddings (ELECTRA); the layers' width if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_size: Option<usize>,
+    /// Standard deviation of the fresh weights; 0.02 if not given, as in BERT. A narrow encoder leaves the level of word
+    /// frequencies sooner with 1 / √width.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initializer_range: Option<f64>,
     /// Dropout of the hidden layers.
     #[serde(default = "tenth")]
     pub hidden_dropout: f64,
@@ -1219,6 +1223,7 @@ impl RunConfig {
                     intermediate_size: 1,
                     max_position_embeddings: 1,
                     embedding_size: Some(1),
+                    initializer_range: Some(0.02),
                     hidden_dropout: 0.0,
                     attention_dropout: 0.0,
                 }),

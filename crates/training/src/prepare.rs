@@ -598,6 +598,17 @@ pub(crate) fn fresh_config(
         }
         config.embedding_size = size;
     }
+    if let Some(range) = fresh.initializer_range {
+        if !(range > 0.0 && range <= 1.0) {
+            return Err(setting(
+                format!(
+                    "`model.fresh.initializer_range` is {range}, expected more than 0 and 1 at most"
+                ),
+                "leave it out for 0.02, or try 1 / √hidden_size for a narrow encoder",
+            ));
+        }
+        config.initializer_range = range;
+    }
     config
         .check(Path::new("model.fresh"))
         .map_err(ModelError::from)?;

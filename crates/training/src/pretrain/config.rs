@@ -981,6 +981,7 @@ impl Settings for PretrainConfig {
                     intermediate_size: 1,
                     max_position_embeddings: 1,
                     embedding_size: Some(1),
+                    initializer_range: Some(0.02),
                     hidden_dropout: 0.0,
                     attention_dropout: 0.0,
                 }),
