@@ -159,6 +159,24 @@ fn eight_questions_are_learnt_kept_and_answered_again_as_they_were() {
         };
         assert_eq!(best(output), best(&format!("{output}/model")));
     }
+    let found = report(
+        path,
+        &[
+            "whole",
+            "--data",
+            "train.json",
+            "--group",
+            "context",
+            "--perturb",
+            "case:upper",
+        ],
+    );
+    assert_eq!(found["perturbed"][0]["changed"], 8, "{found}");
+    let found = succeeds(path, &["compare", "whole", "windows", "--name", "train"]);
+    assert!(
+        found.contains("8 rows of `train`") && found.contains("exact_match"),
+        "{found}"
+    );
     // The answers by id, as the official script takes them.
     let kept = fs::read_to_string(path.join("whole/eval/train.predictions.json")).unwrap();
     let kept: Value = serde_json::from_str(&kept).unwrap();

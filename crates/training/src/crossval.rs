@@ -465,6 +465,7 @@ impl Crossval {
                     pool_snippets: false,
                     group: fold.map(|_| QuestionGroup::Context),
                     bootstrap,
+                    perturbations: Vec::new(),
                     name,
                     fold,
                 };

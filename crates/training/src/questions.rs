@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 
 use bertkit_data::formats::ReadOptions;
 use bertkit_data::formats::squad::{Question, QuestionOptions, read_questions};
+use bertkit_data::perturb::Perturbation;
 use bertkit_data::questions::{Features, Prediction};
 use bertkit_data::tokenizer::TextTokenizer;
 use bertkit_evaluation::{
-    BootstrapOptions, FactoidPredictions, Predictions, RankedAnswers, Report, pool_snippets,
+    AnswerPredictions, BootstrapOptions, FactoidPredictions, Predictions, RankedAnswers, Report,
+    pool_snippets,
 };
 use bertkit_model::{DeviceSpec, HeadPolicy, ModelError, ModelFolder, SpanModel};
 use serde::{Deserialize, Serialize};
@@ -16,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::config::{FoldConfig, QuestionConfig};
 use crate::error::TrainError;
+use crate::evaluation::{Perturbed, beside};
 use crate::folds;
 use crate::prepare::{model_folder, open_tokenizer};
 use crate::run_dir::write_atomically;
@@ -205,6 +208,8 @@ pub struct QuestionEvalOptions {
     pub group: Option<QuestionGroup>,
     /// Resamples, confidence and seed of the intervals; groups come from `group`.
     pub bootstrap: BootstrapOptions,
+    /// Measures again with the questions changed, by the seed of `bootstrap`; the texts stay, for they hold the answers.
+    pub perturbations: Vec<Perturbation>,
     /// The name of the files under `eval/`; the data file's stem if not given.
     pub name: Option<String>,
     /// Measures on the questions alone that this fold of the file holds out.
@@ -252,6 +257,8 @@ pub struct QuestionResult {
 pub struct QuestionEvaluation {
     /// Metrics with intervals.
     pub report: Report,
+    /// What each of the changes does that were asked for.
+    pub perturbed: Vec<Perturbed>,
     /// From which score on there is no answer, and how that was chosen; `None` if every question is answered.
     pub null_threshold: Option<(f64, String)>,
     /// What the user should know.
@@ -270,6 +277,9 @@ impl QuestionEvaluation {
             if let Some((at, origin)) = &self.null_threshold {
                 let threshold = json!({"value": at, "origin": origin});
                 object.insert("null_threshold".into(), threshold);
+            }
+            if !self.perturbed.is_empty() {
+                object.insert("perturbed".into(), json!(self.perturbed));
             }
             if !self.notes.is_empty() {
                 object.insert("notes".into(), json!(self.notes));
@@ -304,7 +314,8 @@ pub(crate) fn question_options(
     }
 }
 
-/// Evaluates a model on a file of questions. `progress` hears questions done and questions in all.
+/// Evaluates a model on a file of questions. `progress` hears questions done and questions in all,
+/// those that are asked again after a change included.
 ///
 /// Below a run directory, if one was opened, the report is kept as `eval/NAME.json`, each question's answers as
 /// `eval/NAME.predictions.jsonl`, and the answers by id, as SQuAD's script takes them, as `eval/NAME.predictions.json`.
@@ -320,6 +331,12 @@ pub fn evaluate_questions(
         return Err(setting(
             "--pool-snippets makes one row of all texts of a question, so there are no groups to draw",
             "leave --group out",
+        ));
+    }
+    if options.pool_snippets && !options.perturbations.is_empty() {
+        return Err(setting(
+            "--perturb compares question by question, and --pool-snippets takes several as one",
+            "leave one of them out",
         ));
     }
     let mut settings = answerer.info.settings.clone();
@@ -359,7 +376,8 @@ pub fn evaluate_questions(
         questions = folds::choose(questions, &split.held_out);
     }
     let total = questions.len();
-    let answers = answerer.answer(&questions, &mut |done| progress(done, total))?;
+    let passes = 1 + options.perturbations.len();
+    let answers = answerer.answer(&questions, &mut |done| progress(done, passes * total))?;
     let threshold = answerer.info.settings.null_threshold;
     let groups = options.group.map(|group| group_numbers(&questions, group));
     let rows: Vec<QuestionResult> = questions
@@ -387,10 +405,8 @@ pub fn evaluate_questions(
             (Predictions::Factoid(predictions), rows)
         }
         false => {
-            let mut predictions = predictions(&questions, &answers, threshold);
-            // As the answers are given, the threshold is told once.
-            predictions.may_be_unanswerable = questions.iter().any(|q| q.answers.is_empty());
-            (Predictions::Answers(predictions), rows)
+            let found = as_given(&questions, &answers, threshold);
+            (Predictions::Answers(found), rows)
         }
     };
     bootstrap.check(predictions.rows()).map_err(|e| {
@@ -400,9 +416,23 @@ pub fn evaluate_questions(
         )
     })?;
     let report = bertkit_evaluation::evaluate(&predictions, &bootstrap);
+    let mut perturbed = Vec::new();
+    for (number, perturbation) in options.perturbations.iter().enumerate() {
+        let (changed, others) = perturb(perturbation, bootstrap.seed, &questions);
+        let answers = answerer.answer(&others, &mut |done| {
+            progress((number + 1) * total + done, passes * total);
+        })?;
+        let again = Predictions::Answers(as_given(&others, &answers, threshold));
+        perturbed.push(Perturbed {
+            perturbation: perturbation.clone(),
+            changed,
+            comparison: beside(&predictions, &again, &bootstrap)?,
+        });
+    }
     let origin = answerer.info.null_threshold_origin.clone();
     let mut evaluation = QuestionEvaluation {
         report,
+        perturbed,
         null_threshold: threshold.map(|at| (at, origin)),
         notes,
         rows,
@@ -410,6 +440,34 @@ pub fn evaluate_questions(
     };
     evaluation.written = write(answerer, options, &evaluation)?;
     Ok(evaluation)
+}
+
+/// What is scored: as the answers are given, so that the threshold is told once.
+fn as_given(
+    questions: &[Question],
+    answers: &[Prediction],
+    threshold: Option<f64>,
+) -> AnswerPredictions {
+    let mut found = predictions(questions, answers, threshold);
+    found.may_be_unanswerable = questions.iter().any(|q| q.answers.is_empty());
+    found
+}
+
+/// The questions in other words, with their texts as they were, and how many differ.
+fn perturb(
+    perturbation: &Perturbation,
+    seed: u64,
+    questions: &[Question],
+) -> (usize, Vec<Question>) {
+    let mut changed = 0;
+    let each = questions.iter().enumerate().map(|(number, question)| {
+        let mut other = question.clone();
+        other.question = perturbation.apply(&question.question, seed, number as u64);
+        changed += usize::from(other.question != question.question);
+        other
+    });
+    let others = each.collect();
+    (changed, others)
 }
 
 /// The answers that a model considered, best first.

@@ -35,6 +35,7 @@ Examples:
   accents                                 letters without their marks
   script, script:latin, script:cyrillic   Serbian in its other script, or in this one
 A rate behind a colon is the share of letters (typos, 0.05 if not given) or of words (others, 1).
+Of questions about texts, the question is changed and its text is not: that holds the answer.
 
 Given a run directory, the report and each row's prediction are also kept there, in
 eval/NAME.json and eval/NAME.predictions.jsonl; of questions also eval/NAME.predictions.json,

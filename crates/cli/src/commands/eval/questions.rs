@@ -5,7 +5,7 @@ use bertkit_training::{
     Answerer, QuestionEvalOptions, QuestionEvaluation, QuestionGroup, evaluate_questions,
 };
 
-use super::EvalArgs;
+use super::{EvalArgs, perturbed};
 use crate::process;
 use crate::progress::{Display, RowProgress};
 use crate::render::{self, CliError};
@@ -37,6 +37,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CliError> {
             seed: args.seed,
             ..BootstrapOptions::default()
         },
+        perturbations: args.perturb.clone(),
         name: args.name.clone(),
         fold: None,
     };
@@ -72,7 +73,6 @@ fn group(args: &EvalArgs) -> Result<Option<QuestionGroup>, CliError> {
         ("--label", args.label.is_some()),
         ("--label-separator", args.label_separator.is_some()),
         ("--threshold", args.threshold.is_some()),
-        ("--perturb", !args.perturb.is_empty()),
     ];
     if let Some((flag, _)) = of_labels.iter().find(|(_, given)| *given) {
         return Err(CliError::usage(
@@ -96,5 +96,5 @@ fn as_text(evaluation: &QuestionEvaluation) -> String {
     if let Some((threshold, origin)) = &evaluation.null_threshold {
         text += &format!("\nno answer above a score difference of {threshold:.4}: {origin}\n");
     }
-    text
+    text + &perturbed(&evaluation.perturbed, "questions")
 }
