@@ -6,13 +6,16 @@
     python scripts/check-transformers.py runs/quickstart/classifier --input datasets/sentiment/amazon_test.csv
 
 1. Loads it by the Auto class of the architecture that config.json names; any missing, unexpected or mis-shaped tensor
-   fails, but for the transitions of a CRF, which transformers has no place for.
+   fails, but for the transitions of a CRF and the attention over sections, which transformers has no place for.
 2. Loads its tokenizer by AutoTokenizer. Of a pretraining run that has a generator beside the model, both are loaded,
    and their embeddings must be the same.
 3. For token classification with --input FILE.conll (a word a line in the first column): finds each word's tag from its
    first sub-token, lets `bertkit predict` do the same, and counts the words that differ; words behind the longest
    input, and models with a CRF, are left out.
-4. For sequence classification: computes every class's probability of the given texts (softmax; sigmoid where the
+4. For question answering with --input FILE.json (in SQuAD's form): finds the best answer of 30 tokens at most to each
+   question that fits the longest input together with its text, lets `bertkit predict` do the same, and counts the
+   answers that differ; that there is none is no answer here.
+5. For sequence classification: computes every class's probability of the given texts (softmax; sigmoid where the
    problem is multi-label; of a regression the score itself), lets `bertkit predict` do the same, and prints the largest
    absolute difference in the columns `probability_*` (of a regression, in the column `--score-column`).
 
@@ -86,7 +89,7 @@ def load(folder):
     if auto is None:
         fail(f"no Auto class is known for the architecture `{architecture}`")
     model, report = getattr(transformers, auto).from_pretrained(folder, output_loading_info=True, dtype=torch.float32, local_files_only=True)
-    problems = {kind: sorted(name for name in map(str, found) if not name.startswith("crf.")) for kind, found in report.items()}
+    problems = {kind: sorted(name for name in map(str, found) if not name.startswith(("crf.", "section_attention."))) for kind, found in report.items()}
     problems = {kind: found for kind, found in problems.items() if found}
     if problems:
         fail(f"transformers did not load `{folder}` whole: {problems}")
@@ -268,6 +271,46 @@ def compare_tags(args, model, tokenizer):
         fail("the tags are not the same")
 
 
+def best_span(start, end, allowed, longest=30):
+    """The best pair of tokens by the sum of their scores."""
+    spans = ((start[i] + end[j], i, j) for i in range(len(start)) if allowed[i] for j in range(i, min(i + longest, len(end))) if allowed[j])
+    return max(spans, key=lambda span: span[0])[1:]
+
+
+def compare_answers(args, model, tokenizer):
+    """Questions that transformers and bertkit answer otherwise."""
+    import torch
+
+    parsed = json.loads(args.input.read_text(encoding="utf-8"))
+    paragraphs = [paragraph for article in parsed["data"] for paragraph in article["paragraphs"]]
+    max_length = args.max_length or default_max_length(args.model, model, tokenizer)
+    expected = {}
+    with torch.no_grad():
+        for paragraph in paragraphs:
+            for question in paragraph["qas"]:
+                coded = tokenizer(question["question"], paragraph["context"], return_offsets_mapping=True, return_tensors="pt")
+                if coded["input_ids"].shape[1] > max_length:
+                    continue
+                offsets = coded.pop("offset_mapping")[0].tolist()
+                allowed = [part == 1 for part in coded.sequence_ids()]
+                out = model(**coded)
+                first, last = best_span(out.start_logits[0].tolist(), out.end_logits[0].tolist(), allowed)
+                expected[question["id"]] = paragraph["context"][offsets[first][0]:offsets[last][1]]
+    with tempfile.TemporaryDirectory() as temporary:
+        out = pathlib.Path(temporary) / "answers.json"
+        command = [str(args.bertkit), "predict", str(args.model), "--input", str(args.input), "--output", str(out), "--quiet", *args.bertkit_arg]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode != 0:
+            fail(f"`{' '.join(command)}` ended with {done.returncode}:\n{done.stderr}")
+        found = json.loads(out.read_text(encoding="utf-8"))
+    found = {name: next((answer["text"] for answer in answers if answer["text"]), "") for name, answers in found.items()}
+    different = [name for name, answer in expected.items() if found[name] != answer]
+    print(f"answers: {len(expected)} questions within {max_length} tokens, {len(different)} answered otherwise")
+    if different or not expected:
+        name = next(iter(different), None)
+        fail("no question fits the longest input" if name is None else f"{name}: bertkit {found[name]!r}, transformers {expected[name]!r}")
+
+
 def main():
     args = parse_arguments()
     folder = args.model / "model" if (args.model / "model/config.json").is_file() else args.model
@@ -282,6 +325,9 @@ def main():
         info = folder / "bertkit.json"
         if not (info.is_file() and json.loads(info.read_text(encoding="utf-8")).get("head") == "crf"):
             compare_tags(args, model, tokenizer)
+        return
+    if type(model).__name__.endswith("ForQuestionAnswering") and args.input:
+        compare_answers(args, model, tokenizer)
         return
     if not type(model).__name__.endswith("ForSequenceClassification"):
         print("no probabilities to compare: that is for sequence classification")
