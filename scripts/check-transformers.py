@@ -168,18 +168,21 @@ def read_csv(path):
         return list(csv.DictReader(file))
 
 
-def predict(args, texts_file, temporary):
-    out = pathlib.Path(temporary) / "predictions.csv"
-    command = [str(args.bertkit), "predict", str(args.model), "--input", str(texts_file), "--output", str(out)]
-    command += ["--header", "--text-column", args.text] + (["--text-pair-column", args.text_pair] if args.text_pair else [])
-    command += args.bertkit_arg
+def predict(args, source, out, *more):
+    """Lets bertkit predict; gives back `out`, which it wrote."""
+    command = [str(args.bertkit), "predict", str(args.model), "--input", str(source), "--output", str(out), *more, *args.bertkit_arg]
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     except OSError as error:
         fail(f"could not run `{args.bertkit}`: {error}")
     if done.returncode != 0:
         fail(f"`{' '.join(command)}` ended with {done.returncode}:\n{done.stderr}")
-    return read_csv(out)
+    return out
+
+
+def predict_texts(args, texts_file, temporary):
+    columns = ["--header", "--text-column", args.text] + (["--text-pair-column", args.text_pair] if args.text_pair else [])
+    return read_csv(predict(args, texts_file, pathlib.Path(temporary) / "predictions.csv", *columns))
 
 
 def compare(args, model, tokenizer):
@@ -196,7 +199,7 @@ def compare(args, model, tokenizer):
         for column in filter(None, (args.text, args.text_pair)):
             if not rows or column not in rows[0]:
                 fail(f"`{source}` has no rows, or no column `{column}`")
-        found = read_csv(args.reference) if args.reference else predict(args, source, temporary)
+        found = read_csv(args.reference) if args.reference else predict_texts(args, source, temporary)
     if len(found) != len(rows):
         fail(f"bertkit wrote {len(found)} rows for {len(rows)} texts")
 
@@ -253,11 +256,7 @@ def compare_tags(args, model, tokenizer):
                 before = word
             expected.append(tags)
     with tempfile.TemporaryDirectory() as temporary:
-        out = pathlib.Path(temporary) / "tagged.conll"
-        command = [str(args.bertkit), "predict", str(args.model), "--input", str(args.input), "--output", str(out), "--quiet", *args.bertkit_arg]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        if done.returncode != 0:
-            fail(f"`{' '.join(command)}` ended with {done.returncode}:\n{done.stderr}")
+        out = predict(args, args.input, pathlib.Path(temporary) / "tagged.conll", "--quiet")
         found = tagged_words(out)
     # Bare tags in the file are bare in what comes back.
     bare = all(tag in ("B", "I", "O") for sentence in found for _, tag in sentence)
@@ -297,11 +296,7 @@ def compare_answers(args, model, tokenizer):
                 first, last = best_span(out.start_logits[0].tolist(), out.end_logits[0].tolist(), allowed)
                 expected[question["id"]] = paragraph["context"][offsets[first][0]:offsets[last][1]]
     with tempfile.TemporaryDirectory() as temporary:
-        out = pathlib.Path(temporary) / "answers.json"
-        command = [str(args.bertkit), "predict", str(args.model), "--input", str(args.input), "--output", str(out), "--quiet", *args.bertkit_arg]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        if done.returncode != 0:
-            fail(f"`{' '.join(command)}` ended with {done.returncode}:\n{done.stderr}")
+        out = predict(args, args.input, pathlib.Path(temporary) / "answers.json", "--quiet")
         found = json.loads(out.read_text(encoding="utf-8"))
     found = {name: next((answer["text"] for answer in answers if answer["text"]), "") for name, answers in found.items()}
     different = [name for name, answer in expected.items() if found[name] != answer]

@@ -13,7 +13,7 @@ use bertkit_evaluation::{
     Metric, Predictions, Report, calibration, compare, coverage,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::config::FoldConfig;
 use crate::error::TrainError;
@@ -198,20 +198,19 @@ pub fn evaluate(
         )
     })?;
     let report = bertkit_evaluation::evaluate(&predictions, &bootstrap);
-    let mut perturbed = Vec::new();
-    for (number, perturbation) in options.perturbations.iter().enumerate() {
+    let answer_again = |pass: usize, perturbation: &Perturbation| {
         let (changed, inputs) = inputs.perturbed(perturbation, bootstrap.seed);
-        let done_before = (number + 1) * total;
         let outputs = inputs.outputs(predictor, &mut |done| {
-            progress(done_before + done, passes * total)
+            progress(pass * total + done, passes * total)
         })?;
-        let again = targets.clone().with_answers(&info, outputs.values);
-        perturbed.push(Perturbed {
-            perturbation: perturbation.clone(),
-            changed,
-            comparison: beside(&predictions, &again, &bootstrap)?,
-        });
-    }
+        Ok((changed, targets.clone().with_answers(&info, outputs.values)))
+    };
+    let perturbed = measure_again(
+        &options.perturbations,
+        &predictions,
+        &bootstrap,
+        answer_again,
+    )?;
     let threshold = info
         .thresholds
         .first()
@@ -321,7 +320,7 @@ impl Inputs {
 }
 
 /// Answers to the same rows side by side, in every metric of the task.
-pub(crate) fn beside(
+fn beside(
     original: &Predictions,
     again: &Predictions,
     bootstrap: &BootstrapOptions,
@@ -337,6 +336,39 @@ pub(crate) fn beside(
             "the model gave no usable numbers to the changed texts: leave --perturb out",
         )
     })
+}
+
+/// Measures again under each change. `answer_again` hears the number of the pass, from 1, and the change; it says how many
+/// rows the change reached, and what the model answers then.
+pub(crate) fn measure_again(
+    perturbations: &[Perturbation],
+    original: &Predictions,
+    bootstrap: &BootstrapOptions,
+    mut answer_again: impl FnMut(usize, &Perturbation) -> Result<(usize, Predictions), TrainError>,
+) -> Result<Vec<Perturbed>, TrainError> {
+    let numbered = perturbations.iter().enumerate();
+    let each = numbered.map(|(number, perturbation)| {
+        let (changed, again) = answer_again(number + 1, perturbation)?;
+        Ok(Perturbed {
+            perturbation: perturbation.clone(),
+            changed,
+            comparison: beside(original, &again, bootstrap)?,
+        })
+    });
+    each.collect()
+}
+
+/// Adds to a report what changes do and what the user should know, where there is any of it.
+pub(crate) fn add_findings(report: &mut Value, perturbed: &[Perturbed], notes: &[String]) {
+    let Some(object) = report.as_object_mut() else {
+        return;
+    };
+    if !perturbed.is_empty() {
+        object.insert("perturbed".into(), json!(perturbed));
+    }
+    if !notes.is_empty() {
+        object.insert("notes".into(), json!(notes));
+    }
 }
 
 fn set_threshold(info: &mut TaskInfo, at: f64) -> Result<(), TrainError> {
@@ -491,7 +523,7 @@ pub(crate) fn write_evaluation(
 
 impl Evaluation {
     /// The report as JSON, with the threshold, and what the user should know.
-    pub fn to_json(&self) -> serde_json::Value {
+    pub fn to_json(&self) -> Value {
         let mut value = json!(self.report);
         if let (Some(object), Some((at, origin))) = (value.as_object_mut(), &self.threshold) {
             object.insert("threshold".into(), json!({"value": at, "origin": origin}));
@@ -509,13 +541,8 @@ impl Evaluation {
             if let Some(coverage) = &self.coverage {
                 object.insert("coverage".into(), json!(coverage));
             }
-            if !self.perturbed.is_empty() {
-                object.insert("perturbed".into(), json!(self.perturbed));
-            }
         }
-        if let (Some(object), false) = (value.as_object_mut(), self.notes.is_empty()) {
-            object.insert("notes".into(), json!(self.notes));
-        }
+        add_findings(&mut value, &self.perturbed, &self.notes);
         value
     }
 }

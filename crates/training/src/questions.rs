@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::config::{FoldConfig, QuestionConfig};
 use crate::error::TrainError;
-use crate::evaluation::{Perturbed, beside};
+use crate::evaluation::{Perturbed, add_findings, measure_again, name_of};
 use crate::folds;
 use crate::prepare::{model_folder, open_tokenizer};
 use crate::run_dir::write_atomically;
@@ -273,18 +273,11 @@ impl QuestionEvaluation {
     /// The report as JSON, with the threshold, and what the user should know.
     pub fn to_json(&self) -> Value {
         let mut value = json!(self.report);
-        if let Some(object) = value.as_object_mut() {
-            if let Some((at, origin)) = &self.null_threshold {
-                let threshold = json!({"value": at, "origin": origin});
-                object.insert("null_threshold".into(), threshold);
-            }
-            if !self.perturbed.is_empty() {
-                object.insert("perturbed".into(), json!(self.perturbed));
-            }
-            if !self.notes.is_empty() {
-                object.insert("notes".into(), json!(self.notes));
-            }
+        if let (Some(object), Some((at, origin))) = (value.as_object_mut(), &self.null_threshold) {
+            let threshold = json!({"value": at, "origin": origin});
+            object.insert("null_threshold".into(), threshold);
         }
+        add_findings(&mut value, &self.perturbed, &self.notes);
         value
     }
 
@@ -416,19 +409,15 @@ pub fn evaluate_questions(
         )
     })?;
     let report = bertkit_evaluation::evaluate(&predictions, &bootstrap);
-    let mut perturbed = Vec::new();
-    for (number, perturbation) in options.perturbations.iter().enumerate() {
+    let ask_again = |pass: usize, perturbation: &Perturbation| {
         let (changed, others) = perturb(perturbation, bootstrap.seed, &questions);
         let answers = answerer.answer(&others, &mut |done| {
-            progress((number + 1) * total + done, passes * total);
+            progress(pass * total + done, passes * total);
         })?;
-        let again = Predictions::Answers(as_given(&others, &answers, threshold));
-        perturbed.push(Perturbed {
-            perturbation: perturbation.clone(),
-            changed,
-            comparison: beside(&predictions, &again, &bootstrap)?,
-        });
-    }
+        let again = as_given(&others, &answers, threshold);
+        Ok((changed, Predictions::Answers(again)))
+    };
+    let perturbed = measure_again(&options.perturbations, &predictions, &bootstrap, ask_again)?;
     let origin = answerer.info.null_threshold_origin.clone();
     let mut evaluation = QuestionEvaluation {
         report,
@@ -576,12 +565,7 @@ fn write(
         source,
     };
     std::fs::create_dir_all(&folder).map_err(|e| failed(&folder, e))?;
-    let stem = options
-        .data
-        .file_stem()
-        .map(|stem| stem.to_string_lossy().into_owned());
-    let name = options.name.clone().or(stem);
-    let name = name.unwrap_or_else(|| "data".into());
+    let name = name_of(options.name.as_deref(), &options.data);
     let paths = [".json", ".predictions.jsonl", ".predictions.json"];
     let paths = paths.map(|end| folder.join(format!("{name}{end}")));
     let json_error = |e: serde_json::Error| failed(&paths[1], e.into());

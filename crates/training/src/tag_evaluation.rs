@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::config::FoldConfig;
 use crate::error::TrainError;
-use crate::evaluation::{Perturbed, beside, name_of, write_evaluation};
+use crate::evaluation::{Perturbed, add_findings, measure_again, name_of, write_evaluation};
 use crate::folds;
 use crate::tagger::Tagger;
 use crate::tasks::{TagColumns, TagInfo};
@@ -72,12 +72,7 @@ impl TagEvaluation {
     /// The report as JSON, with what the user should know.
     pub fn to_json(&self) -> Value {
         let mut value = json!(self.report);
-        if let (Some(object), false) = (value.as_object_mut(), self.perturbed.is_empty()) {
-            object.insert("perturbed".into(), json!(self.perturbed));
-        }
-        if let (Some(object), false) = (value.as_object_mut(), self.notes.is_empty()) {
-            object.insert("notes".into(), json!(self.notes));
-        }
+        add_findings(&mut value, &self.perturbed, &self.notes);
         value
     }
 }
@@ -204,19 +199,15 @@ pub fn evaluate_tags(
         )
     })?;
     let report = bertkit_evaluation::evaluate(&predictions, &bootstrap);
-    let mut perturbed = Vec::new();
-    for (number, perturbation) in options.perturbations.iter().enumerate() {
+    let tag_again = |pass: usize, perturbation: &Perturbation| {
         let (changed, others) = perturb(perturbation, bootstrap.seed, sentences);
         let found = tagger.tag(&others, &mut |done, all| {
-            progress((number + 1) * all + done, passes * all);
+            progress(pass * all + done, passes * all);
         })?;
-        let again = Predictions::Entities(info.predictions(sentences, &found.tags));
-        perturbed.push(Perturbed {
-            perturbation: perturbation.clone(),
-            changed,
-            comparison: beside(&predictions, &again, &bootstrap)?,
-        });
-    }
+        let again = info.predictions(sentences, &found.tags);
+        Ok((changed, Predictions::Entities(again)))
+    };
+    let perturbed = measure_again(&options.perturbations, &predictions, &bootstrap, tag_again)?;
     let mut evaluation = TagEvaluation {
         report,
         perturbed,
