@@ -71,6 +71,8 @@ def parse_arguments():
     parser.add_argument("--score-column", default="prediction", help="a regression's column (default: %(default)s)")
     parser.add_argument("--tolerance", type=float, default=1e-4, help="largest absolute difference allowed (default: %(default)s)")
     args = parser.parse_args()
+    if args.input and not args.input.is_file():
+        parser.error(f"`{args.input}` is missing")
     if args.reference and not args.input:
         parser.error("--reference needs the --input that it was made from")
     return args
