@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use safetensors::SafeTensors;
 use serde_json::Value;
 use snapbox::{assert_data_eq, file, str};
 use tempfile::TempDir;
@@ -320,6 +321,56 @@ fn replaced_tokens_leave_two_models_and_numbers_of_both() {
     assert!(directory.join("model/model.safetensors").exists());
 }
 
+/// The tensors of the encoder by name.
+fn encoder_of(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let bytes = fs::read(folder.join("model.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let mut all: Vec<_> = tensors
+        .iter()
+        .filter(|(name, _)| name.starts_with("electra."))
+        .map(|(name, tensor)| (name.to_owned(), tensor.data().to_vec()))
+        .collect();
+    all.sort();
+    assert!(all.len() > 20, "{}", all.len());
+    all
+}
+
+#[test]
+fn a_tied_generator_is_the_model_under_another_head() {
+    let folder = folder();
+    let path = folder.path();
+    let sizes = ["--set", "generator.size=1.0", "--set", "generator.tied=all"];
+    let tied = [&["--objective", "rtd", "--quiet"][..], &sizes].concat();
+    done(path, &arguments("tied", &tied));
+    let [model, generator] = ["model", "generator"].map(|part| path.join("tied").join(part));
+    assert!(encoder_of(&model) == encoder_of(&generator));
+    let ask = ["fill-mask", "tied/generator", "--text", "[MASK] dog"];
+    done(path, &ask);
+
+    // Going on takes the generator's head from beside the model; apart, they part.
+    let go_on = [
+        "--model",
+        "tied",
+        "--corpus",
+        "corpus",
+        "--max-length",
+        "24",
+        "--steps",
+        "2",
+    ];
+    let go_on = [&["pretrain", "--objective", "rtd"][..], &go_on].concat();
+    let again = [&go_on[..], &sizes, &["--output", "again"]].concat();
+    let run = done(path, &again);
+    assert!(
+        run.err.contains("head of its own from tied/generator"),
+        "{}",
+        run.err
+    );
+    assert!(encoder_of(&path.join("again/model")) == encoder_of(&path.join("again/generator")));
+    done(path, &[&go_on[..], &["--output", "apart"]].concat());
+    assert!(encoder_of(&path.join("apart/model")) != encoder_of(&path.join("apart/generator")));
+}
+
 #[test]
 fn the_same_seed_gives_the_same_bytes_with_or_without_a_tokenizer() {
     let folder = folder();
@@ -585,6 +636,10 @@ fn settings_that_do_not_fit_are_refused_before_any_text_is_read() {
         ),
         (&["--set", "masking.unit=words"], "masking.unit"),
         (&["--set", "generator.size=0.5"], "`--objective rtd`"),
+        (
+            &["--objective", "rtd", "--set", "generator.tied=all"],
+            "`generator.size` is 0.25 and `generator.layers` 1",
+        ),
         (&["--probe-every", "3"], "--probe FILE"),
         (&["--recipe", "electra-small"], "cannot be used with"),
     ] {

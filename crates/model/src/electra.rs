@@ -11,12 +11,12 @@ use crate::model::{DiscriminatorModel, MlmModel};
 use crate::names::{Architecture, Naming};
 use crate::ops::Linear;
 
-/// What the generator has of its own: all of it but the embeddings.
+/// What the generator has of its own: all of it but the embeddings, or its head alone.
 #[derive(Module, Debug)]
 pub struct Generator {
     /// From the width of the embeddings to that of the layers, where they differ.
     pub projection: Option<Linear>,
-    /// From the bottom to the top.
+    /// From the bottom to the top; none where the layers are the discriminator's.
     pub layers: Vec<Layer>,
     /// Back to the vocabulary; the decoder is the word embedding that both models read.
     pub head: MlmHead,
@@ -66,14 +66,43 @@ impl Electra {
         }
     }
 
-    /// The generator with its embeddings: a view of the same parameters, so that gradients add up.
+    /// One encoder for both: of the generator, its head alone is its own (Clark et al. 2020, §3.2,
+    /// "all weights tied").
+    ///
+    /// # Panics
+    /// The head was made for embeddings of another width.
+    pub fn tied(discriminator: DiscriminatorModel, head: MlmHead) -> Self {
+        let [_, width] = discriminator.encoder.embeddings.word.dims();
+        let [_, own] = head.dense.weight.dims();
+        assert_eq!(
+            own, width,
+            "a head that ends at the width of the embeddings"
+        );
+        let (projection, layers) = (None, Vec::new());
+        Self {
+            discriminator,
+            generator: Generator {
+                projection,
+                layers,
+                head,
+            },
+        }
+    }
+
+    /// The generator with what it shares: a view of the same parameters, so that gradients add up.
     pub fn generator(&self) -> MlmModel {
-        let mut embeddings = self.discriminator.encoder.embeddings.clone();
-        embeddings.projection = self.generator.projection.clone();
+        let shared = &self.discriminator.encoder;
+        let mut embeddings = shared.embeddings.clone();
+        let layers = if self.generator.layers.is_empty() {
+            shared.layers.clone()
+        } else {
+            embeddings.projection = self.generator.projection.clone();
+            self.generator.layers.clone()
+        };
         MlmModel {
             encoder: Encoder {
                 embeddings,
-                layers: self.generator.layers.clone(),
+                layers,
                 pooler: None,
             },
             head: self.generator.head.clone(),

@@ -89,6 +89,8 @@ pub struct GeneratorConfig {
     /// A folder with a generator to continue from; the one beside the model if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
+    /// What it shares with the discriminator.
+    pub tied: Tied,
     /// Its width, as a share of the discriminator's.
     pub size: f64,
     /// Its layers, as a share of the discriminator's.
@@ -103,12 +105,26 @@ impl Default for GeneratorConfig {
     fn default() -> Self {
         Self {
             path: None,
+            tied: Tied::Embeddings,
             size: 0.25,
             layers: 1.0,
             temperature: 1.0,
             disallow_correct: false,
         }
     }
+}
+
+/// Which weights generator and discriminator have in common (Clark et al. 2020, §3.2, "Weight
+/// Sharing").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tied {
+    /// Words, positions, token types and their LayerNorm.
+    Embeddings,
+    /// The encoder as a whole. It is taught to fill masks too, and so leaves the state in which
+    /// every token is called original, which a fresh discriminator may stay in: the generator is
+    /// ahead of it.
+    All,
 }
 
 /// The texts.
@@ -721,6 +737,13 @@ impl PretrainConfig {
                 format!("`generator.{name}` is {share}, expected more than 0, at most 2"),
             );
         }
+        need(
+            g.tied == Tied::Embeddings || (g.size, g.layers) == (1.0, 1.0),
+            format!(
+                "`generator.tied` is all, so that the generator has the size of the model, but `generator.size` is {} and `generator.layers` {}: set both to 1.0",
+                g.size, g.layers
+            ),
+        );
         need(
             g.temperature > 0.0 && g.temperature.is_finite(),
             format!(

@@ -25,6 +25,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 pub use self::config::PretrainConfig;
+use self::config::Tied;
 pub(crate) use self::objectives::masked_score;
 use self::objectives::{Learn, MaskedLm, ReplacedTokens, SegmentPairs};
 use self::probe::Probe;
@@ -645,6 +646,15 @@ fn report(what: &str, loaded: &LoadReport, lines: &mut Lines) {
     }
 }
 
+/// The two models on the same embeddings, or on `one` encoder.
+fn pair(discriminator: DiscriminatorModel, generator: MlmModel, one: bool) -> Electra {
+    if one {
+        Electra::tied(discriminator, generator.head)
+    } else {
+        Electra::new(discriminator, generator)
+    }
+}
+
 impl Builder<'_> {
     fn build(self, opened: Opened, lines: &mut Lines) -> Result<(Box<dyn Run>, usize), TrainError> {
         let o = &self.config.objective;
@@ -709,20 +719,41 @@ impl Builder<'_> {
             .path
             .clone()
             .or_else(|| beside.filter(|path| path.join("config.json").is_file()));
+        let one = g.tied == Tied::All;
         let Some(path) = path else {
-            let config = opened.encoder.generator(g.size, g.layers);
+            let config = if one {
+                opened.encoder.clone()
+            } else {
+                opened.encoder.generator(g.size, g.layers)
+            };
             config
                 .check(Path::new("generator"))
                 .map_err(ModelError::from)?;
-            lines.push(("generator".into(), sizes(&config, "fresh weights")));
+            let what = if one {
+                "the model itself, under a head of its own with fresh weights".into()
+            } else {
+                sizes(&config, "fresh weights")
+            };
+            lines.push(("generator".into(), what));
             let fresh = MlmModel::fresh(&config, 0, &self.device, seed.wrapping_add(1));
-            return Ok((Electra::new(discriminator, fresh), config));
+            return Ok((pair(discriminator, fresh, one), config));
         };
         let folder = ModelFolder::open(&path)?;
         let (e, own) = (&opened.encoder, &folder.config);
         let same = own.family == Family::Electra
             && (own.vocab_size, own.embedding_size) == (e.vocab_size, e.embedding_size)
             && own.tie_word_embeddings;
+        if one && own.hidden_size != e.hidden_size {
+            return Err(setting(
+                format!(
+                    "`generator.tied` is all, but the generator in `{}` is {} wide and the model {}",
+                    path.display(),
+                    own.hidden_size,
+                    e.hidden_size
+                ),
+                "set it to \"embeddings\", or name a generator as wide as the model with `generator.path`",
+            ));
+        }
         if !same {
             return Err(setting(
                 format!(
@@ -737,10 +768,14 @@ impl Builder<'_> {
                 "take both from the same pretraining, or leave `generator.path` out for a fresh one",
             ));
         }
-        let config = EncoderConfig {
-            hidden_dropout: e.hidden_dropout,
-            attention_dropout: e.attention_dropout,
-            ..own.clone()
+        let config = if one {
+            e.clone()
+        } else {
+            EncoderConfig {
+                hidden_dropout: e.hidden_dropout,
+                attention_dropout: e.attention_dropout,
+                ..own.clone()
+            }
         };
         let (generator, loaded) = load::<bertkit_model::heads::MlmHead>(
             &folder,
@@ -748,12 +783,17 @@ impl Builder<'_> {
             &self.device,
             seed.wrapping_add(1),
         )?;
-        lines.push((
-            "generator".into(),
-            sizes(&config, &format!("from {}", path.display())),
-        ));
+        let what = if one {
+            format!(
+                "the model itself, under a head of its own from {}",
+                path.display()
+            )
+        } else {
+            sizes(&config, &format!("from {}", path.display()))
+        };
+        lines.push(("generator".into(), what));
         report("generator's ", &loaded, lines);
-        Ok((Electra::new(discriminator, generator), config))
+        Ok((pair(discriminator, generator, one), config))
     }
 
     fn ready<L: Learn + 'static>(
