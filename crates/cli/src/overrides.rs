@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use bertkit_evaluation::ThresholdObjective;
 use bertkit_model::DeviceSpec;
-use bertkit_training::config::ScheduleConfig;
+use bertkit_training::config::{RunTask, ScheduleConfig};
 use bertkit_training::{Override, RunConfig};
 use clap::Args;
 use toml::{Table, Value};
@@ -113,9 +113,10 @@ struct TaskFlags {
     /// or, from questions about texts, qa
     #[arg(long, value_parser = ["classification", "multi-label", "regression", "ner", "qa"])]
     task: Option<String>,
-    /// Of ner, what chooses the tags: each word by itself, or a CRF over the sentence
+    /// Of ner, what chooses the tags: each word by itself, or a CRF over the sentence; of qa, what
+    /// chooses an answer's end: each token by itself, or, as in ELECTRA, jointly with the start
     /// [default: linear]
-    #[arg(long, value_parser = ["linear", "crf"])]
+    #[arg(long, value_parser = ["linear", "crf", "joint"])]
     head: Option<String>,
     /// Of ner, tokens that neighbouring windows of a long sentence share, at least
     /// [default: a quarter of --max-length]
@@ -327,7 +328,7 @@ impl Settings {
         let mut list = Overrides(Vec::new());
         self.data.add(&mut list);
         self.model.add(&mut list, base);
-        self.task.add(&mut list);
+        self.task.add(&mut list, base);
         self.asking.add(&mut list);
         self.training.add(&mut list, base);
         self.optimizer.add(&mut list, base);
@@ -396,9 +397,18 @@ impl ModelFlags {
 }
 
 impl TaskFlags {
-    fn add(&self, list: &mut Overrides) {
+    fn add(&self, list: &mut Overrides, base: &RunConfig) {
         list.text("task.kind", "--task", &self.task);
-        list.text("task.ner.head", "--head", &self.head);
+        let asks = match self.task.as_deref() {
+            Some(task) => task == "qa",
+            None => base.task.kind == Some(RunTask::Qa),
+        };
+        let key = match self.head.as_deref() {
+            Some("joint") => "task.qa.head",
+            Some("linear") if asks => "task.qa.head",
+            _ => "task.ner.head",
+        };
+        list.text(key, "--head", &self.head);
         list.put("task.ner.overlap", "--overlap", self.overlap);
         let averaged = self.average_over.as_ref().map(|classes| {
             let classes = classes.iter().map(|class| Value::String(class.clone()));

@@ -231,6 +231,93 @@ fn questions_without_an_answer_are_told_by_a_threshold() {
 }
 
 #[test]
+fn ends_are_learnt_after_starts_kept_and_found_again() {
+    let folder = folder();
+    let path = folder.path();
+    let head = ["--head", "joint"];
+    learn(
+        path,
+        "all",
+        &[&["--train", "train.json"], &head[..]].concat(),
+    );
+    let found = report(path, &["all", "--data", "train.json"]);
+    assert!(value(&found, "exact_match") > 0.8, "{found}");
+    let some = [
+        "--train",
+        "some.json",
+        "--valid",
+        "some.json",
+        "--max-length",
+        "14",
+        "--stride",
+        "3",
+    ];
+    let text = learn(path, "some", &[&some[..], &head[..]].concat());
+    assert!(text.contains("threshold"), "{text}");
+    let found = report(path, &["some", "--data", "some.json"]);
+    assert!(value(&found, "exact_match") > 0.8, "{found}");
+    let best = |run: &str| {
+        let out = format!("best-{}.json", run.replace('/', "-"));
+        let asked = ["predict", run, "--input", "some.json", "--output", &out];
+        succeeds(path, &[&asked[..], &["--quiet"]].concat());
+        fs::read_to_string(path.join(out)).unwrap()
+    };
+    assert_eq!(best("some"), best("some/model"));
+    // The head goes on from where it was, and tells what belongs together.
+    let again = [
+        "finetune",
+        "--task",
+        "qa",
+        "--model",
+        "some",
+        "--train",
+        "some.json",
+        "--valid",
+        "some.json",
+        "--epochs",
+        "1",
+        "--learning-rate",
+        "1e-6",
+        "--output",
+        "again",
+        "--device",
+        "cpu",
+        "--max-length",
+        "14",
+        "--stride",
+        "3",
+        "--head",
+        "joint",
+    ];
+    let (code, _, err) = bertkit(path, &again);
+    assert!(code == Some(0) && !err.contains("joint."), "{err}");
+    let found = report(path, &["again", "--data", "some.json"]);
+    assert!(value(&found, "exact_match") > 0.8, "{found}");
+    let described = path.join("some/model/bertkit.json");
+    assert!(
+        fs::read_to_string(&described)
+            .unwrap()
+            .contains("\"joint\"")
+    );
+    fs::copy(path.join("all/model/bertkit.json"), path.join("plain.json")).unwrap();
+    learn(
+        path,
+        "plain",
+        &["--train", "train.json", "--set", "training.epochs=1"],
+    );
+    fs::copy(
+        path.join("plain.json"),
+        path.join("plain/model/bertkit.json"),
+    )
+    .unwrap();
+    refused(
+        path,
+        &["eval", "plain", "--data", "train.json"],
+        "ends are scored after starts",
+    );
+}
+
+#[test]
 fn tables_of_questions_are_read_and_get_answers_beside_them() {
     let folder = folder();
     let path = folder.path();
@@ -311,6 +398,13 @@ fn answers_that_are_elsewhere_are_put_right_or_told_of() {
         err.contains("0a") && err.contains("absent.json") && err.contains("hint:"),
         "{err}"
     );
+    // Otherwise it is counted, and the rest is learnt.
+    let (code, _, err) = run("absent.json", &[]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(
+        err.contains("absent.json: 1 of 8 answers") && err.contains("not in the text"),
+        "{err}"
+    );
 }
 
 #[test]
@@ -332,6 +426,21 @@ fn bad_files_of_questions_are_refused() {
         ("broken.json", "{\"data\": [", "broken.json"),
         ("other.json", "{\"rows\": []}", "other.json"),
         ("short.csv", "question,answer\na,b\n", "context"),
+        (
+            "record.json",
+            r#"{"data": [{"paragraphs": [{"context": "a b", "qas": [{"id": "1", "question": "?", "answers": []}, {"id": "2", "answers": []}]}]}]}"#,
+            "`data[0].paragraphs[0].qas[1].question`",
+        ),
+        (
+            "blank.json",
+            r#"{"data": [{"paragraphs": [{"context": " ", "qas": []}]}]}"#,
+            "`data[0].paragraphs[0].context`",
+        ),
+        (
+            "blank.csv",
+            "question,context,answer\nq,abc,a\nq,,a\n",
+            "line 3",
+        ),
     ] {
         fs::write(path.join(name), text).unwrap();
         refused(path, &with(&["--train", name]), part);
@@ -345,6 +454,21 @@ fn bad_files_of_questions_are_refused() {
         path,
         &with(&["--train", "train.json", "--head", "crf"]),
         "task.ner",
+    );
+    refused(
+        path,
+        &[
+            "finetune",
+            "--config",
+            &config,
+            "--head",
+            "joint",
+            "--train",
+            "train.json",
+            "--output",
+            "out",
+        ],
+        "task.qa",
     );
     refused(
         path,

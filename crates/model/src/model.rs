@@ -9,7 +9,8 @@ use crate::batch::Batch;
 use crate::config::{ConfigError, EncoderConfig, Family};
 use crate::encoder::Encoder;
 use crate::heads::{
-    DiscriminatorHead, MlmHead, PretrainingHead, SequenceHead, SpanHead, TokenHead,
+    DiscriminatorHead, JointScores, MlmHead, PretrainingHead, SequenceHead, SpanHead, SpanTarget,
+    TokenHead,
 };
 use crate::initialize::Initializer;
 use crate::names::{Architecture, Naming};
@@ -257,5 +258,31 @@ impl SpanModel {
     /// A packed batch to start and end logits of every row, `[tokens]` each.
     pub fn forward(&self, batch: &Batch, mode: Mode<'_>) -> (Tensor<1>, Tensor<1>) {
         self.head.forward(self.encoder.forward(batch, mode), mode)
+    }
+
+    /// The loss of a packed batch of windows where ends are scored after starts, `[1]`: see [`SpanHead::joint_loss`].
+    ///
+    /// # Panics
+    /// As there.
+    pub fn joint_loss(
+        &self,
+        batch: &Batch,
+        texts: &[usize],
+        targets: &[SpanTarget],
+        mode: Mode<'_>,
+    ) -> Tensor<1> {
+        let hidden = self.encoder.forward(batch, mode);
+        self.head
+            .joint_loss(hidden, &batch.sequences, texts, targets, mode)
+    }
+
+    /// The answers that are proposed where ends are scored after starts: see [`SpanHead::joint_scores`].
+    ///
+    /// # Panics
+    /// As there.
+    pub fn joint_scores(&self, batch: &Batch, texts: &[usize], beam: usize) -> Vec<JointScores> {
+        let hidden = self.encoder.forward(batch, Mode::Inference);
+        self.head
+            .joint_scores(hidden, &batch.sequences, texts, beam)
     }
 }

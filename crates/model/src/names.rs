@@ -173,6 +173,7 @@ impl Naming {
             (Architecture::Sequence, _, _) => "classifier.out_proj",
             (Architecture::Token, _, "crf") => "crf",
             (Architecture::Token, _, _) => "classifier",
+            (Architecture::Span, _, module) if module.starts_with("joint.") => module,
             (Architecture::Span, _, _) => "qa_outputs",
             (Architecture::Encoder | Architecture::GeneratorAndDiscriminator, _, module) => module,
         };

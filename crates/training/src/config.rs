@@ -527,6 +527,8 @@ impl Default for NerConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuestionConfig {
+    /// What chooses the end of an answer.
+    pub head: QuestionHead,
     /// Of a table: column with the question.
     pub question: String,
     /// Of a table: column with the text.
@@ -565,6 +567,7 @@ impl Default for QuestionConfig {
     /// As BERT's `run_squad.py`.
     fn default() -> Self {
         Self {
+            head: QuestionHead::Linear,
             question: "question".into(),
             context: "context".into(),
             answer: None,
@@ -577,6 +580,18 @@ impl Default for QuestionConfig {
             null_threshold: None,
         }
     }
+}
+
+/// What chooses the end of an answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum QuestionHead {
+    /// Each token by itself, as it chooses the start (Devlin et al. 2019, §4.2).
+    #[default]
+    Linear,
+    /// Each token together with the start, as ELECTRA's authors do; and, where some questions have no answer, a classifier
+    /// that tells them.
+    Joint,
 }
 
 /// What chooses the tags of a sentence.

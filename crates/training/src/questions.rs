@@ -12,11 +12,12 @@ use bertkit_evaluation::{
     AnswerPredictions, BootstrapOptions, FactoidPredictions, Predictions, RankedAnswers, Report,
     pool_snippets,
 };
-use bertkit_model::{DeviceSpec, HeadPolicy, ModelError, ModelFolder, SpanModel};
+use bertkit_model::heads::JointSpan;
+use bertkit_model::{DeviceSpec, HeadPolicy, Initializer, ModelError, ModelFolder, SpanModel};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::config::{FoldConfig, QuestionConfig};
+use crate::config::{FoldConfig, QuestionConfig, QuestionHead};
 use crate::error::TrainError;
 use crate::evaluation::{Perturbed, add_findings, measure_again, name_of};
 use crate::folds;
@@ -105,8 +106,23 @@ impl Answerer {
         }
         let tokenizer = open_tokenizer(&folder, &opened.config)?;
         notes.extend(tokenizer.warnings().iter().cloned());
-        let (model, _) =
+        let (mut model, _) =
             SpanModel::load(&opened, 0, &device, HeadPolicy::Required).map_err(ModelError::from)?;
+        if info.settings.head == QuestionHead::Joint {
+            let init = Initializer::placeholders(&device);
+            model.head.joint =
+                JointSpan::read(&opened.checkpoint, opened.config.hidden_size, &init)
+                    .map_err(ModelError::from)?;
+            if model.head.joint.is_none() {
+                return Err(setting(
+                    format!(
+                        "`{}` says that ends are scored after starts, but the weights have nothing for it",
+                        described.display()
+                    ),
+                    format!("take weights and `{}` from the same folder", TaskInfo::FILE),
+                ));
+            }
+        }
         Ok(Self {
             model,
             tokenizer,
@@ -153,13 +169,12 @@ impl Answerer {
         for portion in questions.chunks(PORTION) {
             let features = Features::new(portion, &self.tokenizer, &windows)?;
             let (before, all) = (answers.len(), features.windows().len());
-            let found = scores(&self.model, &features, &mut |done| {
+            let beam = self.info.settings.n_best;
+            let found = scores(&self.model, &features, beam, &mut |done| {
                 // In questions, of which each has some of the windows.
                 progress(before + portion.len() * done / (all + 1));
             });
-            let broken = found
-                .iter()
-                .position(|(start, end)| start.iter().chain(end).any(|score| !score.is_finite()));
+            let broken = found.iter().position(|scores| !scores.is_finite());
             if let Some(window) = broken {
                 let id = &portion[features.windows()[window].question].id;
                 return Err(setting(

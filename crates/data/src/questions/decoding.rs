@@ -60,6 +60,9 @@ pub enum WindowScores<'a> {
         spans: &'a [SpanScore],
         /// The score of "there is no answer".
         null: f32,
+        /// Whether that score stands by itself, as the logarithm of the odds that there is no answer, and not beside those of
+        /// the answers.
+        odds: bool,
     },
 }
 
@@ -94,7 +97,8 @@ impl Candidate {
 pub struct Prediction {
     /// The best answers, best first; the last may be "there is none", one more than was asked for.
     pub n_best: Vec<Candidate>,
-    /// Score of "there is no answer": the least of all windows, since one that holds the answer is enough.
+    /// Score of "there is no answer": the least of all windows, since one that holds the answer is enough. Where a head gives
+    /// its odds, what exceeds the best answer's score by their logarithm.
     pub null_score: f64,
 }
 
@@ -156,6 +160,9 @@ impl Found {
 pub(super) fn decode(context: &str, windows: &[Scored<'_>], options: &DecodeOptions) -> Prediction {
     let mut found = Vec::new();
     let mut null: Option<Found> = None;
+    let odds = windows
+        .iter()
+        .any(|window| matches!(window.scores, WindowScores::Spans { odds: true, .. }));
     for window in windows {
         let (start, end) = window.collect(options, &mut found);
         let nothing = Found {
@@ -166,6 +173,19 @@ pub(super) fn decode(context: &str, windows: &[Scored<'_>], options: &DecodeOpti
         };
         if null.is_none_or(|least| nothing.score() < least.score()) {
             null = Some(nothing);
+        }
+    }
+    if odds {
+        let scores = found.iter().map(Found::score);
+        let highest = scores.fold(f64::NEG_INFINITY, f64::max);
+        // Without an answer the odds stay what they are.
+        let beside = if highest.is_finite() {
+            highest as f32
+        } else {
+            0.0
+        };
+        if let Some(nothing) = &mut null {
+            nothing.end = beside;
         }
     }
     let null_score = null.map_or(f64::NEG_INFINITY, |null| null.score());
@@ -225,7 +245,7 @@ impl Scored<'_> {
                 }
                 (start[0], end[0])
             }
-            WindowScores::Spans { spans, null } => {
+            WindowScores::Spans { spans, null, .. } => {
                 for span in spans {
                     let (start, end) = (span.start_score, span.end_score);
                     self.add(span.start, span.end, start, end, options, found);

@@ -261,6 +261,7 @@ fn a_head_may_propose_whole_answers() {
     let scores = [WindowScores::Spans {
         spans: &spans,
         null: 2.75,
+        odds: false,
     }];
     let options = DecodeOptions {
         impossible: true,
@@ -277,6 +278,18 @@ fn a_head_may_propose_whole_answers() {
     assert_eq!(prediction.text(None), "c");
     assert_eq!(
         (prediction.text(Some(0.2)), prediction.text(Some(0.3))),
+        ("", "c")
+    );
+    // Odds say by themselves how far the answer falls short.
+    let scores = [WindowScores::Spans {
+        spans: &spans,
+        null: -0.5,
+        odds: true,
+    }];
+    let prediction = features.decode(&questions[0], 0, &scores, &options);
+    assert_eq!(prediction.score_difference(), -0.5);
+    assert_eq!(
+        (prediction.text(Some(-0.6)), prediction.text(Some(0.0))),
         ("", "c")
     );
 }

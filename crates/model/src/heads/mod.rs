@@ -2,6 +2,7 @@
 
 mod crf;
 mod discriminator;
+mod joint;
 mod mlm;
 mod pretraining;
 mod sections;
@@ -11,6 +12,7 @@ mod token;
 
 pub use crf::Crf;
 pub use discriminator::DiscriminatorHead;
+pub use joint::{Answerable, JointScores, JointSpan, ProposedSpan, SpanTarget};
 pub use mlm::MlmHead;
 pub use pretraining::PretrainingHead;
 pub use sections::{Pooling, SectionAttention};

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use super::JointSpan;
 use crate::config::{EncoderConfig, Family};
 use crate::initialize::Initializer;
 use crate::ops::{Linear, Mode, dropout};
@@ -12,8 +13,10 @@ use crate::ops::{Linear, Mode, dropout};
 pub struct SpanHead {
     /// `h` to 2.
     pub outputs: Linear,
+    /// What scores ends after starts, where that is asked for: the second of `outputs` is then not used.
+    pub joint: Option<JointSpan>,
     #[module(skip)]
-    dropout: f64,
+    pub(super) dropout: f64,
 }
 
 impl SpanHead {
@@ -30,6 +33,7 @@ impl SpanHead {
         };
         Self {
             outputs: Linear::new(config.hidden_size, 2, init),
+            joint: None,
             dropout,
         }
     }

@@ -7,14 +7,16 @@ use bertkit_data::examples::MissingPolicy;
 use bertkit_data::formats::squad::{Question, QuestionOptions, read_questions};
 use bertkit_data::splits;
 use bertkit_evaluation::TaskKind as MetricTask;
-use bertkit_model::SpanModel;
+use bertkit_model::heads::{Answerable, JointSpan};
+use bertkit_model::{EncoderConfig, Initializer, ModelError, SpanModel};
 use burn::module::Module;
+use burn::tensor::Device;
 
 use super::{
     Ground, Learner, Prepared, Reader, Ready, chooser_line, model_line, read_options,
     running_lines, setting, settle_metric, total_steps,
 };
-use crate::config::RunConfig;
+use crate::config::{QuestionHead, RunConfig};
 use crate::error::TrainError;
 use crate::folds;
 use crate::launch::freeze;
@@ -157,7 +159,10 @@ pub(super) fn prepare(
     encoder.num_labels = None;
     encoder.problem_type = None;
     let device = ground.device.device.clone().autodiff();
-    let model: SpanModel = ground.model(&encoder, 0, true, &device)?;
+    let mut model: SpanModel = ground.model(&encoder, 0, true, &device)?;
+    if info.settings.head == QuestionHead::Joint {
+        model.head.joint = Some(joint(&mut ground, &encoder, some_without, &device)?);
+    }
     let task = QuestionTask {
         info,
         model_config: encoder,
@@ -176,6 +181,35 @@ pub(super) fn prepare(
     ground.ready(learner, summary)
 }
 
+/// What scores ends after starts: the folder's, or fresh; `some_without` is whether some questions have no answer.
+fn joint(
+    ground: &mut Ground,
+    encoder: &EncoderConfig,
+    some_without: bool,
+    device: &Device,
+) -> Result<JointSpan, TrainError> {
+    let h = encoder.hidden_size;
+    // Another seed than that of the rest, whose first numbers these would be.
+    let seed = ground.config.seed ^ 0x7019_7b0e;
+    let mut init = Initializer::new(device, seed, encoder.initializer_range);
+    let fresh = JointSpan::new(h, some_without, &mut init);
+    let folder = ground.folder.as_ref();
+    let known = folder.map(|folder| JointSpan::read(&folder.checkpoint, h, &init));
+    let Some(mut known) = known.transpose().map_err(ModelError::from)?.flatten() else {
+        return Ok(fresh);
+    };
+    // They were unused by the model without them.
+    ground.lines.retain(|(name, text)| {
+        name != "not used" || !text.split(", ").all(|name| name.starts_with("joint."))
+    });
+    let answerable: Option<Answerable> = match some_without {
+        true => known.answerable.or(fresh.answerable),
+        false => None,
+    };
+    known.answerable = answerable;
+    Ok(known)
+}
+
 fn summarise(
     ground: &mut Ground,
     task: &QuestionTask,
@@ -192,7 +226,11 @@ fn summarise(
         0 => String::new(),
         n => format!("; {n} of the training questions have no answer"),
     };
-    say("task", format!("answers found in texts{some}"));
+    let head = match task.info.settings.head {
+        QuestionHead::Linear => "",
+        QuestionHead::Joint => ", ends scored after starts",
+    };
+    say("task", format!("answers found in texts{head}{some}"));
     let train = config.data.train.as_deref().unwrap_or(Path::new(""));
     let cut = match rows.features.shortened() {
         0 => String::new(),

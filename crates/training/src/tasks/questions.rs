@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use bertkit_data::batches::{BatchPolicy, PackedBatch, plan};
 use bertkit_data::formats::squad::Question;
 use bertkit_data::questions::{
-    DecodeOptions, FeatureOptions, Features, Prediction, Stride, WindowScores,
+    DecodeOptions, FeatureOptions, Features, Prediction, SpanScore, Stride, WindowScores,
 };
 use bertkit_data::tokenizer::TextTokenizer;
 use bertkit_evaluation::{
     Answer, AnswerPredictions, AnswerScore, Metric, Predictions, best_no_answer_threshold,
 };
+use bertkit_model::heads::{ProposedSpan, SpanTarget};
 use bertkit_model::weights::to_vec;
 use bertkit_model::{Batch, EncoderConfig, Mode, Naming, SpanModel};
 use burn::tensor::{Tensor, TensorData};
@@ -125,6 +126,32 @@ impl QuestionRows {
         let target = |&window: &usize| all[window].target.unwrap_or_default();
         windows.iter().map(target).unzip()
     }
+
+    /// The same, with whether the question has an answer at all.
+    fn span_targets(&self, windows: &[usize]) -> Vec<SpanTarget> {
+        let (starts, ends) = self.targets(windows);
+        let all = self.features.windows();
+        let each = windows.iter().zip(starts).zip(ends);
+        each.map(|((&window, start), end)| SpanTarget {
+            start,
+            end,
+            impossible: self.questions[all[window].question].impossible,
+        })
+        .collect()
+    }
+
+    /// The loss of a head that scores ends after starts, summed over the windows that have a target.
+    fn joint_loss(&self, model: &SpanModel) -> f64 {
+        let batches = inference_batches(&self.lengths).into_iter().map(|places| {
+            let windows: Vec<usize> = places.iter().map(|&place| self.windows[place]).collect();
+            let batch = batch(self.features.pack(&windows));
+            let texts = texts(&self.features, &windows);
+            let targets = self.span_targets(&windows);
+            let loss = model.joint_loss(&batch, &texts, &targets, Mode::Inference);
+            to_vec(loss).into_iter().map(f64::from).sum::<f64>()
+        });
+        batches.sum()
+    }
 }
 
 /// The input of the encoder.
@@ -134,24 +161,85 @@ fn batch(packed: PackedBatch) -> Batch {
     Batch::new(packed.input_ids, types, &packed.lengths)
 }
 
-/// The scores of each window's tokens as starts and as ends. `progress` hears how many windows are done.
+/// What a model says of a window.
+#[derive(Debug, Clone)]
+pub(crate) enum Scored {
+    /// Its tokens as starts and as ends.
+    Tokens(Vec<f32>, Vec<f32>),
+    /// Answers as a whole, and that there is none: by itself, as odds, or beside them.
+    Spans(Vec<SpanScore>, f32, bool),
+}
+
+impl Scored {
+    /// Whether all scores are numbers.
+    pub fn is_finite(&self) -> bool {
+        match self {
+            Self::Tokens(start, end) => start.iter().chain(end).all(|score| score.is_finite()),
+            Self::Spans(spans, null, _) => {
+                let each = spans.iter().flat_map(|s| [s.start_score, s.end_score]);
+                null.is_finite() && each.into_iter().all(f32::is_finite)
+            }
+        }
+    }
+
+    fn of_window(&self) -> WindowScores<'_> {
+        match self {
+            Self::Tokens(start, end) => WindowScores::Tokens { start, end },
+            Self::Spans(spans, null, odds) => WindowScores::Spans {
+                spans,
+                null: *null,
+                odds: *odds,
+            },
+        }
+    }
+}
+
+fn span_score(span: ProposedSpan) -> SpanScore {
+    SpanScore {
+        start: span.start,
+        end: span.end,
+        start_score: span.start_score,
+        end_score: span.end_score,
+    }
+}
+
+/// The first token of the text in the inputs of windows.
+fn texts(features: &Features, windows: &[usize]) -> Vec<usize> {
+    let first = |&window: &usize| features.context_positions(window).start;
+    windows.iter().map(first).collect()
+}
+
+/// The scores of each window, of the `beam` best starts where ends are scored after them. `progress` hears how many windows are
+/// done.
 pub(crate) fn scores(
     model: &SpanModel,
     features: &Features,
+    beam: usize,
     progress: &mut dyn FnMut(usize),
-) -> Vec<(Vec<f32>, Vec<f32>)> {
-    let mut scores = vec![(Vec::new(), Vec::new()); features.windows().len()];
+) -> Vec<Scored> {
+    let mut scores = vec![Scored::Tokens(Vec::new(), Vec::new()); features.windows().len()];
     let mut done = 0;
     for windows in inference_batches(&features.lengths()) {
         let packed = features.pack(&windows);
         let lengths = packed.lengths.clone();
-        let (start, end) = model.forward(&batch(packed), Mode::Inference);
-        let (starts, ends) = (to_vec(start), to_vec(end));
-        let mut at = 0;
-        for (&window, length) in windows.iter().zip(lengths) {
-            let tokens = at..at + length;
-            scores[window] = (starts[tokens.clone()].to_vec(), ends[tokens].to_vec());
-            at += length;
+        let batch = batch(packed);
+        if let Some(joint) = &model.head.joint {
+            let odds = joint.answerable.is_some();
+            let found = model.joint_scores(&batch, &texts(features, &windows), beam);
+            for (&window, found) in windows.iter().zip(found) {
+                let spans = found.spans.into_iter().map(span_score).collect();
+                scores[window] = Scored::Spans(spans, found.null, odds);
+            }
+        } else {
+            let (start, end) = model.forward(&batch, Mode::Inference);
+            let (starts, ends) = (to_vec(start), to_vec(end));
+            let mut at = 0;
+            for (&window, length) in windows.iter().zip(lengths) {
+                let tokens = at..at + length;
+                let own = (starts[tokens.clone()].to_vec(), ends[tokens].to_vec());
+                scores[window] = Scored::Tokens(own.0, own.1);
+                at += length;
+            }
         }
         done += windows.len();
         progress(done);
@@ -163,13 +251,13 @@ pub(crate) fn scores(
 pub(crate) fn decode(
     questions: &[Question],
     features: &Features,
-    scores: &[(Vec<f32>, Vec<f32>)],
+    scores: &[Scored],
     options: &DecodeOptions,
 ) -> Vec<Prediction> {
     let answer = |(index, question): (usize, &Question)| {
         let of_question: Vec<WindowScores<'_>> = scores[features.of_question(index)]
             .iter()
-            .map(|(start, end)| WindowScores::Tokens { start, end })
+            .map(Scored::of_window)
             .collect();
         features.decode(question, index, &of_question, options)
     };
@@ -270,11 +358,21 @@ impl QuestionTask {
     /// The best answers to the validation questions, and the mean loss of their windows.
     fn answers(&self, model: &SpanModel) -> (Vec<Prediction>, f64) {
         let rows = &self.valid;
-        let scores = scores(model, &rows.features, &mut |_| {});
+        let scores = scores(
+            model,
+            &rows.features,
+            self.info.settings.n_best,
+            &mut |_| {},
+        );
         let (starts, ends) = rows.targets(&rows.windows);
-        let mut sum = 0.0;
+        let mut sum = match model.head.joint {
+            Some(_) => rows.joint_loss(model),
+            None => 0.0,
+        };
         for ((&window, start), end) in rows.windows.iter().zip(starts).zip(ends) {
-            let (start_scores, end_scores) = &scores[window];
+            let Scored::Tokens(start_scores, end_scores) = &scores[window] else {
+                continue;
+            };
             for (scores, target) in [(start_scores, start), (end_scores, end)] {
                 sum += cross_entropy(scores, &[scores.len()], &[target]).0 / 2.0;
             }
@@ -376,7 +474,8 @@ impl Task for QuestionTask {
         vec![batch.windows.len() as f64]
     }
 
-    /// The mean of the cross-entropies of start and end over each window's tokens (Devlin et al. 2019, §4.2).
+    /// The mean of the cross-entropies of start and end over each window's tokens (Devlin et al. 2019, §4.2); where ends are
+    /// scored after starts, that of ELECTRA's head.
     fn loss(
         &self,
         model: &SpanModel,
@@ -384,6 +483,11 @@ impl Task for QuestionTask {
         _micro_batch: u64,
         mode: Mode<'_>,
     ) -> Vec<Tensor<1>> {
+        if model.head.joint.is_some() {
+            let texts = texts(&self.train.features, &batch.windows);
+            let targets = self.train.span_targets(&batch.windows);
+            return vec![model.joint_loss(&batch.batch, &texts, &targets, mode)];
+        }
         let (start, end) = model.forward(&batch.batch, mode);
         let (starts, ends) = self.train.targets(&batch.windows);
         let lengths = &batch.lengths;

@@ -1,0 +1,540 @@
+//! Where an answer ends, given where it starts; and whether there is one.
+
+use burn::module::Module;
+use burn::tensor::activation::{log_sigmoid, log_softmax, softmax};
+use burn::tensor::{Bool, Int, Tensor, TensorData};
+
+use super::SpanHead;
+use crate::config::Activation;
+use crate::initialize::Initializer;
+use crate::ops::{Linear, Mode, activate, dropout};
+use crate::sequences::{Sequences, index};
+use crate::weights::{Checkpoint, WeightsError, to_vec};
+
+/// What ELECTRA puts beside the start of an answer (`finetune/qa/qa_tasks.py` of google-research/electra):
+///
+/// - the score of an end, given a start: `GELU-512([h_start; h_end]) → 1`. Training gives the true start; inference looks at
+///   the best ends of each of the best starts;
+/// - the score of "there is no answer": `GELU-512([h_first; Σ p_start h]) → 1`, where some questions have none.
+///
+/// In a folder it stands as `joint.*`, beside `qa_outputs`, of which the start alone is used. transformers has no such class: it
+/// loads the rest, says that these are not used, and cannot tell where answers end.
+#[derive(Module, Debug)]
+pub struct JointSpan {
+    /// Start and end together: `2 h` to 512.
+    pub end_hidden: Linear,
+    /// 512 to one score.
+    pub end_score: Linear,
+    /// Whether there is an answer, where that is asked.
+    pub answerable: Option<Answerable>,
+}
+
+/// The score of "there is no answer".
+#[derive(Module, Debug)]
+pub struct Answerable {
+    /// The first token, and the tokens where an answer would start: `2 h` to 512.
+    pub hidden: Linear,
+    /// 512 to one score.
+    pub score: Linear,
+}
+
+/// The width between.
+const WIDTH: usize = 512;
+
+/// How much the loss of "there is no answer" counts beside that of the answer.
+const ANSWERABLE_WEIGHT: f64 = 0.5;
+
+/// What the answer to a window is, in positions of its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpanTarget {
+    /// First token; the input's first if the window does not hold the answer.
+    pub start: usize,
+    /// Last token.
+    pub end: usize,
+    /// Whether the question has no answer at all.
+    pub impossible: bool,
+}
+
+/// An answer that is proposed, as positions in the input.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ProposedSpan {
+    /// First token.
+    pub start: usize,
+    /// Last token.
+    pub end: usize,
+    /// Logarithm of the start's probability.
+    pub start_score: f32,
+    /// Logarithm of the end's probability, given the start.
+    pub end_score: f32,
+}
+
+/// What the head says of a window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JointScores {
+    /// The ends that are most probable for each of the most probable starts.
+    pub spans: Vec<ProposedSpan>,
+    /// The score of "there is no answer": the logarithm of its odds if the head was trained to tell, otherwise that of the
+    /// first token as start and end.
+    pub null: f32,
+}
+
+impl JointSpan {
+    /// Fresh weights for an encoder `h` wide; `answerable` is whether some questions have no answer.
+    pub fn new(h: usize, answerable: bool, init: &mut Initializer) -> Self {
+        Self {
+            end_hidden: Linear::new(2 * h, WIDTH, init),
+            end_score: Linear::new(WIDTH, 1, init),
+            answerable: answerable.then(|| Answerable {
+                hidden: Linear::new(2 * h, WIDTH, init),
+                score: Linear::new(WIDTH, 1, init),
+            }),
+        }
+    }
+
+    /// Those of a checkpoint; `None` if it has none.
+    ///
+    /// # Errors
+    /// They are for an encoder of another width, or cannot be read.
+    pub fn read(
+        checkpoint: &Checkpoint,
+        h: usize,
+        init: &Initializer,
+    ) -> Result<Option<Self>, WeightsError> {
+        let has = |name: &str| checkpoint.shape(&format!("joint.{name}.weight")).is_some();
+        if !has("end_hidden") {
+            return Ok(None);
+        }
+        let linear = |name: &str, inputs: usize, outputs: usize| {
+            let values = |leaf: &str, shape: &[usize]| {
+                let name = format!("joint.{name}.{leaf}");
+                match checkpoint.shape(&name) {
+                    Some(found) if found != shape => Err(WeightsError::Shape {
+                        path: checkpoint.path().into(),
+                        tensor: name,
+                        expected: shape.to_vec(),
+                        found: found.to_vec(),
+                    }),
+                    _ => checkpoint.read(&name),
+                }
+            };
+            let weight = values("weight", &[outputs, inputs])?;
+            let bias = values("bias", &[outputs])?;
+            Ok(Linear::from_values(weight, bias, inputs, init.device()))
+        };
+        let answerable = match has("answerable.hidden") {
+            false => None,
+            true => Some(Answerable {
+                hidden: linear("answerable.hidden", 2 * h, WIDTH)?,
+                score: linear("answerable.score", WIDTH, 1)?,
+            }),
+        };
+        Ok(Some(Self {
+            end_hidden: linear("end_hidden", 2 * h, WIDTH)?,
+            end_score: linear("end_score", WIDTH, 1)?,
+            answerable,
+        }))
+    }
+
+    /// The parts of [`Self::end_hidden`] that starts, `[starts, h]`, and ends, `[ends, h]`, add to its output.
+    fn halves(&self, starts: Tensor<2>, ends: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+        let [_, h] = ends.dims();
+        let weight = self.end_hidden.weight.val();
+        let half = |at: usize| weight.clone().narrow(1, at * h, h).transpose();
+        let starts = starts.matmul(half(0));
+        let ends = ends.matmul(half(1)) + self.end_hidden.bias.val().unsqueeze();
+        (starts, ends)
+    }
+
+    /// The score of each row of both parts together, `[rows, 512]` to `[rows]`.
+    fn scores(&self, hidden: Tensor<2>) -> Tensor<1> {
+        let hidden = activate(hidden, Activation::Gelu);
+        self.end_score.forward(hidden).squeeze_dim(1)
+    }
+}
+
+/// The tokens of some windows that answers may start and end at: the first, which says that there is none, and those from the
+/// text's first to the end (`answer_mask` of the reference).
+struct Candidates {
+    /// `[tokens, h]`, window by window.
+    hidden: Tensor<2>,
+    windows: Sequences,
+    /// First token of the text in each window's input.
+    texts: Vec<usize>,
+    padding: Tensor<2, Bool>,
+    cells: Tensor<1, Int>,
+}
+
+impl Candidates {
+    fn new(hidden: Tensor<2>, sequences: &Sequences, texts: &[usize]) -> Self {
+        let device = hidden.device();
+        let mut rows = Vec::new();
+        let mut lengths = Vec::with_capacity(texts.len());
+        for (window, &text) in texts.iter().enumerate() {
+            let first = sequences.offsets()[window];
+            let length = sequences.length(window);
+            rows.push(first as i32);
+            rows.extend((text..length).map(|token| (first + token) as i32));
+            lengths.push(1 + length - text);
+        }
+        let windows = Sequences::from_lengths(&lengths);
+        Self {
+            hidden: hidden.select(0, index(rows, &device)),
+            padding: windows.padding(&device),
+            cells: windows.gather_rows(&device),
+            windows,
+            texts: texts.to_vec(),
+        }
+    }
+
+    /// Scores of candidates, `[tokens]`, as `[windows, longest]`, low where there is no candidate.
+    fn padded(&self, scores: Tensor<1>) -> Tensor<2> {
+        let shape = [self.windows.len(), self.windows.longest()];
+        let padded = scores.select(0, self.cells.clone()).reshape(shape);
+        padded.mask_fill(self.padding.clone(), -1e9)
+    }
+
+    /// The candidate at a position of a window's input.
+    fn at(&self, window: usize, position: usize) -> usize {
+        match position {
+            0 => 0,
+            token => token - self.texts[window] + 1,
+        }
+    }
+
+    /// The position in a window's input of a candidate.
+    fn position(&self, window: usize, candidate: usize) -> usize {
+        match candidate {
+            0 => 0,
+            token => token - 1 + self.texts[window],
+        }
+    }
+
+    /// The rows of one candidate of each window, `[windows, h]`.
+    fn rows(&self, candidates: &[usize]) -> Tensor<2> {
+        let firsts = self.windows.offsets().iter();
+        let rows = firsts
+            .zip(candidates)
+            .map(|(&first, &at)| (first + at) as i32);
+        let rows = index(rows.collect(), &self.hidden.device());
+        self.hidden.clone().select(0, rows)
+    }
+
+    /// The logarithm of a softmax over each window's candidates at the chosen one, summed over windows: `[1]`.
+    fn log_likelihood(&self, scores: Tensor<1>, chosen: &[usize]) -> Tensor<1> {
+        let chosen: Vec<i32> = chosen.iter().map(|&at| at as i32).collect();
+        let chosen = TensorData::new(chosen, [self.windows.len(), 1]);
+        let chosen: Tensor<2, Int> = Tensor::from_data(chosen, &self.hidden.device());
+        log_softmax(self.padded(scores), 1).gather(1, chosen).sum()
+    }
+
+    /// The logarithm of the odds that there is no answer, `[windows]`.
+    fn no_answer(&self, head: &Answerable, starts: Tensor<1>) -> Tensor<1> {
+        let [_, h] = self.hidden.dims();
+        let [windows, longest] = [self.windows.len(), self.windows.longest()];
+        let shares = softmax(self.padded(starts), 1).reshape([windows, 1, longest]);
+        let rows = self.hidden.clone().select(0, self.cells.clone());
+        let rows = rows.reshape([windows, longest, h]);
+        let expected = shares.matmul(rows).reshape([windows, h]);
+        let first = self.rows(&vec![0; windows]);
+        let features = Tensor::cat(vec![first, expected], 1);
+        let hidden = head.hidden.forward_activated(features, Activation::Gelu);
+        head.score.forward(hidden).squeeze_dim(1)
+    }
+}
+
+impl SpanHead {
+    /// Start logits of all candidates, and the head that goes on from there.
+    fn joint_starts(&self, candidates: &Candidates) -> (Tensor<1>, &JointSpan) {
+        let both = self.outputs.forward(candidates.hidden.clone());
+        let joint = self.joint.as_ref();
+        let joint = joint.expect("a head that scores ends after starts has weights for it");
+        (both.narrow(1, 0, 1).squeeze_dim(1), joint)
+    }
+
+    /// The loss of windows: the mean cross-entropy of their starts, and of their ends given the true starts, and half that of
+    /// whether there is an answer; summed over windows, `[1]`. `hidden` is `[tokens, h]`; `texts` are the positions of the first
+    /// token of the text in each window's input.
+    ///
+    /// # Panics
+    /// If the head has no [`Self::joint`], or a target is in the question.
+    pub fn joint_loss(
+        &self,
+        hidden: Tensor<2>,
+        sequences: &Sequences,
+        texts: &[usize],
+        targets: &[SpanTarget],
+        mode: Mode<'_>,
+    ) -> Tensor<1> {
+        let hidden = dropout(hidden, self.dropout, mode);
+        let candidates = Candidates::new(hidden, sequences, texts);
+        let (starts, joint) = self.joint_starts(&candidates);
+        let numbered = || targets.iter().enumerate();
+        let first: Vec<usize> = numbered()
+            .map(|(window, target)| candidates.at(window, target.start))
+            .collect();
+        let last: Vec<usize> = numbered()
+            .map(|(window, target)| candidates.at(window, target.end))
+            .collect();
+        let device = candidates.hidden.device();
+        let (known, ends) = joint.halves(candidates.rows(&first), candidates.hidden.clone());
+        let windows = &candidates.windows;
+        let owners = (0..windows.len())
+            .flat_map(|window| std::iter::repeat_n(window as i32, windows.length(window)));
+        let known = known.select(0, index(owners.collect(), &device));
+        let ends = joint.scores(known + ends);
+        let likelihood = candidates.log_likelihood(starts.clone(), &first)
+            + candidates.log_likelihood(ends, &last);
+        let loss = likelihood * -0.5;
+        let Some(answerable) = &joint.answerable else {
+            return loss;
+        };
+        let logits = candidates.no_answer(answerable, starts);
+        let signs: Vec<f32> = targets
+            .iter()
+            .map(|target| if target.impossible { 1.0 } else { -1.0 })
+            .collect();
+        let signs = Tensor::from_data(TensorData::new(signs, [targets.len()]), &device);
+        loss - log_sigmoid(logits * signs).sum() * ANSWERABLE_WEIGHT
+    }
+
+    /// The `beam` best ends of each of the `beam` best starts of windows, and whether there is an answer; shapes as in
+    /// [`Self::joint_loss`].
+    ///
+    /// # Panics
+    /// If the head has no [`Self::joint`].
+    pub fn joint_scores(
+        &self,
+        hidden: Tensor<2>,
+        sequences: &Sequences,
+        texts: &[usize],
+        beam: usize,
+    ) -> Vec<JointScores> {
+        let candidates = Candidates::new(hidden, sequences, texts);
+        let (starts, joint) = self.joint_starts(&candidates);
+        let no_answer = joint
+            .answerable
+            .as_ref()
+            .map(|head| to_vec(candidates.no_answer(head, starts.clone())));
+        let logits = to_vec(starts);
+        let windows = &candidates.windows;
+        let device = candidates.hidden.device();
+        let one = |window: usize| {
+            let (from, length) = (windows.offsets()[window], windows.length(window));
+            let start_scores = log_probabilities(&logits[from..from + length]);
+            let chosen = best(&start_scores, beam);
+            let mut looked_at = chosen.clone();
+            if no_answer.is_none() && !looked_at.contains(&0) {
+                looked_at.push(0);
+            }
+            let rows = looked_at.iter().map(|&at| at as i32).collect();
+            let hidden = candidates.hidden.clone().narrow(0, from, length);
+            let known = hidden.clone().select(0, index(rows, &device));
+            let (known, ends) = joint.halves(known, hidden);
+            let (count, width) = (looked_at.len(), WIDTH);
+            let sum = known.reshape([count, 1, width]) + ends.reshape([1, length, width]);
+            let scores = to_vec(joint.scores(sum.reshape([count * length, width])));
+            let mut spans = Vec::with_capacity(chosen.len() * beam.min(length));
+            let mut first = 0.0;
+            for (place, (&start, scores)) in looked_at.iter().zip(scores.chunks(length)).enumerate()
+            {
+                let end_scores = log_probabilities(scores);
+                if start == 0 {
+                    first = start_scores[0] + end_scores[0];
+                }
+                if place < chosen.len() {
+                    spans.extend(best(&end_scores, beam).into_iter().map(|end| ProposedSpan {
+                        start: candidates.position(window, start),
+                        end: candidates.position(window, end),
+                        start_score: start_scores[start],
+                        end_score: end_scores[end],
+                    }));
+                }
+            }
+            JointScores {
+                spans,
+                null: no_answer.as_ref().map_or(first, |scores| scores[window]),
+            }
+        };
+        (0..windows.len()).map(one).collect()
+    }
+}
+
+/// The logarithm of a softmax.
+fn log_probabilities(scores: &[f32]) -> Vec<f32> {
+    let top = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = scores.iter().map(|&s| f64::from(s - top).exp()).sum();
+    let log = sum.ln();
+    scores
+        .iter()
+        .map(|&s| (f64::from(s - top) - log) as f32)
+        .collect()
+}
+
+/// Places of the highest scores, highest first; of equals, the first.
+fn best(scores: &[f32], count: usize) -> Vec<usize> {
+    let descending = |a: &usize, b: &usize| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b));
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    if count < order.len() {
+        order.select_nth_unstable_by(count, descending);
+        order.truncate(count);
+    }
+    order.sort_unstable_by(descending);
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use burn::tensor::Device;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::config::{EncoderConfig, Family};
+    use crate::ops::with_composed;
+
+    const H: usize = 4;
+
+    /// What `scripts/golden/make_joint.py` wrote.
+    fn cases() -> Vec<Value> {
+        let text = include_str!("../../tests/golden/joint.json");
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn numbers(value: &Value) -> Vec<f32> {
+        let number = |value: &Value| match value.as_array() {
+            Some(_) => numbers(value),
+            None => vec![value.as_f64().unwrap() as f32],
+        };
+        value.as_array().unwrap().iter().flat_map(number).collect()
+    }
+
+    fn places(value: &Value) -> Vec<usize> {
+        let place = |value: &Value| value.as_u64().unwrap() as usize;
+        value.as_array().unwrap().iter().map(place).collect()
+    }
+
+    fn head(case: &Value, device: &Device) -> SpanHead {
+        let config = EncoderConfig::new(Family::Electra, 10, H, 1, 1, 4);
+        let mut init = Initializer::new(device, 3, 0.5);
+        let mut head = SpanHead::new(&config, &mut init);
+        let weights = &case["weights"];
+        let linear = |name: &str, inputs: usize| {
+            let values = |leaf: &str| numbers(&weights[format!("{name}.{leaf}")]);
+            Linear::from_values(values("weight"), values("bias"), inputs, device)
+        };
+        head.outputs = linear("outputs", H);
+        head.joint = Some(JointSpan {
+            end_hidden: linear("end_hidden", 2 * H),
+            end_score: linear("end_score", WIDTH),
+            answerable: (!weights["answerable.hidden.bias"].is_null()).then(|| Answerable {
+                hidden: linear("answerable.hidden", 2 * H),
+                score: linear("answerable.score", WIDTH),
+            }),
+        });
+        head
+    }
+
+    fn near(found: &[f32], expected: &[f32], what: &str) {
+        assert_eq!(found.len(), expected.len(), "{what}");
+        for (found, expected) in found.iter().zip(expected) {
+            let bound = 2e-5 * expected.abs().max(1.0);
+            assert!(
+                (found - expected).abs() < bound,
+                "{what}: {found} and {expected}"
+            );
+        }
+    }
+
+    fn input(case: &Value, device: &Device) -> (Tensor<2>, Sequences, Vec<usize>) {
+        let values = numbers(&case["hidden"]);
+        let shape = [values.len() / H, H];
+        (
+            Tensor::from_data(TensorData::new(values, shape), device),
+            Sequences::from_lengths(&places(&case["lengths"])),
+            places(&case["texts"]),
+        )
+    }
+
+    fn compare_losses_and_gradients() {
+        let device = Device::flex().autodiff();
+        for case in cases() {
+            let head = head(&case, &device);
+            let (hidden, sequences, texts) = input(&case, &device);
+            let hidden = hidden.require_grad();
+            let starts = places(&case["starts"]).into_iter();
+            let ends = places(&case["ends"]);
+            let impossible = case["impossible"].as_array().unwrap();
+            let targets: Vec<SpanTarget> = starts
+                .zip(ends)
+                .zip(impossible)
+                .map(|((start, end), impossible)| SpanTarget {
+                    start,
+                    end,
+                    impossible: impossible.as_bool().unwrap(),
+                })
+                .collect();
+            let loss = head.joint_loss(
+                hidden.clone(),
+                &sequences,
+                &texts,
+                &targets,
+                Mode::Inference,
+            );
+            let expected = case["loss"].as_f64().unwrap() as f32;
+            near(&to_vec(loss.clone()), &[expected], "loss");
+            let gradients = loss.backward();
+            let of = &case["gradients"];
+            let found = to_vec(hidden.grad(&gradients).unwrap());
+            near(&found, &numbers(&of["hidden"]), "hidden");
+            let joint = head.joint.as_ref().unwrap();
+            let mut all = vec![
+                ("outputs", &head.outputs),
+                ("end_hidden", &joint.end_hidden),
+                ("end_score", &joint.end_score),
+            ];
+            if let Some(answerable) = &joint.answerable {
+                all.push(("answerable.hidden", &answerable.hidden));
+                all.push(("answerable.score", &answerable.score));
+            }
+            for (name, linear) in all {
+                let weight = to_vec(linear.weight.val().grad(&gradients).unwrap());
+                near(&weight, &numbers(&of[format!("{name}.weight")]), name);
+                let bias = to_vec(linear.bias.val().grad(&gradients).unwrap());
+                near(&bias, &numbers(&of[format!("{name}.bias")]), name);
+            }
+        }
+    }
+
+    #[test]
+    fn losses_and_gradients_are_those_of_pytorch() {
+        compare_losses_and_gradients();
+        with_composed(compare_losses_and_gradients);
+    }
+
+    #[test]
+    fn the_beam_is_that_of_pytorch() {
+        let device = Device::flex();
+        for case in cases() {
+            let (hidden, sequences, texts) = input(&case, &device);
+            let beam = case["beam"].as_u64().unwrap() as usize;
+            let found = head(&case, &device).joint_scores(hidden, &sequences, &texts, beam);
+            let expected = case["decoded"].as_array().unwrap();
+            assert_eq!(found.len(), expected.len());
+            for (found, expected) in found.iter().zip(expected) {
+                let spans = expected["spans"].as_array().unwrap();
+                assert_eq!(found.spans.len(), spans.len());
+                near(
+                    &[found.null],
+                    &[expected["null"].as_f64().unwrap() as f32],
+                    "null",
+                );
+                for (found, span) in found.spans.iter().zip(spans) {
+                    let span = numbers(span);
+                    assert_eq!([found.start as f32, found.end as f32], span[..2]);
+                    near(&[found.start_score, found.end_score], &span[2..], "span");
+                }
+            }
+        }
+    }
+}
