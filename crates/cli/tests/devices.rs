@@ -63,25 +63,18 @@ fn a_device_that_is_not_there_is_told_before_any_data_is_read() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("rows.csv"), "text,label\na,x\nb,y\n").unwrap();
     // The files are not there either; the device comes first.
-    let finetune = ["finetune", "--train", "absent.csv", "--output", "run"];
+    let model = ["--model", "absent", "--output", "run"];
+    let finetune = [&["finetune", "--train", "absent.csv"][..], &model].concat();
     let pretrain = [
-        "pretrain",
-        "--corpus",
-        "absent",
-        "--objective",
-        "mlm",
-        "--output",
-        "run",
-    ];
+        &["pretrain", "--corpus", "absent", "--objective", "mlm"][..],
+        &model,
+    ]
+    .concat();
     let crossval = [
-        "crossval",
-        "--folds",
-        "2",
-        "--train",
-        "absent.csv",
-        "--output",
-        "run",
-    ];
+        &["crossval", "--folds", "2", "--train", "rows.csv"][..],
+        &model,
+    ]
+    .concat();
     let bench = ["bench", "--model", "absent"];
     for device in ["wgpu:99", "cuda:99"] {
         let commands: [&[&str]; 4] = [&finetune, &pretrain, &crossval, &bench];
