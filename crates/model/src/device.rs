@@ -101,6 +101,9 @@ impl DeviceError {
             Self::NotThere { .. } => {
                 "install a Vulkan driver (on Debian: mesa-vulkan-drivers), or use `--device cpu`".into()
             }
+            Self::Broken { name, .. } if name.starts_with("cuda") && cfg!(feature = "cuda-nvrtc") => {
+                "check NVIDIA's driver, that libnvrtc is found, and that `CUDA_PATH` has CUDA's headers; or use `--device cpu`".into()
+            }
             Self::Broken { .. } => {
                 "check its driver, or use another device: `bertkit devices` lists them, and `--device cpu` is always there".into()
             }
