@@ -4,12 +4,12 @@ use bertkit_data::DataError;
 use bertkit_data::examples::MissingPolicy;
 use bertkit_data::formats::tagged::TagLevel;
 use bertkit_data::formats::{Format, ReadOptions, parse_delimiter};
-use bertkit_model::DeviceSpec;
+use bertkit_model::{DeviceSpec, automatic, devices};
 use bertkit_training::config::FileFormat;
 use bertkit_training::tasks::TagColumns;
 use clap::{Args, ValueEnum};
 
-use crate::render::CliError;
+use crate::render::{self, CliError};
 
 /// How a table is read.
 #[derive(Debug, Clone, Default, Args)]
@@ -227,6 +227,27 @@ pub struct MachineFlags {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     #[arg(help_heading = "Output")]
     pub threads: Option<u16>,
+}
+
+impl MachineFlags {
+    /// The device to use. Where `auto` takes a graphics card, that is said, unless it is to be quiet.
+    pub fn chosen(&self, quiet: bool) -> DeviceSpec {
+        if self.device != DeviceSpec::Auto {
+            return self.device;
+        }
+        let found = devices();
+        let chosen = automatic(&found);
+        let name = chosen.to_string();
+        if let Some(card) = found.iter().find(|d| d.name() == name && name != "cpu")
+            && !quiet
+        {
+            render::note(&format!(
+                "computing on {name}, {}; --device cpu takes the CPU",
+                card.product
+            ));
+        }
+        chosen
+    }
 }
 
 /// What becomes of rows that lack a text or a label.

@@ -1,8 +1,9 @@
 //! Which device a run computes on: the one place that knows the backends.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor, TensorData};
 
 /// What the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -74,6 +75,14 @@ pub enum DeviceError {
         /// How many devices of that kind there are.
         found: usize,
     },
+    /// The machine lists it, but it gives no result or a wrong one.
+    #[error("the device `{name}` is listed but does not compute: {reason}")]
+    Broken {
+        /// Its name and what it calls itself.
+        name: String,
+        /// What it said.
+        reason: String,
+    },
 }
 
 impl DeviceError {
@@ -83,11 +92,20 @@ impl DeviceError {
             Self::NotBuilt { feature, .. } => {
                 format!("build with `cargo build --release --features {feature}`, or use `--device cpu`")
             }
+            Self::NotThere { found: 1.., .. } => {
+                "`bertkit devices` lists those that are there".into()
+            }
             Self::NotThere { spec: DeviceSpec::Cuda(_), .. } => {
                 "install NVIDIA's driver and check that `nvidia-smi` lists the GPU, or use `--device cpu`".into()
             }
             Self::NotThere { .. } => {
                 "install a Vulkan driver (on Debian: mesa-vulkan-drivers), or use `--device cpu`".into()
+            }
+            Self::Broken { name, .. } if name.starts_with("cuda") && cfg!(feature = "cuda-nvrtc") => {
+                "check NVIDIA's driver, that libnvrtc is found, and that `CUDA_PATH` has CUDA's headers; or use `--device cpu`".into()
+            }
+            Self::Broken { .. } => {
+                "check its driver, or use another device: `bertkit devices` lists them, and `--device cpu` is always there".into()
             }
         })
     }
@@ -100,33 +118,223 @@ pub struct ResolvedDevice {
     pub device: Device,
     /// `cpu`, `wgpu:0`, …, for the user and for `environment.json`.
     pub name: String,
+    /// What a graphics card calls itself; `None` on the CPU.
+    pub product: Option<String>,
+}
+
+impl ResolvedDevice {
+    /// `cpu`, or `wgpu:0, NAME OF THE CARD`.
+    pub fn describe(&self) -> String {
+        match &self.product {
+            Some(product) => format!("{}, {product}", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
+/// Where a device stands in a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// The processor itself.
+    Cpu,
+    /// A graphics card with memory of its own.
+    Discrete,
+    /// Graphics that shares the processor's memory.
+    Integrated,
+    /// A card that a virtual machine is given.
+    Virtual,
+    /// A graphics API that computes on the processor.
+    Software,
+    /// The driver does not say.
+    Other,
+}
+
+impl DeviceKind {
+    /// A word or two for the user.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "processor",
+            Self::Discrete => "discrete",
+            Self::Integrated => "integrated",
+            Self::Virtual => "virtual",
+            Self::Software => "software",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// What a device says of itself without being started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// `cpu`, `wgpu` or `cuda`.
+    pub backend: &'static str,
+    /// Its number among those of the backend.
+    pub index: usize,
+    /// What it calls itself.
+    pub product: String,
+    /// Where it stands.
+    pub kind: DeviceKind,
+    /// Its memory, where that can be asked: of the machine for the CPU.
+    pub memory_bytes: Option<u64>,
+    /// Its driver with the version; cores for the CPU.
+    pub driver: String,
+    /// The graphics API, the version of CUDA and the compute capability, or the CPU's instruction set.
+    pub api: String,
+    /// The precisions that it computes in.
+    pub precisions: Vec<&'static str>,
+}
+
+impl DeviceInfo {
+    /// What `--device` calls it.
+    pub fn name(&self) -> String {
+        match self.kind {
+            DeviceKind::Cpu => "cpu".into(),
+            _ => format!("{}:{}", self.backend, self.index),
+        }
+    }
+}
+
+/// Every device of this machine that this build can use, the CPU first, found by asking the
+/// drivers for their lists; none is started.
+pub fn devices() -> Vec<DeviceInfo> {
+    let mut devices = vec![cpu_info()];
+    devices.extend(wgpu_infos());
+    devices.extend(cuda_infos());
+    devices
+}
+
+/// The backends that this build has no code for, each the name of the feature that brings it.
+pub fn missing_backends() -> Vec<&'static str> {
+    let built = [
+        ("wgpu", cfg!(feature = "wgpu")),
+        ("cuda", cfg!(feature = "cuda")),
+    ];
+    let missing = built.iter().filter(|(_, built)| !built);
+    missing.map(|(name, _)| *name).collect()
+}
+
+/// What `auto` takes of these: the first CUDA device, else the first adapter of wgpu that is a
+/// graphics card of its own, else the CPU.
+pub fn automatic(devices: &[DeviceInfo]) -> DeviceSpec {
+    let first = |backend: &str| devices.iter().find(|d| d.backend == backend);
+    if first("cuda").is_some() {
+        return DeviceSpec::Cuda(0);
+    }
+    match first("wgpu") {
+        Some(adapter) if adapter.kind == DeviceKind::Discrete => DeviceSpec::Wgpu(Some(0)),
+        _ => DeviceSpec::Cpu,
+    }
 }
 
 impl DeviceSpec {
     /// Finds the device, by asking for the list of what is there and never by trying: a failed
-    /// start of one backend can break another in the same process.
+    /// start of one backend can break another in the same process. A graphics card that is listed
+    /// then multiplies two small matrices.
     ///
-    /// `auto` takes CUDA, then a wgpu adapter that is no CPU, then the CPU.
+    /// `auto` takes CUDA, then a wgpu adapter that is a card of its own, then the CPU.
     ///
     /// # Errors
-    /// The device is not there, or not in this build.
+    /// The device is not there, not in this build, or does not compute.
     pub fn resolve(self) -> Result<ResolvedDevice, DeviceError> {
-        let cpu = || ResolvedDevice {
-            device: Device::flex(),
-            name: "cpu".into(),
-        };
         match self {
-            Self::Cpu => Ok(cpu()),
+            Self::Cpu => Ok(ResolvedDevice {
+                device: Device::flex(),
+                name: "cpu".into(),
+                product: None,
+            }),
             Self::Auto => {
-                if let Ok(device) = cuda(0) {
-                    return Ok(device);
+                let mut found = cuda_infos();
+                if found.is_empty() {
+                    found = wgpu_infos();
                 }
-                Ok(discrete_wgpu().unwrap_or_else(cpu))
+                automatic(&found).resolve()
             }
-            Self::Wgpu(number) => wgpu(number),
-            Self::Cuda(number) => cuda(number),
+            Self::Wgpu(number) => {
+                if !cfg!(feature = "wgpu") {
+                    return Err(self.not_built("wgpu"));
+                }
+                self.start(&wgpu_infos(), number.unwrap_or(0), wgpu_device)
+            }
+            Self::Cuda(number) => {
+                if !cfg!(feature = "cuda") {
+                    return Err(self.not_built("cuda"));
+                }
+                self.start(&cuda_infos(), number, cuda_device)
+            }
         }
     }
+
+    fn not_built(self, feature: &'static str) -> DeviceError {
+        DeviceError::NotBuilt {
+            spec: self,
+            feature,
+        }
+    }
+
+    /// The device with that number, if it is listed and computes.
+    fn start(
+        self,
+        listed: &[DeviceInfo],
+        number: usize,
+        device: impl Fn(usize) -> Option<Device>,
+    ) -> Result<ResolvedDevice, DeviceError> {
+        let found = listed.get(number).zip(device(number));
+        let Some((info, device)) = found else {
+            return Err(DeviceError::NotThere {
+                spec: self,
+                found: listed.len(),
+            });
+        };
+        let resolved = ResolvedDevice {
+            device,
+            name: info.name(),
+            product: Some(info.product.clone()),
+        };
+        match computes(&resolved.device) {
+            Ok(()) => Ok(resolved),
+            Err(reason) => Err(DeviceError::Broken {
+                name: resolved.describe(),
+                reason,
+            }),
+        }
+    }
+}
+
+/// Multiplies two small matrices on the device and reads the product back. What stops it is told,
+/// also where a driver makes Burn panic.
+fn computes(device: &Device) -> Result<(), String> {
+    let product = || {
+        let values: Vec<f32> = (0..16u8).map(f32::from).collect();
+        let matrix: Tensor<2> = Tensor::from_data(TensorData::new(values, [4, 4]), device);
+        let product = matrix.clone().matmul(matrix).try_into_data();
+        let data = product.map_err(|error| error.to_string())?;
+        data.try_into_vec::<f32>()
+            .map_err(|error| format!("{error:?}"))
+    };
+    // What panics is a thread of Burn's; ours only learns that it is gone.
+    let product = catch_unwind(AssertUnwindSafe(product));
+    let product = product.unwrap_or_else(|_| Err("its driver does not start it".into()));
+    let product = product.map_err(|reason| first_line(&reason))?;
+    let expected: Vec<f32> = (0..16u16)
+        .map(|at| {
+            let (row, column) = (at / 4, at % 4);
+            let terms = (0..4).map(|k| (4 * row + k) * (4 * k + column));
+            f32::from(terms.sum::<u16>())
+        })
+        .collect();
+    // Whole numbers below 1,000, so that even a product in f16 or TF32 is exact.
+    match product == expected {
+        true => Ok(()),
+        false => Err(format!(
+            "4 × 4 numbers give {product:?}, expected {expected:?}"
+        )),
+    }
+}
+
+/// The first line of a driver's words that says something.
+fn first_line(text: &str) -> String {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty());
+    line.unwrap_or("it does not start").to_owned()
 }
 
 /// Whether tensors of this device lie in the CPU's memory.
@@ -134,119 +342,77 @@ pub fn is_cpu(device: &Device) -> bool {
     device.clone().inner() == Device::flex()
 }
 
-/// Every adapter that a native graphics API reaches, graphics cards first.
-///
-/// OpenGL, which Burn falls back to where there is no other, is left out: under several threads
-/// its adapters wait for each other for ever.
-#[cfg(feature = "wgpu")]
-fn wgpu_devices() -> Vec<(burn_dispatch::devices::WgpuDeviceKind, Device)> {
-    use burn_dispatch::devices::{CubeDevice, WgpuBackend, WgpuDevice, WgpuDeviceKind};
-
-    let apis: &[WgpuBackend] = if cfg!(target_os = "macos") {
-        &[WgpuBackend::Metal]
-    } else if cfg!(windows) {
-        &[WgpuBackend::Dx12, WgpuBackend::Vulkan]
-    } else {
-        &[WgpuBackend::Vulkan]
+fn cpu_info() -> DeviceInfo {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let field = |text: &str, name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
     };
-    let kinds = [
-        WgpuDeviceKind::DiscreteGpu(0),
-        WgpuDeviceKind::IntegratedGpu(0),
-        WgpuDeviceKind::VirtualGpu(0),
-        WgpuDeviceKind::Other(0),
-        WgpuDeviceKind::Cpu,
-    ];
-    for &api in apis {
-        let mut found: Vec<(WgpuDeviceKind, Device)> = Vec::new();
-        for kind in kinds.clone() {
-            let like = CubeDevice::Wgpu(WgpuDevice::new(kind).on(api)).to_id();
-            for id in CubeDevice::enumerate(like) {
-                let cube = CubeDevice::from_id(id);
-                let CubeDevice::Wgpu(adapter) = &cube else {
-                    continue;
-                };
-                let kind = adapter.kind.clone();
-                let device = Device::new(cube);
-                if !found.iter().any(|(_, known)| *known == device) {
-                    found.push((kind, device));
-                }
-            }
-        }
-        if !found.is_empty() {
-            let rank = |kind: &WgpuDeviceKind| {
-                kinds
-                    .iter()
-                    .position(|k| std::mem::discriminant(k) == std::mem::discriminant(kind))
-            };
-            found.sort_by_key(|(kind, _)| rank(kind));
-            return found;
-        }
+    let memory = field(&read("/proc/meminfo"), "MemTotal");
+    let kibibytes = memory.and_then(|text| text.trim_end_matches(" kB").parse::<u64>().ok());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    DeviceInfo {
+        backend: "cpu",
+        index: 0,
+        product: field(&read("/proc/cpuinfo"), "model name")
+            .unwrap_or_else(|| std::env::consts::ARCH.into()),
+        kind: DeviceKind::Cpu,
+        memory_bytes: kibibytes.map(|n| n * 1024),
+        driver: format!("{cores} core{}", if cores == 1 { "" } else { "s" }),
+        api: crate::ops::instruction_set().into(),
+        precisions: vec!["f32"],
     }
+}
+
+#[cfg(feature = "wgpu")]
+mod adapters;
+#[cfg(feature = "cuda")]
+mod cuda;
+
+#[cfg(feature = "wgpu")]
+fn wgpu_infos() -> Vec<DeviceInfo> {
+    adapters::all()
+        .iter()
+        .map(|(info, _)| info.clone())
+        .collect()
+}
+
+#[cfg(not(feature = "wgpu"))]
+fn wgpu_infos() -> Vec<DeviceInfo> {
     Vec::new()
 }
 
 #[cfg(feature = "wgpu")]
-fn wgpu(number: Option<usize>) -> Result<ResolvedDevice, DeviceError> {
-    let devices = wgpu_devices();
-    let found = devices.len();
-    let index = number.unwrap_or(0);
-    match devices.into_iter().nth(index) {
-        Some((_, device)) => Ok(ResolvedDevice {
-            device,
-            name: format!("wgpu:{index}"),
-        }),
-        None => Err(DeviceError::NotThere {
-            spec: DeviceSpec::Wgpu(number),
-            found,
-        }),
-    }
+fn wgpu_device(number: usize) -> Option<Device> {
+    use burn_dispatch::devices::CubeDevice;
+
+    let (_, device) = adapters::all().get(number)?;
+    Some(Device::new(CubeDevice::Wgpu(device.clone())))
 }
 
 #[cfg(not(feature = "wgpu"))]
-fn wgpu(number: Option<usize>) -> Result<ResolvedDevice, DeviceError> {
-    Err(DeviceError::NotBuilt {
-        spec: DeviceSpec::Wgpu(number),
-        feature: "wgpu",
-    })
-}
-
-/// The first adapter, if it is a graphics card of its own.
-#[cfg(feature = "wgpu")]
-fn discrete_wgpu() -> Option<ResolvedDevice> {
-    let (kind, device) = wgpu_devices().into_iter().next()?;
-    matches!(kind, burn_dispatch::devices::WgpuDeviceKind::DiscreteGpu(_)).then(|| ResolvedDevice {
-        device,
-        name: "wgpu:0".into(),
-    })
-}
-
-#[cfg(not(feature = "wgpu"))]
-fn discrete_wgpu() -> Option<ResolvedDevice> {
+fn wgpu_device(_: usize) -> Option<Device> {
     None
 }
 
 #[cfg(feature = "cuda")]
-fn cuda(number: usize) -> Result<ResolvedDevice, DeviceError> {
-    let devices = Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec();
-    let found = devices.len();
-    match devices.into_iter().nth(number) {
-        Some(device) => Ok(ResolvedDevice {
-            device,
-            name: format!("cuda:{number}"),
-        }),
-        None => Err(DeviceError::NotThere {
-            spec: DeviceSpec::Cuda(number),
-            found,
-        }),
-    }
+fn cuda_infos() -> Vec<DeviceInfo> {
+    cuda::all()
 }
 
 #[cfg(not(feature = "cuda"))]
-fn cuda(number: usize) -> Result<ResolvedDevice, DeviceError> {
-    Err(DeviceError::NotBuilt {
-        spec: DeviceSpec::Cuda(number),
-        feature: "cuda",
-    })
+fn cuda_infos() -> Vec<DeviceInfo> {
+    Vec::new()
+}
+
+#[cfg(feature = "cuda")]
+fn cuda_device(number: usize) -> Option<Device> {
+    Some(Device::cuda(number))
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda_device(_: usize) -> Option<Device> {
+    None
 }
 
 #[cfg(test)]
@@ -271,6 +437,32 @@ mod tests {
     fn a_cuda_device_that_is_not_there_is_refused_with_a_hint() {
         let error = DeviceSpec::Cuda(99).resolve().map(|d| d.name);
         assert!(error.is_err_and(|e| e.hint().is_some()));
+    }
+
+    #[test]
+    fn auto_takes_cuda_then_a_card_of_its_own_then_the_cpu() {
+        let device = |backend, kind| DeviceInfo {
+            backend,
+            kind,
+            ..cpu_info()
+        };
+        let cpu = cpu_info();
+        let software = device("wgpu", DeviceKind::Software);
+        let integrated = device("wgpu", DeviceKind::Integrated);
+        let card = device("wgpu", DeviceKind::Discrete);
+        let cuda = device("cuda", DeviceKind::Discrete);
+        assert_eq!(automatic(&[]), DeviceSpec::Cpu);
+        assert_eq!(automatic(&[cpu.clone(), software]), DeviceSpec::Cpu);
+        assert_eq!(automatic(&[cpu.clone(), integrated]), DeviceSpec::Cpu);
+        assert_eq!(automatic(&[cpu, card.clone()]), DeviceSpec::Wgpu(Some(0)));
+        assert_eq!(automatic(&[card, cuda]), DeviceSpec::Cuda(0));
+    }
+
+    #[test]
+    fn the_cpu_is_listed_first_and_computes() {
+        let listed = devices();
+        assert_eq!(listed[0].name(), "cpu");
+        assert_eq!(computes(&Device::flex()), Ok(()));
     }
 
     #[test]

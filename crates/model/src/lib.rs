@@ -32,7 +32,10 @@ pub mod weights;
 
 pub use batch::Batch;
 pub use config::{Activation, ConfigError, EncoderConfig, Family, ProblemType};
-pub use device::{DeviceError, DeviceSpec, ParseDeviceError, ResolvedDevice, is_cpu};
+pub use device::{
+    DeviceError, DeviceInfo, DeviceKind, DeviceSpec, ParseDeviceError, ResolvedDevice, automatic,
+    devices, is_cpu, missing_backends,
+};
 pub use electra::{Electra, Generator};
 pub use embeddings::Embeddings;
 pub use encoder::{Encoder, Layer};

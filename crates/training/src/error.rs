@@ -163,7 +163,8 @@ impl TrainError {
                     | ModelError::Config(ConfigError::Write { .. }),
                 )
                 | Self::Tokenizer(TokenizerError::Write { .. })
-                | Self::Data(DataError::Write { .. } | DataError::WriteShards { .. }) => 1,
+                | Self::Data(DataError::Write { .. } | DataError::WriteShards { .. })
+                | Self::Device(DeviceError::Broken { .. }) => 1,
                 Self::Data(DataError::Interrupted) => 130,
                 _ => 2,
             },

@@ -175,7 +175,7 @@ pub(crate) fn environment<'a>(
         "bertkit": env!("CARGO_PKG_VERSION"),
         "commit": env!("BERTKIT_COMMIT"),
         "burn": "0.22.1",
-        "device": device.name,
+        "device": device.describe(),
         "precision": "f32",
         "threads": rayon::current_num_threads(),
         "seed": seed,

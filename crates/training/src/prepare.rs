@@ -1474,7 +1474,7 @@ fn running_lines(config: &RunConfig, device: &ResolvedDevice, steps: u64) -> [(S
         t.epochs
     );
     [
-        ("device".into(), device.name.clone()),
+        ("device".into(), device.describe()),
         ("steps".into(), steps),
     ]
 }

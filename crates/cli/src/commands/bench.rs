@@ -186,7 +186,11 @@ pub fn run(args: &BenchArgs) -> Result<(), CliError> {
             "leave --batch out, or give one length",
         ));
     }
-    let device = args.machine.device.resolve().map_err(TrainError::from)?;
+    let device = args
+        .machine
+        .chosen(true)
+        .resolve()
+        .map_err(TrainError::from)?;
     let cpu = is_cpu(&device.device);
     let models = models(args)?;
     let works = works(&args.work, cpu);

@@ -158,7 +158,7 @@ pub fn run(args: &EvalArgs) -> Result<(), CliError> {
     }
     process::use_threads(args.machine.threads)?;
     process::leave_on_interrupt()?;
-    let predictor = Predictor::open(&args.run, args.machine.device)?;
+    let predictor = Predictor::open(&args.run, args.machine.chosen(args.quiet))?;
     args.read.check_format(predictor.task().relations)?;
     let options = options(args, predictor.task().header)?;
     let mut progress = RowProgress::new(Display::choose(args.quiet));

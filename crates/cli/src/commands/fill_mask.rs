@@ -83,7 +83,11 @@ pub struct FillMaskArgs {
 pub fn run(args: &FillMaskArgs) -> Result<(), CliError> {
     process::use_threads(args.machine.threads)?;
     process::leave_on_interrupt()?;
-    let filler = MaskFiller::open(&args.model, args.tokenizer.as_ref(), args.machine.device)?;
+    let filler = MaskFiller::open(
+        &args.model,
+        args.tokenizer.as_ref(),
+        args.machine.chosen(args.quiet),
+    )?;
     let Some(data) = &args.data else {
         for text in &args.text {
             let masks = filler.fill(text, usize::from(args.top))?;

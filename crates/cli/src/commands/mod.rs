@@ -4,6 +4,7 @@ mod bench;
 mod compare;
 mod corpus;
 mod crossval;
+mod devices;
 mod eval;
 mod fill_mask;
 mod finetune;
@@ -47,6 +48,7 @@ enum Command {
     Compare(compare::CompareArgs),
     Predict(Box<predict::PredictArgs>),
     FillMask(Box<fill_mask::FillMaskArgs>),
+    Devices(devices::DevicesArgs),
     Bench(Box<bench::BenchArgs>),
     Tokenizer(tokenizer::TokenizerArgs),
     Corpus(corpus::CorpusArgs),
@@ -66,6 +68,7 @@ impl Cli {
             Command::Compare(args) => compare::run(&args),
             Command::Predict(args) => predict::run(&args),
             Command::FillMask(args) => fill_mask::run(&args),
+            Command::Devices(args) => devices::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Tokenizer(args) => tokenizer::run(&args),
             Command::Corpus(args) => corpus::run(&args),

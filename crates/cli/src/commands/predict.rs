@@ -179,7 +179,7 @@ pub fn run(args: &PredictArgs) -> Result<(), CliError> {
     let source = Source::choose(args)?;
     process::use_threads(args.machine.threads)?;
     process::leave_on_interrupt()?;
-    let predictor = Predictor::open(&args.run, args.machine.device)?;
+    let predictor = Predictor::open(&args.run, args.machine.chosen(args.quiet))?;
     if !args.quiet {
         predictor.notes().iter().for_each(|note| render::note(note));
     }

@@ -23,7 +23,7 @@ pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use masked_lm::masked_lm;
 pub use products::LinearProducts;
-pub use vectors::vectorised;
+pub use vectors::{instruction_set, vectorised};
 
 use burn::tensor::{DType, Device, Tensor};
 use std::cell::Cell;

@@ -21,3 +21,22 @@ pub fn vectorised<R>(f: impl FnMut() -> R) -> R {
     }
     Arch::new().dispatch(Loop(f))
 }
+
+/// The instruction set that [`vectorised`] takes on this machine, for the user.
+pub fn instruction_set() -> &'static str {
+    struct Name;
+    impl WithSimd for Name {
+        type Output = &'static str;
+
+        fn with_simd<S: Simd>(self, _: S) -> &'static str {
+            match (S::F32_LANES, cfg!(target_arch = "x86_64")) {
+                (16, true) => "AVX-512",
+                (8, true) => "AVX2 with FMA",
+                (1, true) => "SSE2",
+                (4, false) => "NEON",
+                _ => "no vectors",
+            }
+        }
+    }
+    Arch::new().dispatch(Name)
+}

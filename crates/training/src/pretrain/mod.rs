@@ -507,7 +507,7 @@ pub fn prepare(
         device: device.device.clone().autodiff(),
     };
     let (run, parameters) = builder.build(opened, &mut lines)?;
-    lines.push(("device".into(), device.name.clone()));
+    lines.push(("device".into(), device.describe()));
     lines.push(("length".into(), facts.describe(&config)));
     let steps = match length {
         Length::Steps(steps) => steps,

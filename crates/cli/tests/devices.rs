@@ -1,0 +1,199 @@
+//! Devices from the command line: listed without being started, refused before any data is read, and trained on.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use snapbox::{assert_data_eq, file};
+
+fn bertkit(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bertkit"));
+    command.args(arguments).current_dir(folder);
+    command.env_remove("RUST_BACKTRACE").env_remove("COLUMNS");
+    command.envs(variables.iter().copied());
+    command.output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// What `bertkit devices --json` prints.
+fn listed() -> Value {
+    let output = bertkit(Path::new("."), &["devices", "--json"], &[]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn has(backend: &str) -> bool {
+    let devices = listed();
+    let mut devices = devices["devices"].as_array().unwrap().iter();
+    devices.any(|device| device["backend"] == backend)
+}
+
+#[test]
+fn the_help_page_is_as_documented() {
+    let output = bertkit(Path::new("."), &["devices", "--help"], &[]);
+    assert_data_eq!(text(&output.stdout), file!["snapshots/devices.txt"].raw());
+}
+
+#[test]
+fn the_cpu_is_always_listed_and_the_table_says_what_auto_takes() {
+    let devices = listed();
+    let first = &devices["devices"][0];
+    assert_eq!(
+        (&first["device"], &first["precisions"][0]),
+        (&"cpu".into(), &"f32".into())
+    );
+    let output = bertkit(Path::new("."), &["devices"], &[]);
+    let table = text(&output.stdout);
+    assert!(table.starts_with("device  name"), "{table}");
+    let auto = devices["auto"].as_str().unwrap();
+    assert!(
+        table.contains(&format!("--device auto takes {auto}\n")),
+        "{table}"
+    );
+    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_device_that_is_not_there_is_told_before_any_data_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("rows.csv"), "text,label\na,x\nb,y\n").unwrap();
+    // The files are not there either; the device comes first.
+    let model = ["--model", "absent", "--output", "run"];
+    let finetune = [&["finetune", "--train", "absent.csv"][..], &model].concat();
+    let pretrain = [
+        &["pretrain", "--corpus", "absent", "--objective", "mlm"][..],
+        &model,
+    ]
+    .concat();
+    let crossval = [
+        &["crossval", "--folds", "2", "--train", "rows.csv"][..],
+        &model,
+    ]
+    .concat();
+    let bench = ["bench", "--model", "absent"];
+    for device in ["wgpu:99", "cuda:99"] {
+        let commands: [&[&str]; 4] = [&finetune, &pretrain, &crossval, &bench];
+        for command in commands {
+            let arguments = [command, &["--device", device]].concat();
+            let output = bertkit(folder.path(), &arguments, &[]);
+            let err = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{arguments:?}: {err}");
+            assert!(output.stdout.is_empty());
+            let first = err.lines().next().unwrap();
+            assert!(
+                first.starts_with("error: ") && first.contains(device),
+                "{arguments:?}: {err}"
+            );
+            assert!(
+                err.contains("\nhint: ") && err.lines().count() == 3,
+                "{err}"
+            );
+            assert!(!folder.path().join("run").exists());
+        }
+    }
+}
+
+#[test]
+fn a_device_that_does_not_start_gives_one_error_and_no_panic() {
+    if !has("wgpu") {
+        println!("left out: there is no adapter of wgpu here");
+        return;
+    }
+    // Burn's thread for the device refuses this number and ends in a panic.
+    let broken = [("CUBECL_WGPU_MAX_TASKS", "0")];
+    let arguments = [
+        "bench",
+        "--size",
+        "tiny",
+        "--lengths",
+        "4",
+        "--device",
+        "wgpu",
+    ];
+    let output = bertkit(Path::new("."), &arguments, &broken);
+    let err = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    assert!(err.starts_with("error: the device `wgpu:0"), "{err}");
+    assert!(err.contains("is listed but does not compute"), "{err}");
+    assert!(err.contains("\nhint: ") && !err.contains("panic"), "{err}");
+}
+
+/// A few steps from fresh weights on the first adapter of wgpu, which may be a software one: a model as small as can be,
+/// since most of the time goes into compiling shaders.
+#[test]
+fn fine_tuning_on_wgpu_lowers_the_loss_and_its_model_answers_as_on_the_cpu() {
+    if !has("wgpu") {
+        println!("left out: there is no adapter of wgpu here");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let rows: String = (0..32)
+        .map(|i| match i % 2 {
+            0 => "a good and bright day,yes\n",
+            _ => "the dark bad night,no\n",
+        })
+        .collect();
+    fs::write(
+        folder.path().join("rows.csv"),
+        format!("text,label\n{rows}"),
+    )
+    .unwrap();
+    let mut arguments = vec![
+        "finetune", "--train", "rows.csv", "--output", "run", "--device", "wgpu",
+    ];
+    arguments.extend([
+        "--epochs",
+        "4",
+        "--batch-size",
+        "8",
+        "--learning-rate",
+        "1e-2",
+    ]);
+    arguments.extend(["--valid-fraction", "0", "--seed", "1"]);
+    for size in [
+        "tokenizer.vocab_size=60",
+        "model.fresh.num_hidden_layers=1",
+        "model.fresh.hidden_size=32",
+        "model.fresh.num_attention_heads=2",
+        "model.fresh.intermediate_size=64",
+        "model.fresh.max_position_embeddings=16",
+    ] {
+        arguments.extend(["--set", size]);
+    }
+    let output = bertkit(folder.path(), &arguments, &[]);
+    let err = text(&output.stderr);
+    assert!(output.status.success(), "{err}");
+    let run = folder.path().join("run");
+    let environment = fs::read_to_string(run.join("environment.json")).unwrap();
+    assert!(
+        environment.contains("\"device\": \"wgpu:0, "),
+        "{environment}"
+    );
+    let losses: Vec<f64> = fs::read_to_string(run.join("metrics.jsonl"))
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|line| line["split"] == "train" && line["name"] == "loss")
+        .map(|line| line["value"].as_f64().unwrap())
+        .collect();
+    let (first, last) = (losses[0], losses[losses.len() - 1]);
+    println!("{} steps: loss {first:.4} to {last:.4}", losses.len());
+    assert!(last < first / 2.0, "{losses:?}");
+
+    let predict = |device: &str| -> Vec<f64> {
+        let mut arguments = vec!["predict", "run", "--device", device];
+        arguments.extend(["--text", "a good day", "--text", "the bad night"]);
+        let output = bertkit(folder.path(), &arguments, &[]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let fields = |line: &str| line.split('\t').nth(1).unwrap().parse().unwrap();
+        text(&output.stdout).lines().map(fields).collect()
+    };
+    for (cpu, wgpu) in predict("cpu").into_iter().zip(predict("wgpu")) {
+        assert!((cpu - wgpu).abs() <= 1e-4, "{cpu} and {wgpu}");
+    }
+}
