@@ -317,6 +317,67 @@ fn ends_are_learnt_after_starts_kept_and_found_again() {
     );
 }
 
+/// BioASQ's own form: two questions with two snippets, a list, and one for yes or no.
+fn bioasq() -> Value {
+    let id = |number: usize| format!("{number}123456789abcdef01234567");
+    let text = |number: usize| json!({ "text": CONTEXTS[number].0, "document": "d" });
+    json!({ "questions": [
+        { "id": id(0), "type": "factoid", "body": "what is it ?", "exact_answer": ["RED BOAT", "crimson boat"], "snippets": [text(0), text(0)] },
+        { "id": id(1), "type": "factoid", "body": "what is it ?", "exact_answer": [["oak"]], "snippets": [text(1)] },
+        { "id": id(2), "type": "list", "body": "what is it ?",
+          "exact_answer": [["birds", "seven birds"], ["small train"]], "snippets": [text(2), text(3)] },
+        { "id": id(3), "type": "yesno", "body": "is it ?", "exact_answer": "yes", "snippets": [text(3)] },
+    ]})
+}
+
+#[test]
+fn questions_of_bioasq_are_learnt_and_scored_over_their_snippets() {
+    let folder = folder();
+    let path = folder.path();
+    fs::write(path.join("bioasq.json"), bioasq().to_string()).unwrap();
+    learn(path, "run", &["--train", "bioasq.json"]);
+    let with = |more: &[&str]| report(path, &[&["run", "--data", "bioasq.json"], more].concat());
+    // One of two is right; the other's name stands in no snippet.
+    let found = with(&["--question-type", "factoid"]);
+    for metric in ["strict_accuracy", "lenient_accuracy", "mrr"] {
+        assert_eq!(value(&found, metric), 0.5, "{metric}: {found}");
+    }
+    // Both things of the list are found, and nothing else.
+    let found = with(&["--question-type", "list"]);
+    assert_eq!(value(&found, "f1_samples"), 1.0, "{found}");
+    // So high a threshold leaves the best one.
+    let found = with(&["--question-type", "list", "--list-threshold", "9"]);
+    assert_eq!(value(&found, "precision_samples"), 1.0, "{found}");
+    assert_eq!(value(&found, "recall_samples"), 0.5, "{found}");
+    let data = ["eval", "run", "--data", "bioasq.json"];
+    refused(path, &data, "2 factoid and 1 list questions");
+    refused(
+        path,
+        &[&data[..], &["--question-type", "list", "--pool-snippets"]].concat(),
+        "anyway",
+    );
+    let mut other = bioasq();
+    other["questions"][1]["type"] = "essay".into();
+    fs::write(path.join("essay.json"), other.to_string()).unwrap();
+    refused(
+        path,
+        &["eval", "run", "--data", "essay.json"],
+        "`questions[1].type`",
+    );
+    refused(
+        path,
+        &[
+            "eval",
+            "run",
+            "--data",
+            "train.json",
+            "--question-type",
+            "list",
+        ],
+        "--question-type",
+    );
+}
+
 #[test]
 fn tables_of_questions_are_read_and_get_answers_beside_them() {
     let folder = folder();

@@ -53,7 +53,7 @@ pub use folds::{PoolError, RunsEstimate, across_runs, across_values, pool};
 pub use metric::{Metric, UnknownMetric};
 pub use metrics::{
     AnswerScore, Candidate, NoAnswerThreshold, PooledAnswers, Undefined, best_no_answer_threshold,
-    pool_snippets,
+    pool_snippets, pool_snippets_above,
 };
 pub use predictions::{
     Answer, AnswerPredictions, ClassPredictions, EntityPredictions, EntitySpan, EvaluationError,

@@ -454,6 +454,8 @@ impl Crossval {
             }
             Answers::Questions => {
                 let options = QuestionEvalOptions {
+                    question_type: None,
+                    list_threshold: QuestionEvalOptions::LIST_THRESHOLD,
                     data,
                     read: read_options(config)?,
                     question: None,

@@ -24,6 +24,7 @@
 //! ```
 
 pub mod bench;
+mod bioasq;
 mod checkpoint;
 pub mod config;
 mod crossval;

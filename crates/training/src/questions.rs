@@ -1,9 +1,10 @@
 //! A model that finds answers in texts, ready to be asked, and how good it is on a file of questions.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use bertkit_data::formats::ReadOptions;
+use bertkit_data::formats::bioasq::{AskedQuestion, QuestionType};
 use bertkit_data::formats::squad::{Question, QuestionOptions, read_questions};
 use bertkit_data::perturb::Perturbation;
 use bertkit_data::questions::{Features, Prediction};
@@ -17,6 +18,7 @@ use bertkit_model::{DeviceSpec, HeadPolicy, Initializer, ModelError, ModelFolder
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::bioasq;
 use crate::config::{FoldConfig, QuestionConfig, QuestionHead};
 use crate::error::TrainError;
 use crate::evaluation::{Perturbed, add_findings, measure_again, name_of};
@@ -219,6 +221,10 @@ pub struct QuestionEvalOptions {
     pub strict: bool,
     /// Whether questions are taken together by the first 24 digits of their ids, as BioASQ's factoid ones.
     pub pool_snippets: bool,
+    /// Of a file of BioASQ's own, the type of the questions that are scored; told by the file if it has one of them alone.
+    pub question_type: Option<QuestionType>,
+    /// Of BioASQ's lists, the probability above which an answer belongs in them.
+    pub list_threshold: f64,
     /// What is resampled together; single questions if not given.
     pub group: Option<QuestionGroup>,
     /// Resamples, confidence and seed of the intervals; groups come from `group`.
@@ -229,6 +235,11 @@ pub struct QuestionEvalOptions {
     pub name: Option<String>,
     /// Measures on the questions alone that this fold of the file holds out.
     pub fold: Option<FoldConfig>,
+}
+
+impl QuestionEvalOptions {
+    /// The probability above which an answer belongs in a list, as BioBERT's authors have it (Yoon et al. 2020).
+    pub const LIST_THRESHOLD: f64 = 0.42;
 }
 
 /// An answer that a model considered.
@@ -363,7 +374,16 @@ pub fn evaluate_questions(
     let mut notes: Vec<String> = read.repairs.summary().into_iter().collect();
     let all = read.items.len();
     let mut questions = read.items;
-    questions.retain(|question| question.labelled);
+    let asked = asked(&read.asked, options, &mut notes)?;
+    match &asked {
+        None => questions.retain(|question| question.labelled),
+        // Any snippet may be answered, whether it holds the answer or not.
+        Some((_, asked)) => {
+            let chosen: HashSet<&str> = asked.iter().map(|asked| asked.id.as_str()).collect();
+            let of = |id: &str| id.rfind('_').is_some_and(|at| chosen.contains(&id[..at]));
+            questions.retain(|question| of(&question.id));
+        }
+    }
     if questions.is_empty() {
         return Err(setting(
             format!(
@@ -373,7 +393,7 @@ pub fn evaluate_questions(
             "give a file with answers; for one without use `bertkit predict`",
         ));
     }
-    if questions.len() < all {
+    if asked.is_none() && questions.len() < all {
         let left = all - questions.len();
         notes.push(format!(
             "{left} of {all} questions say nothing of what is right: left out"
@@ -407,12 +427,13 @@ pub fn evaluate_questions(
         groups,
         ..options.bootstrap.clone()
     };
-    let (predictions, rows) = match options.pool_snippets {
-        true => {
+    let (predictions, rows) = match (&asked, options.pool_snippets) {
+        (Some((kind, asked)), _) => bioasq::pooled(asked, *kind, options.list_threshold, &rows),
+        (None, true) => {
             let (predictions, rows) = pooled(&rows);
             (Predictions::Factoid(predictions), rows)
         }
-        false => {
+        (None, false) => {
             let found = as_given(&questions, &answers, threshold);
             (Predictions::Answers(found), rows)
         }
@@ -444,6 +465,61 @@ pub fn evaluate_questions(
     };
     evaluation.written = write(answerer, options, &evaluation)?;
     Ok(evaluation)
+}
+
+/// The questions of a file of BioASQ's own that are scored, and their type; `None` of other files.
+fn asked<'a>(
+    all: &'a [AskedQuestion],
+    options: &QuestionEvalOptions,
+    notes: &mut Vec<String>,
+) -> Result<Option<(QuestionType, Vec<&'a AskedQuestion>)>, TrainError> {
+    let path = options.data.display();
+    if all.is_empty() {
+        return match options.question_type {
+            None => Ok(None),
+            Some(_) => Err(setting(
+                format!("the questions of `{path}` have no types"),
+                "leave --question-type out: it is for BioASQ's own files, with `questions`",
+            )),
+        };
+    }
+    if options.pool_snippets || options.group.is_some() || options.fold.is_some() {
+        return Err(setting(
+            format!(
+                "the questions of `{path}` are BioASQ's, taken together over their snippets anyway"
+            ),
+            "leave --pool-snippets, --group and folds out",
+        ));
+    }
+    if !options.perturbations.is_empty() {
+        return Err(setting(
+            "--perturb compares question by question, and BioASQ's take several snippets as one",
+            "leave it out",
+        ));
+    }
+    let of = |kind: QuestionType| all.iter().filter(move |asked| asked.kind == kind);
+    let counts = [QuestionType::Factoid, QuestionType::List].map(|kind| of(kind).count());
+    let kind = match (options.question_type, counts) {
+        (Some(kind), _) => kind,
+        (None, [_, 0]) => QuestionType::Factoid,
+        (None, [0, _]) => QuestionType::List,
+        (None, [factoid, list]) => {
+            return Err(setting(
+                format!(
+                    "`{path}` has {factoid} factoid and {list} list questions, which are scored apart"
+                ),
+                "choose with --question-type factoid or --question-type list",
+            ));
+        }
+    };
+    let chosen: Vec<&AskedQuestion> = of(kind).filter(|asked| !asked.gold.is_empty()).collect();
+    if chosen.len() < all.len() {
+        let (left, all) = (all.len() - chosen.len(), all.len());
+        notes.push(format!(
+            "{left} of {all} questions are of another type, or say nothing of what is right: left out"
+        ));
+    }
+    Ok(Some((kind, chosen)))
 }
 
 /// What is scored: as the answers are given, so that the threshold is told once.

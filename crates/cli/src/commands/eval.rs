@@ -6,12 +6,13 @@ mod tags;
 use std::path::PathBuf;
 
 use bertkit_data::DataError;
+use bertkit_data::formats::bioasq::QuestionType;
 use bertkit_data::perturb::Perturbation;
 use bertkit_evaluation::BootstrapOptions;
 use bertkit_training::{
     Answers, EvalOptions, Evaluation, Perturbed, Predictor, TrainError, evaluate,
 };
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::process;
 use crate::progress::{Display, RowProgress};
@@ -40,6 +41,22 @@ Of questions about texts, the question is changed and its text is not: that hold
 Given a run directory, the report and each row's prediction are also kept there, in
 eval/NAME.json and eval/NAME.predictions.jsonl; of questions also eval/NAME.predictions.json,
 the answers by id as SQuAD's own script takes them.";
+
+/// The types of BioASQ's questions whose answers stand in texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum TypeOfQuestion {
+    Factoid,
+    List,
+}
+
+impl From<TypeOfQuestion> for QuestionType {
+    fn from(kind: TypeOfQuestion) -> Self {
+        match kind {
+            TypeOfQuestion::Factoid => Self::Factoid,
+            TypeOfQuestion::List => Self::List,
+        }
+    }
+}
 
 /// Measure how good a model is on labelled texts
 #[derive(Debug, Args)]
@@ -87,6 +104,14 @@ pub struct EvalArgs {
     /// and rank them: BioASQ's factoid questions
     #[arg(long, help_heading = "Questions")]
     pool_snippets: bool,
+    /// Of a file of BioASQ's own, which questions are scored, over all snippets of each: factoid by
+    /// rank, list by what belongs in it [default: told by the file, if it has one of them alone]
+    #[arg(long, value_enum, help_heading = "Questions")]
+    question_type: Option<TypeOfQuestion>,
+    /// Of BioASQ's lists, the probability, summed over snippets, above which an answer belongs in
+    /// them [default: 0.42]
+    #[arg(long, value_name = "NUMBER", value_parser = finite, help_heading = "Questions")]
+    list_threshold: Option<f64>,
     /// A question has no answer if that scores by more than this above the best one
     /// [default: as training chose]
     #[arg(long, value_name = "NUMBER", value_parser = finite, help_heading = "Questions")]
@@ -138,6 +163,8 @@ pub struct EvalArgs {
 pub fn run(args: &EvalArgs) -> Result<(), CliError> {
     let of_questions = [
         ("--pool-snippets", args.pool_snippets),
+        ("--question-type", args.question_type.is_some()),
+        ("--list-threshold", args.list_threshold.is_some()),
         ("--null-threshold", args.null_threshold.is_some()),
     ];
     let flag = of_questions.iter().find(|(_, given)| *given);

@@ -1,5 +1,6 @@
 //! Files to tables: CSV, TSV and JSON Lines, and predictions back to them.
 
+pub mod bioasq;
 mod csv;
 pub(crate) mod encoding;
 pub mod fasta;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::bioasq::{self, AskedQuestion};
 use super::{Cell, ReadOptions, Row, Table, read_table};
 use crate::characters::Characters;
 use crate::columns::Column;
@@ -165,6 +166,8 @@ pub struct Questions {
     pub items: Vec<Question>,
     /// What was wrong with the answers.
     pub repairs: AnswerRepairs,
+    /// The questions as BioASQ asks them, whose snippets are the `items`; none in files of other forms.
+    pub asked: Vec<AskedQuestion>,
 }
 
 /// Reads questions, their texts and, where the file has them, their answers.
@@ -189,7 +192,7 @@ pub fn read_questions(path: &Path, options: &QuestionOptions) -> Result<Question
     questions_of_table(&read_table(path, &options.read)?, options)
 }
 
-/// Reads questions from a document in SQuAD's form; `name` is what messages call it. See [`read_questions`].
+/// Reads questions from a document in SQuAD's form, or in [BioASQ's own](super::bioasq); `name` is what messages call it. See [`read_questions`].
 ///
 /// # Errors
 /// As [`read_questions`].
@@ -209,6 +212,9 @@ pub fn read_squad(document: &str, name: &str, strict: bool) -> Result<Questions,
             },
         }
     })?;
+    if document.get("data").is_none() && document.get("questions").is_some() {
+        return bioasq::read(&document, name, strict);
+    }
     let file = File { name };
     let mut reading = Reading::new(name, strict);
     let mut marked = false;
@@ -385,13 +391,13 @@ fn answers(
 }
 
 /// A JSON file, for messages.
-struct File<'a> {
-    name: &'a str,
+pub(super) struct File<'a> {
+    pub(super) name: &'a str,
 }
 
 impl File<'_> {
     /// The elements of an array, each with its place.
-    fn array<'v>(
+    pub(super) fn array<'v>(
         &self,
         value: &'v Value,
         key: &str,
@@ -410,14 +416,25 @@ impl File<'_> {
         }
     }
 
-    fn text<'v>(&self, value: &'v Value, key: &str, at: &str) -> Result<&'v str, DataError> {
+    pub(super) fn text<'v>(
+        &self,
+        value: &'v Value,
+        key: &str,
+        at: &str,
+    ) -> Result<&'v str, DataError> {
         match value.get(key) {
             Some(Value::String(text)) if !text.trim().is_empty() => Ok(text),
             other => Err(self.wrong(at, key, "a text", other.unwrap_or(&Value::Null))),
         }
     }
 
-    fn wrong(&self, at: &str, key: &str, expected: &'static str, found: &Value) -> DataError {
+    pub(super) fn wrong(
+        &self,
+        at: &str,
+        key: &str,
+        expected: &'static str,
+        found: &Value,
+    ) -> DataError {
         let dot = if at.is_empty() { "" } else { "." };
         DataError::Unexpected {
             path: self.name.into(),
@@ -435,7 +452,7 @@ impl File<'_> {
 }
 
 /// Questions as they are read.
-struct Reading<'a> {
+pub(super) struct Reading<'a> {
     name: &'a str,
     strict: bool,
     contexts: HashMap<Arc<str>, Arc<Characters>>,
@@ -446,7 +463,7 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    fn new(name: &'a str, strict: bool) -> Self {
+    pub(super) fn new(name: &'a str, strict: bool) -> Self {
         Self {
             name,
             strict,
@@ -459,7 +476,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Takes the text that the next questions are about; the same text is kept once.
-    fn context(&mut self, context: Arc<str>) {
+    pub(super) fn context(&mut self, context: Arc<str>) {
         if let Some((known, characters)) = self.contexts.get_key_value(&context) {
             (self.context, self.characters) = (known.clone(), characters.clone());
             return;
@@ -471,7 +488,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Adds a question; `given` are its answers and their places, empty if there is none, `None` if nobody says.
-    fn add(
+    pub(super) fn add(
         &mut self,
         id: String,
         question: &str,
@@ -544,7 +561,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn finish(mut self) -> Result<Questions, DataError> {
+    pub(super) fn finish(mut self) -> Result<Questions, DataError> {
         if self.items.is_empty() {
             return Err(DataError::NoQuestions {
                 path: self.name.into(),
@@ -562,6 +579,7 @@ impl<'a> Reading<'a> {
             name: self.name.into(),
             items: self.items,
             repairs: self.repairs,
+            asked: Vec::new(),
         })
     }
 }

@@ -33,7 +33,7 @@ pub struct Candidate {
 pub struct PooledAnswers {
     /// What the question is called.
     pub question: String,
-    /// At most five answers, the most probable first.
+    /// The answers that are kept, the most probable first.
     pub ranked: Vec<Candidate>,
 }
 
@@ -62,6 +62,36 @@ pub struct PooledAnswers {
 pub fn pool_snippets<'a>(
     snippets: impl IntoIterator<Item = (&'a str, &'a [Candidate])>,
 ) -> Vec<PooledAnswers> {
+    pool(snippets, |ranked| ranked.truncate(RANKS))
+}
+
+/// The same for lists: of the answers taken together, all above a probability are kept, or, if there are none, the best one.
+///
+/// ```
+/// use bertkit_evaluation::{Candidate, pool_snippets_above};
+///
+/// let answer = |text: &str, probability| Candidate { text: text.into(), probability };
+/// let answers = [answer("IL-2", 0.5), answer("TNF", 0.45), answer("p53", 0.05)];
+/// let pooled = pool_snippets_above([("56c1f005ef6e394741000002_001", &answers[..])], 0.42);
+/// assert_eq!(pooled[0].ranked.len(), 2);
+/// ```
+pub fn pool_snippets_above<'a>(
+    snippets: impl IntoIterator<Item = (&'a str, &'a [Candidate])>,
+    probability: f64,
+) -> Vec<PooledAnswers> {
+    pool(snippets, |ranked| {
+        let above = ranked
+            .iter()
+            .filter(|answer| answer.probability > probability);
+        let kept = above.count().max(1);
+        ranked.truncate(kept);
+    })
+}
+
+fn pool<'a>(
+    snippets: impl IntoIterator<Item = (&'a str, &'a [Candidate])>,
+    keep: impl Fn(&mut Vec<Candidate>),
+) -> Vec<PooledAnswers> {
     let mut places = HashMap::<&str, usize>::new();
     let mut questions = Vec::<(&str, Vec<&Candidate>)>::new();
     for (id, answers) in snippets {
@@ -76,7 +106,11 @@ pub fn pool_snippets<'a>(
         .into_iter()
         .map(|(question, answers)| PooledAnswers {
             question: question.to_owned(),
-            ranked: pool_answers(answers),
+            ranked: {
+                let mut ranked = pool_answers(answers);
+                keep(&mut ranked);
+                ranked
+            },
         });
     pooled.collect()
 }
@@ -104,7 +138,6 @@ fn pool_answers(mut answers: Vec<&Candidate>) -> Vec<Candidate> {
         }
     }
     ranked.sort_by(|a, b| b.probability.total_cmp(&a.probability));
-    ranked.truncate(RANKS);
     ranked
 }
 

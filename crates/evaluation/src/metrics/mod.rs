@@ -17,7 +17,7 @@ use crate::predictions::{Predictions, TaskKind};
 
 pub use answers::{AnswerScore, NoAnswerThreshold, best_no_answer_threshold};
 pub(crate) use entities::Scheme;
-pub use factoid::{Candidate, PooledAnswers, pool_snippets};
+pub use factoid::{Candidate, PooledAnswers, pool_snippets, pool_snippets_above};
 
 use answers::AnswerEvaluator;
 use class::ClassEvaluator;

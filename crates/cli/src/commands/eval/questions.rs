@@ -30,6 +30,10 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CliError> {
         id: columns.id,
         strict: args.strict,
         pool_snippets: args.pool_snippets,
+        question_type: args.question_type.map(Into::into),
+        list_threshold: args
+            .list_threshold
+            .unwrap_or(QuestionEvalOptions::LIST_THRESHOLD),
         group,
         bootstrap: BootstrapOptions {
             resamples: args.bootstrap as usize,
