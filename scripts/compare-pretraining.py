@@ -104,6 +104,9 @@ def write(path, columns, rows):
 
 def pretrain(arguments, arm, more):
     target = arguments.output / arm
+    # The configuration has a generator's size, which means nothing without one.
+    if arm == "mlm":
+        more = ["--set", "generator.size=0.25", *more]
     _, seconds = run([arguments.bertkit, "pretrain", "--config", "configs/quickstart-pretrain.toml", "--objective", arm,
                       "--tokenizer", arguments.output / "tok", "--budget", arguments.budget, "--shards",
                       arguments.output / "shards", "--output", target, "--overwrite", "--quiet", *more])

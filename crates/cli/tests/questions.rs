@@ -379,6 +379,53 @@ fn questions_of_bioasq_are_learnt_and_scored_over_their_snippets() {
 }
 
 #[test]
+fn questions_of_bioasq_for_yes_or_no_are_classified_over_their_snippets() {
+    let folder = folder();
+    let path = folder.path();
+    let question = |number: usize| {
+        let (word, answer) = [("works", "yes"), ("fails", "no")][number % 2];
+        json!({ "id": format!("{number}123456789abcdef01234567"), "type": "yesno", "body": "does the drug work ?",
+            "exact_answer": answer, "snippets": [{ "text": "it was given" }, { "text": format!("the drug {word} well") }] })
+    };
+    let file = json!({ "questions": (0..8).map(question).collect::<Vec<_>>() });
+    fs::write(path.join("yesno.json"), file.to_string()).unwrap();
+    let config = tiny();
+    let columns = ["--text", "text", "--label", "answer", "--group-by", "id"];
+    let mut arguments = vec!["finetune", "--config", &config, "--train", "yesno.json"];
+    arguments.extend(columns);
+    for setting in [
+        "training.epochs=40",
+        "optimizer.learning_rate=5e-3",
+        "training.batch_size=4",
+        "model.fresh.hidden_size=32",
+        "model.fresh.intermediate_size=64",
+        "model.fresh.hidden_dropout=0.0",
+        "model.fresh.attention_dropout=0.0",
+        "tokenizer.vocab_size=120",
+    ] {
+        arguments.extend(["--set", setting]);
+    }
+    arguments.extend([
+        "--valid-fraction",
+        "0",
+        "--device",
+        "cpu",
+        "--output",
+        "yesno",
+        "--quiet",
+    ]);
+    succeeds(path, &arguments);
+    let found = report(path, &["yesno", "--data", "yesno.json"]);
+    // One answer a question, whatever number of snippets it has.
+    assert_eq!(found["rows"], 8, "{found}");
+    assert_eq!(value(&found, "accuracy"), 1.0, "{found}");
+    let other = file.to_string().replace("\"yes\"", "\"perhaps\"");
+    fs::write(path.join("perhaps.json"), other).unwrap();
+    let data = ["eval", "yesno", "--data", "perhaps.json"];
+    refused(path, &data, "`questions[0].exact_answer`");
+}
+
+#[test]
 fn tables_of_questions_are_read_and_get_answers_beside_them() {
     let folder = folder();
     let path = folder.path();

@@ -1,10 +1,14 @@
 //! BioASQ's own files of questions (Tsatsaronis et al. 2015): `questions`, each with a type, snippets and exact answers.
+//!
+//! Factoid and list questions are answered from texts, as those in SQuAD's form. Questions for yes or no are classified, each
+//! with its snippets: as a table they have a row a snippet.
 
 use std::collections::HashSet;
 
 use serde_json::Value;
 
 use super::squad::{File, Questions, Reading};
+use super::{Cell, Row, Table, line_at};
 use crate::error::DataError;
 
 /// The type of a question.
@@ -98,6 +102,69 @@ pub(super) fn read(document: &Value, name: &str, strict: bool) -> Result<Questio
     Ok(questions)
 }
 
+/// The questions for yes or no as a table: a row a snippet, with the columns `id`, `question`, `snippet`, `text` (question and
+/// snippet) and `answer`; a question without snippets has one row, its snippet missing. The line of a row is that of its question's id. `None` if the text is no
+/// file of BioASQ's.
+pub(super) fn yes_no(text: &str, name: &str) -> Option<Result<Table, DataError>> {
+    let document: Value = serde_json::from_str(text).ok()?;
+    document.get("questions")?;
+    Some(yes_no_table(text, &document, name))
+}
+
+fn yes_no_table(text: &str, document: &Value, name: &str) -> Result<Table, DataError> {
+    let file = File { name };
+    let mut rows = Vec::new();
+    let mut place = 0;
+    for (at, item) in file.array(document, "questions", "")? {
+        if item["type"].as_str() != Some("yesno") {
+            continue;
+        }
+        let id = file.text(item, "id", &at)?;
+        let body = file.text(item, "body", &at)?;
+        let answer = match &item["exact_answer"] {
+            Value::Null => Cell::Missing,
+            given => match given.as_str().map(|answer| answer.trim().to_lowercase()) {
+                Some(answer) if matches!(answer.as_str(), "yes" | "no") => Cell::Text(answer),
+                _ => return Err(file.wrong(&at, "exact_answer", "yes or no", given)),
+            },
+        };
+        // Ids stand in the file in the order of the questions.
+        place += text[place..].find(id).unwrap_or(0);
+        let line = line_at(text.as_bytes(), place);
+        let mut row = |snippet: Option<&str>| {
+            let cell = |text: &str| Cell::Text(text.into());
+            let (snippet, text) = match snippet {
+                Some(snippet) => (cell(snippet), format!("{body} {snippet}")),
+                None => (Cell::Missing, body.into()),
+            };
+            let cells = vec![cell(id), cell(body), snippet, cell(&text), answer.clone()];
+            rows.push(Row { line, cells });
+        };
+        let snippets = match item.get("snippets") {
+            None => Vec::new(),
+            Some(_) => file.array(item, "snippets", &at)?,
+        };
+        if snippets.is_empty() {
+            row(None);
+        }
+        for (at, snippet) in snippets {
+            row(Some(file.text(snippet, "text", &at)?));
+        }
+    }
+    if rows.is_empty() {
+        let found = Value::String("none of that type".into());
+        return Err(file.wrong("", "questions", "some of type yesno, to classify", &found));
+    }
+    Ok(Table {
+        name: name.into(),
+        columns: ["id", "question", "snippet", "text", "answer"]
+            .map(String::from)
+            .into(),
+        rows,
+        other_delimiter: None,
+    })
+}
+
 /// The names of each answer: a list of lists, or, of one thing or of things with one name each, a list or a text.
 fn answers(
     file: &File<'_>,
@@ -156,8 +223,10 @@ fn find(text: &str, name: &str) -> Option<(String, usize)> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use crate::error::DataError;
     use crate::formats::bioasq::QuestionType;
     use crate::formats::squad::read_squad;
+    use crate::formats::{Cell, ReadOptions, read_table};
 
     const FILE: &str = r#"{"questions": [
         {"id": "0123456789abcdef01234567", "type": "factoid", "body": "Which gene?", "exact_answer": ["TEL", "ETV6"],
@@ -179,6 +248,41 @@ mod tests {
         assert_eq!(read.asked[0].gold, [["TEL", "ETV6"]]);
         assert_eq!(read.asked[1].gold.len(), 2);
         assert_eq!(read.asked[2].kind, QuestionType::YesNo);
+    }
+
+    #[test]
+    fn questions_for_yes_or_no_are_rows_of_a_table() {
+        let path = tempfile::tempdir().unwrap();
+        let path = path.path().join("b.json");
+        let table = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            read_table(&path, &ReadOptions::default())
+        };
+        let file = FILE.replace(
+            r#""yes", "snippets": []"#,
+            r#""Yes", "snippets": [{"text": "It is."}, {"text": "Or not."}]"#,
+        );
+        let read = table(&file).unwrap();
+        assert_eq!(
+            read.columns,
+            ["id", "question", "snippet", "text", "answer"]
+        );
+        assert_eq!(read.rows[0].cells[3], Cell::Text("Is it? It is.".into()));
+        let cells: Vec<_> = read.rows.iter().map(|row| row.cells[2].clone()).collect();
+        assert_eq!(cells, ["It is.", "Or not."].map(|t| Cell::Text(t.into())));
+        assert_eq!(
+            (read.rows[1].line, &read.rows[1].cells[4]),
+            (6, &Cell::Text("yes".into()))
+        );
+        // Without a snippet the question is there all the same.
+        assert_eq!(table(FILE).unwrap().rows[0].cells[2], Cell::Missing);
+        let wrong = |text: &str| table(text).unwrap_err().to_string();
+        let text = wrong(&FILE.replace("\"yes\"", "\"maybe\""));
+        assert!(text.contains("`questions[2].exact_answer`"), "{text}");
+        let text = wrong(&FILE.replace("yesno", "summary"));
+        assert!(text.contains("some of type yesno"), "{text}");
+        // Other JSON is no table.
+        assert!(matches!(table("{}"), Err(DataError::UnknownFormat { .. })));
     }
 
     #[test]

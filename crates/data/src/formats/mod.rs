@@ -168,7 +168,8 @@ pub struct Table {
 
 /// Reads a table from a file.
 ///
-/// The text is UTF-8, with or without a byte order mark; blank lines are skipped.
+/// The text is UTF-8, with or without a byte order mark; blank lines are skipped. A file of [BioASQ's](bioasq) that ends in `.json`
+/// is the table of its questions for yes or no.
 ///
 /// # Errors
 /// A missing or unreadable file, a format that the name does not tell, another encoding, an empty file, rows of unequal
@@ -177,7 +178,17 @@ pub fn read_table(path: &Path, options: &ReadOptions) -> Result<Table, DataError
     let (name, bytes) = read_bytes(path)?;
     // A spreadsheet or an archive is named as what it is, whatever its extension.
     encoding::check_container(&bytes, &name)?;
-    parse(bytes, &name, options.format_of(path)?, options)
+    match options.format_of(path) {
+        Ok(format) => parse(bytes, &name, format, options),
+        Err(error) => {
+            let json = path
+                .extension()
+                .is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
+            let text = json.then(|| encoding::decode(bytes, &name)).transpose()?;
+            let table = text.and_then(|text| bioasq::yes_no(&text, &name));
+            table.unwrap_or(Err(error))
+        }
+    }
 }
 
 /// What messages call a file, and its content.
