@@ -12,7 +12,7 @@
 #   scripts/gpu-check.sh --pack gpu-check.tar.gz        # carry this; there: tar xf gpu-check.tar.gz && cd gpu-check
 #   ./gpu-check.sh --device cuda                        # needs NVIDIA's driver; libnvrtc and its headers with cuda-nvrtc
 #
-# Software Vulkan compiles for most of its time: --device wgpu --steps 20 takes some minutes on two cores.
+# Software Vulkan compiles for most of its time: --device wgpu --steps 20 took nine minutes of processor time.
 set -euo pipefail
 
 usage() {
