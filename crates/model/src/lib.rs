@@ -42,6 +42,8 @@ pub use model::{
     SequenceModel, SpanModel, TokenModel,
 };
 pub use names::{Architecture, Naming};
-pub use ops::{DropoutStream, Mode};
+pub use ops::{
+    DropoutStream, Mode, ParsePrecisionError, Precision, PrecisionError, Products, with_products,
+};
 pub use sequences::Sequences;
 pub use weights::{Checkpoint, HeadPolicy, LoadReport, WeightsError};

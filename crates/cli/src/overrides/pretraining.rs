@@ -128,6 +128,10 @@ struct TrainingFlags {
     /// auto, cpu, wgpu, wgpu:N, cuda or cuda:N [default: auto]
     #[arg(long)]
     device: Option<DeviceSpec>,
+    /// What the factors of matrix products are rounded to; weights, sums, LayerNorm, softmax and loss
+    /// are f32. f16 scales the loss; tf32 is for NVIDIA GPUs; a CPU only imitates [default: f32]
+    #[arg(long, value_parser = ["f32", "tf32", "bf16", "f16"])]
+    precision: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Args)]
@@ -305,6 +309,7 @@ impl TrainingFlags {
         }
         list.seed(self.seed);
         list.device(self.device);
+        list.text("precision", "--precision", &self.precision);
     }
 }
 
@@ -367,6 +372,7 @@ mod tests {
         ("keep-checkpoints", "training.keep_checkpoints", "3"),
         ("seed", "seed", "7"),
         ("device", "device", "cpu"),
+        ("precision", "precision", "bf16"),
         ("learning-rate", "optimizer.learning_rate", "0.001"),
         ("weight-decay", "optimizer.weight_decay", "0.02"),
         ("max-grad-norm", "optimizer.max_grad_norm", "0.5"),
