@@ -698,6 +698,9 @@ pub struct TrainingConfig {
     pub batch_tokens: Option<usize>,
     /// Micro-batches an update.
     pub gradient_accumulation: usize,
+    /// Whether layers keep their input alone for the backward pass, and compute the rest again: less
+    /// memory, more time, the same weights.
+    pub recompute: bool,
     /// The order of rows.
     pub sampler: Sampler,
     /// Whether rows of like length are batched together: less padding where a device pads inside
@@ -729,6 +732,7 @@ impl Default for TrainingConfig {
             batch_size: 16,
             batch_tokens: None,
             gradient_accumulation: 1,
+            recompute: false,
             sampler: Sampler::Shuffle,
             bucket_by_length: false,
             evaluate_steps: None,

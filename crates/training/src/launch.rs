@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use bertkit_model::{Precision, Products, ResolvedDevice, is_cpu};
+use bertkit_model::{Precision, Products, ResolvedDevice, is_cpu, with_products, with_recompute};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
 use serde_json::{Value, json};
@@ -174,6 +174,11 @@ pub(crate) fn products(
             message: format!("{error} ({})", device.name),
             hint: "use `--precision f32`, which every device has, or another device".into(),
         })
+}
+
+/// How this thread computes a run: its products, and whether layers are computed again.
+pub(crate) fn computing<R>(products: Products, recompute: bool, run: impl FnOnce() -> R) -> R {
+    with_products(products, || with_recompute(recompute, run))
 }
 
 /// What a run says of its precision, if it is not the usual one.

@@ -24,7 +24,7 @@ use bertkit_evaluation::{Metric, TaskKind as MetricTask};
 use bertkit_model::heads::SectionAttention;
 use bertkit_model::{
     DeviceSpec, EncoderConfig, Family, Head, HeadPolicy, Initializer, Model, ModelError,
-    ModelFolder, Precision, ProblemType, ResolvedDevice, SequenceModel, with_products,
+    ModelFolder, Precision, ProblemType, ResolvedDevice, SequenceModel,
 };
 use burn::module::Module;
 use burn::tensor::Device;
@@ -1499,6 +1499,7 @@ fn compare_with_started(config: &RunConfig, directory: &RunDirectory) -> Result<
         let mut config = config.clone();
         config.output = None;
         config.device = String::new();
+        config.training.recompute = false;
         config.to_toml()
     };
     check_resumable(directory, &relevant(&started), &relevant(config))
@@ -1552,7 +1553,7 @@ impl Prepared {
     /// The loss is no number from the start.
     pub fn estimate(&mut self) -> Result<Estimate, TrainError> {
         let products = launch::products(&self.device, self.config.precision)?;
-        with_products(products, || {
+        launch::computing(products, self.config.training.recompute, || {
             each!(&self.learner, ready => {
                 ready.estimate(&self.config, &self.progress, &self.summary)
             })
@@ -1591,7 +1592,7 @@ impl Prepared {
             summary: self.summary,
         };
         let (config, optimizer, progress) = (self.config, self.optimizer, self.progress);
-        with_products(products, || {
+        launch::computing(products, config.training.recompute, || {
             each!(self.learner, ready => {
                 ready.train(launch, &config, optimizer, progress, observer, interrupt)
             })

@@ -232,6 +232,28 @@ fn the_same_seed_gives_the_same_weights_bit_for_bit() {
 }
 
 #[test]
+fn computing_layers_again_gives_the_same_weights_bit_for_bit() {
+    let bench = Bench::new(&classes(), &SHORT);
+    let more = [
+        "training.freeze_embeddings=true",
+        "training.freeze_layers=1",
+    ];
+    for more in [&[][..], &more[..], &["task.documents.pool=mean"][..]] {
+        let name = more.len().to_string() + more.first().unwrap_or(&"");
+        let again: Vec<&str> = more
+            .iter()
+            .copied()
+            .chain(["training.recompute=true"])
+            .collect();
+        let plain = weights(&bench.train(&format!("plain-{name}"), more));
+        assert!(
+            plain == weights(&bench.train(&format!("again-{name}"), &again)),
+            "{more:?}"
+        );
+    }
+}
+
+#[test]
 fn accumulating_micro_batches_equals_one_large_batch() {
     let plain = [
         "data.valid_fraction=0",
@@ -456,12 +478,16 @@ fn in_f16_the_scale_of_the_loss_is_kept_by_a_checkpoint() {
             .map(|line| line.split(",\"seconds\"").next().unwrap().to_owned())
             .collect()
     };
+    let scale_of = |line: &str| -> f64 {
+        let value = line.split("\"value\":").nth(1).unwrap();
+        value.split(',').next().unwrap().parse().unwrap()
+    };
     let whole = lines("whole");
     assert_eq!(whole.len(), 9);
-    assert!(
-        whole[8].contains("32768") || whole[8].contains("16384"),
-        "{whole:?}"
-    );
+    let skipped = whole
+        .windows(2)
+        .filter(|w| scale_of(&w[0]) > scale_of(&w[1]));
+    assert!(skipped.count() > 1, "{whole:?}");
     let flag = AtomicBool::new(false);
     prepare(
         bench.config("stopped", &more),

@@ -112,6 +112,10 @@ struct TrainingFlags {
     /// Micro-batches in an update [default: 1]
     #[arg(long, value_name = "N")]
     gradient_accumulation: Option<u32>,
+    /// Let layers keep their input alone for the backward pass, and compute the rest again: less
+    /// memory, about a third more time, the same weights
+    #[arg(long)]
+    recompute: bool,
     /// Validate every N updates too [default: at the end]
     #[arg(long, value_name = "N")]
     evaluate_steps: Option<u32>,
@@ -309,6 +313,8 @@ impl TrainingFlags {
         }
         list.seed(self.seed);
         list.device(self.device);
+        let recompute = self.recompute.then_some(true);
+        list.put("training.recompute", "--recompute", recompute);
         list.text("precision", "--precision", &self.precision);
     }
 }
@@ -408,6 +414,7 @@ mod tests {
         let text = ["--no-split-sentences", "--drop-duplicates", "--whole-word"];
         let several = ["--corpus", "a", "b/*", "--corpus", "c"];
         let more = ["--probe-steps", "10,20", "--objective", "rtd"];
+        assert!(resolved(&["--recompute"]).training.recompute);
         let config = resolved(&[&text[..], &several, &more].concat());
         assert!(!config.corpus.split_sentences && config.corpus.drop_duplicates);
         assert_eq!(
@@ -429,6 +436,7 @@ mod tests {
             "objective",
             "whole-word",
             "probe-steps",
+            "recompute",
             "help",
         ];
         for argument in Line::command().get_arguments() {

@@ -383,6 +383,9 @@ pub struct PretrainingConfig {
     pub batch_size: usize,
     /// Micro-batches an update.
     pub gradient_accumulation: usize,
+    /// Whether layers keep their input alone for the backward pass, and compute the rest again: less
+    /// memory, more time, the same weights.
+    pub recompute: bool,
     /// Parts of the run with other lengths or batches, one behind the other; one part if empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<StageConfig>,
@@ -405,6 +408,7 @@ impl Default for PretrainingConfig {
             epochs: None,
             batch_size: 32,
             gradient_accumulation: 1,
+            recompute: false,
             stages: Vec::new(),
             evaluate_steps: None,
             evaluate_sequences: 512,

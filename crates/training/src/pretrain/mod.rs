@@ -20,7 +20,6 @@ use bertkit_data::tokenizer::{TextTokenizer, TokenizerSpec};
 use bertkit_model::{
     DeviceSpec, DiscriminatorModel, Electra, EncoderConfig, Family, HeadPolicy, LoadReport,
     MlmModel, Model, ModelError, ModelFolder, Precision, PretrainingModel, ResolvedDevice,
-    with_products,
 };
 use burn::module::Module;
 use burn::tensor::Device;
@@ -856,6 +855,7 @@ fn compare_with_started(
         config.output = None;
         config.device = String::new();
         config.corpus.shards = None;
+        config.training.recompute = false;
         config.to_toml()
     };
     check_resumable(directory, &relevant(&started), &relevant(config))
@@ -912,7 +912,9 @@ impl PreparedPretraining {
     /// The loss is no number from the start.
     pub fn estimate(&self) -> Result<Estimate, TrainError> {
         let products = launch::products(&self.device, self.config.precision)?;
-        with_products(products, || self.run.estimate(&self.frame()))
+        launch::computing(products, self.config.training.recompute, || {
+            self.run.estimate(&self.frame())
+        })
     }
 
     /// Trains to the end and writes the model.
@@ -944,7 +946,7 @@ impl PreparedPretraining {
             directory: self.directory,
             summary: self.summary,
         };
-        let finished = with_products(products, || {
+        let finished = launch::computing(products, self.config.training.recompute, || {
             self.run.train(launch, &frame, observer, interrupt)
         })?;
         let generator = finished.model.with_file_name(HELPER);

@@ -131,6 +131,10 @@ mod tests {
                     resolved.remove("tokenizer");
                 }
             }
+            resolved["training"]
+                .as_table_mut()
+                .unwrap()
+                .remove("recompute");
             if config.objective.rtd == 0.0 {
                 resolved.remove("generator");
             }
