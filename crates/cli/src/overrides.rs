@@ -209,6 +209,10 @@ struct TrainingFlags {
     /// Micro-batches in an update [default: 1]
     #[arg(long, value_name = "N")]
     gradient_accumulation: Option<u32>,
+    /// Let layers keep their input alone for the backward pass, and compute the rest again: less
+    /// memory, about a third more time, the same weights
+    #[arg(long)]
+    recompute: bool,
     /// Order of rows: drawn anew each epoch, or every class equally often in each batch
     /// [default: shuffle]
     #[arg(long, value_parser = ["shuffle", "balanced"])]
@@ -234,6 +238,10 @@ struct TrainingFlags {
     /// auto, cpu, wgpu, wgpu:N, cuda or cuda:N [default: auto]
     #[arg(long)]
     device: Option<DeviceSpec>,
+    /// What the factors of matrix products are rounded to; weights, sums, LayerNorm, softmax and loss
+    /// are f32. f16 scales the loss; tf32 is for NVIDIA GPUs; a CPU only imitates [default: f32]
+    #[arg(long, value_parser = ["f32", "tf32", "bf16", "f16"])]
+    precision: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Args)]
@@ -527,6 +535,9 @@ impl TrainingFlags {
         );
         list.seed(self.seed);
         list.device(self.device);
+        let recompute = self.recompute.then_some(true);
+        list.put("training.recompute", "--recompute", recompute);
+        list.text("precision", "--precision", &self.precision);
     }
 }
 
@@ -700,6 +711,7 @@ mod tests {
         ("checkpoint-steps", "training.checkpoint_steps", "50"),
         ("seed", "seed", "7"),
         ("device", "device", "cpu"),
+        ("precision", "precision", "bf16"),
         ("learning-rate", "optimizer.learning_rate", "0.001"),
         ("weight-decay", "optimizer.weight_decay", "0.02"),
         ("max-grad-norm", "optimizer.max_grad_norm", "0.5"),
@@ -778,6 +790,7 @@ mod tests {
             ["a", "b"]
         );
         assert!(resolved(&["--bucket-by-length"]).training.bucket_by_length);
+        assert!(resolved(&["--recompute"]).training.recompute);
         assert!(
             resolved(&["--freeze-embeddings"])
                 .training
@@ -792,6 +805,7 @@ mod tests {
             "no-header",
             "freeze-embeddings",
             "bucket-by-length",
+            "recompute",
             "average-over",
             "help",
         ];

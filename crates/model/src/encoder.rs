@@ -8,6 +8,7 @@ use crate::config::{Activation, EncoderConfig};
 use crate::embeddings::Embeddings;
 use crate::initialize::Initializer;
 use crate::ops::{AttentionPlan, LayerNorm, Linear, Mode, attention};
+use crate::recompute;
 use crate::sequences::index;
 
 /// One transformer layer (Vaswani et al. 2017, §3.1), normalised after each block as in BERT.
@@ -62,7 +63,7 @@ impl Layer {
 
     /// `[tokens, h]` to the same shape, or to the rows that are read, `[rows, h]`: behind attention
     /// every row goes its own way.
-    fn forward(
+    pub(crate) fn forward(
         &self,
         hidden: Tensor<2>,
         plan: &AttentionPlan,
@@ -157,6 +158,13 @@ impl Encoder {
     ) -> Tensor<2> {
         let mut hidden = self.embeddings.forward(batch, mode);
         see(&hidden);
+        if let Some(stream) = recompute::applies(&hidden, mode)
+            && !self.layers.is_empty()
+        {
+            let learns = self.embeddings.word.val().is_require_grad();
+            let (layers, sequences) = (&self.layers, &batch.sequences);
+            return recompute::forward(layers, hidden, learns, sequences, rows, stream, see);
+        }
         let plan = AttentionPlan::new(&batch.sequences, &hidden.device());
         let top = self.layers.len().wrapping_sub(1);
         for (i, layer) in self.layers.iter().enumerate() {

@@ -27,6 +27,7 @@ mod mapped;
 mod model;
 mod names;
 pub mod ops;
+mod recompute;
 mod sequences;
 pub mod weights;
 
@@ -45,6 +46,9 @@ pub use model::{
     SequenceModel, SpanModel, TokenModel,
 };
 pub use names::{Architecture, Naming};
-pub use ops::{DropoutStream, Mode};
+pub use ops::{
+    DropoutStream, Mode, ParsePrecisionError, Precision, PrecisionError, Products, with_products,
+};
+pub use recompute::{backward, with_recompute};
 pub use sequences::Sequences;
 pub use weights::{Checkpoint, HeadPolicy, LoadReport, WeightsError};

@@ -14,6 +14,7 @@ use crate::config::OptimizerConfig;
 use crate::error::TrainError;
 use crate::optimizer::AdamW;
 use crate::run_dir::{RunDirectory, write_atomically};
+use crate::scaling::LossScale;
 
 /// How far a run has come.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -41,6 +42,9 @@ pub struct Progress {
     pub best: Option<(u64, f64)>,
     /// Evaluations since then.
     pub evaluations_without_better: u32,
+    /// The scale of the loss, in f16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) loss_scale: Option<LossScale>,
     /// SHA-256 of the training and validation files.
     pub data: Vec<String>,
 }

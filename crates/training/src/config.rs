@@ -18,8 +18,8 @@ use bertkit_data::questions::Stride;
 use bertkit_data::relations::MarkStyle;
 use bertkit_data::tagging::Scheme;
 use bertkit_evaluation::ThresholdObjective;
-use bertkit_model::Family;
 use bertkit_model::heads::Pooling;
+use bertkit_model::{Family, Precision};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -32,6 +32,8 @@ pub struct RunConfig {
     pub seed: u64,
     /// `auto`, `cpu`, `wgpu`, `wgpu:N`, `cuda` or `cuda:N`.
     pub device: String,
+    /// How the factors of matrix products are rounded: `f32` (not at all), `tf32`, `bf16` or `f16`.
+    pub precision: Precision,
     /// The run directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<PathBuf>,
@@ -56,6 +58,7 @@ impl Default for RunConfig {
         Self {
             seed: 42,
             device: "auto".into(),
+            precision: Precision::default(),
             output: None,
             model: ModelConfig::default(),
             tokenizer: TokenizerConfig::default(),
@@ -710,6 +713,9 @@ pub struct TrainingConfig {
     pub batch_tokens: Option<usize>,
     /// Micro-batches an update.
     pub gradient_accumulation: usize,
+    /// Whether layers keep their input alone for the backward pass, and compute the rest again: less
+    /// memory, more time, the same weights.
+    pub recompute: bool,
     /// The order of rows.
     pub sampler: Sampler,
     /// Whether rows of like length are batched together: less padding where a device pads inside
@@ -741,6 +747,7 @@ impl Default for TrainingConfig {
             batch_size: 16,
             batch_tokens: None,
             gradient_accumulation: 1,
+            recompute: false,
             sampler: Sampler::Shuffle,
             bucket_by_length: false,
             evaluate_steps: None,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use bertkit_model::ResolvedDevice;
+use bertkit_model::{Precision, Products, ResolvedDevice, is_cpu, with_products, with_recompute};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
 use serde_json::{Value, json};
@@ -72,7 +72,9 @@ pub(crate) fn restore<T: Task>(
     let model = checkpoint::load_model(directory, &name, model, task.naming())?;
     // Loading makes every parameter trainable again.
     let model = freeze(model, |path| task.rule(path));
-    let optimizer = checkpoint::load_optimizer(directory, &name, optimizer, progress.step)?;
+    let skipped = progress.loss_scale.as_ref().map_or(0, |s| s.skipped);
+    let updates = progress.step - skipped;
+    let optimizer = checkpoint::load_optimizer(directory, &name, optimizer, updates)?;
     Ok((model, Some((optimizer, progress))))
 }
 
@@ -161,9 +163,44 @@ pub(crate) fn check_resumable(
     Ok(())
 }
 
+/// How the device computes the products of that precision.
+pub(crate) fn products(
+    device: &ResolvedDevice,
+    precision: Precision,
+) -> Result<Products, TrainError> {
+    precision
+        .on(&device.device)
+        .map_err(|error| TrainError::Setting {
+            message: format!("{error} ({})", device.name),
+            hint: "use `--precision f32`, which every device has, or another device".into(),
+        })
+}
+
+/// How this thread computes a run: its products, and whether layers are computed again.
+pub(crate) fn computing<R>(products: Products, recompute: bool, run: impl FnOnce() -> R) -> R {
+    with_products(products, || with_recompute(recompute, run))
+}
+
+/// What a run says of its precision, if it is not the usual one.
+pub(crate) fn precision_line(
+    device: &ResolvedDevice,
+    precision: Precision,
+) -> Option<(String, String)> {
+    let emulated = if is_cpu(&device.device) {
+        "; the CPU rounds and multiplies in f32, slower than f32 alone"
+    } else {
+        ""
+    };
+    (precision != Precision::F32).then(|| {
+        let text = format!("{precision} products, all else f32{emulated}");
+        ("precision".into(), text)
+    })
+}
+
 /// What is written to `environment.json`; `data` are files with their SHA-256.
 pub(crate) fn environment<'a>(
     device: &ResolvedDevice,
+    precision: Precision,
     seed: u64,
     data: impl Iterator<Item = (&'a Path, &'a str)>,
     command: &[String],
@@ -176,7 +213,7 @@ pub(crate) fn environment<'a>(
         "commit": env!("BERTKIT_COMMIT"),
         "burn": "0.22.1",
         "device": device.describe(),
-        "precision": "f32",
+        "precision": precision,
         "threads": rayon::current_num_threads(),
         "seed": seed,
         "data": files,

@@ -40,6 +40,7 @@ mod prepare;
 pub mod pretrain;
 mod questions;
 mod run_dir;
+mod scaling;
 mod schedule;
 mod stored;
 mod tag_evaluation;

@@ -68,9 +68,19 @@ pub fn rule(
 #[derive(Debug, Default)]
 pub struct GradientSum {
     sums: HashMap<String, Tensor<1>>,
+    /// What the loss was multiplied by, where it was.
+    scale: Option<f64>,
 }
 
 impl GradientSum {
+    /// Gradients of losses that are multiplied by `scale`; the optimizer divides them by it.
+    pub fn scaled(scale: f64) -> Self {
+        Self {
+            scale: Some(scale),
+            ..Self::default()
+        }
+    }
+
     /// Takes the gradients of `model` out of a backward pass and adds them.
     pub fn add<M: Module>(&mut self, model: &M, gradients: Gradients) {
         struct Visitor<'a> {
@@ -184,6 +194,7 @@ impl AdamW {
         let mut paths: Vec<String> = gradients.sums.keys().cloned().collect();
         paths.sort();
         let mut square = 0.0;
+        let inverse = gradients.scale.map_or(1.0, f64::recip);
         let mut sums = gradients.sums;
         for path in &paths {
             let Some(gradient) = sums.remove(path) else {
@@ -199,7 +210,7 @@ impl AdamW {
                 device.insert(path.clone(), gradient);
             }
         }
-        let norm = square.sqrt();
+        let norm = square.sqrt() * inverse;
         if !norm.is_finite() {
             return (model, norm);
         }
@@ -216,7 +227,7 @@ impl AdamW {
             host,
             device,
             rate,
-            clip,
+            clip: clip * inverse,
             rules,
         };
         (model.map(&mut mapper), norm)

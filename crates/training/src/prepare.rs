@@ -24,7 +24,7 @@ use bertkit_evaluation::{Metric, TaskKind as MetricTask};
 use bertkit_model::heads::SectionAttention;
 use bertkit_model::{
     DeviceSpec, EncoderConfig, Family, Head, HeadPolicy, Initializer, Model, ModelError,
-    ModelFolder, ProblemType, ResolvedDevice, SequenceModel,
+    ModelFolder, Precision, ProblemType, ResolvedDevice, SequenceModel,
 };
 use burn::module::Module;
 use burn::tensor::Device;
@@ -633,6 +633,7 @@ pub fn prepare(
                 setting(e.to_string(), "use `--device auto`")
             })?;
     let device = spec.resolve()?;
+    launch::products(&device, config.precision)?;
     let output = config.output.clone().unwrap_or_default();
     let directory = RunDirectory::check(&output, policy)?;
     if policy == DirectoryPolicy::Resume {
@@ -1458,7 +1459,11 @@ fn model_line(config: &RunConfig, encoder: &EncoderConfig, parameters: usize) ->
 }
 
 /// What it runs on, and how many updates there are.
-fn running_lines(config: &RunConfig, device: &ResolvedDevice, steps: u64) -> [(String, String); 2] {
+fn running_lines(
+    config: &RunConfig,
+    device: &ResolvedDevice,
+    steps: u64,
+) -> impl Iterator<Item = (String, String)> + use<> {
     let t = &config.training;
     let batch = t.batch_tokens.map_or_else(
         || format!("{} rows", t.batch_size),
@@ -1473,10 +1478,9 @@ fn running_lines(config: &RunConfig, device: &ResolvedDevice, steps: u64) -> [(S
         "{steps} of {batch}{accumulation}, {} epochs at most",
         t.epochs
     );
-    [
-        ("device".into(), device.describe()),
-        ("steps".into(), steps),
-    ]
+    std::iter::once(("device".into(), device.describe()))
+        .chain(launch::precision_line(device, config.precision))
+        .chain([("steps".into(), steps)])
 }
 
 /// What decides which weights are kept.
@@ -1495,6 +1499,7 @@ fn compare_with_started(config: &RunConfig, directory: &RunDirectory) -> Result<
         let mut config = config.clone();
         config.output = None;
         config.device = String::new();
+        config.training.recompute = false;
         config.to_toml()
     };
     check_resumable(directory, &relevant(&started), &relevant(config))
@@ -1547,8 +1552,11 @@ impl Prepared {
     /// # Errors
     /// The loss is no number from the start.
     pub fn estimate(&mut self) -> Result<Estimate, TrainError> {
-        each!(&self.learner, ready => {
-            ready.estimate(&self.config, &self.progress, &self.summary)
+        let products = launch::products(&self.device, self.config.precision)?;
+        launch::computing(products, self.config.training.recompute, || {
+            each!(&self.learner, ready => {
+                ready.estimate(&self.config, &self.progress, &self.summary)
+            })
         })
     }
 
@@ -1564,6 +1572,7 @@ impl Prepared {
         observer: &mut dyn Observer,
         interrupt: &AtomicBool,
     ) -> Result<Outcome, TrainError> {
+        let products = launch::products(&self.device, self.config.precision)?;
         let files = std::iter::once(&self.config.data.train)
             .chain(std::iter::once(&self.config.data.valid))
             .flatten()
@@ -1571,14 +1580,22 @@ impl Prepared {
             .zip(self.progress.data.iter().map(String::as_str));
         let launch = Launch {
             policy: self.policy,
-            environment: launch::environment(&self.device, self.config.seed, files, &self.command),
+            environment: launch::environment(
+                &self.device,
+                self.config.precision,
+                self.config.seed,
+                files,
+                &self.command,
+            ),
             config: self.config.to_toml(),
             directory: self.directory,
             summary: self.summary,
         };
         let (config, optimizer, progress) = (self.config, self.optimizer, self.progress);
-        each!(self.learner, ready => {
-            ready.train(launch, &config, optimizer, progress, observer, interrupt)
+        launch::computing(products, config.training.recompute, || {
+            each!(self.learner, ready => {
+                ready.train(launch, &config, optimizer, progress, observer, interrupt)
+            })
         })
     }
 }
@@ -1674,10 +1691,13 @@ fn trainer<'a, T: Task>(
     task: &'a T,
     config: &RunConfig,
     optimizer: AdamW,
-    progress: Progress,
+    mut progress: Progress,
     steps: u64,
 ) -> Trainer<'a, T> {
     let t = &config.training;
+    if config.precision == Precision::F16 {
+        progress.loss_scale.get_or_insert_default();
+    }
     Trainer {
         task,
         habits: Habits {

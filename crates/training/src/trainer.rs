@@ -114,7 +114,8 @@ impl<T: Task> Trainer<'_, T> {
         for total in totals.iter_mut().filter(|total| **total <= 0.0) {
             *total = 1.0;
         }
-        let mut gradients = GradientSum::default();
+        let scale = self.progress.loss_scale.as_ref().map(|s| s.scale);
+        let mut gradients = scale.map_or_else(GradientSum::default, GradientSum::scaled);
         let (mut means, mut tokens) = (vec![0.0; terms.len()], 0);
         for (i, batch) in batches.iter().enumerate() {
             let number = self.progress.micro_batches;
@@ -139,7 +140,10 @@ impl<T: Task> Trainer<'_, T> {
                         None => part,
                     });
                 }
-                Ok(loss)
+                Ok(match scale {
+                    Some(scale) => loss.map(|loss| loss * scale),
+                    None => loss,
+                })
             };
             let task = self.task;
             task.learn(&model, batch, number, mode, &mut weigh, &mut gradients)?;
@@ -153,7 +157,16 @@ impl<T: Task> Trainer<'_, T> {
         let (model, norm) = self
             .optimizer
             .step(model, gradients, rate, |path| task.rule(path));
-        if !norm.is_finite() {
+        // In f16, gradients of a finite loss may be too large for the scale: the update is left out.
+        let skipped = match &mut self.progress.loss_scale {
+            Some(scale) if !norm.is_finite() => scale.overflows(),
+            Some(scale) => {
+                scale.fits();
+                false
+            }
+            None => false,
+        };
+        if !norm.is_finite() && !skipped {
             return Err(self.not_finite("gradient norm", norm, batches));
         }
         self.progress.step += 1;
@@ -373,10 +386,16 @@ impl<T: Task> Trainer<'_, T> {
         let parts = terms.iter().zip(&update.terms);
         let numbers = [("loss", update.loss), ("gradient_norm", update.norm)]
             .into_iter()
-            .chain(parts.map(|(term, &mean)| (term.name, mean)));
+            .chain(parts.map(|(term, &mean)| (term.name, mean)))
+            .chain(
+                self.progress
+                    .loss_scale
+                    .iter()
+                    .map(|s| ("loss_scale", s.scale)),
+            );
         for (name, value) in numbers {
             listeners.metrics.append(&MetricLine {
-                value: Some(value),
+                value: Some(value).filter(|value| value.is_finite()),
                 ..self.metric(epoch, update.rate, "train", name)
             })?;
         }

@@ -232,6 +232,28 @@ fn the_same_seed_gives_the_same_weights_bit_for_bit() {
 }
 
 #[test]
+fn computing_layers_again_gives_the_same_weights_bit_for_bit() {
+    let bench = Bench::new(&classes(), &SHORT);
+    let more = [
+        "training.freeze_embeddings=true",
+        "training.freeze_layers=1",
+    ];
+    for more in [&[][..], &more[..], &["task.documents.pool=mean"][..]] {
+        let name = more.len().to_string() + more.first().unwrap_or(&"");
+        let again: Vec<&str> = more
+            .iter()
+            .copied()
+            .chain(["training.recompute=true"])
+            .collect();
+        let plain = weights(&bench.train(&format!("plain-{name}"), more));
+        assert!(
+            plain == weights(&bench.train(&format!("again-{name}"), &again)),
+            "{more:?}"
+        );
+    }
+}
+
+#[test]
 fn accumulating_micro_batches_equals_one_large_batch() {
     let plain = [
         "data.valid_fraction=0",
@@ -418,11 +440,98 @@ fn a_threshold_is_chosen_on_the_validation_rows() {
 }
 
 #[test]
+fn products_in_bf16_and_f16_learn_and_save_f32() {
+    let expected: Vec<&str> = ROWS.iter().map(|(_, label)| *label).collect();
+    for precision in ["precision=bf16", "precision=f16"] {
+        assert_eq!(overfit(&classes(), &[precision]), expected, "{precision}");
+    }
+    let bench = Bench::new(&classes(), &SHORT);
+    let exact = bench.train("f32", &[]);
+    for precision in ["bf16", "f16"] {
+        let model = bench.train(precision, &[&format!("precision={precision}")]);
+        let file = weights(&model);
+        let header = String::from_utf8_lossy(&file[8..file.len().min(4096)]).into_owned();
+        assert!(
+            header.contains("F32") && !header.contains("F16"),
+            "{header}"
+        );
+        // Near the weights of f32, and not they.
+        let off = largest_difference(&exact, &model);
+        assert!(off > 0.0 && off < 1.5e-2, "{precision}: {off}");
+        let environment = bench.path(precision).join("environment.json");
+        let environment = std::fs::read_to_string(environment).unwrap();
+        assert!(environment.contains(&format!("\"precision\": \"{precision}\"")));
+    }
+}
+
+#[test]
+fn in_f16_the_scale_of_the_loss_is_kept_by_a_checkpoint() {
+    // Rows that count this much make gradients of a finite loss too large for the first scales.
+    let bench = Bench::new(&classes(), &SHORT);
+    let more = ["precision=f16", "model.fresh.initializer_range=1.0"];
+    let expected = weights(&bench.train("whole", &more));
+    let lines = |run: &str| -> Vec<String> {
+        std::fs::read_to_string(bench.path(run).join("metrics.jsonl"))
+            .unwrap()
+            .lines()
+            .filter(|line| line.contains("\"loss_scale\""))
+            .map(|line| line.split(",\"seconds\"").next().unwrap().to_owned())
+            .collect()
+    };
+    let scale_of = |line: &str| -> f64 {
+        let value = line.split("\"value\":").nth(1).unwrap();
+        value.split(',').next().unwrap().parse().unwrap()
+    };
+    let whole = lines("whole");
+    assert_eq!(whole.len(), 9);
+    let skipped = whole
+        .windows(2)
+        .filter(|w| scale_of(&w[0]) > scale_of(&w[1]));
+    assert!(skipped.count() > 1, "{whole:?}");
+    let flag = AtomicBool::new(false);
+    prepare(
+        bench.config("stopped", &more),
+        DirectoryPolicy::New,
+        &mut Silent,
+    )
+    .unwrap()
+    .train(&mut StopAfter(4, &flag), &flag)
+    .unwrap_err();
+    let resumed = prepare(
+        bench.config("stopped", &more),
+        DirectoryPolicy::Resume,
+        &mut Silent,
+    )
+    .unwrap()
+    .train(&mut Silent, &AtomicBool::new(false))
+    .unwrap();
+    assert!(weights(&resumed.model) == expected);
+    assert_eq!(lines("stopped"), whole);
+}
+
+#[test]
+fn a_precision_that_the_device_lacks_is_refused_before_data_are_read() {
+    let bench = Bench::new(&classes(), &SHORT);
+    let config = bench.config("run", &["precision=tf32", "data.train=absent.csv"]);
+    let error = prepare(config, DirectoryPolicy::New, &mut Silent)
+        .err()
+        .unwrap();
+    assert_eq!(error.exit_code(), 2);
+    assert!(error.to_string().contains("tf32"), "{error}");
+}
+
+#[test]
 fn an_overflowing_loss_stops_the_run_and_names_the_batch() {
+    for precision in ["precision=f32", "precision=f16"] {
+        overflows(precision);
+    }
+}
+
+fn overflows(precision: &str) {
     let bench = Bench::new(&classes(), &SHORT);
     let flag = AtomicBool::new(false);
     // Weighing a class by nearly the largest f32 makes the summed loss overflow.
-    let more = ["task.class_weights.bad=3e38"];
+    let more = ["task.class_weights.bad=3e38", precision];
     let prepared = prepare(
         bench.config("run", &more),
         DirectoryPolicy::New,

@@ -112,6 +112,10 @@ struct TrainingFlags {
     /// Micro-batches in an update [default: 1]
     #[arg(long, value_name = "N")]
     gradient_accumulation: Option<u32>,
+    /// Let layers keep their input alone for the backward pass, and compute the rest again: less
+    /// memory, about a third more time, the same weights
+    #[arg(long)]
+    recompute: bool,
     /// Validate every N updates too [default: at the end]
     #[arg(long, value_name = "N")]
     evaluate_steps: Option<u32>,
@@ -128,6 +132,10 @@ struct TrainingFlags {
     /// auto, cpu, wgpu, wgpu:N, cuda or cuda:N [default: auto]
     #[arg(long)]
     device: Option<DeviceSpec>,
+    /// What the factors of matrix products are rounded to; weights, sums, LayerNorm, softmax and loss
+    /// are f32. f16 scales the loss; tf32 is for NVIDIA GPUs; a CPU only imitates [default: f32]
+    #[arg(long, value_parser = ["f32", "tf32", "bf16", "f16"])]
+    precision: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Args)]
@@ -305,6 +313,9 @@ impl TrainingFlags {
         }
         list.seed(self.seed);
         list.device(self.device);
+        let recompute = self.recompute.then_some(true);
+        list.put("training.recompute", "--recompute", recompute);
+        list.text("precision", "--precision", &self.precision);
     }
 }
 
@@ -367,6 +378,7 @@ mod tests {
         ("keep-checkpoints", "training.keep_checkpoints", "3"),
         ("seed", "seed", "7"),
         ("device", "device", "cpu"),
+        ("precision", "precision", "bf16"),
         ("learning-rate", "optimizer.learning_rate", "0.001"),
         ("weight-decay", "optimizer.weight_decay", "0.02"),
         ("max-grad-norm", "optimizer.max_grad_norm", "0.5"),
@@ -402,6 +414,7 @@ mod tests {
         let text = ["--no-split-sentences", "--drop-duplicates", "--whole-word"];
         let several = ["--corpus", "a", "b/*", "--corpus", "c"];
         let more = ["--probe-steps", "10,20", "--objective", "rtd"];
+        assert!(resolved(&["--recompute"]).training.recompute);
         let config = resolved(&[&text[..], &several, &more].concat());
         assert!(!config.corpus.split_sentences && config.corpus.drop_duplicates);
         assert_eq!(
@@ -423,6 +436,7 @@ mod tests {
             "objective",
             "whole-word",
             "probe-steps",
+            "recompute",
             "help",
         ];
         for argument in Line::command().get_arguments() {

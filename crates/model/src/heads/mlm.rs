@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 
 use crate::config::{Activation, EncoderConfig, Family};
 use crate::initialize::Initializer;
-use crate::ops::{LayerNorm, Linear, masked_lm};
+use crate::ops::{LayerNorm, Linear, masked_lm, product};
 
 /// Dense, nonlinearity, LayerNorm, then the word table as decoder (Devlin et al. 2019, §3.1).
 ///
@@ -45,7 +45,7 @@ impl MlmHead {
     /// read where the decoder is tied to it. Pass the masked rows only: the product is the head's cost.
     pub fn forward(&self, hidden: Tensor<2>, words: &Param<Tensor<2>>) -> Tensor<2> {
         let table = self.table(words);
-        self.transform(hidden).matmul(table.transpose()) + self.bias.val().unsqueeze()
+        product(self.transform(hidden), table.transpose()) + self.bias.val().unsqueeze()
     }
 
     /// Cross-entropy of the logits of [`Self::forward`] against `targets`, summed over rows:

@@ -6,7 +6,8 @@ use burn::tensor::{Bool, Device, Int, Tensor};
 use super::dropout::apply;
 use super::fused::{self, AttentionShape};
 use super::kernels::{Mask, mask_row};
-use super::{Mode, composed, use_fused};
+use super::product::products;
+use super::{Mode, Products, composed, product, use_fused_product};
 use crate::device::is_cpu;
 use crate::sequences::Sequences;
 
@@ -30,7 +31,8 @@ impl AttentionPlan {
     /// For the sequences of one batch.
     pub fn new(sequences: &Sequences, device: &Device) -> Self {
         let (batch, longest) = (sequences.len(), sequences.longest());
-        let needed = !sequences.is_uniform() && (!is_cpu(device) || composed());
+        let needed = !sequences.is_uniform()
+            && (!is_cpu(device) || composed() || products() != Products::Plain);
         let padded = needed.then(|| Padded {
             gather: sequences.gather_rows(device),
             scatter: sequences.scatter_cells(device),
@@ -54,7 +56,7 @@ pub fn attention(
     rate: f64,
     mode: Mode<'_>,
 ) -> Tensor<2> {
-    if use_fused(&qkv) {
+    if use_fused_product(&qkv) {
         let shape = AttentionShape {
             sequences: plan.sequences.clone(),
             heads,
@@ -83,7 +85,7 @@ pub fn attention(
     let part = |i: usize| cells.clone().narrow(0, i, 1).reshape([b, n, t, d]);
     let (q, k, v) = (part(0), part(1), part(2));
 
-    let scores = (q / (d as f64).sqrt()).matmul(k.transpose()); // [b, n, t, t]
+    let scores = product(q / (d as f64).sqrt(), k.transpose()); // [b, n, t, t]
     let scores = match &plan.padded {
         Some(padded) => scores.mask_fill(padded.padding.clone().expand([b, n, t, t]), -1e9),
         None => scores,
@@ -91,7 +93,7 @@ pub fn attention(
     let weights = apply(softmax(scores, 3), rate, mode, |mask| {
         weight_factors(mask, &plan.sequences, n)
     });
-    let context = weights.matmul(v).swap_dims(1, 2).reshape([b * t, h]);
+    let context = product(weights, v).swap_dims(1, 2).reshape([b * t, h]);
     match &plan.padded {
         Some(padded) => context.select(0, padded.scatter.clone()),
         None => context,

@@ -41,6 +41,14 @@ impl DropoutStream {
         }
     }
 
+    /// The same, from here on: what is drawn from it is drawn from this one too.
+    pub(crate) fn as_it_stands(&self) -> Self {
+        Self {
+            seed: self.seed,
+            drawn: self.drawn.clone(),
+        }
+    }
+
     /// The key of the next mask.
     pub fn next_key(&self) -> u64 {
         let n = self.drawn.get();

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::fused::{self, NormSettings};
-use super::{LayerNorm, Mode, activate, dropout, use_fused};
+use super::{LayerNorm, Mode, activate, dropout, product, use_fused_product};
 use crate::config::Activation;
 use crate::initialize::Initializer;
 
@@ -43,15 +43,15 @@ impl Linear {
 
     /// `[rows, in]` to `[rows, out]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        if use_fused(&x) {
+        if use_fused_product(&x) {
             return fused::linear(x, self.weight.val(), self.bias.val());
         }
-        x.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze()
+        product(x, self.weight.val().transpose()) + self.bias.val().unsqueeze()
     }
 
     /// A nonlinearity behind the affine map: `[rows, in]` to `[rows, out]`.
     pub fn forward_activated(&self, x: Tensor<2>, kind: Activation) -> Tensor<2> {
-        if kind == Activation::Gelu && use_fused(&x) {
+        if kind == Activation::Gelu && use_fused_product(&x) {
             return fused::linear_gelu(x, self.weight.val(), self.bias.val());
         }
         activate(self.forward(x), kind)
@@ -67,7 +67,7 @@ impl Linear {
         rate: f64,
         mode: Mode<'_>,
     ) -> Tensor<2> {
-        if use_fused(&x) {
+        if use_fused_product(&x) {
             let settings = NormSettings {
                 epsilon: norm.epsilon as f32,
                 mask: mode.mask(rate),

@@ -3,7 +3,7 @@
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::{fused, use_fused};
+use super::{fused, product, use_fused_product};
 
 /// `−Σ log softmax(hidden tableᵀ + bias)[target]`, summed over rows: `hidden` `[m, e]`, `table`
 /// `[v, e]`, `bias` `[v]`, `targets` `[m]` to `[1]`.
@@ -18,12 +18,12 @@ pub fn masked_lm(
     bias: Tensor<1>,
     targets: Vec<u32>,
 ) -> Tensor<1> {
-    if use_fused(&hidden) {
+    if use_fused_product(&hidden) {
         return fused::masked_lm(hidden, table, bias, targets);
     }
     let (m, device) = (targets.len(), hidden.device());
     let targets: Vec<i32> = targets.into_iter().map(|id| id as i32).collect();
     let targets: Tensor<2, Int> = Tensor::from_data(TensorData::new(targets, [m, 1]), &device);
-    let logits = hidden.matmul(table.transpose()) + bias.unsqueeze();
+    let logits = product(hidden, table.transpose()) + bias.unsqueeze();
     -log_softmax(logits, 1).gather(1, targets).sum()
 }

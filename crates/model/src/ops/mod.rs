@@ -12,6 +12,7 @@ mod kernels;
 mod layer_norm;
 mod linear;
 mod masked_lm;
+mod product;
 mod products;
 mod vectors;
 
@@ -22,6 +23,8 @@ pub use embedding::{EmbeddingIds, embed};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use masked_lm::masked_lm;
+pub(crate) use product::product;
+pub use product::{ParsePrecisionError, Precision, PrecisionError, Products, with_products};
 pub use products::LinearProducts;
 pub use vectors::{instruction_set, vectorised};
 
@@ -51,6 +54,11 @@ pub fn fused_calls() -> u64 {
 /// Whether this thread asked for the composed forms.
 fn composed() -> bool {
     COMPOSED.with(Cell::get)
+}
+
+/// Whether the fused form of an operation with a matrix product in it applies: the kernels multiply f32.
+fn use_fused_product<const D: usize>(x: &Tensor<D>) -> bool {
+    product::products() == Products::Plain && use_fused(x)
 }
 
 /// Whether the fused form of an operation applies: on the CPU, to f32.

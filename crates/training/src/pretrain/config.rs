@@ -11,7 +11,7 @@ use std::str::FromStr;
 use bertkit_data::corpus::{CorpusFormat, CorpusOptions};
 use bertkit_data::corruption::{MaskUnit, Masking};
 use bertkit_data::sequences::Packing;
-use bertkit_model::Family;
+use bertkit_model::{Family, Precision};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -29,6 +29,8 @@ pub struct PretrainConfig {
     pub seed: u64,
     /// `auto`, `cpu`, `wgpu`, `wgpu:N`, `cuda` or `cuda:N`.
     pub device: String,
+    /// How the factors of matrix products are rounded: `f32` (not at all), `tf32`, `bf16` or `f16`.
+    pub precision: Precision,
     /// The run directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<PathBuf>,
@@ -62,6 +64,7 @@ impl Default for PretrainConfig {
         Self {
             seed: 42,
             device: "auto".into(),
+            precision: Precision::default(),
             output: None,
             model: ModelConfig::default(),
             generator: GeneratorConfig::default(),
@@ -396,6 +399,9 @@ pub struct PretrainingConfig {
     pub batch_size: usize,
     /// Micro-batches an update.
     pub gradient_accumulation: usize,
+    /// Whether layers keep their input alone for the backward pass, and compute the rest again: less
+    /// memory, more time, the same weights.
+    pub recompute: bool,
     /// Parts of the run with other lengths or batches, one behind the other; one part if empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<StageConfig>,
@@ -418,6 +424,7 @@ impl Default for PretrainingConfig {
             epochs: None,
             batch_size: 32,
             gradient_accumulation: 1,
+            recompute: false,
             stages: Vec::new(),
             evaluate_steps: None,
             evaluate_sequences: 512,

@@ -19,7 +19,7 @@ use bertkit_data::corruption::{MaskVocabulary, MaskingError};
 use bertkit_data::tokenizer::{TextTokenizer, TokenizerSpec};
 use bertkit_model::{
     DeviceSpec, DiscriminatorModel, Electra, EncoderConfig, Family, HeadPolicy, LoadReport,
-    MlmModel, Model, ModelError, ModelFolder, PretrainingModel, ResolvedDevice,
+    MlmModel, Model, ModelError, ModelFolder, Precision, PretrainingModel, ResolvedDevice,
 };
 use burn::module::Module;
 use burn::tensor::Device;
@@ -118,6 +118,7 @@ struct Frame {
     schedule: Schedule,
     length: Length,
     parameters: usize,
+    precision: Precision,
     optimizer: crate::config::OptimizerConfig,
     tokens_per_update: f64,
 }
@@ -133,8 +134,11 @@ fn trainer<'a, L: Learn>(
     task: &'a PretrainTask<L>,
     frame: &Frame,
     optimizer: AdamW,
-    progress: Progress,
+    mut progress: Progress,
 ) -> Trainer<'a, PretrainTask<L>> {
+    if frame.precision == Precision::F16 {
+        progress.loss_scale.get_or_insert_default();
+    }
     Trainer {
         task,
         habits: frame.habits.clone(),
@@ -404,6 +408,7 @@ pub fn prepare(
                 setting(e.to_string(), "use `--device auto`")
             })?;
     let device = spec.resolve()?;
+    launch::products(&device, config.precision)?;
     let output = config.output.clone().unwrap_or_default();
     let directory = RunDirectory::check(&output, policy)?;
     if policy == DirectoryPolicy::Resume {
@@ -508,6 +513,7 @@ pub fn prepare(
     };
     let (run, parameters) = builder.build(opened, &mut lines)?;
     lines.push(("device".into(), device.describe()));
+    lines.extend(launch::precision_line(&device, config.precision));
     lines.push(("length".into(), facts.describe(&config)));
     let steps = match length {
         Length::Steps(steps) => steps,
@@ -824,7 +830,7 @@ impl Builder<'_> {
             tokenizer: opened.tokenizer,
             layers: opened.encoder.num_hidden_layers,
             layer_decay: config.optimizer.layer_decay,
-            probe: Probe::new(&config.probe, &config.device),
+            probe: Probe::new(&config.probe, &config.device, config.precision),
         };
         let mut ready = Ready {
             model,
@@ -889,6 +895,7 @@ fn compare_with_started(
         config.output = None;
         config.device = String::new();
         config.corpus.shards = None;
+        config.training.recompute = false;
         config.to_toml()
     };
     check_resumable(directory, &relevant(&started), &relevant(config))
@@ -933,6 +940,7 @@ impl PreparedPretraining {
             schedule: Schedule::new(&c.schedule, c.optimizer.learning_rate, length),
             length,
             parameters: self.summary.parameters,
+            precision: c.precision,
             optimizer: c.optimizer.clone(),
             tokens_per_update: a_sequence * (t.batch_size * t.gradient_accumulation) as f64,
         }
@@ -943,7 +951,10 @@ impl PreparedPretraining {
     /// # Errors
     /// The loss is no number from the start.
     pub fn estimate(&self) -> Result<Estimate, TrainError> {
-        self.run.estimate(&self.frame())
+        let products = launch::products(&self.device, self.config.precision)?;
+        launch::computing(products, self.config.training.recompute, || {
+            self.run.estimate(&self.frame())
+        })
     }
 
     /// Trains to the end and writes the model.
@@ -959,16 +970,25 @@ impl PreparedPretraining {
         interrupt: &AtomicBool,
     ) -> Result<PretrainOutcome, TrainError> {
         let frame = self.frame();
+        let products = launch::products(&self.device, self.config.precision)?;
         let files = self.files.iter();
         let files = files.map(|(path, hash)| (path.as_path(), hash.as_str()));
         let launch = Launch {
             policy: self.policy,
-            environment: launch::environment(&self.device, self.config.seed, files, &self.command),
+            environment: launch::environment(
+                &self.device,
+                self.config.precision,
+                self.config.seed,
+                files,
+                &self.command,
+            ),
             config: self.config.to_toml(),
             directory: self.directory,
             summary: self.summary,
         };
-        let finished = self.run.train(launch, &frame, observer, interrupt)?;
+        let finished = launch::computing(products, self.config.training.recompute, || {
+            self.run.train(launch, &frame, observer, interrupt)
+        })?;
         let generator = finished.model.with_file_name(HELPER);
         Ok(PretrainOutcome {
             model: finished.model,

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use bertkit_model::Precision;
+
 use super::config::ProbeConfig;
 use crate::config::{ModelConfig, OptimizerConfig, RunConfig};
 use crate::error::TrainError;
@@ -18,6 +20,7 @@ use crate::run_dir::{DirectoryPolicy, RunDirectory};
 pub(crate) struct Probe {
     config: ProbeConfig,
     device: String,
+    precision: Precision,
 }
 
 /// The probe's folder in the run directory; what a killed run leaves of it is swept like any
@@ -26,10 +29,11 @@ const FOLDER: &str = ".probe.tmp";
 
 impl Probe {
     /// `None` if there are no rows to probe on.
-    pub fn new(config: &ProbeConfig, device: &str) -> Option<Self> {
+    pub fn new(config: &ProbeConfig, device: &str, precision: Precision) -> Option<Self> {
         config.data.as_ref().map(|_| Self {
             config: config.clone(),
             device: device.into(),
+            precision,
         })
     }
 
@@ -78,6 +82,7 @@ impl Probe {
         let mut config = RunConfig {
             seed,
             device: self.device.clone(),
+            precision: self.precision,
             output: Some(folder.join(format!("run-{seed}"))),
             model: ModelConfig {
                 path: Some(folder.join("model")),

@@ -119,7 +119,7 @@ mod tests {
                 .unwrap_or_else(|error| panic!("{name}: {error}"));
             // What a user gives, and where a run is made, is no part of a recipe.
             let mut resolved = config.to_toml().parse::<Table>().unwrap();
-            for key in ["output", "device", "probe"] {
+            for key in ["output", "device", "precision", "probe"] {
                 resolved.remove(key);
             }
             // The tokenizer that a run trains is a WordPiece: not that of RoBERTa, or of a checkpoint.
@@ -131,6 +131,10 @@ mod tests {
                     resolved.remove("tokenizer");
                 }
             }
+            resolved["training"]
+                .as_table_mut()
+                .unwrap()
+                .remove("recompute");
             if config.objective.rtd == 0.0 {
                 resolved.remove("generator");
             }

@@ -8,7 +8,7 @@ mod tags;
 use std::path::PathBuf;
 
 use bertkit_evaluation::{Metric, Predictions, score};
-use bertkit_model::{Mode, Naming};
+use bertkit_model::{Mode, Naming, backward};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
@@ -153,7 +153,7 @@ pub trait Task: Sync {
         gradients: &mut GradientSum,
     ) -> Result<(), TrainError> {
         if let Some(loss) = weigh(self.loss(model, batch, micro_batch, mode))? {
-            gradients.add(model, loss.backward());
+            backward(loss, |found| gradients.add(model, found));
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use bertkit_evaluation::{
 };
 use bertkit_model::losses::{ClassLoss, binary_cross_entropy, binary_focal, squared_error};
 use bertkit_model::weights::to_vec;
-use bertkit_model::{Batch, DropoutStream, EncoderConfig, Mode, Naming, SequenceModel};
+use bertkit_model::{Batch, DropoutStream, EncoderConfig, Mode, Naming, SequenceModel, backward};
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -760,7 +760,7 @@ impl Task for SequenceTask {
             Some(documents) if batch.pieces.len() > 1 => documents,
             _ => {
                 if let Some(loss) = weigh(self.loss(model, batch, micro_batch, mode))? {
-                    gradients.add(model, loss.backward());
+                    backward(loss, |found| gradients.add(model, found));
                 }
                 return Ok(());
             }
@@ -795,7 +795,7 @@ impl Task for SequenceTask {
             }
             let part = Tensor::from_data(TensorData::new(part.to_vec(), [count, width]), &device);
             let features = Part::of(mode, number + 1).run(|mode| model.features(piece, mode));
-            gradients.add(model, (features * part).sum().backward());
+            backward((features * part).sum(), |found| gradients.add(model, found));
         }
         Ok(())
     }
