@@ -22,8 +22,8 @@ thread_local! {
 /// What is gone through again, between two tensors at which the graph is cut.
 #[derive(Debug)]
 enum Segment {
-    /// What lies below the layers; its graph is kept. The tensor behind the cut stands beside it.
-    Below { graph: Tensor<2>, cut: Tensor<2> },
+    /// What lies below the layers, whose graph is kept, and the tensor behind the cut.
+    Below(Box<[Tensor<2>; 2]>),
     /// One layer.
     Layer(Box<Again>),
 }
@@ -83,10 +83,7 @@ pub(crate) fn forward(
     let mut input = leaf(&below);
     let mut segments = Vec::with_capacity(layers.len() + 1);
     if below_learns {
-        segments.push(Segment::Below {
-            graph: below,
-            cut: input.clone(),
-        });
+        segments.push(Segment::Below(Box::new([below, input.clone()])));
     }
     for (i, layer) in layers.iter().enumerate() {
         let rows = rows.filter(|_| i + 1 == layers.len());
@@ -123,7 +120,7 @@ pub fn backward(loss: Tensor<1>, mut take: impl FnMut(Gradients)) {
         .into_iter()
         .map(|segment| {
             let end = match &segment {
-                Segment::Below { cut, .. } => cut,
+                Segment::Below(ends) => &ends[1],
                 Segment::Layer(again) => &again.output,
             };
             let gradient = end.grad_remove(&mut found);
@@ -140,7 +137,8 @@ pub fn backward(loss: Tensor<1>, mut take: impl FnMut(Gradients)) {
             (None, None) => continue,
         };
         match segment {
-            Segment::Below { graph, .. } => {
+            Segment::Below(ends) => {
+                let [graph, _] = *ends;
                 take((graph * Tensor::from_inner(gradient)).sum().backward());
             }
             Segment::Layer(again) => {
