@@ -360,7 +360,8 @@ fn cpu_info() -> DeviceInfo {
         memory_bytes: kibibytes.map(|n| n * 1024),
         driver: format!("{cores} core{}", if cores == 1 { "" } else { "s" }),
         api: crate::ops::instruction_set().into(),
-        precisions: vec!["f32"],
+        // Those of 16 bits by rounding: see `Precision`.
+        precisions: vec!["f32", "bf16", "f16"],
     }
 }
 
