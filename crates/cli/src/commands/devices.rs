@@ -134,7 +134,7 @@ mod tests {
             "cuda:1",
             "A card",
             "discrete",
-            "16.0 GiB",
+            "16.00 GiB",
             "CUDA 12.8, compute",
             "f32 bf16",
         ] {

@@ -106,7 +106,7 @@ pub struct EvalArgs {
     pool_snippets: bool,
     /// Of a file of BioASQ's own, which questions are scored, over all snippets of each: factoid by
     /// rank, list by what belongs in it [default: told by the file, if it has one of them alone]
-    #[arg(long, value_enum, help_heading = "Questions")]
+    #[arg(long, value_name = "TYPE", value_enum, help_heading = "Questions")]
     question_type: Option<TypeOfQuestion>,
     /// Of BioASQ's lists, the probability, summed over snippets, above which an answer belongs in
     /// them [default: 0.42]
