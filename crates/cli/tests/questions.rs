@@ -95,19 +95,22 @@ fn tiny() -> String {
     path.to_str().unwrap().to_owned()
 }
 
+/// With which few examples are learnt by heart.
+const SETTINGS: [&str; 8] = [
+    "training.epochs=200",
+    "optimizer.learning_rate=5e-3",
+    "training.batch_size=4",
+    "model.fresh.hidden_size=32",
+    "model.fresh.intermediate_size=64",
+    "model.fresh.hidden_dropout=0.0",
+    "model.fresh.attention_dropout=0.0",
+    "tokenizer.vocab_size=200",
+];
+
 fn learn(folder: &Path, output: &str, more: &[&str]) -> String {
     let config = tiny();
     let mut arguments = vec!["finetune", "--task", "qa", "--config", &config];
-    for setting in [
-        "training.epochs=200",
-        "optimizer.learning_rate=5e-3",
-        "training.batch_size=4",
-        "model.fresh.hidden_size=32",
-        "model.fresh.intermediate_size=64",
-        "model.fresh.hidden_dropout=0.0",
-        "model.fresh.attention_dropout=0.0",
-        "tokenizer.vocab_size=200",
-    ] {
+    for setting in SETTINGS {
         arguments.extend(["--set", setting]);
     }
     arguments.extend(["--device", "cpu", "--output", output, "--quiet"]);
@@ -393,16 +396,7 @@ fn questions_of_bioasq_for_yes_or_no_are_classified_over_their_snippets() {
     let columns = ["--text", "text", "--label", "answer", "--group-by", "id"];
     let mut arguments = vec!["finetune", "--config", &config, "--train", "yesno.json"];
     arguments.extend(columns);
-    for setting in [
-        "training.epochs=40",
-        "optimizer.learning_rate=5e-3",
-        "training.batch_size=4",
-        "model.fresh.hidden_size=32",
-        "model.fresh.intermediate_size=64",
-        "model.fresh.hidden_dropout=0.0",
-        "model.fresh.attention_dropout=0.0",
-        "tokenizer.vocab_size=120",
-    ] {
+    for setting in SETTINGS {
         arguments.extend(["--set", setting]);
     }
     arguments.extend([

@@ -349,6 +349,22 @@ impl Checkpoint {
         Ok(values)
     }
 
+    /// The same of a tensor that must have that shape.
+    ///
+    /// # Errors
+    /// It has another shape, and as [`Self::read`].
+    pub fn read_shaped(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
+        match self.shape(name) {
+            Some(found) if found != shape => Err(WeightsError::Shape {
+                path: self.path().into(),
+                tensor: name.into(),
+                expected: shape.to_vec(),
+                found: found.to_vec(),
+            }),
+            _ => self.read(name),
+        }
+    }
+
     /// A tensor of f32 that stays in its file until it is read, if it lies there as memory wants it.
     fn mapped(&self, name: &str) -> Option<Bytes> {
         let Source::Safetensors {

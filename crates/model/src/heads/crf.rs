@@ -53,15 +53,7 @@ impl Crf {
         if checkpoint.shape("crf.transitions").is_none() {
             return Ok(None);
         }
-        let values = |name: &str, shape: &[usize]| match checkpoint.shape(name) {
-            Some(found) if found != shape => Err(WeightsError::Shape {
-                path: checkpoint.path().into(),
-                tensor: name.into(),
-                expected: shape.to_vec(),
-                found: found.to_vec(),
-            }),
-            _ => checkpoint.read(name),
-        };
+        let values = |name, shape: &[usize]| checkpoint.read_shaped(name, shape);
         Ok(Some(Self::from_values(
             values("crf.start_transitions", &[tags])?,
             values("crf.end_transitions", &[tags])?,

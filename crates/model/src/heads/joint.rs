@@ -106,16 +106,7 @@ impl JointSpan {
         }
         let linear = |name: &str, inputs: usize, outputs: usize| {
             let values = |leaf: &str, shape: &[usize]| {
-                let name = format!("joint.{name}.{leaf}");
-                match checkpoint.shape(&name) {
-                    Some(found) if found != shape => Err(WeightsError::Shape {
-                        path: checkpoint.path().into(),
-                        tensor: name,
-                        expected: shape.to_vec(),
-                        found: found.to_vec(),
-                    }),
-                    _ => checkpoint.read(&name),
-                }
+                checkpoint.read_shaped(&format!("joint.{name}.{leaf}"), shape)
             };
             let weight = values("weight", &[outputs, inputs])?;
             let bias = values("bias", &[outputs])?;

@@ -66,21 +66,10 @@ impl SectionAttention {
         }
         let linear = |name: &str, inputs: usize, outputs: usize| {
             let values = |leaf: &str, shape: &[usize]| {
-                let name = format!("section_attention.{name}.{leaf}");
-                match checkpoint.shape(&name) {
-                    Some(found) if found != shape => Err(WeightsError::Shape {
-                        path: checkpoint.path().into(),
-                        tensor: name,
-                        expected: shape.to_vec(),
-                        found: found.to_vec(),
-                    }),
-                    _ => checkpoint.read(&name),
-                }
+                checkpoint.read_shaped(&format!("section_attention.{name}.{leaf}"), shape)
             };
-            let (weight, bias) = (
-                values("weight", &[outputs, inputs])?,
-                values("bias", &[outputs])?,
-            );
+            let weight = values("weight", &[outputs, inputs])?;
+            let bias = values("bias", &[outputs])?;
             Ok(Linear::from_values(weight, bias, inputs, init.device()))
         };
         Ok(Some(Self {
