@@ -7,26 +7,37 @@ use rand_chacha::ChaCha8Rng;
 
 /// Draws fresh parameters one after the other on one device.
 ///
-/// BERT draws from a normal distribution cut off at two standard deviations
-/// (`google-research/bert`, `create_initializer`); transformers does not cut off. We do, as the
-/// paper's code does.
+/// A whole model is drawn from a normal distribution cut off at two standard deviations, as BERT's
+/// code does (`google-research/bert`, `create_initializer`). What is added to trained weights, such as
+/// a new head, is drawn without a cut, as transformers does (`_init_weights`).
 #[derive(Debug)]
 pub struct Initializer {
     device: Device,
     random: ChaCha8Rng,
     standard_deviation: f64,
+    /// In standard deviations; a number beyond it is drawn again.
+    cut: f64,
     /// Parameters that a checkpoint is about to replace need no drawing.
     placeholder: bool,
 }
 
 impl Initializer {
-    /// Draws with the given standard deviation (`initializer_range`).
+    /// Draws a whole model, with the given standard deviation (`initializer_range`) before the cut.
     pub fn new(device: &Device, seed: u64, standard_deviation: f64) -> Self {
         Self {
             device: device.clone(),
             random: ChaCha8Rng::seed_from_u64(seed),
             standard_deviation,
+            cut: 2.0,
             placeholder: false,
+        }
+    }
+
+    /// Draws what is added to trained weights.
+    pub fn added(device: &Device, seed: u64, standard_deviation: f64) -> Self {
+        Self {
+            cut: f64::INFINITY,
+            ..Self::new(device, seed, standard_deviation)
         }
     }
 
@@ -43,7 +54,7 @@ impl Initializer {
         &self.device
     }
 
-    /// A matrix from the truncated normal distribution.
+    /// A matrix from the normal distribution.
     pub fn normal(&mut self, shape: [usize; 2]) -> Param<Tensor<2>> {
         if self.placeholder {
             // One number, seen as many: sizes are judged by the checkpoint before they cost memory.
@@ -53,10 +64,10 @@ impl Initializer {
         Param::from_data(TensorData::new(values, shape), &self.device)
     }
 
-    /// `n` numbers from the truncated normal distribution.
+    /// `n` numbers from the normal distribution.
     pub(crate) fn normal_values(&mut self, n: usize) -> Vec<f32> {
         (0..n)
-            .map(|_| (self.truncated_normal() * self.standard_deviation) as f32)
+            .map(|_| (self.standard_normal() * self.standard_deviation) as f32)
             .collect()
     }
 
@@ -76,13 +87,13 @@ impl Initializer {
         )
     }
 
-    /// Standard normal, drawn again beyond ±2 (Box & Muller 1958).
-    fn truncated_normal(&mut self) -> f64 {
+    /// Standard normal, drawn again beyond the cut (Box & Muller 1958).
+    fn standard_normal(&mut self) -> f64 {
         loop {
             let u: f64 = 1.0 - unit(self.random.next_u64());
             let v: f64 = unit(self.random.next_u64());
             let z = (-2.0 * u.ln()).sqrt() * (2.0 * std::f64::consts::PI * v).cos();
-            if z.abs() <= 2.0 {
+            if z.abs() <= self.cut {
                 return z;
             }
         }
@@ -99,14 +110,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    #[test]
-    fn fresh_weights_have_the_spread_of_a_normal_cut_at_two_deviations() {
-        let device = Device::flex();
-        let draw = |seed| -> Vec<f32> {
-            let weight = Initializer::new(&device, seed, 0.02).normal([200, 500]);
-            weight.val().into_data().try_into_vec().unwrap()
-        };
-        let values = draw(1);
+    /// 100,000 numbers, and their mean and standard deviation.
+    fn drawn(mut init: Initializer) -> (Vec<f32>, f64, f64) {
+        let weight = init.normal([200, 500]);
+        let values: Vec<f32> = weight.val().into_data().try_into_vec().unwrap();
         let n = values.len() as f64;
         let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
         let sd = (values
@@ -115,12 +122,28 @@ mod tests {
             .sum::<f64>()
             / n)
             .sqrt();
+        (values, mean, sd)
+    }
+
+    #[test]
+    fn fresh_weights_have_the_spread_of_a_normal_cut_at_two_deviations() {
+        let draw = |seed| drawn(Initializer::new(&Device::flex(), seed, 0.02));
+        let (values, mean, sd) = draw(1);
         assert!(
             mean.abs() < 3e-4 && (sd - 0.02 * 0.8796).abs() < 2e-4,
             "{mean} {sd}"
         );
         assert!(values.iter().all(|v| v.abs() <= 0.04));
-        assert_eq!(values, draw(1));
-        assert_ne!(values, draw(2));
+        assert_eq!(values, draw(1).0);
+        assert_ne!(values, draw(2).0);
+    }
+
+    #[test]
+    fn what_is_added_to_trained_weights_is_not_cut() {
+        let (values, mean, sd) = drawn(Initializer::added(&Device::flex(), 1, 0.02));
+        assert!(mean.abs() < 3e-4 && (sd - 0.02).abs() < 2e-4, "{mean} {sd}");
+        // Beyond two deviations lie 4.55 % of a normal distribution.
+        let beyond = values.iter().filter(|v| v.abs() > 0.04).count();
+        assert!((4_300..4_800).contains(&beyond), "{beyond}");
     }
 }

@@ -684,7 +684,7 @@ impl ModuleMapper for Loader<'_> {
                 let (seed, deviation) = (self.seed, self.standard_deviation);
                 let init = self
                     .initializer
-                    .get_or_insert_with(|| Initializer::new(&device, seed, deviation));
+                    .get_or_insert_with(|| Initializer::added(&device, seed, deviation));
                 let values = init.normal_values(shape.as_slice().iter().product());
                 Some(Bytes::from_elems(values))
             }

@@ -832,7 +832,7 @@ impl Ground {
         let h = encoder.hidden_size;
         // Another seed than that of the rest, whose first numbers these would be.
         let seed = self.config.seed ^ 0x5ec7_1045;
-        let mut init = Initializer::new(device, seed, encoder.initializer_range);
+        let mut init = Initializer::added(device, seed, encoder.initializer_range);
         let known = match (&self.folder, same) {
             (Some(folder), true) => SectionAttention::read(&folder.checkpoint, h, &mut init)
                 .map_err(ModelError::from)?,
@@ -1081,7 +1081,7 @@ fn prepare_texts(mut ground: Ground, observer: &mut dyn Observer) -> Result<Prep
     if more_words > 0 {
         // Another seed than that of the rest, whose first numbers these would be.
         let seed = config.seed ^ 0x6d61_726b;
-        let mut init = Initializer::new(&device, seed, encoder.initializer_range);
+        let mut init = Initializer::added(&device, seed, encoder.initializer_range);
         model.encoder.embeddings = model
             .encoder
             .embeddings

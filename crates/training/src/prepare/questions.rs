@@ -191,7 +191,7 @@ fn joint(
     let h = encoder.hidden_size;
     // Another seed than that of the rest, whose first numbers these would be.
     let seed = ground.config.seed ^ 0x7019_7b0e;
-    let mut init = Initializer::new(device, seed, encoder.initializer_range);
+    let mut init = Initializer::added(device, seed, encoder.initializer_range);
     let fresh = JointSpan::new(h, some_without, &mut init);
     let folder = ground.folder.as_ref();
     let known = folder.map(|folder| JointSpan::read(&folder.checkpoint, h, &init));
