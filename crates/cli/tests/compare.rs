@@ -403,3 +403,35 @@ fn a_temperature_is_fitted_stored_and_applied() {
         "a temperature is fitted on validation rows",
     );
 }
+
+#[test]
+fn a_precision_rounds_the_products_of_evaluation_and_prediction() {
+    let folder = two_runs();
+    let path = folder.path();
+    let rounded = |precision: &str| {
+        let text = "w1 w2 w3 w4 w5";
+        let flags = ["predict", "a", "--json", "--text", text, "--device", "cpu"];
+        let out = succeeds(path, &[&flags[..], &["--precision", precision]].concat());
+        let answer: Value = serde_json::from_str(&out).unwrap();
+        let probabilities = answer["probabilities"].as_object().unwrap();
+        let values = probabilities.values().map(|value| value.as_f64().unwrap());
+        values.collect::<Vec<f64>>()
+    };
+    let (exact, coarse) = (rounded("f32"), rounded("bf16"));
+    assert_ne!(exact, coarse);
+    for (exact, coarse) in exact.iter().zip(&coarse) {
+        assert!((exact - coarse).abs() < 0.02, "{exact} {coarse}");
+    }
+    let eval = ["eval", "a", "--data", "test.csv", "--json", "--quiet"];
+    let report = |precision| {
+        let flags = ["--device", "cpu", "--precision", precision];
+        succeeds(path, &[&eval[..], &flags].concat())
+    };
+    assert_ne!(report("f32"), report("f16"));
+    let part = "cannot multiply in tf32";
+    refused(
+        path,
+        &[&eval[..], &["--device", "cpu", "--precision", "tf32"]].concat(),
+        part,
+    );
+}

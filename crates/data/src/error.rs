@@ -755,7 +755,7 @@ impl DataError {
             ),
             Self::Unexpected { .. } => Some("correct it there, or choose other columns or another file".into()),
             Self::JsonDocument { .. } => Some(
-                "a file that ends in `.json` holds one document in the form of SQuAD; one object a line is JSON Lines, `.jsonl`".into(),
+                "a file that ends in `.json` holds one document in the form of SQuAD or BioASQ; one object a line is JSON Lines, `.jsonl`".into(),
             ),
             Self::NoQuestions { .. } => Some("check that it is the file you mean".into()),
             Self::AnswerNotFound { .. } => Some(

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use bertkit_data::tokenizer::{Encoding, TextTokenizer, TokenizerSpec};
 use bertkit_model::weights::to_vec;
-use bertkit_model::{DeviceSpec, HeadPolicy, MlmModel, Mode, ModelError, ModelFolder};
+use bertkit_model::{DeviceSpec, HeadPolicy, MlmModel, Mode, ModelError, ModelFolder, Precision};
 use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::error::TrainError;
+use crate::launch::Inference;
 use crate::prepare::{check_tokenizer, model_folder, tokenizer_family};
 use crate::pretrain::masked_score;
 use crate::tasks::{inference_batches, pack};
@@ -20,6 +21,7 @@ pub struct MaskFiller {
     tokenizer: TextTokenizer,
     max_length: usize,
     mask: u32,
+    inference: Inference,
 }
 
 /// What could stand at a mask.
@@ -103,7 +105,8 @@ impl MaskFiller {
                 "only a model that was pretrained on masked tokens can fill them in",
             )
         })?;
-        let device = device.resolve()?.device;
+        let inference = Inference::on(device)?;
+        let device = inference.device.device.clone();
         let (model, _) =
             MlmModel::load(&opened, 0, &device, HeadPolicy::Required).map_err(ModelError::from)?;
         Ok(Self {
@@ -111,7 +114,17 @@ impl MaskFiller {
             tokenizer,
             max_length: opened.config.max_length(),
             mask,
+            inference,
         })
+    }
+
+    /// Multiplies matrices in that precision from now on; in f32 if it is not said.
+    ///
+    /// # Errors
+    /// The device does not have it.
+    pub fn in_precision(mut self, precision: Precision) -> Result<Self, TrainError> {
+        self.inference.set(precision)?;
+        Ok(self)
     }
 
     /// How the vocabulary spells the mask.
@@ -131,12 +144,11 @@ impl MaskFiller {
                 rows.push(start + places[at]);
                 start += lengths[at];
             }
-            let hidden = self
-                .model
-                .encoder
-                .forward_rows(&batch, &rows, Mode::Inference);
-            let words = &self.model.encoder.embeddings.word;
-            let values = to_vec(self.model.head.forward(hidden, words));
+            let (encoder, head) = (&self.model.encoder, &self.model.head);
+            let values = self.inference.run(|| {
+                let hidden = encoder.forward_rows(&batch, &rows, Mode::Inference);
+                to_vec(head.forward(hidden, &encoder.embeddings.word))
+            });
             let width = values.len() / chosen.len();
             for (&at, row) in chosen.iter().zip(values.chunks(width)) {
                 logits[at] = row.to_vec();

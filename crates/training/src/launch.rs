@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use bertkit_model::{Precision, Products, ResolvedDevice, is_cpu, with_products, with_recompute};
+use bertkit_model::{
+    DeviceSpec, Precision, Products, ResolvedDevice, is_cpu, with_products, with_recompute,
+};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
 use serde_json::{Value, json};
@@ -174,6 +176,34 @@ pub(crate) fn products(
             message: format!("{error} ({})", device.name),
             hint: "use `--precision f32`, which every device has, or another device".into(),
         })
+}
+
+/// Where a finished model answers, and in which precision.
+#[derive(Debug)]
+pub(crate) struct Inference {
+    /// The device of its weights.
+    pub device: ResolvedDevice,
+    products: Products,
+}
+
+impl Inference {
+    /// On that device, in f32.
+    pub fn on(device: DeviceSpec) -> Result<Self, TrainError> {
+        let device = device.resolve()?;
+        let products = products(&device, Precision::F32)?;
+        Ok(Self { device, products })
+    }
+
+    /// In another precision from now on.
+    pub fn set(&mut self, precision: Precision) -> Result<(), TrainError> {
+        self.products = products(&self.device, precision)?;
+        Ok(())
+    }
+
+    /// Runs the model.
+    pub fn run<R>(&self, work: impl FnOnce() -> R) -> R {
+        with_products(self.products, work)
+    }
 }
 
 /// How this thread computes a run: its products, and whether layers are computed again.

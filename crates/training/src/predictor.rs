@@ -8,11 +8,13 @@ use bertkit_data::tokenizer::TextTokenizer;
 use bertkit_model::heads::SectionAttention;
 use bertkit_model::weights::to_vec;
 use bertkit_model::{
-    DeviceSpec, HeadPolicy, Initializer, Mode, ModelError, ModelFolder, ProblemType, SequenceModel,
+    DeviceSpec, HeadPolicy, Initializer, Mode, ModelError, ModelFolder, Precision, ProblemType,
+    SequenceModel,
 };
 
 use crate::config::Pool;
 use crate::error::TrainError;
+use crate::launch::Inference;
 use crate::prepare::open_tokenizer;
 use crate::tasks::{Answer, TaskInfo, decide, document_logits, inference_batches, pack};
 
@@ -24,6 +26,7 @@ pub struct Predictor {
     info: TaskInfo,
     notes: Vec<String>,
     run: Option<PathBuf>,
+    inference: Inference,
 }
 
 /// Model outputs for some texts: one row a text.
@@ -57,7 +60,8 @@ impl Predictor {
             });
         }
         let opened = ModelFolder::open(&folder)?;
-        let device = device.resolve()?.device;
+        let inference = Inference::on(device)?;
+        let device = inference.device.device.clone();
         let rows = opened.checkpoint.classifier_outputs();
         check_head(path, &opened, rows)?;
         let mut notes = Vec::new();
@@ -130,7 +134,17 @@ impl Predictor {
             info,
             notes,
             run: run.then(|| path.into()),
+            inference,
         })
+    }
+
+    /// Multiplies matrices in that precision from now on; in f32 if it is not said.
+    ///
+    /// # Errors
+    /// The device does not have it.
+    pub fn in_precision(mut self, precision: Precision) -> Result<Self, TrainError> {
+        self.inference.set(precision)?;
+        Ok(self)
     }
 
     /// What the answers mean.
@@ -172,10 +186,9 @@ impl Predictor {
             let encodings = self.tokenizer.encode_batch(texts, self.info.max_length)?;
             let lengths: Vec<usize> = encodings.iter().map(|e| e.len()).collect();
             for batch in inference_batches(&lengths) {
-                let logits = to_vec(
-                    self.model
-                        .forward(&pack(&encodings, &batch), Mode::Inference),
-                );
+                let packed = pack(&encodings, &batch);
+                let forward = || to_vec(self.model.forward(&packed, Mode::Inference));
+                let logits = self.inference.run(forward);
                 let answers = self.info.answers(&logits);
                 for (&row, answer) in batch.iter().zip(answers.chunks(width)) {
                     let at = (first + row) * width;
@@ -220,7 +233,9 @@ impl Predictor {
             let sections = bags.sections.len();
             let mut tell = |done: usize| progress(before + done * documents.len() / sections);
             let pool = settings.pool;
-            let logits = document_logits(&self.model, &bags.sections, &ranges, pool, &mut tell);
+            let logits = self
+                .inference
+                .run(|| document_logits(&self.model, &bags.sections, &ranges, pool, &mut tell));
             values.extend(self.info.answers(&logits));
         }
         self.checked(values, vec![false; documents.len()])

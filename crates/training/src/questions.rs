@@ -14,7 +14,9 @@ use bertkit_evaluation::{
     pool_snippets,
 };
 use bertkit_model::heads::JointSpan;
-use bertkit_model::{DeviceSpec, HeadPolicy, Initializer, ModelError, ModelFolder, SpanModel};
+use bertkit_model::{
+    DeviceSpec, HeadPolicy, Initializer, ModelError, ModelFolder, Precision, SpanModel,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -23,6 +25,7 @@ use crate::config::{FoldConfig, QuestionConfig, QuestionHead};
 use crate::error::TrainError;
 use crate::evaluation::{Perturbed, add_findings, measure_again, name_of};
 use crate::folds;
+use crate::launch::Inference;
 use crate::prepare::{model_folder, open_tokenizer};
 use crate::run_dir::write_atomically;
 use crate::tasks::questions::{decode, no_answer_score, predictions, scores};
@@ -39,6 +42,7 @@ pub struct Answerer {
     info: QuestionInfo,
     notes: Vec<String>,
     run: Option<PathBuf>,
+    inference: Inference,
 }
 
 fn setting(message: impl Into<String>, hint: impl Into<String>) -> TrainError {
@@ -58,7 +62,8 @@ impl Answerer {
         let folder = model_folder(path);
         let run = folder != path;
         let opened = ModelFolder::open(&folder)?;
-        let device = device.resolve()?.device;
+        let inference = Inference::on(device)?;
+        let device = inference.device.device.clone();
         if opened.checkpoint.shape("qa_outputs.weight").is_none() {
             return Err(setting(
                 format!(
@@ -131,7 +136,17 @@ impl Answerer {
             info,
             notes,
             run: run.then(|| path.into()),
+            inference,
         })
+    }
+
+    /// Multiplies matrices in that precision from now on; in f32 if it is not said.
+    ///
+    /// # Errors
+    /// The device does not have it.
+    pub fn in_precision(mut self, precision: Precision) -> Result<Self, TrainError> {
+        self.inference.set(precision)?;
+        Ok(self)
     }
 
     /// How the model is asked.
@@ -172,10 +187,11 @@ impl Answerer {
             let features = Features::new(portion, &self.tokenizer, &windows)?;
             let (before, all) = (answers.len(), features.windows().len());
             let beam = self.info.settings.n_best;
-            let found = scores(&self.model, &features, beam, &mut |done| {
-                // In questions, of which each has some of the windows.
-                progress(before + portion.len() * done / (all + 1));
-            });
+            // In questions, of which each has some of the windows.
+            let mut tell = |done| progress(before + portion.len() * done / (all + 1));
+            let found = self
+                .inference
+                .run(|| scores(&self.model, &features, beam, &mut tell));
             let broken = found.iter().position(|scores| !scores.is_finite());
             if let Some(window) = broken {
                 let id = &portion[features.windows()[window].question].id;

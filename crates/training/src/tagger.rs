@@ -7,11 +7,12 @@ use bertkit_data::formats::tagged::{TaggedSentence, TextSpan};
 use bertkit_data::tagging::TagSet;
 use bertkit_data::tokenizer::TextTokenizer;
 use bertkit_model::heads::Crf;
-use bertkit_model::{DeviceSpec, HeadPolicy, ModelError, ModelFolder, TokenModel};
+use bertkit_model::{DeviceSpec, HeadPolicy, ModelError, ModelFolder, Precision, TokenModel};
 use serde::{Deserialize, Serialize};
 
 use crate::config::TagHead;
 use crate::error::TrainError;
+use crate::launch::Inference;
 use crate::prepare::{model_folder, open_tokenizer};
 use crate::tasks::{TagColumns, TagInfo, TagTaskName, TaskInfo, decode, word_logits};
 
@@ -68,6 +69,7 @@ pub struct Tagger {
     info: TagInfo,
     notes: Vec<String>,
     run: Option<PathBuf>,
+    inference: Inference,
 }
 
 /// The tags of sentences.
@@ -100,7 +102,8 @@ impl Tagger {
     pub fn open(path: &Path, device: DeviceSpec) -> Result<Self, TrainError> {
         let folder = model_folder(path);
         let opened = ModelFolder::open(&folder)?;
-        let device = device.resolve()?.device;
+        let inference = Inference::on(device)?;
+        let device = inference.device.device.clone();
         let rows = opened.checkpoint.classifier_outputs();
         let mut notes = Vec::new();
         let described = folder.join(TaskInfo::FILE);
@@ -172,7 +175,17 @@ impl Tagger {
             info,
             notes,
             run: run.then(|| path.into()),
+            inference,
         })
+    }
+
+    /// Multiplies matrices in that precision from now on; in f32 if it is not said.
+    ///
+    /// # Errors
+    /// The device does not have it.
+    pub fn in_precision(mut self, precision: Precision) -> Result<Self, TrainError> {
+        self.inference.set(precision)?;
+        Ok(self)
     }
 
     /// What the tags are.
@@ -212,9 +225,10 @@ impl Tagger {
             let windows = tag_windows(portion, None, &self.tokenizer, &self.info.windows())?;
             let count = windows.windows.len();
             let rest = sentences.len() - all.tags.len() - portion.len();
-            let logits = word_logits(&self.model, &windows.windows, &mut |done| {
-                progress(before + done, before + count + rest);
-            });
+            let mut tell = |done| progress(before + done, before + count + rest);
+            let logits = self
+                .inference
+                .run(|| word_logits(&self.model, &windows.windows, &mut tell));
             before += count;
             if let Some(at) = logits
                 .iter()

@@ -12,6 +12,7 @@ use bertkit_data::documents::documents;
 use bertkit_data::examples::{Examples, Selection};
 use bertkit_data::formats::{Cell, Format, Table, read_table_from, write_table};
 use bertkit_data::labels::TaskKind;
+use bertkit_model::Precision;
 use bertkit_training::{Answer, Answers, Predictor, TaskInfo};
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -144,6 +145,14 @@ pub struct PredictArgs {
     /// No progress and no notes: only errors, and the predictions
     #[arg(long, short, help_heading = "Output")]
     quiet: bool,
+    /// Factors of matrix products: f32, tf32, bf16 or f16; the rest is f32
+    #[arg(
+        long,
+        default_value = "f32",
+        hide_possible_values = true,
+        help_heading = "Output"
+    )]
+    precision: Precision,
     #[command(flatten)]
     machine: MachineFlags,
 }
@@ -179,7 +188,8 @@ pub fn run(args: &PredictArgs) -> Result<(), CliError> {
     let source = Source::choose(args)?;
     process::use_threads(args.machine.threads)?;
     process::leave_on_interrupt()?;
-    let predictor = Predictor::open(&args.run, args.machine.chosen(args.quiet))?;
+    let predictor = Predictor::open(&args.run, args.machine.chosen(args.quiet))?
+        .in_precision(args.precision)?;
     if !args.quiet {
         predictor.notes().iter().for_each(|note| render::note(note));
     }

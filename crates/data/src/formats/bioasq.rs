@@ -103,10 +103,16 @@ pub(super) fn read(document: &Value, name: &str, strict: bool) -> Result<Questio
 }
 
 /// The questions for yes or no as a table: a row a snippet, with the columns `id`, `question`, `snippet`, `text` (question and
-/// snippet) and `answer`; a question without snippets has one row, its snippet missing. The line of a row is that of its question's id. `None` if the text is no
-/// file of BioASQ's.
+/// snippet) and `answer`; a question without snippets has one row, its snippet missing. The line of a row is that of its question's id. `None` if the text is
+/// another document.
+///
+/// # Errors
+/// The text is no JSON document, or not as BioASQ writes it.
 pub(super) fn yes_no(text: &str, name: &str) -> Option<Result<Table, DataError>> {
-    let document: Value = serde_json::from_str(text).ok()?;
+    let document: Value = match super::squad::document(text, name) {
+        Ok(document) => document,
+        Err(error) => return Some(Err(error)),
+    };
     document.get("questions")?;
     Some(yes_no_table(text, &document, name))
 }

@@ -192,15 +192,12 @@ pub fn read_questions(path: &Path, options: &QuestionOptions) -> Result<Question
     questions_of_table(&read_table(path, &options.read)?, options)
 }
 
-/// Reads questions from a document in SQuAD's form, or in [BioASQ's own](super::bioasq); `name` is what messages call it. See [`read_questions`].
-///
-/// # Errors
-/// As [`read_questions`].
-pub fn read_squad(document: &str, name: &str, strict: bool) -> Result<Questions, DataError> {
-    if document.trim().is_empty() {
+/// A text that is one JSON document; `name` is what messages call it.
+pub(super) fn document(text: &str, name: &str) -> Result<Value, DataError> {
+    if text.trim().is_empty() {
         return Err(DataError::Empty { path: name.into() });
     }
-    let document: Value = serde_json::from_str(document).map_err(|error| {
+    serde_json::from_str(text).map_err(|error| {
         let message = error.to_string();
         DataError::JsonDocument {
             path: name.into(),
@@ -211,7 +208,15 @@ pub fn read_squad(document: &str, name: &str, strict: bool) -> Result<Questions,
                 None => message,
             },
         }
-    })?;
+    })
+}
+
+/// Reads questions from a document in SQuAD's form, or in [BioASQ's own](super::bioasq); `name` is what messages call it. See [`read_questions`].
+///
+/// # Errors
+/// As [`read_questions`].
+pub fn read_squad(document: &str, name: &str, strict: bool) -> Result<Questions, DataError> {
+    let document = self::document(document, name)?;
     if document.get("data").is_none() && document.get("questions").is_some() {
         return bioasq::read(&document, name, strict);
     }
