@@ -160,7 +160,7 @@ fn files_that_are_no_tables_are_refused_by_every_command() {
     let path = folder.path();
     fs::create_dir(path.join("directory.csv")).unwrap();
     let utf16: Vec<u8> = table().encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let files: [(&str, Vec<u8>, &str); 10] = [
+    let files: [(&str, Vec<u8>, &str); 12] = [
         ("empty.csv", b"".into(), "is empty"),
         (
             "header.csv",
@@ -199,7 +199,7 @@ fn files_that_are_no_tables_are_refused_by_every_command() {
             "has no column `text`",
         ),
         ("broken.jsonl", b"{\"text\": \n".into(), "is not JSON"),
-        ("broken.json", b"{\"questions\": [".into(), "is not JSON"),
+        ("broken.json", b"{\"questions\": [".to_vec(), "is not JSON"),
         (
             "lines.json",
             b"{\"text\": 1}\n{\"text\": 2}\n".into(),
