@@ -176,6 +176,31 @@ pub fn remove_on_interrupt(path: Option<&Path>) {
     *TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner) = path.map(Path::to_path_buf);
 }
 
+/// Whether a device's library gave up because its memory is full. Burn has no error for it: what it panics with
+/// holds the words of CUDA, Vulkan or its own allocator.
+fn is_out_of_memory(message: &str) -> bool {
+    let message = message.to_lowercase();
+    // The first three as cubecl tells them, the others as drivers do.
+    [
+        "can't allocate buffer of size",
+        "out of device memory",
+        "out-of-memory",
+        "out of memory",
+        "out_of_memory",
+        "not enough memory",
+    ]
+    .iter()
+    .any(|words| message.contains(words))
+}
+
+/// How much was asked for when the memory was full, where that is told.
+fn bytes_asked_for(message: &str) -> Option<u64> {
+    let after = |words: &str| message.split_once(words).map(|(_, rest)| rest);
+    let rest = after("allocate buffer of size: ").or_else(|| after("memory allocating "))?;
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok()
+}
+
 /// Runs the program; a panic is told in one line, with the request to report it, and exits with 1.
 pub fn guarded(program: impl FnOnce() -> ExitCode) -> ExitCode {
     let default = panic::take_hook();
@@ -200,8 +225,31 @@ pub fn guarded(program: impl FnOnce() -> ExitCode) -> ExitCode {
         Ok(code) => code,
         Err(_) => {
             let message = PANIC.lock().unwrap_or_else(PoisonError::into_inner).take();
-            render::bug(&message.unwrap_or_else(|| "unknown reason".into()));
+            let message = message.unwrap_or_else(|| "unknown reason".into());
+            if is_out_of_memory(&message) {
+                render::out_of_memory(bytes_asked_for(&message));
+            } else {
+                render::bug(&message);
+            }
             ExitCode::from(1)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_memory_is_told_from_other_panics_with_what_was_asked_for() {
+        let wgpu = "An IO error happened Caused by:   can't allocate buffer of size: 158072832 No backtrace";
+        assert!(is_out_of_memory(wgpu));
+        assert_eq!(bytes_asked_for(wgpu), Some(158_072_832));
+        let cuda = "out of device memory allocating 4096 bytes";
+        assert!(is_out_of_memory(cuda));
+        assert_eq!(bytes_asked_for(cuda), Some(4096));
+        let driver = "CUDA_ERROR_OUT_OF_MEMORY";
+        assert!(is_out_of_memory(driver) && bytes_asked_for(driver).is_none());
+        assert!(!is_out_of_memory("index out of bounds"));
     }
 }

@@ -230,6 +230,18 @@ pub fn bug(message: &str) {
     ));
 }
 
+/// Tells that a device has no memory left; `asked` is how many bytes more it was to give.
+pub fn out_of_memory(asked: Option<u64>) {
+    let asked = asked.map_or(String::new(), |n| {
+        format!(" ({} more were asked for)", crate::format::bytes(n))
+    });
+    stderr(&format!(
+        "{} the device's memory is full{asked}\n\n{} in training, lower --batch-size and raise --gradient-accumulation as much, which gives the same updates, or lower --max-length, or add --recompute; or take a device with more memory, or --device cpu\n",
+        paint("error:", red()),
+        paint("hint:", cyan()),
+    ));
+}
+
 /// Tells something that the user should know.
 pub fn note(text: &str) {
     stderr(&format!("{} {text}\n", paint("note:", cyan())));

@@ -193,7 +193,7 @@ impl AdamW {
         let mut device = HashMap::new();
         let mut paths: Vec<String> = gradients.sums.keys().cloned().collect();
         paths.sort();
-        let mut square = 0.0;
+        let (mut square, mut squares) = (0.0, Vec::new());
         let inverse = gradients.scale.map_or(1.0, f64::recip);
         let mut sums = gradients.sums;
         for path in &paths {
@@ -205,10 +205,14 @@ impl AdamW {
                 square += values.as_slice().map_or(f64::NAN, sum_of_squares);
                 host.insert(path.clone(), values);
             } else {
-                let sum = (gradient.clone() * gradient.clone()).sum();
-                square += f64::from(to_vec(sum)[0]);
+                squares.push((gradient.clone() * gradient.clone()).sum());
                 device.insert(path.clone(), gradient);
             }
+        }
+        // Read at once: a device is waited for as often as something is read.
+        if !squares.is_empty() {
+            let squares = to_vec(Tensor::cat(squares, 0));
+            square += squares.into_iter().map(f64::from).sum::<f64>();
         }
         let norm = square.sqrt() * inverse;
         if !norm.is_finite() {
