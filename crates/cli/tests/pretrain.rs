@@ -443,21 +443,26 @@ fn a_run_killed_at_any_moment_resumes_to_the_same_weights() {
     let started = Instant::now();
     let whole = finish(spawn("whole", &[]));
     assert_eq!(whole.code, Some(0), "{}", whole.err);
-    let length = started.elapsed();
+    let mut length = started.elapsed();
     let expected = weights(&path.join("whole"));
 
-    let mut killed = 0;
     for share in [0.05, 0.3, 0.5, 0.7, 0.9] {
         let run = format!("killed-{share}");
         let directory = path.join(&run);
-        let mut child = spawn(&run, &[]);
-        std::thread::sleep(length.mul_f64(share));
-        // SIGKILL on Unix: the process has no say in it.
-        child.kill().unwrap();
-        if child.wait().unwrap().success() {
-            continue;
-        }
-        killed += 1;
+        // A machine that has become faster since is done before the kill: it is tried again, earlier.
+        let killed = (0..5).any(|_| {
+            let _ = fs::remove_dir_all(&directory);
+            let mut child = spawn(&run, &[]);
+            std::thread::sleep(length.mul_f64(share));
+            // SIGKILL on Unix: the process has no say in it.
+            child.kill().unwrap();
+            let killed = !child.wait().unwrap().success();
+            if !killed {
+                length = length.mul_f64(0.6);
+            }
+            killed
+        });
+        assert!(killed, "{run} was done before it could be killed");
         let begun = || directory.join("config.toml").exists();
         if begun() && !directory.join("model").exists() {
             let mut child = spawn(&run, &["--resume"]);
@@ -481,7 +486,6 @@ fn a_run_killed_at_any_moment_resumes_to_the_same_weights() {
             "{names:?}"
         );
     }
-    assert!(killed >= 3, "only {killed} of 5 runs were killed");
 }
 
 #[cfg(unix)]
