@@ -205,7 +205,7 @@ impl AdamW {
                 square += values.as_slice().map_or(f64::NAN, sum_of_squares);
                 host.insert(path.clone(), values);
             } else {
-                squares.push((gradient.clone() * gradient.clone()).sum());
+                squares.extend(partial_squares(gradient.clone()));
                 device.insert(path.clone(), gradient);
             }
         }
@@ -475,6 +475,26 @@ impl<R: Fn(&str) -> ParameterRule> ModuleMapper for Mapper<'_, R> {
     }
 }
 
+/// Squares summed up in groups, on the gradient's device. A GPU may add up millions of them in a row, in f32, which
+/// loses the small ones; the groups are added up in f64.
+fn partial_squares(gradient: Tensor<1>) -> Vec<Tensor<1>> {
+    const GROUP: usize = 1024;
+    let n = gradient.shape().num_elements();
+    let whole = n - n % GROUP;
+    let mut sums = Vec::with_capacity(2);
+    if whole > 0 {
+        let groups = gradient.clone().slice([0..whole]);
+        let groups = groups.reshape([whole / GROUP, GROUP]);
+        let groups: Tensor<2> = (groups.clone() * groups).sum_dim(1);
+        sums.push(groups.reshape([whole / GROUP]));
+    }
+    if whole < n {
+        let rest = gradient.slice([whole..n]);
+        sums.push((rest.clone() * rest).sum());
+    }
+    sums
+}
+
 /// In f64, chunk by chunk in a fixed order.
 fn sum_of_squares(values: &[f32]) -> f64 {
     let sums: Vec<f64> = values
@@ -500,6 +520,19 @@ fn sum_of_squares(values: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn squares_in_groups_are_those_of_all_elements() {
+        for n in [1, 1023, 1024, 5000] {
+            let values: Vec<f32> = (0..n).map(|i| i as f32 / n as f32).collect();
+            let exact: f64 = values.iter().map(|&x| f64::from(x).powi(2)).sum();
+            let gradient =
+                Tensor::from_data(TensorData::new(values, [n]), &burn::tensor::Device::flex());
+            let parts = to_vec(Tensor::cat(partial_squares(gradient), 0));
+            let sum: f64 = parts.into_iter().map(f64::from).sum();
+            assert!((sum - exact).abs() <= 1e-6 * exact, "{n}: {sum} {exact}");
+        }
+    }
 
     #[test]
     fn biases_and_layer_norm_do_not_decay() {
