@@ -483,13 +483,13 @@ fn partial_squares(gradient: Tensor<1>) -> Vec<Tensor<1>> {
     let whole = n - n % GROUP;
     let mut sums = Vec::with_capacity(2);
     if whole > 0 {
-        let groups = gradient.clone().slice([0..whole]);
+        let groups = gradient.clone().narrow(0, 0, whole);
         let groups = groups.reshape([whole / GROUP, GROUP]);
         let groups: Tensor<2> = (groups.clone() * groups).sum_dim(1);
         sums.push(groups.reshape([whole / GROUP]));
     }
     if whole < n {
-        let rest = gradient.slice([whole..n]);
+        let rest = gradient.narrow(0, whole, n - whole);
         sums.push((rest.clone() * rest).sum());
     }
     sums
