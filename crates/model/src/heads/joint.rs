@@ -105,12 +105,13 @@ impl JointSpan {
             return Ok(None);
         }
         let linear = |name: &str, inputs: usize, outputs: usize| {
-            let values = |leaf: &str, shape: &[usize]| {
-                checkpoint.read_shaped(&format!("joint.{name}.{leaf}"), shape)
-            };
-            let weight = values("weight", &[outputs, inputs])?;
-            let bias = values("bias", &[outputs])?;
-            Ok(Linear::from_values(weight, bias, inputs, init.device()))
+            Linear::read(
+                checkpoint,
+                &format!("joint.{name}"),
+                inputs,
+                outputs,
+                init.device(),
+            )
         };
         let answerable = match has("answerable.hidden") {
             false => None,

@@ -65,12 +65,13 @@ impl SectionAttention {
             return Ok(None);
         }
         let linear = |name: &str, inputs: usize, outputs: usize| {
-            let values = |leaf: &str, shape: &[usize]| {
-                checkpoint.read_shaped(&format!("section_attention.{name}.{leaf}"), shape)
-            };
-            let weight = values("weight", &[outputs, inputs])?;
-            let bias = values("bias", &[outputs])?;
-            Ok(Linear::from_values(weight, bias, inputs, init.device()))
+            Linear::read(
+                checkpoint,
+                &format!("section_attention.{name}"),
+                inputs,
+                outputs,
+                init.device(),
+            )
         };
         Ok(Some(Self {
             hidden: linear("hidden", h, Self::WIDTH)?,

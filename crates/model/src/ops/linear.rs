@@ -7,6 +7,7 @@ use super::fused::{self, NormSettings};
 use super::{LayerNorm, Mode, activate, dropout, product, use_fused_product};
 use crate::config::Activation;
 use crate::initialize::Initializer;
+use crate::weights::{Checkpoint, WeightsError};
 
 /// `y = x Wᵀ + b`.
 ///
@@ -39,6 +40,22 @@ impl Linear {
             weight: Param::from_data(TensorData::new(weight, [outputs, inputs]), device),
             bias: Param::from_data(TensorData::new(bias, [outputs]), device),
         }
+    }
+
+    /// The layer called `name` in a checkpoint.
+    ///
+    /// # Errors
+    /// It is not there, has another shape, or cannot be read.
+    pub(crate) fn read(
+        checkpoint: &Checkpoint,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+        device: &Device,
+    ) -> Result<Self, WeightsError> {
+        let weight = checkpoint.read_shaped(&format!("{name}.weight"), &[outputs, inputs])?;
+        let bias = checkpoint.read_shaped(&format!("{name}.bias"), &[outputs])?;
+        Ok(Self::from_values(weight, bias, inputs, device))
     }
 
     /// `[rows, in]` to `[rows, out]`.
