@@ -199,7 +199,7 @@ fn files_that_are_no_tables_are_refused_by_every_command() {
             "has no column `text`",
         ),
         ("broken.jsonl", b"{\"text\": \n".into(), "is not JSON"),
-        ("broken.json", b"{\"questions\": [".to_vec(), "is not JSON"),
+        ("broken.json", b"{\"questions\": [".into(), "is not JSON"),
         (
             "lines.json",
             b"{\"text\": 1}\n{\"text\": 2}\n".into(),

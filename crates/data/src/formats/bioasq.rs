@@ -103,18 +103,17 @@ pub(super) fn read(document: &Value, name: &str, strict: bool) -> Result<Questio
 }
 
 /// The questions for yes or no as a table: a row a snippet, with the columns `id`, `question`, `snippet`, `text` (question and
-/// snippet) and `answer`; a question without snippets has one row, its snippet missing. The line of a row is that of its question's id. `None` if the text is
-/// another document.
+/// snippet) and `answer`; a question without snippets has one row, its snippet missing. The line of a row is that of its
+/// question's id. `None` if the text is another document.
 ///
 /// # Errors
 /// The text is no JSON document, or not as BioASQ writes it.
-pub(super) fn yes_no(text: &str, name: &str) -> Option<Result<Table, DataError>> {
-    let document: Value = match super::squad::document(text, name) {
-        Ok(document) => document,
-        Err(error) => return Some(Err(error)),
-    };
-    document.get("questions")?;
-    Some(yes_no_table(text, &document, name))
+pub(super) fn yes_no(text: &str, name: &str) -> Result<Option<Table>, DataError> {
+    let document = super::squad::document(text, name)?;
+    if document.get("questions").is_none() {
+        return Ok(None);
+    }
+    yes_no_table(text, &document, name).map(Some)
 }
 
 fn yes_no_table(text: &str, document: &Value, name: &str) -> Result<Table, DataError> {

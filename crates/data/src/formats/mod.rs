@@ -184,9 +184,10 @@ pub fn read_table(path: &Path, options: &ReadOptions) -> Result<Table, DataError
             let json = path
                 .extension()
                 .is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
-            let text = json.then(|| encoding::decode(bytes, &name)).transpose()?;
-            let table = text.and_then(|text| bioasq::yes_no(&text, &name));
-            table.unwrap_or(Err(error))
+            if !json {
+                return Err(error);
+            }
+            bioasq::yes_no(&encoding::decode(bytes, &name)?, &name)?.ok_or(error)
         }
     }
 }
