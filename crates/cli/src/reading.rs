@@ -4,7 +4,7 @@ use bertkit_data::DataError;
 use bertkit_data::examples::MissingPolicy;
 use bertkit_data::formats::tagged::TagLevel;
 use bertkit_data::formats::{Format, ReadOptions, parse_delimiter};
-use bertkit_model::{DeviceSpec, automatic, devices};
+use bertkit_model::{DeviceSpec, Precision, automatic, devices};
 use bertkit_training::config::FileFormat;
 use bertkit_training::tasks::TagColumns;
 use clap::{Args, ValueEnum};
@@ -215,6 +215,14 @@ pub fn refuse_question(given: Option<&'static str>) -> Result<(), CliError> {
             "leave it out, or train a model with bertkit finetune --task qa",
         )),
     }
+}
+
+/// How a trained model multiplies.
+#[derive(Debug, Clone, Args)]
+pub struct ProductFlags {
+    /// Factors of matrix products: f32, tf32, bf16 or f16; the rest is f32
+    #[arg(long, default_value = "f32", help_heading = "Output")]
+    pub precision: Precision,
 }
 
 /// What a trained model runs on.

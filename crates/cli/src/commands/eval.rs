@@ -9,7 +9,6 @@ use bertkit_data::DataError;
 use bertkit_data::formats::bioasq::QuestionType;
 use bertkit_data::perturb::Perturbation;
 use bertkit_evaluation::BootstrapOptions;
-use bertkit_model::Precision;
 use bertkit_training::{
     Answers, EvalOptions, Evaluation, Perturbed, Predictor, TrainError, evaluate,
 };
@@ -18,7 +17,8 @@ use clap::{Args, ValueEnum};
 use crate::process;
 use crate::progress::{Display, RowProgress};
 use crate::reading::{
-    MachineFlags, Missing, QuestionFlags, ReadFlags, TagFlags, finite, refuse_question, share,
+    MachineFlags, Missing, ProductFlags, QuestionFlags, ReadFlags, TagFlags, finite,
+    refuse_question, share,
 };
 use crate::render::{self, CliError};
 
@@ -153,14 +153,8 @@ pub struct EvalArgs {
     /// No progress and no notes: only errors, and the report
     #[arg(long, short, help_heading = "Output")]
     quiet: bool,
-    /// Factors of matrix products: f32, tf32, bf16 or f16; the rest is f32
-    #[arg(
-        long,
-        default_value = "f32",
-        hide_possible_values = true,
-        help_heading = "Output"
-    )]
-    precision: Precision,
+    #[command(flatten)]
+    products: ProductFlags,
     #[command(flatten)]
     machine: MachineFlags,
 }
@@ -195,7 +189,7 @@ pub fn run(args: &EvalArgs) -> Result<(), CliError> {
     process::use_threads(args.machine.threads)?;
     process::leave_on_interrupt()?;
     let predictor = Predictor::open(&args.run, args.machine.chosen(args.quiet))?
-        .in_precision(args.precision)?;
+        .in_precision(args.products.precision)?;
     args.read.check_format(predictor.task().relations)?;
     let options = options(args, predictor.task().header)?;
     let mut progress = RowProgress::new(Display::choose(args.quiet));

@@ -6,7 +6,6 @@ use bertkit_data::columns::Column;
 use bertkit_data::examples::{Examples, Selection};
 use bertkit_data::formats::read_table;
 use bertkit_data::tokenizer::TokenizerSpec;
-use bertkit_model::Precision;
 use bertkit_training::{Candidate, MaskEvery, MaskFiller, MaskedScore};
 use clap::Args;
 use serde_json::json;
@@ -14,7 +13,7 @@ use serde_json::json;
 use crate::format::{count, plural};
 use crate::process;
 use crate::progress::{Display, RowProgress};
-use crate::reading::{MachineFlags, ReadFlags};
+use crate::reading::{MachineFlags, ProductFlags, ReadFlags};
 use crate::render::{self, CliError};
 
 const EXAMPLES: &str = "\
@@ -73,14 +72,8 @@ pub struct FillMaskArgs {
     /// No progress and no notes: only errors, and the result
     #[arg(long, short, help_heading = "Output")]
     quiet: bool,
-    /// Factors of matrix products: f32, tf32, bf16 or f16; the rest is f32
-    #[arg(
-        long,
-        default_value = "f32",
-        hide_possible_values = true,
-        help_heading = "Output"
-    )]
-    precision: Precision,
+    #[command(flatten)]
+    products: ProductFlags,
     #[command(flatten)]
     machine: MachineFlags,
 }
@@ -97,7 +90,7 @@ pub fn run(args: &FillMaskArgs) -> Result<(), CliError> {
         args.tokenizer.as_ref(),
         args.machine.chosen(args.quiet),
     )?
-    .in_precision(args.precision)?;
+    .in_precision(args.products.precision)?;
     let Some(data) = &args.data else {
         for text in &args.text {
             let masks = filler.fill(text, usize::from(args.top))?;

@@ -12,7 +12,6 @@ use bertkit_data::documents::documents;
 use bertkit_data::examples::{Examples, Selection};
 use bertkit_data::formats::{Cell, Format, Table, read_table_from, write_table};
 use bertkit_data::labels::TaskKind;
-use bertkit_model::Precision;
 use bertkit_training::{Answer, Answers, Predictor, TaskInfo};
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -20,7 +19,7 @@ use serde_json::{Map, Value, json};
 use crate::format::{count, plural};
 use crate::process;
 use crate::progress::{Display, RowProgress};
-use crate::reading::{MachineFlags, ReadFlags, TagFlags, finite, refuse_question};
+use crate::reading::{MachineFlags, ProductFlags, ReadFlags, TagFlags, finite, refuse_question};
 use crate::render::{self, CliError};
 
 const EXAMPLES: &str = "\
@@ -145,14 +144,8 @@ pub struct PredictArgs {
     /// No progress and no notes: only errors, and the predictions
     #[arg(long, short, help_heading = "Output")]
     quiet: bool,
-    /// Factors of matrix products: f32, tf32, bf16 or f16; the rest is f32
-    #[arg(
-        long,
-        default_value = "f32",
-        hide_possible_values = true,
-        help_heading = "Output"
-    )]
-    precision: Precision,
+    #[command(flatten)]
+    products: ProductFlags,
     #[command(flatten)]
     machine: MachineFlags,
 }
@@ -189,7 +182,7 @@ pub fn run(args: &PredictArgs) -> Result<(), CliError> {
     process::use_threads(args.machine.threads)?;
     process::leave_on_interrupt()?;
     let predictor = Predictor::open(&args.run, args.machine.chosen(args.quiet))?
-        .in_precision(args.precision)?;
+        .in_precision(args.products.precision)?;
     if !args.quiet {
         predictor.notes().iter().for_each(|note| render::note(note));
     }

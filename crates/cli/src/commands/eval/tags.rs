@@ -14,8 +14,8 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CliError> {
     let columns = args.tags.columns(&args.read)?;
     process::use_threads(args.machine.threads)?;
     process::leave_on_interrupt()?;
-    let tagger =
-        Tagger::open(&args.run, args.machine.chosen(args.quiet))?.in_precision(args.precision)?;
+    let tagger = Tagger::open(&args.run, args.machine.chosen(args.quiet))?
+        .in_precision(args.products.precision)?;
     let options = TagEvalOptions {
         data: args.data.clone(),
         columns,

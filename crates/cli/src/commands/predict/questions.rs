@@ -23,8 +23,8 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CliError> {
     let source = Source::choose(args)?;
     process::use_threads(args.machine.threads)?;
     process::leave_on_interrupt()?;
-    let mut answerer =
-        Answerer::open(&args.run, args.machine.chosen(args.quiet))?.in_precision(args.precision)?;
+    let mut answerer = Answerer::open(&args.run, args.machine.chosen(args.quiet))?
+        .in_precision(args.products.precision)?;
     if let Some(threshold) = args.null_threshold {
         answerer.set_null_threshold(threshold);
     }

@@ -27,8 +27,8 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CliError> {
     let source = Source::choose(args)?;
     process::use_threads(args.machine.threads)?;
     process::leave_on_interrupt()?;
-    let tagger =
-        Tagger::open(&args.run, args.machine.chosen(args.quiet))?.in_precision(args.precision)?;
+    let tagger = Tagger::open(&args.run, args.machine.chosen(args.quiet))?
+        .in_precision(args.products.precision)?;
     if !args.quiet {
         tagger.notes().iter().for_each(|note| render::note(note));
     }
