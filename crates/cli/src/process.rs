@@ -6,6 +6,7 @@ use std::process::{Child, Command, ExitCode};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use crate::format::bytes;
 use crate::render::{self, CliError};
 
 /// Exit code after Ctrl-C: 128 + SIGINT.
@@ -201,7 +202,8 @@ fn bytes_asked_for(message: &str) -> Option<u64> {
     digits.parse().ok()
 }
 
-/// Runs the program; a panic is told in one line, with the request to report it, and exits with 1.
+/// Runs the program; a panic is told in one line, with the request to report it, and exits with 1. Where it came of a
+/// device's full memory, that is told instead, with what to lower.
 pub fn guarded(program: impl FnOnce() -> ExitCode) -> ExitCode {
     let default = panic::take_hook();
     let verbose = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
@@ -227,10 +229,12 @@ pub fn guarded(program: impl FnOnce() -> ExitCode) -> ExitCode {
             let message = PANIC.lock().unwrap_or_else(PoisonError::into_inner).take();
             let message = message.unwrap_or_else(|| "unknown reason".into());
             if is_out_of_memory(&message) {
-                render::out_of_memory(bytes_asked_for(&message));
-            } else {
-                render::bug(&message);
+                let asked = bytes_asked_for(&message).map_or(String::new(), |n| {
+                    format!(" ({} more were asked for)", bytes(n))
+                });
+                return render::report(&CliError::DeviceMemory { asked });
             }
+            render::bug(&message);
             ExitCode::from(1)
         }
     }

@@ -36,6 +36,12 @@ pub enum CliError {
         /// What to do.
         hint: String,
     },
+    /// A device has no memory left.
+    #[error("the device's memory is full{asked}")]
+    DeviceMemory {
+        /// How much more it was to give, in brackets, where that is known.
+        asked: String,
+    },
     /// Standard input could not be read.
     #[error("could not read standard input")]
     Stdin {
@@ -139,6 +145,10 @@ impl CliError {
             Self::Run { hint, .. } => Some(hint.clone()),
             Self::Interrupted { resume, .. } => Some(resume.clone()),
             Self::Process { .. } => Some("make one run at a time: leave --parallel out".into()),
+            Self::DeviceMemory { .. } => Some(
+                "in training, lower --batch-size and raise --gradient-accumulation as much, which gives the same updates, or lower --max-length, or add --recompute; or take a device with more memory, or --device cpu"
+                    .into(),
+            ),
             Self::Threads { .. } => Some("ask for fewer with --threads N".into()),
             Self::Stdin { .. } => Some("pipe texts in, or name a table with --input FILE".into()),
             Self::Stdout { .. } => Some("check the free space where the output goes".into()),
@@ -227,18 +237,6 @@ pub fn bug(message: &str) {
     stderr(&format!(
         "{} this is a bug in bertkit, please report it with your command and this line: {message}\n",
         paint("error:", red())
-    ));
-}
-
-/// Tells that a device has no memory left; `asked` is how many bytes more it was to give.
-pub fn out_of_memory(asked: Option<u64>) {
-    let asked = asked.map_or(String::new(), |n| {
-        format!(" ({} more were asked for)", crate::format::bytes(n))
-    });
-    stderr(&format!(
-        "{} the device's memory is full{asked}\n\n{} in training, lower --batch-size and raise --gradient-accumulation as much, which gives the same updates, or lower --max-length, or add --recompute; or take a device with more memory, or --device cpu\n",
-        paint("error:", red()),
-        paint("hint:", cyan()),
     ));
 }
 
