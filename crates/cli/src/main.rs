@@ -6,10 +6,11 @@
 //! [`process`]. Results go to standard output, everything else to standard error.
 //!
 //! Exit codes: 0 all went well; 1 the run failed; 2 the usage, the configuration or the data are
-//! wrong; 130 interrupted.
+//! wrong; 3 a device's memory is full; 130 interrupted.
 
 mod commands;
 mod format;
+mod micro_batch;
 mod overrides;
 mod process;
 mod progress;

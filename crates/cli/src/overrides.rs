@@ -7,9 +7,9 @@ pub mod pretraining;
 use std::path::PathBuf;
 
 use bertkit_evaluation::ThresholdObjective;
-use bertkit_model::DeviceSpec;
+use bertkit_model::DeviceList;
 use bertkit_training::config::{RunTask, ScheduleConfig};
-use bertkit_training::{Override, RunConfig};
+use bertkit_training::{MicroBatch, Override, RunConfig};
 use clap::Args;
 use toml::{Table, Value};
 
@@ -200,15 +200,19 @@ struct TrainingFlags {
     /// Stop after this many optimizer updates, whatever --epochs says
     #[arg(long, value_name = "N")]
     max_steps: Option<u32>,
-    /// Rows in a micro-batch [default: 16]
+    /// Rows in a batch [default: 16]
     #[arg(long, value_name = "ROWS", conflicts_with = "batch_tokens")]
     batch_size: Option<u32>,
-    /// Tokens in a micro-batch, instead of rows
+    /// Tokens in a batch, instead of rows
     #[arg(long, value_name = "TOKENS")]
     batch_tokens: Option<u32>,
-    /// Micro-batches in an update [default: 1]
+    /// Batches in an update [default: 1]
     #[arg(long, value_name = "N")]
     gradient_accumulation: Option<u32>,
+    /// Rows that go through the model at once, a batch in parts: less memory, the same gradients. auto
+    /// tries how many fit [default: the whole batch]
+    #[arg(long, value_name = "ROWS")]
+    micro_batch: Option<MicroBatch>,
     /// Let layers keep their input alone for the backward pass, and compute the rest again: less
     /// memory, about a third more time, the same weights
     #[arg(long)]
@@ -235,9 +239,10 @@ struct TrainingFlags {
     /// Decides fresh weights, the order of rows, dropout and splits [default: 42]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=i64::MAX as u64))]
     seed: Option<u64>,
-    /// auto, cpu, wgpu, wgpu:N, cuda or cuda:N [default: auto]
-    #[arg(long)]
-    device: Option<DeviceSpec>,
+    /// auto, cpu, wgpu, wgpu:N, cuda or cuda:N; several GPUs of one kind share each batch:
+    /// cuda:0,cuda:1 [default: auto]
+    #[arg(long, value_name = "DEVICES")]
+    device: Option<DeviceList>,
     /// What the factors of matrix products are rounded to; weights, sums, LayerNorm, softmax and loss
     /// are f32. f16 scales the loss; tf32 is for NVIDIA GPUs; a CPU only imitates [default: f32]
     #[arg(long, value_parser = ["f32", "tf32", "bf16", "f16"])]
@@ -533,8 +538,9 @@ impl TrainingFlags {
             "--checkpoint-steps",
             self.checkpoint_steps,
         );
+        list.micro_batch(self.micro_batch);
         list.seed(self.seed);
-        list.device(self.device);
+        list.device(self.device.clone());
         let recompute = self.recompute.then_some(true);
         list.put("training.recompute", "--recompute", recompute);
         list.text("precision", "--precision", &self.precision);
@@ -579,7 +585,15 @@ impl Overrides {
         self.put("seed", "--seed", seed);
     }
 
-    fn device(&mut self, device: Option<DeviceSpec>) {
+    fn micro_batch(&mut self, micro_batch: Option<MicroBatch>) {
+        let value = micro_batch.map(|value| match value {
+            MicroBatch::Auto => Value::from("auto"),
+            MicroBatch::Rows(rows) => Value::Integer(rows.min(i64::MAX as usize) as i64),
+        });
+        self.put("training.micro_batch", "--micro-batch", value);
+    }
+
+    fn device(&mut self, device: Option<DeviceList>) {
         let device = device.map(|device| device.to_string());
         self.put("device", "--device", device);
     }
@@ -699,6 +713,7 @@ mod tests {
         ("max-steps", "training.max_steps", "9"),
         ("batch-size", "training.batch_size", "8"),
         ("batch-tokens", "training.batch_tokens", "2048"),
+        ("micro-batch", "training.micro_batch", "4"),
         (
             "gradient-accumulation",
             "training.gradient_accumulation",

@@ -144,9 +144,11 @@ impl CliError {
             }
             Self::Run { hint, .. } => Some(hint.clone()),
             Self::Interrupted { resume, .. } => Some(resume.clone()),
-            Self::Process { .. } => Some("make one run at a time: leave --parallel out".into()),
+            Self::Process { .. } => Some(
+                "make one run at a time, without --parallel, and give --micro-batch a number".into(),
+            ),
             Self::DeviceMemory { .. } => Some(
-                "in training, lower --batch-size and raise --gradient-accumulation as much, which gives the same updates, or lower --max-length, or add --recompute; or take a device with more memory, or --device cpu"
+                "in training, add --micro-batch auto, which puts batches through in parts that fit and keeps the updates, or --recompute, or lower --max-length; or take a device with more memory, or --device cpu"
                     .into(),
             ),
             Self::Threads { .. } => Some("ask for fewer with --threads N".into()),
@@ -162,6 +164,7 @@ impl CliError {
             Self::Train(error) => error.exit_code(),
             Self::Run { code, .. } => *code,
             Self::Interrupted { .. } => crate::process::INTERRUPTED,
+            Self::DeviceMemory { .. } => crate::micro_batch::MEMORY_FULL,
             Self::Data(DataError::WriteShards { .. }) => 1,
             Self::Data(_) | Self::Hinted { .. } | Self::Usage { .. } | Self::Line { .. } => 2,
             _ => 1,
@@ -230,6 +233,17 @@ pub fn report(error: &CliError) -> ExitCode {
     }
     stderr(&text);
     ExitCode::from(error.exit_code())
+}
+
+/// An error and its hint, of what another process of this program said.
+pub fn parts_of(text: &str) -> (String, Option<String>) {
+    let text = text.trim();
+    let (message, hint) = match text.split_once("\nhint: ") {
+        Some((message, hint)) => (message.trim_end(), Some(hint.to_owned())),
+        None => (text, None),
+    };
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    (message.to_owned(), hint)
 }
 
 /// Tells of a panic.

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use bertkit_training::pretrain::PretrainConfig;
-use bertkit_training::{DirectoryPolicy, Estimate, Override, RunConfig, Summary, TrainError};
+use bertkit_training::{
+    DirectoryPolicy, Estimate, Override, Phase, Profile, RunConfig, Summary, TrainError,
+};
 use clap::Args;
 
 use crate::format::{bytes, count, duration};
@@ -37,12 +39,16 @@ pub struct OutputFlags {
     /// Threads on the CPU [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
+    /// Try whether a micro-batch of so many rows fits into memory, and write nothing
+    #[arg(long, value_name = "ROWS", hide = true)]
+    pub try_micro_batch: Option<usize>,
 }
 
 impl OutputFlags {
     /// What happens to a run directory that is already there.
     pub fn policy(&self) -> DirectoryPolicy {
-        match (self.dry_run, self.resume, self.overwrite) {
+        let writes_nothing = self.dry_run || self.try_micro_batch.is_some();
+        match (writes_nothing, self.resume, self.overwrite) {
             (true, ..) => DirectoryPolicy::DryRun,
             (_, true, _) => DirectoryPolicy::Resume,
             (.., true) => DirectoryPolicy::Overwrite,
@@ -132,6 +138,50 @@ pub fn comments(summary: &Summary, estimate: &Estimate) -> String {
         bytes(estimate.memory_bytes),
         duration(estimate.seconds),
         count(estimate.tokens_per_second.round() as u64),
+    );
+    text
+}
+
+/// A profile as a table: milliseconds of an update, and shares.
+pub fn profile_table(profile: &Profile) -> String {
+    let updates = profile.updates.max(1) as f64;
+    let all = profile.seconds().max(1e-9);
+    let mut text = format!(
+        "\nprofile of {} updates behind the first, which took {:.2} s\n{:22}{:>9}{:>8}{:>9}{:>9}\n",
+        count(profile.updates),
+        profile.first_update,
+        "",
+        "ms",
+        "share",
+        "host",
+        "device"
+    );
+    let mut line = |name: &str, phase: Phase, divided: bool| {
+        let ms = |seconds: f64| format!("{:.2}", 1e3 * seconds / updates);
+        let share = 100.0 * phase.seconds() / all;
+        let (host, device) = match divided {
+            true => (ms(phase.host), ms(phase.device)),
+            false => (String::new(), String::new()),
+        };
+        let row = format!(
+            "{name:22}{:>9}{:>8}{host:>9}{device:>9}",
+            ms(phase.seconds()),
+            format!("{share:.1}%"),
+        );
+        text += &format!("{}\n", row.trim_end());
+    };
+    let whole = |host: f64| Phase { host, device: 0.0 };
+    line("waiting for batches", whole(profile.batches), false);
+    line("forward", profile.forward, true);
+    line("backward", profile.backward, true);
+    if profile.exchange.seconds() > 0.0 {
+        line("exchange", profile.exchange, true);
+    }
+    line("update", profile.update, true);
+    line("between updates", whole(profile.between), false);
+    text += &format!(
+        "the device was idle {:.1}% of the time at least: waiting for batches, and between updates\n",
+        100.0 * profile.idle()
     );
     text
 }

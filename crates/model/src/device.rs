@@ -19,16 +19,26 @@ pub enum DeviceSpec {
     Cuda(usize),
 }
 
-/// The name of a device that is not one.
+/// The name of a device that is not one, or of several that do not go together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a device, expected auto, cpu, wgpu, wgpu:N, cuda or cuda:N")]
-pub struct ParseDeviceError(String);
+#[non_exhaustive]
+pub enum ParseDeviceError {
+    /// There is no such name.
+    #[error("`{0}` is not a device, expected auto, cpu, wgpu, wgpu:N, cuda or cuda:N")]
+    Unknown(String),
+    /// Weights would not stay the same on all of them.
+    #[error("`{0}` are devices of different kinds, expected several of one, such as cuda:0,cuda:1")]
+    Mixed(String),
+    /// NCCL has no place for the same device twice.
+    #[error("`{0}` names a CUDA device twice")]
+    Twice(String),
+}
 
 impl FromStr for DeviceSpec {
     type Err = ParseDeviceError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = || ParseDeviceError(text.into());
+        let error = || ParseDeviceError::Unknown(text.into());
         let (name, number) = match text.split_once(':') {
             Some((name, number)) => (name, Some(number.parse().map_err(|_| error())?)),
             None => (text, None),
@@ -52,6 +62,57 @@ impl std::fmt::Display for DeviceSpec {
             Self::Wgpu(Some(n)) => write!(f, "wgpu:{n}"),
             Self::Cuda(n) => write!(f, "cuda:{n}"),
         }
+    }
+}
+
+/// The devices that train the same weights: `cuda:0,cuda:1`, or a single one.
+///
+/// The CPU, or an adapter of wgpu, may stand there more than once: no faster, but a test of the rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceList(Vec<DeviceSpec>);
+
+impl FromStr for DeviceList {
+    type Err = ParseDeviceError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let specs: Vec<DeviceSpec> = text
+            .split(',')
+            .map(|name| name.trim().parse())
+            .collect::<Result<_, _>>()?;
+        let kind = std::mem::discriminant(&specs[0]);
+        let mixed = specs
+            .iter()
+            .any(|spec| std::mem::discriminant(spec) != kind);
+        if mixed || (specs.len() > 1 && specs[0] == DeviceSpec::Auto) {
+            return Err(ParseDeviceError::Mixed(text.into()));
+        }
+        let twice = (1..specs.len()).any(|i| specs[..i].contains(&specs[i]));
+        if twice && matches!(specs[0], DeviceSpec::Cuda(_)) {
+            return Err(ParseDeviceError::Twice(text.into()));
+        }
+        Ok(Self(specs))
+    }
+}
+
+impl std::fmt::Display for DeviceList {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<String> = self.0.iter().map(DeviceSpec::to_string).collect();
+        f.write_str(&names.join(","))
+    }
+}
+
+impl DeviceList {
+    /// The first of them.
+    pub fn first(&self) -> DeviceSpec {
+        self.0[0]
+    }
+
+    /// Finds them, as [`DeviceSpec::resolve`] does each: at least one.
+    ///
+    /// # Errors
+    /// One of them is not there, not in this build, or does not compute.
+    pub fn resolve(&self) -> Result<Vec<ResolvedDevice>, DeviceError> {
+        self.0.iter().map(|spec| spec.resolve()).collect()
     }
 }
 
@@ -342,6 +403,31 @@ pub fn is_cpu(device: &Device) -> bool {
     device.clone().inner() == Device::flex()
 }
 
+/// Whether this is a device of CUDA.
+#[cfg(feature = "cuda")]
+pub fn is_cuda(device: &Device) -> bool {
+    use burn_dispatch::devices::CubeDevice;
+
+    matches!(
+        device.clone().inner().as_dispatch(),
+        burn::backend::DispatchDevice::Cube(CubeDevice::Cuda(_))
+    )
+}
+
+/// Whether this is a device of CUDA.
+#[cfg(not(feature = "cuda"))]
+pub fn is_cuda(_device: &Device) -> bool {
+    false
+}
+
+/// Whether NVIDIA's library for several GPUs is installed.
+pub fn has_nccl() -> bool {
+    #[cfg(feature = "cuda")]
+    return cuda::has_nccl();
+    #[cfg(not(feature = "cuda"))]
+    false
+}
+
 fn cpu_info() -> DeviceInfo {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let field = |text: &str, name: &str| {
@@ -432,6 +518,28 @@ mod tests {
         for name in ["gpu", "cpu:1", "wgpu:x", ""] {
             assert!(name.parse::<DeviceSpec>().is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn several_devices_are_of_one_kind() {
+        for names in ["cpu", "cuda:0,cuda:1", "cpu,cpu", "wgpu:0,wgpu:1"] {
+            let list = names.parse::<DeviceList>().map(|list| list.to_string());
+            assert_eq!(list, Ok(names.into()));
+        }
+        let error = |names: &str| names.parse::<DeviceList>().err();
+        assert!(matches!(
+            error("cpu,cuda:0"),
+            Some(ParseDeviceError::Mixed(_))
+        ));
+        assert!(matches!(
+            error("auto,auto"),
+            Some(ParseDeviceError::Mixed(_))
+        ));
+        assert!(matches!(
+            error("cuda,cuda:0"),
+            Some(ParseDeviceError::Twice(_))
+        ));
+        assert!(matches!(error("cpu,"), Some(ParseDeviceError::Unknown(_))));
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //! ```
 
 mod batch;
+mod computing;
 mod config;
 mod device;
 mod electra;
@@ -32,10 +33,11 @@ mod sequences;
 pub mod weights;
 
 pub use batch::Batch;
+pub use computing::Computing;
 pub use config::{Activation, ConfigError, EncoderConfig, Family, ProblemType};
 pub use device::{
-    DeviceError, DeviceInfo, DeviceKind, DeviceSpec, ParseDeviceError, ResolvedDevice, automatic,
-    devices, is_cpu, missing_backends,
+    DeviceError, DeviceInfo, DeviceKind, DeviceList, DeviceSpec, ParseDeviceError, ResolvedDevice,
+    automatic, devices, has_nccl, is_cpu, is_cuda, missing_backends,
 };
 pub use electra::{Electra, Generator};
 pub use embeddings::Embeddings;

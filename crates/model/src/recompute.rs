@@ -54,6 +54,11 @@ pub fn with_recompute<R>(on: bool, f: impl FnOnce() -> R) -> R {
     f()
 }
 
+/// Whether this thread is in such a scope.
+pub(crate) fn recomputes() -> bool {
+    ON.with(Cell::get)
+}
+
 /// Whether layers that compute from this are to be computed again, and with which dropout.
 pub(crate) fn applies<'a>(hidden: &Tensor<2>, mode: Mode<'a>) -> Option<&'a DropoutStream> {
     match mode {

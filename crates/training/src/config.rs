@@ -706,13 +706,17 @@ pub struct TrainingConfig {
     /// Stops after this many optimizer updates, whatever `epochs` says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_steps: Option<u64>,
-    /// Rows a micro-batch.
+    /// Rows a batch.
     pub batch_size: usize,
-    /// Tokens a micro-batch, instead of rows.
+    /// Tokens a batch, instead of rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_tokens: Option<usize>,
-    /// Micro-batches an update.
+    /// Batches an update.
     pub gradient_accumulation: usize,
+    /// Rows that go through the model at once: the batch in parts, with the gradients of the whole. All of it if not
+    /// given. It decides memory, and which units dropout takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub micro_batch: Option<MicroBatch>,
     /// Whether layers keep their input alone for the backward pass, and compute the rest again: less
     /// memory, more time, the same weights.
     pub recompute: bool,
@@ -747,6 +751,7 @@ impl Default for TrainingConfig {
             batch_size: 16,
             batch_tokens: None,
             gradient_accumulation: 1,
+            micro_batch: None,
             recompute: false,
             sampler: Sampler::Shuffle,
             bucket_by_length: false,
@@ -757,6 +762,68 @@ impl Default for TrainingConfig {
             keep_checkpoints: 1,
             freeze_embeddings: false,
             freeze_layers: 0,
+        }
+    }
+}
+
+/// How many rows go through the model at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "MicroBatchForm", into = "MicroBatchForm")]
+pub enum MicroBatch {
+    /// As many as fit into the device's memory; the one who starts the run tries.
+    Auto,
+    /// So many at most.
+    Rows(usize),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a number of rows, or `auto`")]
+enum MicroBatchForm {
+    Rows(usize),
+    Name(String),
+}
+
+impl From<MicroBatch> for MicroBatchForm {
+    fn from(value: MicroBatch) -> Self {
+        match value {
+            MicroBatch::Auto => Self::Name("auto".into()),
+            MicroBatch::Rows(rows) => Self::Rows(rows),
+        }
+    }
+}
+
+impl TryFrom<MicroBatchForm> for MicroBatch {
+    type Error = String;
+
+    fn try_from(form: MicroBatchForm) -> Result<Self, String> {
+        match form {
+            MicroBatchForm::Rows(0) => Err("0 rows are too few for a micro-batch".into()),
+            MicroBatchForm::Rows(rows) => Ok(Self::Rows(rows)),
+            MicroBatchForm::Name(name) => name.parse(),
+        }
+    }
+}
+
+impl std::str::FromStr for MicroBatch {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.parse::<usize>()) {
+            ("auto", _) => Ok(Self::Auto),
+            (_, Ok(rows @ 1..)) => Ok(Self::Rows(rows)),
+            _ => Err(format!(
+                "`{text}` is no micro-batch, expected a number of rows from 1, or `auto`"
+            )),
+        }
+    }
+}
+
+impl MicroBatch {
+    /// The rows, where they are settled.
+    pub fn rows(self) -> Option<usize> {
+        match self {
+            Self::Auto => None,
+            Self::Rows(rows) => Some(rows),
         }
     }
 }
@@ -1221,7 +1288,7 @@ impl RunConfig {
                 );
             }
         }
-        if let Err(error) = self.device.parse::<bertkit_model::DeviceSpec>() {
+        if let Err(error) = self.device.parse::<bertkit_model::DeviceList>() {
             need(false, error.to_string());
         }
         if problems.is_empty() {
@@ -1299,6 +1366,7 @@ impl RunConfig {
                 max_steps: Some(1),
                 batch_tokens: Some(1),
                 evaluate_steps: Some(1),
+                micro_batch: Some(MicroBatch::Auto),
                 best_metric: Some("x".into()),
                 ..Default::default()
             },

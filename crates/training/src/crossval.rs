@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use bertkit_evaluation::{
     BootstrapOptions, Metric, Predictions, Report, RunsEstimate, across_runs, pool,
 };
-use bertkit_model::DeviceSpec;
+use bertkit_model::{DeviceList, DeviceSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -417,7 +417,8 @@ impl Crossval {
         let grouped = fold.is_some() && config.group.is_some();
         let name = Some(self.evaluation().to_owned());
         // `RunConfig::check` has parsed it.
-        let device: DeviceSpec = run.config.device.parse().unwrap_or_default();
+        let devices: Option<DeviceList> = run.config.device.parse().ok();
+        let device = devices.map_or(DeviceSpec::Auto, |devices| devices.first());
         let bootstrap = self.bootstrap(None);
         match Answers::of(&folder) {
             Answers::Texts => {
@@ -613,6 +614,7 @@ fn relevant(config: &RunConfig) -> String {
     let mut config = config.clone();
     config.output = None;
     config.device = String::new();
+    config.training.micro_batch = None;
     config.to_toml()
 }
 

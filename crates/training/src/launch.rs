@@ -6,18 +6,21 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use bertkit_model::{
-    DeviceSpec, Precision, Products, ResolvedDevice, is_cpu, with_products, with_recompute,
+    Computing, DeviceList, DeviceSpec, ParseDeviceError, Precision, Products, ResolvedDevice,
+    is_cpu, with_products,
 };
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use serde_json::{Value, json};
 
 use crate::checkpoint::{self, Progress};
-use crate::config::OptimizerConfig;
+use crate::config::{MicroBatch, OptimizerConfig};
 use crate::error::TrainError;
+use crate::exchange::is_collective;
 use crate::observer::{Estimate, EvaluationReport, Event, Observer, Summary};
 use crate::optimizer::{AdamW, ParameterRule};
 use crate::prepare::peak_memory;
+use crate::profile::Profile;
 use crate::run_dir::{DirectoryPolicy, RunDirectory};
 use crate::tasks::Task;
 use crate::trainer::Trainer;
@@ -40,6 +43,7 @@ pub(crate) struct Finished {
     pub steps: u64,
     pub seconds: f64,
     pub best: Option<EvaluationReport>,
+    pub profile: Option<Profile>,
 }
 
 /// How the entry among a run's data begins that says which tokenizer reads them.
@@ -165,11 +169,80 @@ pub(crate) fn check_resumable(
     Ok(())
 }
 
+/// The devices of a run: the one of the weights that are kept, and those that share the work.
+#[derive(Debug)]
+pub(crate) struct Devices {
+    pub first: ResolvedDevice,
+    pub more: Vec<ResolvedDevice>,
+}
+
+/// Where a training loop computes.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// The device of the weights that are evaluated and kept.
+    pub device: Device,
+    /// Where the same weights learn from other micro-batches.
+    pub more: Vec<Device>,
+    /// Whether the time of each part is measured.
+    pub profile: bool,
+}
+
+impl Devices {
+    /// Those of a configuration, which have that precision all of them.
+    pub fn of(names: &str, precision: Precision) -> Result<Self, TrainError> {
+        let list: DeviceList =
+            names
+                .parse()
+                .map_err(|error: ParseDeviceError| TrainError::Setting {
+                    message: error.to_string(),
+                    hint: "use `--device auto`".into(),
+                })?;
+        let mut all = list.resolve()?;
+        for device in &all {
+            products(device, precision)?;
+        }
+        let first = all.remove(0);
+        Ok(Self { first, more: all })
+    }
+
+    /// The first for training.
+    pub fn training(&self) -> Device {
+        self.first.device.clone().autodiff()
+    }
+
+    /// Where the loop computes.
+    pub fn place(&self, profile: bool) -> Place {
+        Place {
+            device: self.training(),
+            more: self.more.iter().map(|more| more.device.clone()).collect(),
+            profile,
+        }
+    }
+
+    /// Their names; of several, how gradients come from one to the other.
+    pub fn describe(&self) -> String {
+        if self.more.is_empty() {
+            return self.first.describe();
+        }
+        let all = || std::iter::once(&self.first).chain(&self.more);
+        let names: Vec<String> = all().map(ResolvedDevice::describe).collect();
+        let devices: Vec<Device> = all().map(|one| one.device.clone()).collect();
+        let way = if is_collective(&devices) {
+            "NCCL"
+        } else {
+            "the host's memory"
+        };
+        format!("{}; gradients summed through {way}", names.join(" and "))
+    }
+
+    /// How they compute the products of that precision.
+    pub fn products(&self, precision: Precision) -> Result<Products, TrainError> {
+        products(&self.first, precision)
+    }
+}
+
 /// How the device computes the products of that precision.
-pub(crate) fn products(
-    device: &ResolvedDevice,
-    precision: Precision,
-) -> Result<Products, TrainError> {
+fn products(device: &ResolvedDevice, precision: Precision) -> Result<Products, TrainError> {
     precision
         .on(&device.device)
         .map_err(|error| TrainError::Setting {
@@ -206,17 +279,29 @@ impl Inference {
     }
 }
 
+/// Refuses a micro-batch that is yet to be found.
+pub(crate) fn settled(micro_batch: Option<MicroBatch>) -> Result<(), TrainError> {
+    if micro_batch == Some(MicroBatch::Auto) {
+        return Err(TrainError::Setting {
+            message: "the micro-batch is to be found first, by trials".into(),
+            hint: "give a number of rows with --micro-batch".into(),
+        });
+    }
+    Ok(())
+}
+
 /// How this thread computes a run: its products, and whether layers are computed again.
 pub(crate) fn computing<R>(products: Products, recompute: bool, run: impl FnOnce() -> R) -> R {
-    with_products(products, || with_recompute(recompute, run))
+    Computing {
+        products,
+        recompute,
+    }
+    .run(run)
 }
 
 /// What a run says of its precision, if it is not the usual one.
-pub(crate) fn precision_line(
-    device: &ResolvedDevice,
-    precision: Precision,
-) -> Option<(String, String)> {
-    let emulated = if is_cpu(&device.device) {
+pub(crate) fn precision_line(devices: &Devices, precision: Precision) -> Option<(String, String)> {
+    let emulated = if is_cpu(&devices.first.device) {
         "; the CPU rounds and multiplies in f32, slower than f32 alone"
     } else {
         ""
@@ -229,7 +314,7 @@ pub(crate) fn precision_line(
 
 /// What is written to `environment.json`; `data` are files with their SHA-256.
 pub(crate) fn environment<'a>(
-    device: &ResolvedDevice,
+    devices: &Devices,
     precision: Precision,
     seed: u64,
     data: impl Iterator<Item = (&'a Path, &'a str)>,
@@ -242,7 +327,7 @@ pub(crate) fn environment<'a>(
         "bertkit": env!("CARGO_PKG_VERSION"),
         "commit": env!("BERTKIT_COMMIT"),
         "burn": "0.22.1",
-        "device": device.describe(),
+        "device": devices.describe(),
         "precision": precision,
         "threads": rayon::current_num_threads(),
         "seed": seed,
@@ -265,11 +350,14 @@ pub(crate) fn estimate<T: Task>(
     let pass = task.pass(stage, 0)?;
     let batches = task.batches(&pass);
     let accumulation = task.accumulation(stage);
+    let split = trainer.split();
+    trainer.replicate(&model);
     let (mut seconds, mut tokens) = (0.0, 0);
     let mut next_batch = 0;
     for i in 0..3 {
         let last = (next_batch + accumulation).min(batches);
-        let group: Vec<_> = (next_batch..last).map(|n| task.batch(&pass, n)).collect();
+        let group = (next_batch..last).flat_map(|n| split.micro_batches(task, &pass, n));
+        let group: Vec<_> = group.collect();
         next_batch = if last == batches { 0 } else { last };
         let started = Instant::now();
         let (next, update) = trainer.update(model, &group)?;
@@ -287,6 +375,66 @@ pub(crate) fn estimate<T: Task>(
         tokens_per_second: rate,
         memory_bytes: peak_memory().unwrap_or(0).max(least),
     })
+}
+
+/// The most rows that any batch has, of those that are looked at.
+pub(crate) fn most_rows<T: Task>(task: &T) -> Result<usize, TrainError> {
+    let mut most = 1;
+    for stage in 0..=task.stage(u64::MAX, 1.0) {
+        let pass = task.pass(stage, 0)?;
+        let batches = task.batches(&pass).min(LOOKED_AT);
+        let rows = (0..batches).map(|number| task.rows(&pass, number));
+        most = most.max(rows.max().unwrap_or(1));
+    }
+    Ok(most)
+}
+
+/// Batches of a pass that are looked at to find the largest.
+const LOOKED_AT: usize = 512;
+
+/// Two updates on the micro-batches that need the most memory, of those that are looked at.
+pub(crate) fn try_largest<T: Task>(
+    mut trainer: Trainer<'_, T>,
+    mut model: T::Model,
+) -> Result<(), TrainError> {
+    let (task, split) = (trainer.task, trainer.split());
+    let devices = 1 + split.more_devices;
+    let last = task.stage(u64::MAX, 1.0);
+    let passes: Vec<T::Pass> = (0..=last)
+        .map(|stage| task.pass(stage, 0))
+        .collect::<Result<_, _>>()?;
+    // Activations grow with the tokens, attention with rows times the square of the longest.
+    let mut largest = [(0, 0, 0); 2];
+    for (stage, pass) in passes.iter().enumerate() {
+        for number in 0..task.batches(pass).min(LOOKED_AT) {
+            for batch in split.micro_batches(task, pass, number) {
+                let sizes = [task.tokens(&batch), task.attended(&batch)];
+                for (largest, size) in largest.iter_mut().zip(sizes) {
+                    *largest = (*largest).max((size, stage, number));
+                }
+            }
+        }
+    }
+    trainer.replicate(&model);
+    for (_, stage, number) in largest {
+        let batches = split.micro_batches(task, &passes[stage], number);
+        // One for each device is what is there at once.
+        let start = (0..batches.len())
+            .max_by_key(|&i| (task.tokens(&batches[i]), task.attended(&batches[i])))
+            .unwrap_or(0);
+        let start = start.min(batches.len().saturating_sub(devices));
+        let end = (start + devices).min(batches.len());
+        (model, _) = trainer.update(model, &batches[start..end])?;
+    }
+    // Handed over is not done.
+    drop(model);
+    for device in std::iter::once(&trainer.place.device).chain(&trainer.place.more) {
+        device.sync().map_err(|error| TrainError::Setting {
+            message: format!("the device gave up: {error}"),
+            hint: "use a smaller --micro-batch".into(),
+        })?;
+    }
+    Ok(())
 }
 
 impl Launch {
@@ -321,6 +469,7 @@ impl Launch {
         });
         let (model, best) = trainer.run(model, directory, observer, interrupt)?;
         let (steps, seconds) = (trainer.progress.step, trainer.progress.seconds);
+        let profile = trainer.watch.as_ref().map(|watch| watch.profile);
 
         let folder = task.export(model.valid(), directory)?;
         directory.rotate_checkpoints(0, &[])?;
@@ -337,6 +486,7 @@ impl Launch {
             steps,
             seconds,
             best,
+            profile,
         })
     }
 

@@ -30,6 +30,7 @@ pub mod config;
 mod crossval;
 mod error;
 mod evaluation;
+mod exchange;
 mod fill_mask;
 mod folds;
 mod launch;
@@ -38,6 +39,7 @@ mod optimizer;
 mod predictor;
 mod prepare;
 pub mod pretrain;
+mod profile;
 mod questions;
 mod run_dir;
 mod scaling;
@@ -47,8 +49,9 @@ mod tag_evaluation;
 mod tagger;
 pub mod tasks;
 mod trainer;
+mod update;
 
-pub use config::{Override, RunConfig, RunConfigError};
+pub use config::{MicroBatch, Override, RunConfig, RunConfigError};
 pub use crossval::{
     Crossval, CrossvalOptions, CrossvalReport, CrossvalRun, PooledReport, RunReport, RunState,
 };
@@ -61,6 +64,7 @@ pub use observer::{
 pub use optimizer::{AdamW, GradientSum, ParameterRule, rule as parameter_rule};
 pub use predictor::{Outputs, Predictor};
 pub use prepare::{Outcome, Prepared, Reading, prepare, read_options};
+pub use profile::{Phase, Profile};
 pub use questions::{
     Answerer, Proposal, QuestionEvalOptions, QuestionEvaluation, QuestionGroup, QuestionResult,
     evaluate_questions, proposals,

@@ -81,6 +81,22 @@ impl GradientSum {
         }
     }
 
+    /// Parameters with a gradient, and its elements.
+    pub(crate) fn sizes(&self) -> impl Iterator<Item = (String, usize)> + '_ {
+        let each = self.sums.iter();
+        each.map(|(path, gradient)| (path.clone(), gradient.shape().num_elements()))
+    }
+
+    /// Takes the gradient of one parameter out.
+    pub(crate) fn take(&mut self, path: &str) -> Option<Tensor<1>> {
+        self.sums.remove(path)
+    }
+
+    /// Puts the gradient of one parameter in the place of the one that was there.
+    pub(crate) fn put(&mut self, path: String, gradient: Tensor<1>) {
+        self.sums.insert(path, gradient);
+    }
+
     /// Takes the gradients of `model` out of a backward pass and adds them.
     pub fn add<M: Module>(&mut self, model: &M, gradients: Gradients) {
         struct Visitor<'a> {
@@ -160,7 +176,7 @@ impl HostMoments {
 
 /// AdamW with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2), in the order of
 /// operations of `torch.optim.AdamW`; without bias correction, that of `google-research/bert`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct AdamW {
     config: OptimizerConfig,
     updates: u64,

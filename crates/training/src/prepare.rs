@@ -23,22 +23,23 @@ use bertkit_data::tokenizer::{
 use bertkit_evaluation::{Metric, TaskKind as MetricTask};
 use bertkit_model::heads::SectionAttention;
 use bertkit_model::{
-    DeviceSpec, EncoderConfig, Family, Head, HeadPolicy, Initializer, Model, ModelError,
-    ModelFolder, Precision, ProblemType, ResolvedDevice, SequenceModel,
+    EncoderConfig, Family, Head, HeadPolicy, Initializer, Model, ModelError, ModelFolder,
+    Precision, ProblemType, SequenceModel,
 };
 use burn::module::Module;
 use burn::tensor::Device;
 
 use crate::checkpoint::Progress;
 use crate::config::{
-    Calibrate, ClassWeights, DataConfig, FileFormat, FreshModel, LossConfig, NamedWeights,
-    OptimizerConfig, Pool, RunConfig, RunTask, Threshold, TrainingConfig,
+    Calibrate, ClassWeights, DataConfig, FileFormat, FreshModel, LossConfig, MicroBatch,
+    NamedWeights, OptimizerConfig, Pool, RunConfig, RunTask, Threshold, TrainingConfig,
 };
 use crate::error::TrainError;
 use crate::folds;
-use crate::launch::{self, Launch, check_resumable, freeze};
+use crate::launch::{self, Devices, Launch, Place, check_resumable, freeze};
 use crate::observer::{Estimate, EvaluationReport, Event, Observer, Summary};
 use crate::optimizer::AdamW;
+use crate::profile::Profile;
 use crate::run_dir::{DirectoryPolicy, RunDirectory, sha256};
 use crate::schedule::{Length, Schedule};
 use crate::tasks::{
@@ -52,12 +53,13 @@ pub struct Prepared {
     config: RunConfig,
     policy: DirectoryPolicy,
     directory: RunDirectory,
-    device: ResolvedDevice,
+    devices: Devices,
     learner: Learner,
     optimizer: AdamW,
     progress: Progress,
     summary: Summary,
     command: Vec<String>,
+    profile: bool,
 }
 
 /// A task and the model that learns it.
@@ -104,6 +106,8 @@ pub struct Outcome {
     pub threshold: Option<(f64, String)>,
     /// The temperature that probabilities are scaled by, where one was asked for and could be fitted.
     pub temperature: Option<f64>,
+    /// Where the time went, if that was asked.
+    pub profile: Option<Profile>,
 }
 
 /// Fewer tokens than this have no room for text between the special ones.
@@ -625,15 +629,7 @@ pub fn prepare(
     observer: &mut dyn Observer,
 ) -> Result<Prepared, TrainError> {
     config.check()?;
-    let spec: DeviceSpec =
-        config
-            .device
-            .parse()
-            .map_err(|e: bertkit_model::ParseDeviceError| {
-                setting(e.to_string(), "use `--device auto`")
-            })?;
-    let device = spec.resolve()?;
-    launch::products(&device, config.precision)?;
+    let devices = Devices::of(&config.device, config.precision)?;
     let output = config.output.clone().unwrap_or_default();
     let directory = RunDirectory::check(&output, policy)?;
     if policy == DirectoryPolicy::Resume {
@@ -672,7 +668,7 @@ pub fn prepare(
         config,
         policy,
         directory,
-        device,
+        devices,
         folder,
         tokenizer: loaded_tokenizer,
         lines: Vec::new(),
@@ -689,7 +685,7 @@ struct Ground {
     config: RunConfig,
     policy: DirectoryPolicy,
     directory: RunDirectory,
-    device: ResolvedDevice,
+    devices: Devices,
     folder: Option<ModelFolder>,
     /// The tokenizer that was given, or the model's.
     tokenizer: Option<TextTokenizer>,
@@ -867,10 +863,11 @@ impl Ground {
             config: self.config,
             policy: self.policy,
             directory: self.directory,
-            device: self.device,
+            devices: self.devices,
             learner,
             summary,
             command: Vec::new(),
+            profile: false,
         };
         match self.policy {
             DirectoryPolicy::Resume => prepared.restore(),
@@ -1075,7 +1072,7 @@ fn prepare_texts(mut ground: Ground, observer: &mut dyn Observer) -> Result<Prep
     encoder.num_labels = None;
 
     // The model.
-    let device = ground.device.device.clone().autodiff();
+    let device = ground.devices.training();
     let same = old_labels == encoder.labels;
     let mut model: SequenceModel = ground.model(&encoder, outputs, same, &device)?;
     if more_words > 0 {
@@ -1146,7 +1143,7 @@ fn prepare_texts(mut ground: Ground, observer: &mut dyn Observer) -> Result<Prep
     };
     let model = freeze(model, |path| task.rule(path));
     let lines = std::mem::take(&mut ground.lines);
-    let summary = summarise(&config, &task, &model, &settled, &ground.device, lines)?;
+    let summary = summarise(&config, &task, &model, &settled, &ground.devices, lines)?;
     let learner = Learner::Texts(Box::new(Ready { task, model }));
     ground.ready(learner, summary)
 }
@@ -1370,7 +1367,7 @@ fn summarise(
     task: &SequenceTask,
     model: &SequenceModel,
     settled: &Settled,
-    device: &ResolvedDevice,
+    devices: &Devices,
     extra: Vec<(String, String)>,
 ) -> Result<Summary, TrainError> {
     let steps = total_steps(task, &config.training)?;
@@ -1429,7 +1426,7 @@ fn summarise(
     say("validation rows", valid);
     lines.push(model_line(config, &task.model_config, model.num_params()));
     lines.extend(extra);
-    lines.extend(running_lines(config, device, steps));
+    lines.extend(running_lines(config, devices, steps));
     if !task.valid.is_empty() {
         lines.push(chooser_line(task.best_metric));
     }
@@ -1461,7 +1458,7 @@ fn model_line(config: &RunConfig, encoder: &EncoderConfig, parameters: usize) ->
 /// What it runs on, and how many updates there are.
 fn running_lines(
     config: &RunConfig,
-    device: &ResolvedDevice,
+    devices: &Devices,
     steps: u64,
 ) -> impl Iterator<Item = (String, String)> + use<> {
     let t = &config.training;
@@ -1478,8 +1475,8 @@ fn running_lines(
         "{steps} of {batch}{accumulation}, {} epochs at most",
         t.epochs
     );
-    std::iter::once(("device".into(), device.describe()))
-        .chain(launch::precision_line(device, config.precision))
+    std::iter::once(("device".into(), devices.describe()))
+        .chain(launch::precision_line(devices, config.precision))
         .chain([("steps".into(), steps)])
 }
 
@@ -1500,6 +1497,7 @@ fn compare_with_started(config: &RunConfig, directory: &RunDirectory) -> Result<
         config.output = None;
         config.device = String::new();
         config.training.recompute = false;
+        config.training.micro_batch = None;
         config.to_toml()
     };
     check_resumable(directory, &relevant(&started), &relevant(config))
@@ -1520,6 +1518,49 @@ impl Prepared {
     #[must_use]
     pub fn with_command(self, command: Vec<String>) -> Self {
         Self { command, ..self }
+    }
+
+    /// The rows of the largest batch, if `training.micro_batch` is `auto` and yet to be settled.
+    ///
+    /// # Errors
+    /// The settings do not fit the data.
+    pub fn rows_to_settle(&self) -> Result<Option<usize>, TrainError> {
+        if self.config.training.micro_batch != Some(MicroBatch::Auto) {
+            return Ok(None);
+        }
+        each!(&self.learner, ready => launch::most_rows(&ready.task).map(Some))
+    }
+
+    /// With so many rows as micro-batch.
+    #[must_use]
+    pub fn with_micro_batch(mut self, rows: usize) -> Self {
+        self.config.training.micro_batch = Some(MicroBatch::Rows(rows));
+        self
+    }
+
+    /// Two updates on the micro-batches that need the most memory, on a copy of the model: a trial, for a process of its
+    /// own, since a device whose memory was full may not be of use any more.
+    ///
+    /// # Errors
+    /// The loss is no number. What a device has no memory for is a panic of Burn's.
+    pub fn try_largest(&self) -> Result<(), TrainError> {
+        let products = self.devices.products(self.config.precision)?;
+        let place = self.devices.place(false);
+        launch::computing(products, self.config.training.recompute, || {
+            each!(&self.learner, ready => {
+                let fresh = AdamW::new(&self.config.optimizer);
+                let progress = self.progress.clone();
+                let steps = self.summary.steps;
+                let trainer = trainer(&ready.task, &self.config, place, fresh, progress, steps);
+                launch::try_largest(trainer, ready.model.clone())
+            })
+        })
+    }
+
+    /// Whether the time of each part of an update is measured: see [`Profile`](crate::Profile).
+    #[must_use]
+    pub fn with_profile(self, profile: bool) -> Self {
+        Self { profile, ..self }
     }
 
     /// Reads the newest checkpoint; without one the run begins anew, to the same end.
@@ -1552,10 +1593,12 @@ impl Prepared {
     /// # Errors
     /// The loss is no number from the start.
     pub fn estimate(&mut self) -> Result<Estimate, TrainError> {
-        let products = launch::products(&self.device, self.config.precision)?;
+        launch::settled(self.config.training.micro_batch)?;
+        let products = self.devices.products(self.config.precision)?;
+        let place = self.devices.place(false);
         launch::computing(products, self.config.training.recompute, || {
             each!(&self.learner, ready => {
-                ready.estimate(&self.config, &self.progress, &self.summary)
+                ready.estimate(&self.config, place, &self.progress, &self.summary)
             })
         })
     }
@@ -1572,7 +1615,9 @@ impl Prepared {
         observer: &mut dyn Observer,
         interrupt: &AtomicBool,
     ) -> Result<Outcome, TrainError> {
-        let products = launch::products(&self.device, self.config.precision)?;
+        launch::settled(self.config.training.micro_batch)?;
+        let place = self.devices.place(self.profile);
+        let products = self.devices.products(self.config.precision)?;
         let files = std::iter::once(&self.config.data.train)
             .chain(std::iter::once(&self.config.data.valid))
             .flatten()
@@ -1581,7 +1626,7 @@ impl Prepared {
         let launch = Launch {
             policy: self.policy,
             environment: launch::environment(
-                &self.device,
+                &self.devices,
                 self.config.precision,
                 self.config.seed,
                 files,
@@ -1594,7 +1639,7 @@ impl Prepared {
         let (config, optimizer, progress) = (self.config, self.optimizer, self.progress);
         launch::computing(products, config.training.recompute, || {
             each!(self.learner, ready => {
-                ready.train(launch, &config, optimizer, progress, observer, interrupt)
+                ready.train(launch, &config, place, optimizer, progress, observer, interrupt)
             })
         })
     }
@@ -1617,6 +1662,7 @@ impl<T: FineTuned> Ready<T> {
     fn estimate(
         &self,
         config: &RunConfig,
+        place: Place,
         progress: &Progress,
         summary: &Summary,
     ) -> Result<Estimate, TrainError> {
@@ -1634,6 +1680,7 @@ impl<T: FineTuned> Ready<T> {
         let trainer = trainer(
             &self.task,
             config,
+            place,
             AdamW::new(&config.optimizer),
             progress.clone(),
             summary.steps,
@@ -1647,6 +1694,7 @@ impl<T: FineTuned> Ready<T> {
         self,
         launch: Launch,
         config: &RunConfig,
+        place: Place,
         optimizer: AdamW,
         progress: Progress,
         observer: &mut dyn Observer,
@@ -1657,7 +1705,7 @@ impl<T: FineTuned> Ready<T> {
         let finished = launch.run(
             &mut task,
             self.model,
-            |task| trainer(task, config, optimizer, progress, steps),
+            |task| trainer(task, config, place, optimizer, progress, steps),
             observer,
             interrupt,
         )?;
@@ -1668,6 +1716,7 @@ impl<T: FineTuned> Ready<T> {
             best: finished.best,
             threshold: task.threshold(),
             temperature: task.temperature(),
+            profile: finished.profile,
         })
     }
 }
@@ -1690,6 +1739,7 @@ fn total_steps<T: Task>(task: &T, t: &TrainingConfig) -> Result<u64, TrainError>
 fn trainer<'a, T: Task>(
     task: &'a T,
     config: &RunConfig,
+    place: Place,
     optimizer: AdamW,
     mut progress: Progress,
     steps: u64,
@@ -1698,26 +1748,23 @@ fn trainer<'a, T: Task>(
     if config.precision == Precision::F16 {
         progress.loss_scale.get_or_insert_default();
     }
-    Trainer {
-        task,
-        habits: Habits {
-            command: "finetune",
-            seed: config.seed,
-            passes: Some(t.epochs as u64),
-            after_pass: true,
-            evaluate_steps: t.evaluate_steps,
-            early_stopping: t.early_stopping,
-            checkpoint_steps: t.checkpoint_steps,
-            keep_checkpoints: t.keep_checkpoints,
-        },
-        optimizer,
-        schedule: Schedule::new(
-            &config.schedule,
-            config.optimizer.learning_rate,
-            Length::Steps(steps),
-        ),
-        progress,
-    }
+    let habits = Habits {
+        command: "finetune",
+        seed: config.seed,
+        micro_batch: t.micro_batch.and_then(MicroBatch::rows),
+        passes: Some(t.epochs as u64),
+        after_pass: true,
+        evaluate_steps: t.evaluate_steps,
+        early_stopping: t.early_stopping,
+        checkpoint_steps: t.checkpoint_steps,
+        keep_checkpoints: t.keep_checkpoints,
+    };
+    let schedule = Schedule::new(
+        &config.schedule,
+        config.optimizer.learning_rate,
+        Length::Steps(steps),
+    );
+    Trainer::new(task, place, habits, schedule, optimizer, progress)
 }
 
 /// The largest resident memory of this process so far, in bytes, where the system tells.

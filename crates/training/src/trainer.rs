@@ -5,32 +5,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Instant;
 
-use bertkit_model::weights::{to_vec, visit};
-use bertkit_model::{DropoutStream, Mode};
+use bertkit_model::weights::visit;
 use burn::module::Module;
-use burn::tensor::Tensor;
 
 use crate::checkpoint::{self, Progress};
 use crate::error::TrainError;
+use crate::launch::Place;
 use crate::observer::{EvaluationReport, Event, Observer, ProbeReport, StepReport};
-use crate::optimizer::{AdamW, GradientSum};
+use crate::optimizer::AdamW;
+use crate::profile::Stopwatch;
 use crate::run_dir::{MetricLine, MetricsFile, RunDirectory};
 use crate::schedule::Schedule;
-use crate::tasks::{Task, Term};
+use crate::tasks::{Split, Task, Term};
+use crate::update::{Replica, Update};
 
-/// Micro-batches that are made ahead of the step, at least.
+/// Batches that are made ahead of the step, at least.
 const AHEAD: usize = 4;
-
-/// The numbers of one update.
-#[derive(Debug, Clone)]
-pub(crate) struct Update {
-    pub loss: f64,
-    /// The mean of each summand of the loss, before its factor.
-    pub terms: Vec<f64>,
-    pub rate: f64,
-    pub norm: f64,
-    pub tokens: u64,
-}
 
 /// When a run stops, looks and saves.
 #[derive(Debug, Clone)]
@@ -39,6 +29,8 @@ pub(crate) struct Habits {
     pub command: &'static str,
     /// Decides dropout.
     pub seed: u64,
+    /// Rows that go through the model together, at most; all of a batch if not given.
+    pub micro_batch: Option<usize>,
     /// Passes over the data, where they end the run.
     pub passes: Option<u64>,
     /// Whether every pass ends with an evaluation and a checkpoint.
@@ -56,10 +48,14 @@ pub(crate) struct Habits {
 /// Everything of a run but the weights, and how far it has come.
 pub(crate) struct Trainer<'a, T: Task> {
     pub task: &'a T,
+    pub place: Place,
     pub habits: Habits,
     pub optimizer: AdamW,
     pub schedule: Schedule,
     pub progress: Progress,
+    pub replicas: Vec<Replica<T::Model>>,
+    /// Looks where the time goes, if that is asked.
+    pub watch: Option<Stopwatch>,
 }
 
 /// Who hears of a run while it goes on.
@@ -93,104 +89,34 @@ fn lost_number<M: Module>(model: &M) -> Option<f64> {
     lost.map(f64::from)
 }
 
-impl<T: Task> Trainer<'_, T> {
-    /// One optimizer update over some micro-batches. Each summand of the loss is divided by its
-    /// items in all of them together, so that k micro-batches equal one of k times the size.
-    ///
-    /// The model goes in and comes out, so that its memory is updated in place.
-    pub fn update(
-        &mut self,
-        model: T::Model,
-        batches: &[T::Batch],
-    ) -> Result<(T::Model, Update), TrainError> {
-        let terms = self.task.terms();
-        let mut totals = vec![0.0; terms.len()];
-        for batch in batches {
-            for (total, weight) in totals.iter_mut().zip(self.task.weights(batch)) {
-                *total += weight;
-            }
+impl<'a, T: Task> Trainer<'a, T> {
+    /// A run of `task` on `device`, with `progress` behind it.
+    pub fn new(
+        task: &'a T,
+        place: Place,
+        habits: Habits,
+        schedule: Schedule,
+        optimizer: AdamW,
+        progress: Progress,
+    ) -> Self {
+        let watch = place.profile.then(|| Stopwatch::new(place.device.clone()));
+        Self {
+            task,
+            place,
+            habits,
+            optimizer,
+            schedule,
+            progress,
+            replicas: Vec::new(),
+            watch,
         }
-        // Items that count nothing have nothing to divide by.
-        for total in totals.iter_mut().filter(|total| **total <= 0.0) {
-            *total = 1.0;
-        }
-        let scale = self.progress.loss_scale.as_ref().map(|s| s.scale);
-        let mut gradients = scale.map_or_else(GradientSum::default, GradientSum::scaled);
-        let (mut means, mut tokens) = (vec![0.0; terms.len()], 0);
-        for (i, batch) in batches.iter().enumerate() {
-            let number = self.progress.micro_batches;
-            let stream = DropoutStream::new(self.habits.seed, number);
-            let mode = Mode::Training(&stream);
-            let mut weigh = |sums: Vec<Tensor<1>>| {
-                let mut loss: Option<Tensor<1>> = None;
-                let each = terms.iter().zip(sums).zip(&totals).zip(&mut means);
-                for (((term, sum), total), mean) in each {
-                    let part = sum / *total;
-                    let value = f64::from(to_vec(part.clone())[0]);
-                    if !value.is_finite() {
-                        return Err(self.not_finite(term.name, value, &batches[i..=i]));
-                    }
-                    *mean += value;
-                    let part = match term.factor {
-                        1.0 => part,
-                        factor => part * factor,
-                    };
-                    loss = Some(match loss {
-                        Some(loss) => loss + part,
-                        None => part,
-                    });
-                }
-                Ok(match scale {
-                    Some(scale) => loss.map(|loss| loss * scale),
-                    None => loss,
-                })
-            };
-            let task = self.task;
-            task.learn(&model, batch, number, mode, &mut weigh, &mut gradients)?;
-            tokens += self.task.tokens(batch) as u64;
-            self.progress.micro_batches += 1;
-        }
-        let rate = self
-            .schedule
-            .rate(self.progress.step, self.progress.elapsed);
-        let task = self.task;
-        let (model, norm) = self
-            .optimizer
-            .step(model, gradients, rate, |path| task.rule(path));
-        // In f16, gradients of a finite loss may be too large for the scale: the update is left out.
-        let skipped = match &mut self.progress.loss_scale {
-            Some(scale) if !norm.is_finite() => scale.overflows(),
-            Some(scale) => {
-                scale.fits();
-                false
-            }
-            None => false,
-        };
-        if !norm.is_finite() && !skipped {
-            return Err(self.not_finite("gradient norm", norm, batches));
-        }
-        self.progress.step += 1;
-        self.progress.batch += batches.len();
-        self.progress.tokens += tokens;
-        let weighed = terms.iter().zip(&means);
-        Ok((
-            model,
-            Update {
-                loss: weighed.map(|(term, mean)| term.factor * mean).sum(),
-                terms: means,
-                rate,
-                norm,
-                tokens,
-            },
-        ))
     }
 
-    fn not_finite(&self, what: &str, value: f64, batches: &[T::Batch]) -> TrainError {
-        TrainError::NotFinite {
-            what: what.into(),
-            value,
-            step: self.progress.step,
-            place: self.task.place(batches),
+    /// How batches are divided.
+    pub fn split(&self) -> Split {
+        Split {
+            most: self.habits.micro_batch,
+            more_devices: self.place.more.len(),
         }
     }
 
@@ -217,6 +143,7 @@ impl<T: Task> Trainer<'_, T> {
         observer: &mut dyn Observer,
         interrupt: &AtomicBool,
     ) -> Result<(T::Model, Option<EvaluationReport>), TrainError> {
+        self.replicate(&model);
         let mut listeners = Listeners {
             directory,
             metrics: directory.metrics(self.progress.step)?,
@@ -244,7 +171,7 @@ impl<T: Task> Trainer<'_, T> {
                     hint: "look at the data, and at what is left out of them".into(),
                 });
             }
-            let (task, first) = (self.task, self.progress.batch);
+            let (task, first, split) = (self.task, self.progress.batch, self.split());
             let ahead = AHEAD.max(task.accumulation(stage));
             let (next, pause) = std::thread::scope(|scope| {
                 let (sender, ready) = sync_channel(ahead);
@@ -252,7 +179,8 @@ impl<T: Task> Trainer<'_, T> {
                 scope.spawn(move || {
                     for number in first..batches {
                         // Nobody listens any more: the run has stopped, or a new stage begins.
-                        if sender.send(task.batch(pass, number)).is_err() {
+                        let parts = split.micro_batches(task, pass, number);
+                        if sender.send(parts).is_err() {
                             break;
                         }
                     }
@@ -290,16 +218,28 @@ impl<T: Task> Trainer<'_, T> {
         &mut self,
         mut model: T::Model,
         batches: usize,
-        ready: &Receiver<T::Batch>,
+        ready: &Receiver<Vec<T::Batch>>,
         listeners: &mut Listeners<'_>,
     ) -> Result<(T::Model, Pause), TrainError> {
         let accumulation = self.task.accumulation(self.progress.stage);
         loop {
             let started = Instant::now();
-            let group: Vec<T::Batch> = ready.iter().take(accumulation).collect();
+            if let Some(watch) = &mut self.watch {
+                watch.profile.between += watch.lap();
+            }
+            let batches_now: Vec<Vec<T::Batch>> = ready.iter().take(accumulation).collect();
+            let number = batches_now.len();
+            let group: Vec<T::Batch> = batches_now.into_iter().flatten().collect();
+            if let Some(watch) = &mut self.watch {
+                watch.profile.batches += watch.lap();
+            }
             let (next, update) = self.update(model, &group)?;
             model = next;
+            if let Some(watch) = &mut self.watch {
+                watch.update_ends();
+            }
             let p = &mut self.progress;
+            p.batch += number;
             p.seconds += started.elapsed().as_secs_f64();
             p.elapsed = listeners.clock.1 + listeners.clock.0.elapsed().as_secs_f64();
             let epoch = p.epoch as f64 + p.batch as f64 / batches as f64;

@@ -10,14 +10,15 @@ use std::time::{Duration, Instant};
 
 use bertkit_evaluation::{Metric, RunsEstimate};
 use bertkit_training::{
-    Crossval, CrossvalOptions, CrossvalReport, CrossvalRun, DirectoryPolicy, Override, RunConfig,
-    RunState, TrainError, prepare,
+    Crossval, CrossvalOptions, CrossvalReport, CrossvalRun, DirectoryPolicy, MicroBatch, Override,
+    Prepared, RunConfig, RunState, TrainError, prepare,
 };
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::eval::confidence;
 use crate::format::{bytes, duration, plural};
+use crate::micro_batch;
 use crate::overrides::Settings;
 use crate::process;
 use crate::progress::{Display, Progress, RowProgress, SHOWN_METRICS, metrics};
@@ -102,8 +103,26 @@ struct RunFlags {
 /// Contradicting flags, and whatever stops a run.
 pub fn run(args: &CrossvalArgs) -> Result<(), CliError> {
     let flags = &args.output;
-    let (config, options) = resolve(args)?;
+    let (mut config, options) = resolve(args)?;
     process::use_threads(flags.threads)?;
+    if let Some(rows) = flags.try_micro_batch {
+        config.training.micro_batch = Some(MicroBatch::Rows(rows));
+        return Ok(first(config, options)?.try_largest()?);
+    }
+    if config.training.micro_batch == Some(MicroBatch::Auto) {
+        if args.runs.parallel.is_some_and(|runs| runs > 1) {
+            return Err(CliError::usage(
+                "how much memory is left for a micro-batch is unknown where runs share it",
+                "give a number with --micro-batch, or leave --parallel out",
+            ));
+        }
+        let first = first(config.clone(), options.clone())?;
+        if let Some(rows) = first.rows_to_settle()? {
+            drop(first);
+            let most = micro_batch::find(rows, flags.quiet)?;
+            config.training.micro_batch = Some(MicroBatch::Rows(most));
+        }
+    }
     if flags.dry_run {
         process::leave_on_interrupt()?;
         let all = Crossval::new(config, options, DirectoryPolicy::DryRun)?;
@@ -136,6 +155,17 @@ pub fn run(args: &CrossvalArgs) -> Result<(), CliError> {
         render::note(&format!("kept as `{}`", all.result().display()));
     }
     Ok(())
+}
+
+/// The first of the runs, prepared, for a trial.
+fn first(config: RunConfig, options: CrossvalOptions) -> Result<Prepared, TrainError> {
+    let all = Crossval::new(config, options, DirectoryPolicy::DryRun)?;
+    let config = all.runs().first().map(|run| run.config.clone());
+    prepare(
+        config.unwrap_or_default(),
+        DirectoryPolicy::DryRun,
+        &mut bertkit_training::Silent,
+    )
 }
 
 /// The configuration that all runs share, and which they are: as the flags say, over what is there to go on with.
@@ -392,21 +422,14 @@ fn ended(run: &CrossvalRun, status: ExitStatus, errors: &mut File) -> std::io::R
     let mut text = String::new();
     errors.rewind()?;
     errors.read_to_string(&mut text)?;
-    let text = text.trim();
-    let (message, hint) = match text.split_once("\nhint: ") {
-        Some((message, hint)) => (message.trim_end(), hint.to_owned()),
-        None => (
-            text,
-            "look at its directory, and go on with --resume".to_owned(),
-        ),
-    };
-    let message = message.strip_prefix("error: ").unwrap_or(message);
+    let (message, hint) = render::parts_of(&text);
+    let hint = hint.unwrap_or_else(|| "look at its directory, and go on with --resume".into());
     let (message, hint) = match status.code() {
         None => (
             format!("its process was ended from outside ({status})"),
             "memory may have run out: make fewer runs at a time, and go on with --resume".into(),
         ),
-        Some(_) => (message.to_owned(), hint),
+        Some(_) => (message, hint),
     };
     Ok(CliError::Run {
         run: run.name.clone(),

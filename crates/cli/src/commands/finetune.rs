@@ -2,16 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use bertkit_training::{Outcome, Override, Prepared, RunConfig, TrainError, prepare};
+use bertkit_training::{Outcome, Override, Prepared, RunConfig, Silent, TrainError, prepare};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
 use crate::format::{count, duration};
+use crate::micro_batch;
 use crate::overrides::Settings;
 use crate::process;
 use crate::progress::{Display, Progress, SHOWN_METRICS, metrics};
 use crate::render::{self, CliError};
-use crate::writing::{Kind, OutputFlags, comments};
+use crate::writing::{Kind, OutputFlags, comments, profile_table};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -41,6 +42,9 @@ pub struct FinetuneArgs {
     set: Vec<String>,
     #[command(flatten)]
     settings: Settings,
+    /// Print where the time of training went: waiting for batches, forward, backward, update
+    #[arg(long)]
+    profile: bool,
     #[command(flatten)]
     output: OutputFlags,
 }
@@ -53,17 +57,25 @@ pub fn run(args: &FinetuneArgs) -> Result<(), CliError> {
     let config = resolve(args)?;
     let flags = &args.output;
     process::use_threads(flags.threads)?;
-    let mut progress = Progress::new(Display::choose(flags.quiet));
     let policy = flags.policy();
+    if let Some(rows) = flags.try_micro_batch {
+        process::leave_on_interrupt()?;
+        let prepared = prepare(config, policy, &mut Silent)?;
+        return Ok(prepared.with_micro_batch(rows).try_largest()?);
+    }
+    let mut progress = Progress::new(Display::choose(flags.quiet));
     if flags.dry_run {
         process::leave_on_interrupt()?;
-        return dry_run(prepare(config, policy, &mut progress)?, flags.json);
+        let prepared = settle(prepare(config, policy, &mut progress)?, flags.quiet)?;
+        return dry_run(prepared, flags.json);
     }
     let interrupt = process::stop_on_interrupt()?;
     let command = std::env::args_os()
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
-    let prepared = prepare(config, policy, &mut progress)?.with_command(command);
+    let prepared = settle(prepare(config, policy, &mut progress)?, flags.quiet)?
+        .with_command(command)
+        .with_profile(args.profile);
     let directory = prepared.config().output.clone().unwrap_or_default();
     process::training_begins();
     let outcome = prepared.train(&mut progress, interrupt)?;
@@ -71,8 +83,17 @@ pub fn run(args: &FinetuneArgs) -> Result<(), CliError> {
     if flags.json {
         render::stdout(&format!("{}\n", as_json(&outcome)))
     } else {
-        render::stdout(&as_text(&outcome, &directory))
+        let profile = outcome.profile.as_ref().map(profile_table);
+        render::stdout(&(as_text(&outcome, &directory) + &profile.unwrap_or_default()))
     }
+}
+
+/// With the micro-batch that fits, if it is to be found.
+fn settle(prepared: Prepared, quiet: bool) -> Result<Prepared, CliError> {
+    Ok(match prepared.rows_to_settle()? {
+        Some(rows) => prepared.with_micro_batch(micro_batch::find(rows, quiet)?),
+        None => prepared,
+    })
 }
 
 /// The configuration that file and flags make together.
@@ -159,6 +180,7 @@ fn as_json(outcome: &Outcome) -> Value {
         "best": best,
         "threshold": threshold,
         "temperature": outcome.temperature,
+        "profile": outcome.profile,
     })
 }
 
@@ -196,6 +218,7 @@ mod tests {
             }),
             threshold: Some((0.25, "maximises f1 on the validation rows".into())),
             temperature: Some(1.5),
+            profile: None,
         }
     }
 

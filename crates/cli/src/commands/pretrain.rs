@@ -6,17 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bertkit_training::pretrain::{
     PreparedPretraining, PretrainConfig, PretrainOutcome, prepare, recipes,
 };
-use bertkit_training::{Override, RunConfigError, TrainError};
+use bertkit_training::{Override, RunConfigError, Silent, TrainError};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use serde_json::{Map, Value, json};
 
 use crate::format::{count, duration, plural};
+use crate::micro_batch;
 use crate::overrides::pretraining::PretrainSettings;
 use crate::process;
 use crate::progress::{Display, Progress, SHOWN_OF_PRETRAINING, metrics};
 use crate::render::{self, CliError};
-use crate::writing::{Kind, OutputFlags, comments};
+use crate::writing::{Kind, OutputFlags, comments, profile_table};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -55,6 +56,9 @@ pub struct PretrainArgs {
     set: Vec<String>,
     #[command(flatten)]
     settings: PretrainSettings,
+    /// Print where the time of training went: waiting for batches, forward, backward, update
+    #[arg(long)]
+    profile: bool,
     #[command(flatten)]
     output: OutputFlags,
 }
@@ -70,7 +74,16 @@ pub fn run(args: &PretrainArgs) -> Result<(), CliError> {
     let mut progress = Progress::of_pretraining(Display::choose(flags.quiet));
     let interrupt = process::stop_on_interrupt()?;
     process::preparation_begins();
+    if let Some(rows) = flags.try_micro_batch {
+        let prepared = prepare(config, flags.policy(), &mut Silent, interrupt)?;
+        return Ok(prepared.with_micro_batch(rows).try_largest()?);
+    }
     let prepared = prepare(config, flags.policy(), &mut progress, interrupt)?;
+    stop_if_asked(interrupt)?;
+    let prepared = match prepared.rows_to_settle()? {
+        Some(rows) => prepared.with_micro_batch(micro_batch::find(rows, flags.quiet)?),
+        None => prepared,
+    };
     stop_if_asked(interrupt)?;
     if flags.dry_run {
         let estimate = prepared.estimate()?;
@@ -81,7 +94,7 @@ pub fn run(args: &PretrainArgs) -> Result<(), CliError> {
     let command = std::env::args_os()
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
-    let prepared = prepared.with_command(command);
+    let prepared = prepared.with_command(command).with_profile(args.profile);
     let directory = prepared.config().output.clone().unwrap_or_default();
     process::training_begins();
     let outcome = prepared.train(&mut progress, interrupt)?;
@@ -89,7 +102,8 @@ pub fn run(args: &PretrainArgs) -> Result<(), CliError> {
     if flags.json {
         render::stdout(&format!("{}\n", as_json(&outcome)))
     } else {
-        render::stdout(&as_text(&outcome, &directory))
+        let profile = outcome.profile.as_ref().map(profile_table);
+        render::stdout(&(as_text(&outcome, &directory) + &profile.unwrap_or_default()))
     }
 }
 
@@ -197,6 +211,7 @@ fn as_json(outcome: &PretrainOutcome) -> Value {
         "steps": outcome.steps,
         "seconds": outcome.seconds,
         "evaluation": evaluation,
+        "profile": outcome.profile,
     })
 }
 
@@ -230,6 +245,7 @@ mod tests {
                 metrics: vec![("loss".into(), Some(12.5)), ("rtd_auc".into(), None)],
                 is_best: false,
             }),
+            profile: None,
         }
     }
 

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use bertkit_data::tokenizer::TokenizerSpec;
-use bertkit_model::DeviceSpec;
-use bertkit_training::Override;
+use bertkit_model::DeviceList;
 use bertkit_training::pretrain::PretrainConfig;
 use bertkit_training::pretrain::config::{Budget, Objective};
+use bertkit_training::{MicroBatch, Override};
 use clap::Args;
 use toml::{Table, Value};
 
@@ -106,12 +106,16 @@ struct TrainingFlags {
     /// Stop after so many passes over the text [default: 1, without --steps and --budget]
     #[arg(long, value_name = "N", value_parser = finite)]
     epochs: Option<f64>,
-    /// Sequences in a micro-batch [default: 32]
+    /// Sequences in a batch [default: 32]
     #[arg(long, value_name = "SEQUENCES")]
     batch_size: Option<u32>,
-    /// Micro-batches in an update [default: 1]
+    /// Batches in an update [default: 1]
     #[arg(long, value_name = "N")]
     gradient_accumulation: Option<u32>,
+    /// Sequences that go through the model at once, a batch in parts: less memory, the same gradients.
+    /// auto tries how many fit [default: the whole batch]
+    #[arg(long, value_name = "SEQUENCES")]
+    micro_batch: Option<MicroBatch>,
     /// Let layers keep their input alone for the backward pass, and compute the rest again: less
     /// memory, about a third more time, the same weights
     #[arg(long)]
@@ -129,9 +133,10 @@ struct TrainingFlags {
     /// [default: 42]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=i64::MAX as u64))]
     seed: Option<u64>,
-    /// auto, cpu, wgpu, wgpu:N, cuda or cuda:N [default: auto]
-    #[arg(long)]
-    device: Option<DeviceSpec>,
+    /// auto, cpu, wgpu, wgpu:N, cuda or cuda:N; several GPUs of one kind share each batch:
+    /// cuda:0,cuda:1 [default: auto]
+    #[arg(long, value_name = "DEVICES")]
+    device: Option<DeviceList>,
     /// What the factors of matrix products are rounded to; weights, sums, LayerNorm, softmax and loss
     /// are f32. f16 scales the loss; tf32 is for NVIDIA GPUs; a CPU only imitates [default: f32]
     #[arg(long, value_parser = ["f32", "tf32", "bf16", "f16"])]
@@ -311,8 +316,9 @@ impl TrainingFlags {
             let key = format!("training.{}", name.replace('-', "_"));
             list.put(&key, &format!("--{name}"), value);
         }
+        list.micro_batch(self.micro_batch);
         list.seed(self.seed);
-        list.device(self.device);
+        list.device(self.device.clone());
         let recompute = self.recompute.then_some(true);
         list.put("training.recompute", "--recompute", recompute);
         list.text("precision", "--precision", &self.precision);
@@ -368,6 +374,7 @@ mod tests {
         ("budget", "training.budget", "90s"),
         ("epochs", "training.epochs", "2.5"),
         ("batch-size", "training.batch_size", "8"),
+        ("micro-batch", "training.micro_batch", "4"),
         (
             "gradient-accumulation",
             "training.gradient_accumulation",

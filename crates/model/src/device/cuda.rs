@@ -14,6 +14,12 @@ pub fn all() -> Vec<DeviceInfo> {
     (0..count).filter_map(info).collect()
 }
 
+/// Whether NCCL is installed.
+pub fn has_nccl() -> bool {
+    // SAFETY: this only tries to load the library under each of its names.
+    unsafe { cudarc::nccl::sys::is_culib_present() }
+}
+
 fn info(ordinal: i32) -> Option<DeviceInfo> {
     use sys::CUdevice_attribute::{
         CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,

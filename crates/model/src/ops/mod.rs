@@ -23,8 +23,8 @@ pub use embedding::{EmbeddingIds, embed};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use masked_lm::masked_lm;
-pub(crate) use product::product;
 pub use product::{ParsePrecisionError, Precision, PrecisionError, Products, with_products};
+pub(crate) use product::{product, products};
 pub use products::LinearProducts;
 pub use vectors::{instruction_set, vectorised};
 

@@ -17,7 +17,7 @@ use burn::backend::{Autodiff, Backend, DTypeUsage, Dispatch, Flex, backend_exten
 use burn::tensor::{DType, Device, FloatDType, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::device::is_cpu;
+use crate::device::{is_cpu, is_cuda};
 
 /// How the factors of matrix products are rounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
@@ -130,21 +130,6 @@ fn has_tf32(device: &Device) -> bool {
             .contains(DTypeUsage::Accelerated)
 }
 
-#[cfg(feature = "cuda")]
-fn is_cuda(device: &Device) -> bool {
-    use burn_dispatch::devices::CubeDevice;
-
-    matches!(
-        device.as_dispatch(),
-        burn::backend::DispatchDevice::Cube(CubeDevice::Cuda(_))
-    )
-}
-
-#[cfg(not(feature = "cuda"))]
-fn is_cuda(_device: &Device) -> bool {
-    false
-}
-
 thread_local! {
     static PRODUCTS: Cell<Products> = const { Cell::new(Products::Plain) };
 }
@@ -163,7 +148,7 @@ pub fn with_products<R>(products: Products, f: impl FnOnce() -> R) -> R {
 }
 
 /// The way of this thread.
-pub(super) fn products() -> Products {
+pub(crate) fn products() -> Products {
     PRODUCTS.with(Cell::get)
 }
 

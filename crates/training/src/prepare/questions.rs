@@ -158,7 +158,7 @@ pub(super) fn prepare(
     encoder.labels = None;
     encoder.num_labels = None;
     encoder.problem_type = None;
-    let device = ground.device.device.clone().autodiff();
+    let device = ground.devices.training();
     let mut model: SpanModel = ground.model(&encoder, 0, true, &device)?;
     if info.settings.head == QuestionHead::Joint {
         model.head.joint = Some(joint(&mut ground, &encoder, some_without, &device)?);
@@ -258,7 +258,7 @@ fn summarise(
     let parameters = model.num_params();
     lines.push(model_line(&config, &task.model_config, parameters));
     lines.append(&mut ground.lines);
-    lines.extend(running_lines(&config, &ground.device, steps));
+    lines.extend(running_lines(&config, &ground.devices, steps));
     if !task.valid.questions.is_empty() {
         lines.push(chooser_line(task.best_metric));
     }

@@ -165,7 +165,7 @@ pub(super) fn prepare(
     let old_labels = encoder.labels.replace(info.tags.names().to_vec());
     encoder.problem_type = None;
     encoder.num_labels = None;
-    let device = ground.device.device.clone().autodiff();
+    let device = ground.devices.training();
     let same = old_labels == encoder.labels;
     let outputs = info.tags.len();
     let mut model: TokenModel = ground.model(&encoder, outputs, same, &device)?;
@@ -296,7 +296,7 @@ fn summarise(
     let parameters = model.num_params();
     lines.push(model_line(config, &task.model_config, parameters));
     lines.extend(ground.lines.iter().cloned());
-    lines.extend(running_lines(config, &ground.device, steps));
+    lines.extend(running_lines(config, &ground.devices, steps));
     if count > 0 {
         lines.push(chooser_line(task.best_metric));
     }

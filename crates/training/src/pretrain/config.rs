@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::config::{
-    FreshModel, ModelConfig, OptimizerConfig, Override, RunConfigError, ScheduleConfig, Settings,
-    TokenizerConfig, check_optimizer, collect_keys, resolve, resolve_text,
+    FreshModel, MicroBatch, ModelConfig, OptimizerConfig, Override, RunConfigError, ScheduleConfig,
+    Settings, TokenizerConfig, check_optimizer, collect_keys, resolve, resolve_text,
 };
 use crate::pretrain::recipes::recipe;
 
@@ -395,10 +395,14 @@ pub struct PretrainingConfig {
     /// Passes over the corpus, where nothing else ends the run; 1 if nothing is given at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<f64>,
-    /// Sequences a micro-batch.
+    /// Sequences a batch.
     pub batch_size: usize,
-    /// Micro-batches an update.
+    /// Batches an update.
     pub gradient_accumulation: usize,
+    /// Sequences that go through the model at once: the batch in parts, with the gradients of the whole. All of it if
+    /// not given. It decides memory, and which units dropout takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub micro_batch: Option<MicroBatch>,
     /// Whether layers keep their input alone for the backward pass, and compute the rest again: less
     /// memory, more time, the same weights.
     pub recompute: bool,
@@ -424,6 +428,7 @@ impl Default for PretrainingConfig {
             epochs: None,
             batch_size: 32,
             gradient_accumulation: 1,
+            micro_batch: None,
             recompute: false,
             stages: Vec::new(),
             evaluate_steps: None,
@@ -447,10 +452,10 @@ pub struct StageConfig {
     /// Tokens of the longest sequence; that of `sequences` if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_length: Option<usize>,
-    /// Sequences a micro-batch; that of `training` if not given.
+    /// Sequences a batch; that of `training` if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<usize>,
-    /// Micro-batches an update; as in `training` if not given.
+    /// Batches an update; as in `training` if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gradient_accumulation: Option<usize>,
 }
@@ -699,7 +704,7 @@ impl PretrainConfig {
         self.check_training(&mut need);
         check_optimizer(&self.optimizer, &self.schedule, &mut need);
         self.check_probe(&mut need);
-        if let Err(error) = self.device.parse::<bertkit_model::DeviceSpec>() {
+        if let Err(error) = self.device.parse::<bertkit_model::DeviceList>() {
             need(false, error.to_string());
         }
         if problems.is_empty() {
@@ -1039,6 +1044,7 @@ impl Settings for PretrainConfig {
             gradient_accumulation: None,
         }];
         full.training.evaluate_steps = Some(1);
+        full.training.micro_batch = Some(MicroBatch::Auto);
         full.schedule.warmup_steps = Some(1);
         full.probe.data = path();
         full.probe.text_pair = Some("x".into());

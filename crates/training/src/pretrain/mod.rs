@@ -18,8 +18,8 @@ use bertkit_data::corpus::{self, Corpus, Origin};
 use bertkit_data::corruption::{MaskVocabulary, MaskingError};
 use bertkit_data::tokenizer::{TextTokenizer, TokenizerSpec};
 use bertkit_model::{
-    DeviceSpec, DiscriminatorModel, Electra, EncoderConfig, Family, HeadPolicy, LoadReport,
-    MlmModel, Model, ModelError, ModelFolder, Precision, PretrainingModel, ResolvedDevice,
+    DiscriminatorModel, Electra, EncoderConfig, Family, HeadPolicy, LoadReport, MlmModel, Model,
+    ModelError, ModelFolder, Precision, PretrainingModel,
 };
 use burn::module::Module;
 use burn::tensor::Device;
@@ -32,11 +32,13 @@ use self::probe::Probe;
 use self::source::{Source, sequence_error, sequence_settings, stages};
 use self::task::{HELPER, PretrainTask};
 use crate::checkpoint::Progress;
+use crate::config::MicroBatch;
 use crate::error::TrainError;
-use crate::launch::{self, Launch, check_resumable};
+use crate::launch::{self, Devices, Launch, Place, check_resumable};
 use crate::observer::{Estimate, EvaluationReport, Event, Observer, Summary};
 use crate::optimizer::AdamW;
 use crate::prepare::{fresh_config, model_folder, shorten, tokenizer_family};
+use crate::profile::Profile;
 use crate::run_dir::{DirectoryPolicy, RunDirectory};
 use crate::schedule::{Length, Schedule};
 use crate::trainer::{Habits, Trainer};
@@ -54,6 +56,8 @@ pub struct PretrainOutcome {
     pub seconds: f64,
     /// The last evaluation, if there was held-out text.
     pub evaluation: Option<EvaluationReport>,
+    /// Where the time went, if that was asked.
+    pub profile: Option<Profile>,
 }
 
 /// A pretraining run whose corpus, tokenizer and model are settled.
@@ -61,11 +65,12 @@ pub struct PreparedPretraining {
     config: PretrainConfig,
     policy: DirectoryPolicy,
     directory: RunDirectory,
-    device: ResolvedDevice,
+    devices: Devices,
     summary: Summary,
     /// The files of the corpus, and their SHA-256.
     files: Vec<(PathBuf, String)>,
     command: Vec<String>,
+    profile: bool,
     run: Box<dyn Run>,
     _temporary: Option<TemporaryFolder>,
 }
@@ -101,6 +106,10 @@ fn masking_error(error: &MaskingError) -> TrainError {
 
 /// A task with its model, whatever the objective.
 trait Run {
+    fn most_rows(&self) -> Result<usize, TrainError>;
+
+    fn try_largest(&self, frame: &Frame) -> Result<(), TrainError>;
+
     fn estimate(&self, frame: &Frame) -> Result<Estimate, TrainError>;
 
     fn train(
@@ -115,6 +124,7 @@ trait Run {
 /// What decides the loop around any task.
 struct Frame {
     habits: Habits,
+    place: Place,
     schedule: Schedule,
     length: Length,
     parameters: usize,
@@ -139,16 +149,28 @@ fn trainer<'a, L: Learn>(
     if frame.precision == Precision::F16 {
         progress.loss_scale.get_or_insert_default();
     }
-    Trainer {
+    let (place, habits) = (frame.place.clone(), frame.habits.clone());
+    Trainer::new(
         task,
-        habits: frame.habits.clone(),
+        place,
+        habits,
+        frame.schedule.clone(),
         optimizer,
-        schedule: frame.schedule.clone(),
         progress,
-    }
+    )
 }
 
 impl<L: Learn> Run for Ready<L> {
+    fn most_rows(&self) -> Result<usize, TrainError> {
+        launch::most_rows(&self.task)
+    }
+
+    fn try_largest(&self, frame: &Frame) -> Result<(), TrainError> {
+        let fresh = AdamW::new(&frame.optimizer);
+        let trainer = trainer(&self.task, frame, fresh, self.progress.clone());
+        launch::try_largest(trainer, self.model.clone())
+    }
+
     fn estimate(&self, frame: &Frame) -> Result<Estimate, TrainError> {
         let fresh = AdamW::new(&frame.optimizer);
         let trainer = trainer(&self.task, frame, fresh, self.progress.clone());
@@ -400,15 +422,7 @@ pub fn prepare(
     interrupt: &AtomicBool,
 ) -> Result<PreparedPretraining, TrainError> {
     config.check()?;
-    let spec: DeviceSpec =
-        config
-            .device
-            .parse()
-            .map_err(|e: bertkit_model::ParseDeviceError| {
-                setting(e.to_string(), "use `--device auto`")
-            })?;
-    let device = spec.resolve()?;
-    launch::products(&device, config.precision)?;
+    let devices = Devices::of(&config.device, config.precision)?;
     let output = config.output.clone().unwrap_or_default();
     let directory = RunDirectory::check(&output, policy)?;
     if policy == DirectoryPolicy::Resume {
@@ -509,11 +523,11 @@ pub fn prepare(
         source,
         validation,
         data,
-        device: device.device.clone().autodiff(),
+        device: devices.training(),
     };
     let (run, parameters) = builder.build(opened, &mut lines)?;
-    lines.push(("device".into(), device.describe()));
-    lines.extend(launch::precision_line(&device, config.precision));
+    lines.push(("device".into(), devices.describe()));
+    lines.extend(launch::precision_line(&devices, config.precision));
     lines.push(("length".into(), facts.describe(&config)));
     let steps = match length {
         Length::Steps(steps) => steps,
@@ -531,9 +545,10 @@ pub fn prepare(
         config,
         policy,
         directory,
-        device,
+        devices,
         files,
         command: Vec::new(),
+        profile: false,
         run,
         _temporary: temporary,
     })
@@ -896,6 +911,7 @@ fn compare_with_started(
         config.device = String::new();
         config.corpus.shards = None;
         config.training.recompute = false;
+        config.training.micro_batch = None;
         config.to_toml()
     };
     check_resumable(directory, &relevant(&started), &relevant(config))
@@ -918,6 +934,42 @@ impl PreparedPretraining {
         Self { command, ..self }
     }
 
+    /// The rows of the largest batch, if `training.micro_batch` is `auto` and yet to be settled.
+    ///
+    /// # Errors
+    /// The settings do not fit the data.
+    pub fn rows_to_settle(&self) -> Result<Option<usize>, TrainError> {
+        match self.config.training.micro_batch {
+            Some(MicroBatch::Auto) => self.run.most_rows().map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// With so many rows as micro-batch.
+    #[must_use]
+    pub fn with_micro_batch(mut self, rows: usize) -> Self {
+        self.config.training.micro_batch = Some(MicroBatch::Rows(rows));
+        self
+    }
+
+    /// Two updates on the micro-batches that need the most memory, on a copy of the model: a trial, for a process of its
+    /// own, since a device whose memory was full may not be of use any more.
+    ///
+    /// # Errors
+    /// The loss is no number. What a device has no memory for is a panic of Burn's.
+    pub fn try_largest(&self) -> Result<(), TrainError> {
+        let products = self.devices.products(self.config.precision)?;
+        launch::computing(products, self.config.training.recompute, || {
+            self.run.try_largest(&self.frame())
+        })
+    }
+
+    /// Whether the time of each part of an update is measured: see [`Profile`](crate::Profile).
+    #[must_use]
+    pub fn with_profile(self, profile: bool) -> Self {
+        Self { profile, ..self }
+    }
+
     fn frame(&self) -> Frame {
         let (c, t) = (&self.config, &self.config.training);
         let length = match t.budget {
@@ -930,6 +982,7 @@ impl PreparedPretraining {
             habits: Habits {
                 command: "pretrain",
                 seed: c.seed,
+                micro_batch: t.micro_batch.and_then(MicroBatch::rows),
                 passes: None,
                 after_pass: false,
                 evaluate_steps: t.evaluate_steps,
@@ -937,6 +990,7 @@ impl PreparedPretraining {
                 checkpoint_steps: t.checkpoint_steps,
                 keep_checkpoints: t.keep_checkpoints,
             },
+            place: self.devices.place(self.profile),
             schedule: Schedule::new(&c.schedule, c.optimizer.learning_rate, length),
             length,
             parameters: self.summary.parameters,
@@ -951,7 +1005,8 @@ impl PreparedPretraining {
     /// # Errors
     /// The loss is no number from the start.
     pub fn estimate(&self) -> Result<Estimate, TrainError> {
-        let products = launch::products(&self.device, self.config.precision)?;
+        launch::settled(self.config.training.micro_batch)?;
+        let products = self.devices.products(self.config.precision)?;
         launch::computing(products, self.config.training.recompute, || {
             self.run.estimate(&self.frame())
         })
@@ -969,14 +1024,15 @@ impl PreparedPretraining {
         observer: &mut dyn Observer,
         interrupt: &AtomicBool,
     ) -> Result<PretrainOutcome, TrainError> {
+        launch::settled(self.config.training.micro_batch)?;
         let frame = self.frame();
-        let products = launch::products(&self.device, self.config.precision)?;
+        let products = self.devices.products(self.config.precision)?;
         let files = self.files.iter();
         let files = files.map(|(path, hash)| (path.as_path(), hash.as_str()));
         let launch = Launch {
             policy: self.policy,
             environment: launch::environment(
-                &self.device,
+                &self.devices,
                 self.config.precision,
                 self.config.seed,
                 files,
@@ -996,6 +1052,7 @@ impl PreparedPretraining {
             steps: finished.steps,
             seconds: finished.seconds,
             evaluation: finished.best,
+            profile: finished.profile,
         })
     }
 }

@@ -1,5 +1,7 @@
 //! The host's side of pretraining: a corpus to masked sequences, side by side.
 
+use std::ops::Range;
+
 use bertkit_data::corpus::Corpus;
 use bertkit_data::corruption::{MaskVocabulary, Masking};
 use bertkit_data::sequences::{EpochPlan, SequenceError, SequenceSettings};
@@ -118,6 +120,12 @@ impl Pass {
         self.plan.len().div_ceil(self.batch_size)
     }
 
+    /// Sequences of a batch.
+    pub fn rows(&self, number: usize) -> usize {
+        let first = number * self.batch_size;
+        self.batch_size.min(self.plan.len().saturating_sub(first))
+    }
+
     pub fn sequences(&self) -> usize {
         self.plan.len()
     }
@@ -173,11 +181,11 @@ impl Source {
         })
     }
 
-    /// The micro-batch of that number.
-    pub fn batch(&self, pass: &Pass, number: usize) -> MaskedBatch {
+    /// These sequences of the batch with that number.
+    pub fn batch(&self, pass: &Pass, number: usize, rows: Range<usize>) -> MaskedBatch {
         let first = number * pass.batch_size;
-        let last = (first + pass.batch_size).min(pass.plan.len());
-        self.masked(&pass.plan, first..last, self.seed, pass.number)
+        let range = first + rows.start..first + rows.end;
+        self.masked(&pass.plan, range, self.seed, pass.number)
     }
 
     /// Batches to validate on: held-out sequences of the last stage, at most so many, with masks that
@@ -205,13 +213,7 @@ impl Source {
         Ok(batches)
     }
 
-    fn masked(
-        &self,
-        plan: &EpochPlan,
-        range: std::ops::Range<usize>,
-        seed: u64,
-        pass: u64,
-    ) -> MaskedBatch {
+    fn masked(&self, plan: &EpochPlan, range: Range<usize>, seed: u64, pass: u64) -> MaskedBatch {
         let tokens: usize = range.clone().map(|i| plan.length(i)).sum();
         let mut input_ids = Vec::with_capacity(tokens);
         let mut types = Vec::with_capacity(tokens);

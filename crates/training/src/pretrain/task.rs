@@ -1,5 +1,6 @@
 //! Any objective as a task of the training loop.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use bertkit_data::tokenizer::TextTokenizer;
@@ -12,7 +13,7 @@ use super::source::{MaskedBatch, Pass, Source};
 use crate::error::TrainError;
 use crate::optimizer::{ParameterRule, rule};
 use crate::run_dir::RunDirectory;
-use crate::tasks::{Task, Term, Validation};
+use crate::tasks::{Task, Term, Validation, attended};
 
 /// Pretraining.
 #[derive(Debug)]
@@ -58,12 +59,20 @@ impl<L: Learn> Task for PretrainTask<L> {
         pass.batches()
     }
 
-    fn batch(&self, pass: &Pass, number: usize) -> MaskedBatch {
-        self.source.batch(pass, number)
+    fn rows(&self, pass: &Pass, number: usize) -> usize {
+        pass.rows(number)
+    }
+
+    fn batch(&self, pass: &Pass, number: usize, rows: Range<usize>) -> MaskedBatch {
+        self.source.batch(pass, number, rows)
     }
 
     fn tokens(&self, batch: &MaskedBatch) -> usize {
         batch.batch.tokens()
+    }
+
+    fn attended(&self, batch: &MaskedBatch) -> usize {
+        attended(&batch.batch)
     }
 
     fn place(&self, batches: &[MaskedBatch]) -> String {

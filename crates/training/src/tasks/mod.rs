@@ -5,10 +5,11 @@ pub(crate) mod questions;
 mod sequence;
 mod tags;
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use bertkit_evaluation::{Metric, Predictions, score};
-use bertkit_model::{Mode, Naming, backward};
+use bertkit_model::{Batch, Mode, Naming, backward};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
@@ -24,6 +25,11 @@ pub(crate) use sequence::{document_logits, pack};
 
 pub use tags::{TagBatch, TagColumns, TagInfo, TagTask, TagTaskName};
 pub(crate) use tags::{TaggedRows, decode, word_logits};
+
+/// Rows times the square of the longest.
+pub(crate) fn attended(batch: &Batch) -> usize {
+    batch.len() * batch.sequences.longest().pow(2)
+}
 
 /// What an evaluation on the validation rows found.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,20 +85,47 @@ pub struct Term {
 }
 
 /// The sums of a loss's summands to the loss that is minimised.
-pub type Weigh<'a> = dyn FnMut(Vec<Tensor<1>>) -> Result<Option<Tensor<1>>, TrainError> + 'a;
+pub type Weigh<'a> = dyn FnMut(Vec<Tensor<1>>) -> Option<Tensor<1>> + 'a;
+
+/// How batches are divided into micro-batches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Split {
+    /// Rows of a micro-batch at most; all of the batch if not given.
+    pub most: Option<usize>,
+    /// Devices that micro-batches go to by turns, besides the first.
+    pub more_devices: usize,
+}
+
+impl Split {
+    /// How many micro-batches a batch of so many rows has, each with about as many rows as the others.
+    pub fn parts(self, rows: usize) -> usize {
+        let needed = self.most.map_or(1, |most| rows.div_ceil(most.max(1)));
+        needed.max((1 + self.more_devices).min(rows)).max(1)
+    }
+
+    /// The micro-batches of one batch.
+    pub fn micro_batches<T: Task>(self, task: &T, pass: &T::Pass, number: usize) -> Vec<T::Batch> {
+        let rows = task.rows(pass, number);
+        let parts = self.parts(rows);
+        let part = |i: usize| i * rows / parts..(i + 1) * rows / parts;
+        (0..parts)
+            .map(|i| task.batch(pass, number, part(i)))
+            .collect()
+    }
+}
 
 /// A task: what goes through the model together, a loss, metrics, and what is saved in the end.
 ///
-/// The order of training is cut into passes, and these into micro-batches. A micro-batch is a
-/// function of pass and number alone, so that it can be made ahead on another thread, and again
-/// after an interruption.
+/// The order of training is cut into passes, these into batches, and these into micro-batches, which go
+/// through the model one by one: see [`Split`]. A micro-batch is a function of pass, number and rows alone,
+/// so that it can be made ahead on another thread, and again after an interruption.
 pub trait Task: Sync {
     /// What is trained.
     type Model: Module;
     /// The order of one pass.
     type Pass: Sync;
     /// One micro-batch on the host, ready for the model.
-    type Batch: Send;
+    type Batch: Send + Sync;
 
     /// The stage that applies behind `step` updates, at that share of the run (0 to 1). A new stage
     /// begins a new pass.
@@ -100,7 +133,7 @@ pub trait Task: Sync {
         0
     }
 
-    /// Micro-batches an update in a stage.
+    /// Batches an update in a stage.
     fn accumulation(&self, stage: usize) -> usize;
 
     /// The order of a pass. Passes are numbered through all stages.
@@ -109,14 +142,20 @@ pub trait Task: Sync {
     /// The settings do not fit the data.
     fn pass(&self, stage: usize, number: u64) -> Result<Self::Pass, TrainError>;
 
-    /// Micro-batches of a pass.
+    /// Batches of a pass.
     fn batches(&self, pass: &Self::Pass) -> usize;
 
-    /// One of them.
-    fn batch(&self, pass: &Self::Pass, number: usize) -> Self::Batch;
+    /// Rows of one of them: texts, windows, sequences.
+    fn rows(&self, pass: &Self::Pass, number: usize) -> usize;
+
+    /// The micro-batch that these of its rows make.
+    fn batch(&self, pass: &Self::Pass, number: usize, rows: Range<usize>) -> Self::Batch;
 
     /// Tokens of a micro-batch, special tokens included.
     fn tokens(&self, batch: &Self::Batch) -> usize;
+
+    /// Pairs of tokens that a device looks at which pads to the longest sequence: rows times its square.
+    fn attended(&self, batch: &Self::Batch) -> usize;
 
     /// Where the texts of some micro-batches are found, for messages: "the rows from lines 1, 2".
     fn place(&self, batches: &[Self::Batch]) -> String;
@@ -139,10 +178,7 @@ pub trait Task: Sync {
     ) -> Vec<Tensor<1>>;
 
     /// Adds the gradients of one micro-batch. `weigh` makes the loss of what [`Self::loss`] gives; nothing if it has no
-    /// summands.
-    ///
-    /// # Errors
-    /// The loss is no number.
+    /// summands. It is called once.
     fn learn(
         &self,
         model: &Self::Model,
@@ -151,11 +187,10 @@ pub trait Task: Sync {
         mode: Mode<'_>,
         weigh: &mut Weigh<'_>,
         gradients: &mut GradientSum,
-    ) -> Result<(), TrainError> {
-        if let Some(loss) = weigh(self.loss(model, batch, micro_batch, mode))? {
+    ) {
+        if let Some(loss) = weigh(self.loss(model, batch, micro_batch, mode)) {
             backward(loss, |found| gradients.add(model, found));
         }
-        Ok(())
     }
 
     /// What applies to the parameter at a path.

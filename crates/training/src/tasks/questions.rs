@@ -1,5 +1,6 @@
 //! Where in a text the answer to a question lies.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use bertkit_data::batches::{BatchPolicy, PackedBatch, plan};
@@ -18,7 +19,7 @@ use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{FineTuned, Task, TaskInfo, Term, Validation, inference_batches};
+use super::{FineTuned, Task, TaskInfo, Term, Validation, attended, inference_batches};
 use crate::config::{QuestionConfig, TrainingConfig};
 use crate::error::TrainError;
 use crate::optimizer::{ParameterRule, rule};
@@ -429,8 +430,12 @@ impl Task for QuestionTask {
         pass.len()
     }
 
-    fn batch(&self, pass: &Vec<Vec<usize>>, number: usize) -> WindowsBatch {
-        let places = pass[number].iter();
+    fn rows(&self, pass: &Vec<Vec<usize>>, number: usize) -> usize {
+        pass[number].len()
+    }
+
+    fn batch(&self, pass: &Vec<Vec<usize>>, number: usize, rows: Range<usize>) -> WindowsBatch {
+        let places = pass[number][rows].iter();
         let windows: Vec<usize> = places.map(|&place| self.train.windows[place]).collect();
         let packed = self.train.features.pack(&windows);
         WindowsBatch {
@@ -442,6 +447,10 @@ impl Task for QuestionTask {
 
     fn tokens(&self, batch: &WindowsBatch) -> usize {
         batch.batch.tokens()
+    }
+
+    fn attended(&self, batch: &WindowsBatch) -> usize {
+        attended(&batch.batch)
     }
 
     fn place(&self, batches: &[WindowsBatch]) -> String {

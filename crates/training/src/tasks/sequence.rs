@@ -19,7 +19,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::{FineTuned, Task, Term, Validation, Weigh};
+use super::{FineTuned, Task, Term, Validation, Weigh, attended};
 use crate::config::{Calibrate, LossConfig, Pool, Sampler, Threshold, TrainingConfig};
 use crate::error::TrainError;
 use crate::optimizer::{GradientSum, ParameterRule, rule};
@@ -655,8 +655,12 @@ impl Task for SequenceTask {
         pass.len()
     }
 
-    fn batch(&self, pass: &Vec<Vec<usize>>, number: usize) -> RowsBatch {
-        let rows = pass[number].clone();
+    fn rows(&self, pass: &Vec<Vec<usize>>, number: usize) -> usize {
+        pass[number].len()
+    }
+
+    fn batch(&self, pass: &Vec<Vec<usize>>, number: usize, rows: Range<usize>) -> RowsBatch {
+        let rows = pass[number][rows].to_vec();
         let encodings = &self.train.encodings;
         if self.info.documents.is_none() {
             let pieces = vec![pack(encodings, &rows)];
@@ -694,6 +698,11 @@ impl Task for SequenceTask {
 
     fn tokens(&self, batch: &RowsBatch) -> usize {
         batch.pieces.iter().map(Batch::tokens).sum()
+    }
+
+    fn attended(&self, batch: &RowsBatch) -> usize {
+        // Pieces go through the model one by one.
+        batch.pieces.iter().map(attended).max().unwrap_or(0)
     }
 
     fn place(&self, batches: &[RowsBatch]) -> String {
@@ -755,14 +764,14 @@ impl Task for SequenceTask {
         mode: Mode<'_>,
         weigh: &mut Weigh<'_>,
         gradients: &mut GradientSum,
-    ) -> Result<(), TrainError> {
+    ) {
         let documents = match &self.info.documents {
             Some(documents) if batch.pieces.len() > 1 => documents,
             _ => {
-                if let Some(loss) = weigh(self.loss(model, batch, micro_batch, mode))? {
+                if let Some(loss) = weigh(self.loss(model, batch, micro_batch, mode)) {
                     backward(loss, |found| gradients.add(model, found));
                 }
-                return Ok(());
+                return;
             }
         };
         let (plain, mut values, mut counts) = (model.valid(), Vec::new(), Vec::new());
@@ -779,8 +788,8 @@ impl Task for SequenceTask {
             Tensor::from_data(TensorData::new(values, [sections, width]), &device).require_grad();
         let logits = self.document_logits(model, features.clone(), batch, documents, mode);
         let sums = vec![self.summed_loss(logits, &self.train, &batch.rows)];
-        let Some(loss) = weigh(sums)? else {
-            return Ok(());
+        let Some(loss) = weigh(sums) else {
+            return;
         };
         let found = loss.backward();
         let by_features = features.grad(&found).map(to_vec).unwrap_or_default();
@@ -797,7 +806,6 @@ impl Task for SequenceTask {
             let features = Part::of(mode, number + 1).run(|mode| model.features(piece, mode));
             backward((features * part).sum(), |found| gradients.add(model, found));
         }
-        Ok(())
     }
 
     fn rule(&self, path: &str) -> ParameterRule {

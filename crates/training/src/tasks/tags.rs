@@ -23,7 +23,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::crf::{Chain, Likelihood, Scores, first_best};
-use super::{FineTuned, Task, Term, Validation, inference_batches};
+use super::{FineTuned, Task, Term, Validation, attended, inference_batches};
 use crate::config::{DataConfig, FileFormat, LossConfig, TagHead, TrainingConfig};
 use crate::error::TrainError;
 use crate::optimizer::{ParameterRule, rule};
@@ -563,12 +563,20 @@ impl Task for TagTask {
         pass.len()
     }
 
-    fn batch(&self, pass: &Vec<Vec<usize>>, number: usize) -> TagBatch {
-        self.collect(&self.train.windows.windows, pass[number].clone())
+    fn rows(&self, pass: &Vec<Vec<usize>>, number: usize) -> usize {
+        pass[number].len()
+    }
+
+    fn batch(&self, pass: &Vec<Vec<usize>>, number: usize, rows: Range<usize>) -> TagBatch {
+        self.collect(&self.train.windows.windows, pass[number][rows].to_vec())
     }
 
     fn tokens(&self, batch: &TagBatch) -> usize {
         batch.batch.tokens()
+    }
+
+    fn attended(&self, batch: &TagBatch) -> usize {
+        attended(&batch.batch)
     }
 
     fn place(&self, batches: &[TagBatch]) -> String {

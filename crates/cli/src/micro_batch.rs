@@ -1,0 +1,123 @@
+//! `--micro-batch auto`: the largest part of a batch that a device has memory for.
+//!
+//! Every size is tried in a process of its own, which is this command once more with `--try-micro-batch`: a device whose
+//! memory was full is not to be trusted afterwards.
+
+use std::io::{Read, Seek};
+use std::process::{Command, Stdio};
+
+use crate::process;
+use crate::render::{self, CliError};
+
+/// The exit code that says that a device's memory was full.
+pub const MEMORY_FULL: u8 = 3;
+
+/// Of a batch of so many rows, the largest part that fits; tells what it found unless it is to be quiet.
+///
+/// # Errors
+/// Not even one row fits, or a trial failed for another reason.
+pub fn find(rows: usize, quiet: bool) -> Result<usize, CliError> {
+    let parts = fewest_parts(rows, attempt)?.ok_or_else(|| CliError::DeviceMemory {
+        asked: ": not even one row fits".into(),
+    })?;
+    let most = rows.div_ceil(parts);
+    if !quiet {
+        render::note(&match parts {
+            1 => format!("micro-batch: all {rows} rows of a batch fit into memory"),
+            _ => format!("micro-batch: {most} of {rows} rows fit into memory together"),
+        });
+    }
+    Ok(most)
+}
+
+/// Into how few parts a batch must be cut for one to fit: twice as many until one does, then what lies between.
+fn fewest_parts<E>(
+    rows: usize,
+    mut fits: impl FnMut(usize) -> Result<bool, E>,
+) -> Result<Option<usize>, E> {
+    let (mut too_few, mut enough) = (0, 1);
+    while !fits(rows.div_ceil(enough))? {
+        if enough >= rows {
+            return Ok(None);
+        }
+        too_few = enough;
+        enough = (2 * enough).min(rows);
+    }
+    while enough - too_few > 1 {
+        let between = too_few + (enough - too_few) / 2;
+        let size = rows.div_ceil(between);
+        // As large as what fits anyway, or as what does not.
+        if size == rows.div_ceil(enough) || fits(size)? {
+            enough = between;
+        } else {
+            too_few = between;
+        }
+    }
+    Ok(Some(enough))
+}
+
+/// Whether so many rows fit.
+fn attempt(rows: usize) -> Result<bool, CliError> {
+    let failed = |source| CliError::Process {
+        run: format!("trial of {rows} rows"),
+        source,
+    };
+    let mut errors = tempfile::tempfile().map_err(failed)?;
+    let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+    command.args(std::env::args_os().skip(1));
+    command.args(["--try-micro-batch", &rows.to_string()]);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command.stderr(errors.try_clone().map_err(failed)?);
+    process::set_apart(&mut command);
+    let status = command.status().map_err(failed)?;
+    match status.code() {
+        Some(0) => Ok(true),
+        Some(code) if code == i32::from(MEMORY_FULL) => Ok(false),
+        // Ended from outside: a machine without memory does that.
+        None => Ok(false),
+        Some(code) => {
+            let mut text = String::new();
+            errors.rewind().map_err(failed)?;
+            errors.read_to_string(&mut text).map_err(failed)?;
+            let (message, hint) = render::parts_of(&text);
+            Err(CliError::Run {
+                run: format!("trial of {rows} rows"),
+                message,
+                hint: hint.unwrap_or_else(|| "give a number with --micro-batch".into()),
+                code: u8::try_from(code).unwrap_or(1),
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The largest part that fits if `most` rows do, and how many sizes were tried.
+    fn found(rows: usize, most: usize) -> (Option<usize>, usize) {
+        let mut tried = 0;
+        let parts = fewest_parts(rows, |size| {
+            tried += 1;
+            Ok::<bool, ()>(size <= most)
+        });
+        let parts = parts.unwrap_or_default();
+        (parts.map(|parts| rows.div_ceil(parts)), tried)
+    }
+
+    #[test]
+    fn the_largest_part_that_fits_is_found_in_few_trials() {
+        assert_eq!(found(32, 100), (Some(32), 1));
+        assert_eq!(found(32, 16), (Some(16), 2));
+        assert_eq!(found(32, 12), (Some(11), 4));
+        assert_eq!(found(32, 1), (Some(1), 6));
+        assert_eq!(found(32, 0), (None, 6));
+        assert_eq!(found(1, 0), (None, 1));
+        for rows in 1..70 {
+            for most in 1..=rows {
+                let largest = (1..=rows).map(|k| rows.div_ceil(k)).find(|&n| n <= most);
+                assert_eq!(found(rows, most).0, largest, "{rows} {most}");
+            }
+        }
+    }
+}
