@@ -4,10 +4,12 @@
     cargo build --release --locked
     python3 scripts/compare-pretraining.py
 
-One encoder for each objective is pretrained with configs/quickstart-pretrain.toml for `--budget` on the texts of
-datasets/sentiment/corpus (the sentences of test reviews are not among them); then each, and fresh weights of the same sizes
-with the same tokenizer, is fine-tuned with configs/quickstart.toml under `--seeds` seeds, and scored on the test reviews.
-`--rows` keeps only so many labelled rows for training, drawn once; it may be repeated.
+One encoder for each objective is pretrained with configs/quickstart-pretrain.toml, or `--config`, for `--budget` on the texts
+of datasets/sentiment/corpus (the sentences of test reviews are not among them) and of `--texts`; then each, and fresh weights
+of the same sizes with the same tokenizer, is fine-tuned with configs/quickstart.toml under `--seeds` seeds, and scored on the
+test reviews. `--rows` keeps only so many labelled rows for training, drawn once; it may be repeated. `--side-by-side` pretrains
+both at the same time, on one thread each. `--masked-first 0.75` spends that share of the budget for replaced tokens on masked
+words first, and goes on from there.
 
 Settings of fine-tuning are the same for all three unless `--learning-rate fresh=5e-4` and the like say otherwise; choose them
 on `--split`, which holds reviews of the training file out and leaves the test file alone.
@@ -17,11 +19,13 @@ Prints a table in Markdown, and writes it with every run to `--output`. An inter
 """
 
 import argparse
+import concurrent.futures
 import csv
 import json
 import math
 import pathlib
 import random
+import re
 import shutil
 import statistics
 import subprocess
@@ -38,6 +42,10 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bertkit", type=pathlib.Path, default=ROOT / "target/release/bertkit")
     parser.add_argument("--budget", default="10m", help="time of each pretraining (default: %(default)s)")
+    parser.add_argument("--config", default="configs/quickstart-pretrain.toml", help="of pretraining (default: %(default)s)")
+    parser.add_argument("--texts", type=pathlib.Path, action="append", default=[], help="a folder of more texts")
+    parser.add_argument("--side-by-side", action="store_true", help="pretrain both at the same time, on one thread each")
+    parser.add_argument("--masked-first", type=float, default=0.0, metavar="SHARE", help="of the budget for replaced tokens")
     parser.add_argument("--seeds", type=int, default=5, choices=range(2, 11), metavar="2..10", help="default: %(default)s")
     parser.add_argument("--rows", type=int, action="append", help="labelled rows to train on (default: all)")
     parser.add_argument("--learning-rate", action="append", default=[], metavar="ARM=RATE", help="of one arm's fine-tuning")
@@ -103,13 +111,25 @@ def write(path, columns, rows):
 
 
 def pretrain(arguments, arm, more):
-    target = arguments.output / arm
+    target, share = arguments.output / arm, arguments.masked_first if arm == "rtd" else 0.0
+    command = [arguments.bertkit, "pretrain", "--config", arguments.config, "--tokenizer", arguments.output / "tok", "--shards",
+               arguments.output / f"shards-{arm}", "--overwrite", "--quiet", *[x for path in corpus(arguments) for x in ("--corpus", path)]]
     # The configuration has a generator's size, which means nothing without one.
+    masked = ["--objective", "mlm", "--set", "generator.tied=embeddings", "--set", "generator.size=0.25"]
+    if arguments.side_by_side:
+        command += ["--threads", "1"]
+    budget, seconds = in_seconds(arguments.budget), 0.0
     if arm == "mlm":
-        more = ["--set", "generator.size=0.25", *more]
-    _, seconds = run([arguments.bertkit, "pretrain", "--config", "configs/quickstart-pretrain.toml", "--objective", arm,
-                      "--tokenizer", arguments.output / "tok", "--budget", arguments.budget, "--shards",
-                      arguments.output / "shards", "--output", target, "--overwrite", "--quiet", *more])
+        command += masked
+    else:
+        command += ["--objective", arm]
+    if share > 0:
+        first = arguments.output / "rtd-first"
+        begun = [argument for argument in command if argument not in ("--objective", arm)] + masked
+        _, seconds = run([*begun, "--budget", f"{budget * share:.0f}s", "--output", first])
+        command += ["--model", first / "model", "--set", f"generator.path={first / 'model'}"]
+    _, rest = run([*command, "--budget", f"{budget * (1 - share):.0f}s", "--output", target, *more])
+    seconds += rest
     last = {}
     for line in (target / "metrics.jsonl").read_text().splitlines():
         value = json.loads(line)
@@ -118,6 +138,16 @@ def pretrain(arguments, arm, more):
         steps = value["step"]
     print(f"{NAMES[arm]}: {steps} steps in {seconds:.0f} s, {last}", flush=True)
     return {"steps": steps, "seconds": seconds, "held_out": last}
+
+
+def corpus(arguments):
+    return [ROOT / "datasets/sentiment/corpus", *(path.resolve() for path in arguments.texts)]
+
+
+def in_seconds(budget):
+    """90s, 30m, 1h30m, or a number of seconds."""
+    parts = re.findall(r"([0-9.]+)([smhd]?)", budget)
+    return sum(float(number) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[unit] for number, unit in parts)
 
 
 def score(arguments, arm, train, test, seed, rates, epochs):
@@ -166,9 +196,11 @@ def main():
     rates, epochs = pairs(arguments.learning_rate, "--learning-rate"), pairs(arguments.epochs, "--epochs")
     more = pairs(arguments.pretrain_arg, "--pretrain-arg")
     files, test = data(arguments)
-    run([arguments.bertkit, "tokenizer", "train", "datasets/sentiment/corpus", "--vocab-size", "8000", "--output",
+    run([arguments.bertkit, "tokenizer", "train", *corpus(arguments), "--vocab-size", "8000", "--output",
          arguments.output / "tok", "--overwrite", "--quiet"])
-    pretraining = {arm: pretrain(arguments, arm, more[arm]) for arm in ("mlm", "rtd")}
+    arms = ("mlm", "rtd")
+    with concurrent.futures.ThreadPoolExecutor(2 if arguments.side_by_side else 1) as pool:
+        pretraining = dict(zip(arms, pool.map(lambda arm: pretrain(arguments, arm, more[arm]), arms)))
     results = {size: {arm: [] for arm in NAMES} for size in files}
     for size, train in files.items():
         for seed in range(1, arguments.seeds + 1):

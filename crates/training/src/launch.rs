@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
 
 use bertkit_model::{
     Computing, DeviceList, DeviceSpec, ParseDeviceError, Precision, Products, ResolvedDevice,
@@ -16,13 +15,13 @@ use serde_json::{Value, json};
 use crate::checkpoint::{self, Progress};
 use crate::config::{MicroBatch, OptimizerConfig};
 use crate::error::TrainError;
-use crate::exchange::is_collective;
 use crate::observer::{Estimate, EvaluationReport, Event, Observer, Summary};
 use crate::optimizer::{AdamW, ParameterRule};
 use crate::prepare::peak_memory;
 use crate::profile::Profile;
 use crate::run_dir::{DirectoryPolicy, RunDirectory};
 use crate::tasks::Task;
+use crate::team::is_collective;
 use crate::trainer::Trainer;
 
 /// A run directory that is yet to be made, and what is written into it before the first step.
@@ -341,7 +340,7 @@ pub(crate) fn environment<'a>(
 /// `whole` gives the seconds that the run will take at a number of tokens a second.
 pub(crate) fn estimate<T: Task>(
     mut trainer: Trainer<'_, T>,
-    mut model: T::Model,
+    model: T::Model,
     parameters: usize,
     whole: impl FnOnce(f64) -> f64,
 ) -> Result<Estimate, TrainError> {
@@ -351,22 +350,23 @@ pub(crate) fn estimate<T: Task>(
     let batches = task.batches(&pass);
     let accumulation = task.accumulation(stage);
     let split = trainer.split();
-    trainer.replicate(&model);
     let (mut seconds, mut tokens) = (0.0, 0);
     let mut next_batch = 0;
-    for i in 0..3 {
+    let groups = (0..3).map(|_| {
         let last = (next_batch + accumulation).min(batches);
         let group = (next_batch..last).flat_map(|n| split.micro_batches(task, &pass, n));
-        let group: Vec<_> = group.collect();
+        let group = group.collect();
         next_batch = if last == batches { 0 } else { last };
-        let started = Instant::now();
-        let (next, update) = trainer.update(model, &group)?;
-        model = next;
-        if i > 0 {
-            seconds += started.elapsed().as_secs_f64();
+        group
+    });
+    let mut warm = false;
+    trainer.updates(model, groups, |update, of_update| {
+        if warm {
+            seconds += of_update;
             tokens += update.tokens;
         }
-    }
+        warm = true;
+    })?;
     let rate = tokens as f64 / f64::max(seconds, 1e-9);
     // Weights, gradients and two moments, in f32, are the least.
     let least = parameters as u64 * 16;
@@ -395,7 +395,7 @@ const LOOKED_AT: usize = 512;
 /// Two updates on the micro-batches that need the most memory, of those that are looked at.
 pub(crate) fn try_largest<T: Task>(
     mut trainer: Trainer<'_, T>,
-    mut model: T::Model,
+    model: T::Model,
 ) -> Result<(), TrainError> {
     let (task, split) = (trainer.task, trainer.split());
     let devices = 1 + split.more_devices;
@@ -415,17 +415,16 @@ pub(crate) fn try_largest<T: Task>(
             }
         }
     }
-    trainer.replicate(&model);
-    for (_, stage, number) in largest {
-        let batches = split.micro_batches(task, &passes[stage], number);
+    let groups = largest.into_iter().map(|(_, stage, number)| {
+        let mut batches = split.micro_batches(task, &passes[stage], number);
         // One for each device is what is there at once.
         let start = (0..batches.len())
             .max_by_key(|&i| (task.tokens(&batches[i]), task.attended(&batches[i])))
             .unwrap_or(0);
         let start = start.min(batches.len().saturating_sub(devices));
-        let end = (start + devices).min(batches.len());
-        (model, _) = trainer.update(model, &batches[start..end])?;
-    }
+        batches.drain(start..).take(devices).collect()
+    });
+    let model = trainer.updates(model, groups, |_, _| ())?;
     // Handed over is not done.
     drop(model);
     for device in std::iter::once(&trainer.place.device).chain(&trainer.place.more) {

@@ -30,7 +30,6 @@ pub mod config;
 mod crossval;
 mod error;
 mod evaluation;
-mod exchange;
 mod fill_mask;
 mod folds;
 mod launch;
@@ -48,6 +47,7 @@ mod stored;
 mod tag_evaluation;
 mod tagger;
 pub mod tasks;
+mod team;
 mod trainer;
 mod update;
 

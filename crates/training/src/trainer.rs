@@ -1,6 +1,7 @@
 //! The training loop.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Instant;
@@ -17,7 +18,8 @@ use crate::profile::Stopwatch;
 use crate::run_dir::{MetricLine, MetricsFile, RunDirectory};
 use crate::schedule::Schedule;
 use crate::tasks::{Split, Task, Term};
-use crate::update::{Replica, Update};
+use crate::team::Team;
+use crate::update::Update;
 
 /// Batches that are made ahead of the step, at least.
 const AHEAD: usize = 4;
@@ -53,7 +55,6 @@ pub(crate) struct Trainer<'a, T: Task> {
     pub optimizer: AdamW,
     pub schedule: Schedule,
     pub progress: Progress,
-    pub replicas: Vec<Replica<T::Model>>,
     /// Looks where the time goes, if that is asked.
     pub watch: Option<Stopwatch>,
 }
@@ -107,7 +108,6 @@ impl<'a, T: Task> Trainer<'a, T> {
             optimizer,
             schedule,
             progress,
-            replicas: Vec::new(),
             watch,
         }
     }
@@ -138,12 +138,45 @@ impl<'a, T: Task> Trainer<'a, T> {
     /// best (the last ones where nothing is chosen) and that evaluation.
     pub fn run(
         &mut self,
-        mut model: T::Model,
+        model: T::Model,
         directory: &RunDirectory,
         observer: &mut dyn Observer,
         interrupt: &AtomicBool,
     ) -> Result<(T::Model, Option<EvaluationReport>), TrainError> {
-        self.replicate(&model);
+        std::thread::scope(|scope| {
+            let mut team = Team::new(scope, self.task, &self.place, &model, &self.optimizer);
+            self.run_with(model, &mut team, directory, observer, interrupt)
+        })
+    }
+
+    /// Updates by these micro-batches, one group after the other, outside of any run. `each` hears the seconds of every
+    /// update.
+    pub fn updates(
+        &mut self,
+        mut model: T::Model,
+        groups: impl Iterator<Item = Vec<T::Batch>>,
+        mut each: impl FnMut(&Update, f64),
+    ) -> Result<T::Model, TrainError> {
+        std::thread::scope(|scope| {
+            let mut team = Team::new(scope, self.task, &self.place, &model, &self.optimizer);
+            for group in groups {
+                let started = Instant::now();
+                let (next, update) = self.update(model, &Arc::new(group), &mut team)?;
+                model = next;
+                each(&update, started.elapsed().as_secs_f64());
+            }
+            Ok(model)
+        })
+    }
+
+    fn run_with(
+        &mut self,
+        mut model: T::Model,
+        team: &mut Team<'_, T::Batch>,
+        directory: &RunDirectory,
+        observer: &mut dyn Observer,
+        interrupt: &AtomicBool,
+    ) -> Result<(T::Model, Option<EvaluationReport>), TrainError> {
         let mut listeners = Listeners {
             directory,
             metrics: directory.metrics(self.progress.step)?,
@@ -185,7 +218,7 @@ impl<'a, T: Task> Trainer<'a, T> {
                         }
                     }
                 });
-                self.run_pass(model, batches, &ready, &mut listeners)
+                self.run_pass(model, batches, &ready, team, &mut listeners)
             })?;
             model = next;
             match pause {
@@ -219,6 +252,7 @@ impl<'a, T: Task> Trainer<'a, T> {
         mut model: T::Model,
         batches: usize,
         ready: &Receiver<Vec<T::Batch>>,
+        team: &mut Team<'_, T::Batch>,
         listeners: &mut Listeners<'_>,
     ) -> Result<(T::Model, Pause), TrainError> {
         let accumulation = self.task.accumulation(self.progress.stage);
@@ -229,11 +263,11 @@ impl<'a, T: Task> Trainer<'a, T> {
             }
             let batches_now: Vec<Vec<T::Batch>> = ready.iter().take(accumulation).collect();
             let number = batches_now.len();
-            let group: Vec<T::Batch> = batches_now.into_iter().flatten().collect();
+            let group: Arc<Vec<T::Batch>> = Arc::new(batches_now.into_iter().flatten().collect());
             if let Some(watch) = &mut self.watch {
                 watch.profile.batches += watch.lap();
             }
-            let (next, update) = self.update(model, &group)?;
+            let (next, update) = self.update(model, &group, team)?;
             model = next;
             if let Some(watch) = &mut self.watch {
                 watch.update_ends();
