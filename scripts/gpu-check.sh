@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Checks that bertkit computes on a device what it computes on the CPU: the golden cases of transformers, an RTD pretraining,
-# the same killed and resumed, a fine-tuning, and its evaluation on both. Prints one table; exits with 1 if a step fails.
+# the same killed and resumed, a fine-tuning, its evaluation on both, and the same batches on two devices. Prints one table; exits
+# with 1 if a step fails.
 #
 #   scripts/gpu-check.sh --device cuda [--steps 300] [--work DIR]
 #
@@ -171,11 +172,32 @@ evaluate() {
     near "${losses[1]}" "${losses[0]}" 1e-3
 }
 
+# The same batches on one device in halves, and on two: the next one of that kind, or else, where that is possible, the same.
+several() {
+    local one=${device%%:*}:0 two where losses=()
+    two=${device%%:*}:1
+    if [[ $device == cpu ]]; then
+        one=cpu two=cpu
+    elif ! "$bertkit" devices | grep -q "^$two "; then
+        [[ $device != cuda* ]] || { echo "left out: there is one GPU"; return 0; }
+        two=$one
+    fi
+    for where in "$one" "$one,$two"; do
+        "$bertkit" finetune --model "$work/rtd" --train "$data/amazon_train.csv" --text text --label label --device "$where" \
+            --output "$work/several" --overwrite --valid-fraction 0 --batch-size 16 --micro-batch 8 --max-length 64 --epochs 1 \
+            --set training.max_steps=8 --set optimizer.learning_rate=1e-4 --seed 1 >&2
+        losses+=("$(numbers "$work/several" train loss | tail -n 1)")
+    done
+    printf '%s: loss %.6f, on one %.6f\n' "$one,$two" "${losses[1]}" "${losses[0]}"
+    near "${losses[0]}" "${losses[1]}" 1e-3
+}
+
 check golden golden_cases
 check pretrain rtd
 check resume killed
 check finetune finetune
 check eval evaluate
+check devices several
 
 printf '\n%s, %d steps\n%-11s %-7s %8s  %s\n' "$device" "$steps" step result seconds ""
 printf '%s\n' "${table[@]}"

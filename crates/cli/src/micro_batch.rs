@@ -46,8 +46,17 @@ fn fewest_parts<E>(
     while enough - too_few > 1 {
         let between = too_few + (enough - too_few) / 2;
         let size = rows.div_ceil(between);
-        // As large as what fits anyway, or as what does not.
-        if size == rows.div_ceil(enough) || fits(size)? {
+        // Sizes that are known already are not tried again.
+        let known = match size {
+            size if size == rows.div_ceil(enough) => Some(true),
+            size if too_few > 0 && size == rows.div_ceil(too_few) => Some(false),
+            _ => None,
+        };
+        let fit = match known {
+            Some(fit) => fit,
+            None => fits(size)?,
+        };
+        if fit {
             enough = between;
         } else {
             too_few = between;
@@ -113,7 +122,7 @@ mod tests {
         assert_eq!(found(32, 1), (Some(1), 6));
         assert_eq!(found(32, 0), (None, 6));
         assert_eq!(found(1, 0), (None, 1));
-        for rows in 1..70 {
+        for rows in 1..70_usize {
             for most in 1..=rows {
                 let largest = (1..=rows).map(|k| rows.div_ceil(k)).find(|&n| n <= most);
                 assert_eq!(found(rows, most).0, largest, "{rows} {most}");

@@ -418,7 +418,8 @@ fn predict_refuses_what_it_could_not_write_before_it_begins() {
 
 /// Whether a configuration is one of pretraining.
 fn pretrains(path: &Path) -> bool {
-    path.starts_with(root().join("configs/pretrain")) || path.ends_with("quickstart-pretrain.toml")
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    path.starts_with(root().join("configs/pretrain")) || name.ends_with("-pretrain")
 }
 
 /// Every configuration that comes with bertkit.

@@ -318,6 +318,17 @@ fn accumulating_micro_batches_equals_one_large_batch() {
         );
         let other = bench.train("other", &["training.batch_size=4"]).model;
         assert!(largest_difference(&whole, &other) > 1e-4);
+        for (run, more) in [
+            ("micro", "training.micro_batch=5"),
+            ("two", "device=cpu,cpu"),
+        ] {
+            let model = bench.train(run, &["training.batch_size=12", more]).model;
+            let difference = largest_difference(&whole, &model);
+            assert!(
+                difference < 5e-5,
+                "{objective}, {run}: weights differ by {difference}"
+            );
+        }
     }
 }
 

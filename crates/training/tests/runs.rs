@@ -285,6 +285,97 @@ fn accumulating_micro_batches_equals_one_large_batch() {
     assert!(difference < 2e-5, "weights differ by {difference}");
     let wrong = bench.train("wrong", &["training.batch_size=2"]);
     assert!(largest_difference(&whole, &wrong) > 1e-4);
+
+    // The same batch in micro-batches, of which the last is smaller, and on several devices.
+    for (run, more) in [
+        ("micro", &["training.micro_batch=4"][..]),
+        ("two", &["device=cpu,cpu"]),
+        (
+            "four",
+            &["device=cpu,cpu,cpu,cpu", "training.micro_batch=1"],
+        ),
+    ] {
+        let more = [&["training.batch_size=6"], more].concat();
+        let difference = largest_difference(&whole, &bench.train(run, &more));
+        assert!(difference < 2e-5, "{run}: weights differ by {difference}");
+    }
+}
+
+#[test]
+fn several_devices_give_the_weights_of_one_with_as_many_micro_batches() {
+    // With dropout, whose numbers are those of the micro-batches.
+    let bench = Bench::new(&classes(), &SHORT);
+    for more in [&[][..], &["training.freeze_layers=1"], &["precision=f16"]] {
+        let name = format!("{more:?}");
+        let train =
+            |run: &str, own: &[&str]| bench.train(&format!("{run}{name}"), &[more, own].concat());
+        let one = train("one", &["training.micro_batch=1"]);
+        let two = train("two", &["training.micro_batch=1", "device=cpu,cpu"]);
+        let difference = largest_difference(&one, &two);
+        assert!(difference < 2e-6, "{name}: weights differ by {difference}");
+        let again = train("again", &["training.micro_batch=1", "device=cpu,cpu"]);
+        assert!(weights(&two) == weights(&again), "{name}");
+    }
+}
+
+#[test]
+fn a_run_on_several_devices_goes_on_to_the_same_weights() {
+    let bench = Bench::new(&classes(), &SHORT);
+    let two = ["device=cpu,cpu"];
+    let expected = weights(&bench.train("whole", &two));
+    let flag = AtomicBool::new(false);
+    let config = || bench.config("stopped", &two);
+    let prepared = prepare(config(), DirectoryPolicy::New, &mut Silent).unwrap();
+    prepared.train(&mut StopAfter(3, &flag), &flag).unwrap_err();
+    let prepared = prepare(config(), DirectoryPolicy::Resume, &mut Silent).unwrap();
+    let outcome = prepared.train(&mut Silent, &AtomicBool::new(false));
+    assert!(weights(&outcome.unwrap().model) == expected);
+}
+
+#[test]
+fn a_micro_batch_is_found_before_training_and_tried_on_the_largest_batch() {
+    let bench = Bench::new(&classes(), &SHORT);
+    let config = bench.config("run", &["training.micro_batch=auto"]);
+    let prepared = prepare(config.clone(), DirectoryPolicy::New, &mut Silent).unwrap();
+    let rows = prepared.rows_to_settle().unwrap();
+    assert_eq!(rows, Some(config.training.batch_size));
+    let error = prepared.train(&mut Silent, &AtomicBool::new(false));
+    assert!(error.unwrap_err().to_string().contains("by trials"));
+    let prepared = prepare(config, DirectoryPolicy::New, &mut Silent).unwrap();
+    let prepared = prepared.with_micro_batch(3);
+    prepared.try_largest().unwrap();
+    assert_eq!(prepared.rows_to_settle().unwrap(), None);
+    let outcome = prepared
+        .train(&mut Silent, &AtomicBool::new(false))
+        .unwrap();
+    let plain = bench.train("plain", &["training.micro_batch=3"]);
+    assert!(weights(&outcome.model) == weights(&plain));
+    let written = std::fs::read_to_string(bench.path("run/config.toml")).unwrap();
+    assert!(written.contains("micro_batch = 3"), "{written}");
+}
+
+#[test]
+fn a_profile_counts_every_update_but_the_first_and_changes_nothing() {
+    let bench = Bench::new(&classes(), &SHORT);
+    let plain = weights(&bench.train("plain", &["device=cpu,cpu"]));
+    let config = bench.config("run", &["device=cpu,cpu"]);
+    let prepared = prepare(config, DirectoryPolicy::New, &mut Silent).unwrap();
+    let outcome = prepared
+        .with_profile(true)
+        .train(&mut Silent, &AtomicBool::new(false));
+    let outcome = outcome.unwrap();
+    assert!(weights(&outcome.model) == plain);
+    let profile = outcome.profile.unwrap();
+    assert_eq!(profile.updates, outcome.steps - 1);
+    for phase in [
+        profile.forward,
+        profile.backward,
+        profile.exchange,
+        profile.update,
+    ] {
+        assert!(phase.seconds() > 0.0, "{profile:?}");
+    }
+    assert!(profile.seconds() + profile.first_update <= outcome.seconds + profile.between + 0.1);
 }
 
 /// Asks the run to stop after so many updates.

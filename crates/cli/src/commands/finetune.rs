@@ -43,7 +43,7 @@ pub struct FinetuneArgs {
     #[command(flatten)]
     settings: Settings,
     /// Print where the time of training went: waiting for batches, forward, backward, update
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     profile: bool,
     #[command(flatten)]
     output: OutputFlags,

@@ -57,7 +57,7 @@ pub struct PretrainArgs {
     #[command(flatten)]
     settings: PretrainSettings,
     /// Print where the time of training went: waiting for batches, forward, backward, update
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     profile: bool,
     #[command(flatten)]
     output: OutputFlags,
