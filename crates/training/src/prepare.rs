@@ -1636,10 +1636,10 @@ impl Prepared {
             directory: self.directory,
             summary: self.summary,
         };
-        let (config, optimizer, progress) = (self.config, self.optimizer, self.progress);
+        let (config, state) = (self.config, (self.optimizer, self.progress));
         launch::computing(products, config.training.recompute, || {
             each!(self.learner, ready => {
-                ready.train(launch, &config, place, optimizer, progress, observer, interrupt)
+                ready.train(launch, &config, place, state, observer, interrupt)
             })
         })
     }
@@ -1695,8 +1695,7 @@ impl<T: FineTuned> Ready<T> {
         launch: Launch,
         config: &RunConfig,
         place: Place,
-        optimizer: AdamW,
-        progress: Progress,
+        (optimizer, progress): (AdamW, Progress),
         observer: &mut dyn Observer,
         interrupt: &AtomicBool,
     ) -> Result<Outcome, TrainError> {
