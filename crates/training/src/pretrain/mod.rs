@@ -964,7 +964,7 @@ impl PreparedPretraining {
         })
     }
 
-    /// Whether the time of each part of an update is measured: see [`Profile`](crate::Profile).
+    /// Whether the time of each part of an update is measured: see [`Profile`].
     #[must_use]
     pub fn with_profile(self, profile: bool) -> Self {
         Self { profile, ..self }
