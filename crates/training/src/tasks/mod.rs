@@ -117,7 +117,7 @@ impl Split {
 /// A task: what goes through the model together, a loss, metrics, and what is saved in the end.
 ///
 /// The order of training is cut into passes, these into batches, and these into micro-batches, which go
-/// through the model one by one: see [`Split`]. A micro-batch is a function of pass, number and rows alone,
+/// through the model one by one. A micro-batch is a function of pass, number and rows alone,
 /// so that it can be made ahead on another thread, and again after an interruption.
 pub trait Task: Sync {
     /// What is trained.
