@@ -97,6 +97,42 @@ impl GradientSum {
         self.sums.insert(path, gradient);
     }
 
+    /// The gradients with their length over all of them, and the numbers of `also`, tensors that are wanted on the host
+    /// too: a device is waited for as often as something is read, so all of this is read at once.
+    pub(crate) fn measured(self, also: Vec<Tensor<1>>) -> (Measured, Vec<f32>) {
+        let mut measured = Measured {
+            host: HashMap::new(),
+            device: HashMap::new(),
+            norm: 0.0,
+            inverse: self.scale.map_or(1.0, f64::recip),
+        };
+        let mut paths: Vec<String> = self.sums.keys().cloned().collect();
+        paths.sort();
+        let mut sums = self.sums;
+        let wanted: usize = also.iter().map(|x| x.shape().num_elements()).sum();
+        let (mut square, mut read) = (0.0, also);
+        for path in paths {
+            let Some(gradient) = sums.remove(&path) else {
+                continue;
+            };
+            if is_cpu(&gradient.device()) {
+                let values = gradient.inner().into_data();
+                square += values.as_slice().map_or(f64::NAN, sum_of_squares);
+                measured.host.insert(path, values);
+            } else {
+                read.extend(partial_squares(gradient.clone()));
+                measured.device.insert(path, gradient);
+            }
+        }
+        let mut values = match read.is_empty() {
+            true => Vec::new(),
+            false => to_vec(Tensor::cat(read, 0)),
+        };
+        square += values.drain(wanted..).map(f64::from).sum::<f64>();
+        measured.norm = square.sqrt() * measured.inverse;
+        (measured, values)
+    }
+
     /// Takes the gradients of `model` out of a backward pass and adds them.
     pub fn add<M: Module>(&mut self, model: &M, gradients: Gradients) {
         struct Visitor<'a> {
@@ -131,6 +167,17 @@ impl GradientSum {
             sums: &mut self.sums,
         });
     }
+}
+
+/// Gradients whose length is known.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    host: HashMap<String, TensorData>,
+    device: HashMap<String, Tensor<1>>,
+    /// Their length before clipping, freed of the loss's scale.
+    pub norm: f64,
+    /// What frees them of it.
+    inverse: f64,
 }
 
 /// The first and second moment of one parameter.
@@ -205,34 +252,22 @@ impl AdamW {
         rate: f64,
         rules: impl Fn(&str) -> ParameterRule,
     ) -> (M, f64) {
-        let mut host = HashMap::new();
-        let mut device = HashMap::new();
-        let mut paths: Vec<String> = gradients.sums.keys().cloned().collect();
-        paths.sort();
-        let (mut square, mut squares) = (0.0, Vec::new());
-        let inverse = gradients.scale.map_or(1.0, f64::recip);
-        let mut sums = gradients.sums;
-        for path in &paths {
-            let Some(gradient) = sums.remove(path) else {
-                continue;
-            };
-            if is_cpu(&gradient.device()) {
-                let values = gradient.inner().into_data();
-                square += values.as_slice().map_or(f64::NAN, sum_of_squares);
-                host.insert(path.clone(), values);
-            } else {
-                squares.extend(partial_squares(gradient.clone()));
-                device.insert(path.clone(), gradient);
-            }
-        }
-        // Read at once: a device is waited for as often as something is read.
-        if !squares.is_empty() {
-            let squares = to_vec(Tensor::cat(squares, 0));
-            square += squares.into_iter().map(f64::from).sum::<f64>();
-        }
-        let norm = square.sqrt() * inverse;
+        let (measured, _) = gradients.measured(Vec::new());
+        let norm = measured.norm;
+        (self.step_by(model, measured, rate, rules), norm)
+    }
+
+    /// As [`Self::step`], by gradients whose length is known.
+    pub(crate) fn step_by<M: Module>(
+        &mut self,
+        model: M,
+        gradients: Measured,
+        rate: f64,
+        rules: impl Fn(&str) -> ParameterRule,
+    ) -> M {
+        let norm = gradients.norm;
         if !norm.is_finite() {
-            return (model, norm);
+            return model;
         }
         let max = self.config.max_grad_norm;
         let clip = if max > 0.0 {
@@ -244,13 +279,13 @@ impl AdamW {
         let mut mapper = Mapper {
             path: Vec::new(),
             optimizer: self,
-            host,
-            device,
+            host: gradients.host,
+            device: gradients.device,
             rate,
-            clip: clip * inverse,
+            clip: clip * gradients.inverse,
             rules,
         };
-        (model.map(&mut mapper), norm)
+        model.map(&mut mapper)
     }
 
     fn coefficients(&self, rate: f64, clip: f64, rule: ParameterRule) -> Coefficients {

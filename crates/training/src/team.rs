@@ -304,8 +304,8 @@ impl<T: Task> Replica<'_, T> {
             let device = &self.devices[self.number];
             let done = match order {
                 Order::Gradients(work) => {
-                    let share = Share::find(self.task, &work, self.number, &self.model, None);
-                    let means = work.read(self.number, share.means);
+                    let mut share = Share::find(self.task, &work, self.number, &self.model, None);
+                    let means = work.means(self.number, &share.read());
                     gradients = share.gradients;
                     Answer::Gradients(gradients.sizes().collect(), means)
                 }

@@ -47,12 +47,8 @@ impl<B> Work<B> {
         all.skip(device).step_by(self.devices)
     }
 
-    /// The mean of each summand in each of one device's micro-batches, read at once.
-    pub fn read(&self, device: usize, means: Vec<Tensor<1>>) -> Means {
-        if means.is_empty() {
-            return Means::new();
-        }
-        let values = to_vec(Tensor::cat(means, 0));
+    /// The mean of each summand in each of one device's micro-batches.
+    pub fn means(&self, device: usize, values: &[f32]) -> Means {
         let each = values.chunks(self.terms.len());
         let each = each.map(|values| values.iter().map(|&x| f64::from(x)).collect());
         self.of(device).map(|(i, _)| i).zip(each).collect()
@@ -67,6 +63,14 @@ pub(crate) struct Share {
 }
 
 impl Share {
+    /// The means, read at once.
+    pub fn read(&mut self) -> Vec<f32> {
+        match std::mem::take(&mut self.means) {
+            means if means.is_empty() => Vec::new(),
+            means => to_vec(Tensor::cat(means, 0)),
+        }
+    }
+
     /// The gradients of one device's micro-batches.
     pub fn find<T: Task>(
         task: &T,
@@ -151,15 +155,17 @@ impl<T: Task> Trainer<'_, T> {
         team.begin(&work);
         let share = Share::find(task, &work, 0, &model, self.watch.as_mut());
         let mut gradients = share.gradients;
-        let mut means = work.read(0, share.means);
-        if team.devices() > 1 {
-            means.extend(team.sum(&mut gradients));
-            // By their number: a sum in another order would be rounded in another way.
-            means.sort_by_key(|(i, _)| *i);
-            if let Some(watch) = &mut self.watch {
-                watch.phase(|profile| &mut profile.exchange);
-            }
+        let of_others = team.sum(&mut gradients);
+        if team.devices() > 1
+            && let Some(watch) = &mut self.watch
+        {
+            watch.phase(|profile| &mut profile.exchange);
         }
+        let (gradients, values) = gradients.measured(share.means);
+        let mut means = work.means(0, &values);
+        means.extend(of_others);
+        // By their number: a sum in another order would be rounded in another way.
+        means.sort_by_key(|(i, _)| *i);
         let mut sums = vec![0.0; terms.len()];
         for (i, values) in means {
             for ((term, value), sum) in terms.iter().zip(values).zip(&mut sums) {
@@ -173,9 +179,10 @@ impl<T: Task> Trainer<'_, T> {
             .schedule
             .rate(self.progress.step, self.progress.elapsed);
         team.step(rate);
-        let (model, norm) = self
+        let norm = gradients.norm;
+        let model = self
             .optimizer
-            .step(model, gradients, rate, |path| task.rule(path));
+            .step_by(model, gradients, rate, |path| task.rule(path));
         team.wait();
         if let Some(watch) = &mut self.watch {
             watch.phase(|profile| &mut profile.update);
