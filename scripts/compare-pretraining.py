@@ -9,7 +9,7 @@ of datasets/sentiment/corpus (the sentences of test reviews are not among them) 
 of the same sizes with the same tokenizer, is fine-tuned with configs/quickstart.toml under `--seeds` seeds, and scored on the
 test reviews. `--rows` keeps only so many labelled rows for training, drawn once; it may be repeated. `--side-by-side` pretrains
 both at the same time, on one thread each. `--masked-first 0.75` spends that share of the budget for replaced tokens on masked
-words first, and goes on from there.
+words first, and goes on from there. `--reuse` takes the encoders that an earlier run left in `--output`.
 
 Settings of fine-tuning are the same for all three unless `--learning-rate fresh=5e-4` and the like say otherwise; choose them
 on `--split`, which holds reviews of the training file out and leaves the test file alone.
@@ -45,6 +45,7 @@ def parse_arguments():
     parser.add_argument("--config", default="configs/quickstart-pretrain.toml", help="of pretraining (default: %(default)s)")
     parser.add_argument("--texts", type=pathlib.Path, action="append", default=[], help="a folder of more texts")
     parser.add_argument("--side-by-side", action="store_true", help="pretrain both at the same time, on one thread each")
+    parser.add_argument("--reuse", action="store_true", help="do not pretrain: the encoders are in --output")
     parser.add_argument("--masked-first", type=float, default=0.0, metavar="SHARE", help="of the budget for replaced tokens")
     parser.add_argument("--seeds", type=int, default=5, choices=range(2, 11), metavar="2..10", help="default: %(default)s")
     parser.add_argument("--rows", type=int, action="append", help="labelled rows to train on (default: all)")
@@ -123,20 +124,22 @@ def pretrain(arguments, arm, more):
         command += masked
     else:
         command += ["--objective", arm]
-    if share > 0:
+    if share > 0 and not arguments.reuse:
         first = arguments.output / "rtd-first"
         begun = [argument for argument in command if argument not in ("--objective", arm)] + masked
         _, seconds = run([*begun, "--budget", f"{budget * share:.0f}s", "--output", first])
         command += ["--model", first / "model", "--set", f"generator.path={first / 'model'}"]
-    _, rest = run([*command, "--budget", f"{budget * (1 - share):.0f}s", "--output", target, *more])
-    seconds += rest
+    if not arguments.reuse:
+        _, rest = run([*command, "--budget", f"{budget * (1 - share):.0f}s", "--output", target, *more])
+        seconds += rest
     last = {}
     for line in (target / "metrics.jsonl").read_text().splitlines():
         value = json.loads(line)
         if value["split"] == "valid":
             last[value["name"]] = value["value"]
         steps = value["step"]
-    print(f"{NAMES[arm]}: {steps} steps in {seconds:.0f} s, {last}", flush=True)
+    time_taken = "made before" if arguments.reuse else f"in {seconds:.0f} s"
+    print(f"{NAMES[arm]}: {steps} steps {time_taken}, {last}", flush=True)
     return {"steps": steps, "seconds": seconds, "held_out": last}
 
 
@@ -196,8 +199,9 @@ def main():
     rates, epochs = pairs(arguments.learning_rate, "--learning-rate"), pairs(arguments.epochs, "--epochs")
     more = pairs(arguments.pretrain_arg, "--pretrain-arg")
     files, test = data(arguments)
-    run([arguments.bertkit, "tokenizer", "train", *corpus(arguments), "--vocab-size", "8000", "--output",
-         arguments.output / "tok", "--overwrite", "--quiet"])
+    if not arguments.reuse:
+        run([arguments.bertkit, "tokenizer", "train", *corpus(arguments), "--vocab-size", "8000", "--output",
+             arguments.output / "tok", "--overwrite", "--quiet"])
     arms = ("mlm", "rtd")
     with concurrent.futures.ThreadPoolExecutor(2 if arguments.side_by_side else 1) as pool:
         pretraining = dict(zip(arms, pool.map(lambda arm: pretrain(arguments, arm, more[arm]), arms)))
