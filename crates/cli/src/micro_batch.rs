@@ -3,21 +3,26 @@
 //! Every size is tried in a process of its own, which is this command once more with `--try-micro-batch`: a device whose
 //! memory was full is not to be trusted afterwards.
 
-use std::io::{Read, Seek};
-use std::process::{Command, Stdio};
-
 use crate::process;
 use crate::render::{self, CliError};
 
 /// The exit code that says that a device's memory was full.
 pub const MEMORY_FULL: u8 = 3;
 
-/// Of a batch of so many rows, the largest part that fits; tells what it found unless it is to be quiet.
+/// Of a batch of so many rows, the largest part that fits; tells what it found unless it is to be quiet. No other size is
+/// tried once `stop` says so.
 ///
 /// # Errors
 /// Not even one row fits, or a trial failed for another reason.
-pub fn find(rows: usize, quiet: bool) -> Result<usize, CliError> {
-    let parts = fewest_parts(rows, attempt)?.ok_or_else(|| CliError::DeviceMemory {
+pub fn find(rows: usize, quiet: bool, stop: &dyn Fn() -> bool) -> Result<usize, CliError> {
+    let parts = fewest_parts(rows, |rows| match stop() {
+        true => Err(CliError::usage(
+            "the trials were interrupted",
+            "run the command again",
+        )),
+        false => attempt(rows, stop),
+    })?
+    .ok_or_else(|| CliError::DeviceMemory {
         asked: ": not even one row fits".into(),
     })?;
     let most = rows.div_ceil(parts);
@@ -66,31 +71,23 @@ fn fewest_parts<E>(
 }
 
 /// Whether so many rows fit.
-fn attempt(rows: usize) -> Result<bool, CliError> {
-    let failed = |source| CliError::Process {
-        run: format!("trial of {rows} rows"),
-        source,
+fn attempt(rows: usize, stop: &dyn Fn() -> bool) -> Result<bool, CliError> {
+    let run = format!("trial of {rows} rows");
+    let own = ["--try-micro-batch".into(), rows.to_string().into()];
+    let arguments = std::env::args_os().skip(1).chain(own);
+    let (status, text) = match process::run_again(arguments, stop) {
+        Ok(ended) => ended,
+        Err(source) => return Err(CliError::Process { run, source }),
     };
-    let mut errors = tempfile::tempfile().map_err(failed)?;
-    let mut command = Command::new(std::env::current_exe().map_err(failed)?);
-    command.args(std::env::args_os().skip(1));
-    command.args(["--try-micro-batch", &rows.to_string()]);
-    command.stdin(Stdio::null()).stdout(Stdio::null());
-    command.stderr(errors.try_clone().map_err(failed)?);
-    process::set_apart(&mut command);
-    let status = command.status().map_err(failed)?;
     match status.code() {
         Some(0) => Ok(true),
         Some(code) if code == i32::from(MEMORY_FULL) => Ok(false),
         // Ended from outside: a machine without memory does that.
         None => Ok(false),
         Some(code) => {
-            let mut text = String::new();
-            errors.rewind().map_err(failed)?;
-            errors.read_to_string(&mut text).map_err(failed)?;
             let (message, hint) = render::parts_of(&text);
             Err(CliError::Run {
-                run: format!("trial of {rows} rows"),
+                run,
                 message,
                 hint: hint.unwrap_or_else(|| "give a number with --micro-batch".into()),
                 code: u8::try_from(code).unwrap_or(1),

@@ -1,10 +1,13 @@
 //! What concerns the process as a whole: signals, threads, memory, panics.
 
+use std::ffi::OsStr;
+use std::io::{self, Read, Seek};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::format::bytes;
 use crate::render::{self, CliError};
@@ -121,7 +124,7 @@ pub fn leave_on_interrupt() -> Result<(), CliError> {
 
 /// Lets a process that is about to be started be interrupted by [`interrupt`] and not by the terminal, which would do it a
 /// second time, and not outlive this one. Other systems than Linux leave it to the terminal.
-pub fn set_apart(command: &mut Command) {
+fn set_apart(command: &mut Command) {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         use std::os::unix::process::CommandExt;
@@ -145,7 +148,7 @@ fn end_with_parent() -> libc::c_int {
 }
 
 /// Interrupts a process that was [`set_apart`], as Ctrl-C would.
-pub fn interrupt(child: &Child) {
+fn interrupt(child: &Child) {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     if let Ok(id) = libc::pid_t::try_from(child.id()) {
         // SAFETY: the child has not been waited for, so that its number is still its own.
@@ -153,6 +156,38 @@ pub fn interrupt(child: &Child) {
     }
     #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
     let _ = child;
+}
+
+/// Runs this program once more, with nothing to read and nothing to print, until it ends. It is interrupted, once, when
+/// `stop` says so. Gives back how it ended, and what it said on standard error.
+pub fn run_again(
+    arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    stop: &dyn Fn() -> bool,
+) -> io::Result<(ExitStatus, String)> {
+    const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+    // A file, and no pipe: nobody has to read while it runs.
+    let mut errors = tempfile::tempfile()?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command.stderr(errors.try_clone()?);
+    set_apart(&mut command);
+    let mut child = command.spawn()?;
+    let mut told = false;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if stop() && !told {
+            told = true;
+            interrupt(&child);
+        }
+        std::thread::sleep(BETWEEN_LOOKS);
+    };
+    let mut text = String::new();
+    errors.rewind()?;
+    errors.read_to_string(&mut text)?;
+    Ok((status, text))
 }
 
 fn handle(action: impl FnMut() + Send + 'static) -> Result<(), CliError> {

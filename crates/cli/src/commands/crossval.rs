@@ -1,12 +1,11 @@
 //! `bertkit crossval`: the same run on folds of a file, from several seeds, or both.
 
-use std::fs::File;
-use std::io::{Read, Seek};
+use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bertkit_evaluation::{Metric, RunsEstimate};
 use bertkit_training::{
@@ -119,7 +118,7 @@ pub fn run(args: &CrossvalArgs) -> Result<(), CliError> {
         let first = first(config.clone(), options.clone())?;
         if let Some(rows) = first.rows_to_settle()? {
             drop(first);
-            let most = micro_batch::find(rows, flags.quiet)?;
+            let most = micro_batch::find(rows, flags.quiet, &|| false)?;
             config.training.micro_batch = Some(MicroBatch::Rows(most));
         }
     }
@@ -384,54 +383,40 @@ fn in_process(
     threads: usize,
     stop: &dyn Fn() -> bool,
 ) -> Result<(), CliError> {
-    const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
-    let failed = |source| CliError::Process {
-        run: run.name.clone(),
-        source,
-    };
-    // A file, and no pipe: nobody has to read while it runs.
-    let mut errors = tempfile::tempfile().map_err(failed)?;
-    let mut command = Command::new(std::env::current_exe().map_err(failed)?);
-    command.args(["crossval", "--resume", "--quiet", "--output"]);
-    command.arg(all.root()).args(["--only", &run.name]);
-    command.args(["--device", &run.config.device]);
-    command.args(["--threads", &threads.to_string()]);
-    command.stdin(Stdio::null()).stdout(Stdio::null());
-    command.stderr(errors.try_clone().map_err(failed)?);
-    process::set_apart(&mut command);
-    let mut child = command.spawn().map_err(failed)?;
-    let mut told = false;
-    let status = loop {
-        if let Some(status) = child.try_wait().map_err(failed)? {
-            break status;
-        }
-        if stop() && !told {
-            told = true;
-            process::interrupt(&child);
-        }
-        std::thread::sleep(BETWEEN_LOOKS);
-    };
+    let threads = threads.to_string();
+    let root = all.root();
+    let mut arguments: Vec<&OsStr> = ["crossval", "--resume", "--quiet", "--output"]
+        .map(OsStr::new)
+        .to_vec();
+    arguments.push(root.as_ref());
+    let rest = ["--only", &run.name, "--device", &run.config.device];
+    arguments.extend(rest.map(OsStr::new));
+    arguments.extend(["--threads", &threads].map(OsStr::new));
+    let (status, text) =
+        process::run_again(arguments, stop).map_err(|source| CliError::Process {
+            run: run.name.clone(),
+            source,
+        })?;
     match status.success() {
         true => Ok(()),
-        false => Err(ended(run, status, &mut errors).map_err(failed)?),
+        false => Err(ended(run, status, &text)),
     }
 }
 
 /// Why a run in a process of its own ended, in that process's words.
-fn ended(run: &CrossvalRun, status: ExitStatus, errors: &mut File) -> std::io::Result<CliError> {
-    let mut text = String::new();
-    errors.rewind()?;
-    errors.read_to_string(&mut text)?;
-    let (message, hint) = render::parts_of(&text);
-    let hint = hint.unwrap_or_else(|| "look at its directory, and go on with --resume".into());
+fn ended(run: &CrossvalRun, status: ExitStatus, text: &str) -> CliError {
     let (message, hint) = match status.code() {
         None => (
             format!("its process was ended from outside ({status})"),
             "memory may have run out: make fewer runs at a time, and go on with --resume".into(),
         ),
-        Some(_) => (message, hint),
+        Some(_) => {
+            let (message, hint) = render::parts_of(text);
+            let usual = || "look at its directory, and go on with --resume".into();
+            (message, hint.unwrap_or_else(usual))
+        }
     };
-    Ok(CliError::Run {
+    CliError::Run {
         run: run.name.clone(),
         message,
         hint,
@@ -439,7 +424,7 @@ fn ended(run: &CrossvalRun, status: ExitStatus, errors: &mut File) -> std::io::R
             .code()
             .and_then(|code| u8::try_from(code).ok())
             .unwrap_or(1),
-    })
+    }
 }
 
 fn dry_run(all: &Crossval, flags: &OutputFlags) -> Result<(), CliError> {

@@ -91,7 +91,7 @@ pub fn run(args: &FinetuneArgs) -> Result<(), CliError> {
 /// With the micro-batch that fits, if it is to be found.
 fn settle(prepared: Prepared, quiet: bool) -> Result<Prepared, CliError> {
     Ok(match prepared.rows_to_settle()? {
-        Some(rows) => prepared.with_micro_batch(micro_batch::find(rows, quiet)?),
+        Some(rows) => prepared.with_micro_batch(micro_batch::find(rows, quiet, &|| false)?),
         None => prepared,
     })
 }

@@ -81,10 +81,14 @@ pub fn run(args: &PretrainArgs) -> Result<(), CliError> {
     let prepared = prepare(config, flags.policy(), &mut progress, interrupt)?;
     stop_if_asked(interrupt)?;
     let prepared = match prepared.rows_to_settle()? {
-        Some(rows) => prepared.with_micro_batch(micro_batch::find(rows, flags.quiet)?),
+        Some(rows) => {
+            let stop = || interrupt.load(Ordering::Relaxed);
+            let most = micro_batch::find(rows, flags.quiet, &stop);
+            stop_if_asked(interrupt)?;
+            prepared.with_micro_batch(most?)
+        }
         None => prepared,
     };
-    stop_if_asked(interrupt)?;
     if flags.dry_run {
         let estimate = prepared.estimate()?;
         stop_if_asked(interrupt)?;
