@@ -62,9 +62,7 @@ pub(crate) fn recomputes() -> bool {
 /// Whether layers that compute from this are to be computed again, and with which dropout.
 pub(crate) fn applies<'a>(hidden: &Tensor<2>, mode: Mode<'a>) -> Option<&'a DropoutStream> {
     match mode {
-        Mode::Training(stream) if ON.with(Cell::get) && hidden.device().is_autodiff() => {
-            Some(stream)
-        }
+        Mode::Training(stream) if recomputes() && hidden.device().is_autodiff() => Some(stream),
         _ => None,
     }
 }

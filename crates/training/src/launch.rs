@@ -186,6 +186,13 @@ pub(crate) struct Place {
     pub profile: bool,
 }
 
+impl Place {
+    /// All devices, the first one first.
+    pub fn devices(&self) -> impl Iterator<Item = &Device> {
+        std::iter::once(&self.device).chain(&self.more)
+    }
+}
+
 impl Devices {
     /// Those of a configuration, which have that precision all of them.
     pub fn of(names: &str, precision: Precision) -> Result<Self, TrainError> {
@@ -427,7 +434,7 @@ pub(crate) fn try_largest<T: Task>(
     let model = trainer.updates(model, groups, |_, _| ())?;
     // Handed over is not done.
     drop(model);
-    for device in std::iter::once(&trainer.place.device).chain(&trainer.place.more) {
+    for device in trainer.place.devices() {
         device.sync().map_err(|error| TrainError::Setting {
             message: format!("the device gave up: {error}"),
             hint: "use a smaller --micro-batch".into(),

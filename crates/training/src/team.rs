@@ -88,6 +88,8 @@ pub(crate) struct Team<'scope, B> {
     members: Vec<Member<'scope, B>>,
     /// All devices, the first one too.
     devices: Vec<Device>,
+    /// Whether they sum up among themselves.
+    collective: bool,
 }
 
 impl<'scope, B: Send + Sync + 'scope> Team<'scope, B> {
@@ -103,29 +105,34 @@ impl<'scope, B: Send + Sync + 'scope> Team<'scope, B> {
         T::Model: 'scope,
     {
         let way = Computing::here();
-        let devices: Vec<Device> = std::iter::once(&place.device)
-            .chain(&place.more)
-            .map(|device| device.clone().inner())
-            .collect();
+        let devices = place.devices().map(|device| device.clone().inner());
+        let devices: Vec<Device> = devices.collect();
+        let collective = is_collective(&devices);
+        // In the host's memory, from which the other threads make tensors of their own.
+        let weights = match place.more.is_empty() {
+            true => Arc::default(),
+            false => Arc::new(values_of(model)),
+        };
         let member = |(number, device): (usize, &Device)| {
             let (orders, asked) = channel();
             let (answer, answers) = channel();
-            // In the host's memory, from which the other thread makes tensors of its own.
-            let weights = values_of(model);
             let (model, optimizer) = (model.clone(), optimizer.clone());
+            let weights = weights.clone();
             let (device, devices) = (device.clone().autodiff(), devices.clone());
             let thread = scope.spawn(move || {
                 way.run(|| {
-                    let model = on_device(model, weights, &device);
+                    let model = on_device(model, &weights, &device);
                     // A copy is trainable as a whole.
                     let model = freeze(model, |path| task.rule(path));
                     let replica = Replica {
                         task,
                         number,
                         devices,
+                        collective,
                         model,
                         optimizer,
                     };
+                    drop(weights);
                     replica.work(&asked, &answer);
                 });
             });
@@ -136,7 +143,11 @@ impl<'scope, B: Send + Sync + 'scope> Team<'scope, B> {
             }
         };
         let members = devices.iter().enumerate().skip(1).map(member).collect();
-        Self { members, devices }
+        Self {
+            members,
+            devices,
+            collective,
+        }
     }
 }
 
@@ -171,14 +182,13 @@ impl<B: Send + Sync> Team<'_, B> {
         }
         sizes.sort();
         sizes.dedup();
-        let collective = is_collective(&self.devices);
         for bucket in buckets(&sizes) {
             let bucket = Arc::new(bucket);
             for member in &mut self.members {
                 member.ask(Order::Sum(bucket.clone()));
             }
             let flat = flatten(gradients, &bucket, &self.devices[0]);
-            let sum = if collective {
+            let sum = if self.collective {
                 let sum = all_reduce(flat, ReduceOperation::Sum, self.devices.clone()).resolve();
                 for member in &mut self.members {
                     member.answer();
@@ -265,21 +275,22 @@ fn values_of<M: Module>(model: &M) -> Vec<Vec<f32>> {
 }
 
 /// A module whose parameters are made anew, of these numbers, on a device.
-fn on_device<M: Module>(model: M, values: Vec<Vec<f32>>, device: &Device) -> M {
+fn on_device<M: Module>(model: M, values: &[Vec<f32>], device: &Device) -> M {
     struct Mapper<'a> {
-        values: std::vec::IntoIter<Vec<f32>>,
+        values: std::slice::Iter<'a, Vec<f32>>,
         device: &'a Device,
     }
     impl ModuleMapper for Mapper<'_> {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
             let (id, tensor, mapper) = param.consume();
-            let data = TensorData::new(self.values.next().unwrap_or_default(), tensor.shape());
+            let values = self.values.next().cloned().unwrap_or_default();
+            let data = TensorData::new(values, tensor.shape());
             let tensor = Tensor::from_data(data, self.device).require_grad();
             Param::from_mapped_value(id, tensor, mapper)
         }
     }
     model.map(&mut Mapper {
-        values: values.into_iter(),
+        values: values.iter(),
         device,
     })
 }
@@ -290,6 +301,8 @@ struct Replica<'a, T: Task> {
     /// Its number among the devices.
     number: usize,
     devices: Vec<Device>,
+    /// Whether they sum up among themselves.
+    collective: bool,
     model: T::Model,
     optimizer: AdamW,
 }
@@ -299,7 +312,6 @@ impl<T: Task> Replica<'_, T> {
     fn work(mut self, asked: &Receiver<Order<T::Batch>>, answer: &Sender<Answer>) {
         let mut gradients = GradientSum::default();
         let mut bucket = Arc::new(Sizes::new());
-        let collective = is_collective(&self.devices);
         for order in asked {
             let device = &self.devices[self.number];
             let done = match order {
@@ -312,7 +324,7 @@ impl<T: Task> Replica<'_, T> {
                 Order::Sum(sizes) => {
                     bucket = sizes;
                     let flat = flatten(&mut gradients, &bucket, device);
-                    if collective {
+                    if self.collective {
                         let all = self.devices.clone();
                         let sum = all_reduce(flat, ReduceOperation::Sum, all).resolve();
                         spread(&mut gradients, &bucket, sum);

@@ -91,7 +91,7 @@ fn lost_number<M: Module>(model: &M) -> Option<f64> {
 }
 
 impl<'a, T: Task> Trainer<'a, T> {
-    /// A run of `task` on `device`, with `progress` behind it.
+    /// A run of `task` in that place, with `progress` behind it.
     pub fn new(
         task: &'a T,
         place: Place,

@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use crate::error::TrainError;
 use crate::optimizer::GradientSum;
 use crate::profile::Stopwatch;
-use crate::tasks::{Task, Term};
+use crate::tasks::Task;
 use crate::team::Team;
 use crate::trainer::Trainer;
 
@@ -30,7 +30,6 @@ pub(crate) type Means = Vec<(usize, Vec<f64>)>;
 /// What the devices share in an update.
 pub(crate) struct Work<B> {
     batches: Arc<Vec<B>>,
-    terms: Vec<Term>,
     /// What each summand is divided by.
     totals: Vec<f64>,
     seed: u64,
@@ -49,7 +48,7 @@ impl<B> Work<B> {
 
     /// The mean of each summand in each of one device's micro-batches.
     pub fn means(&self, device: usize, values: &[f32]) -> Means {
-        let each = values.chunks(self.terms.len());
+        let each = values.chunks(self.totals.len());
         let each = each.map(|values| values.iter().map(|&x| f64::from(x)).collect());
         self.of(device).map(|(i, _)| i).zip(each).collect()
     }
@@ -89,7 +88,7 @@ impl Share {
             let mode = Mode::Training(&stream);
             let mut weigh = |sums: Vec<Tensor<1>>| {
                 let mut loss: Option<Tensor<1>> = None;
-                for ((term, sum), total) in work.terms.iter().zip(sums).zip(&work.totals) {
+                for ((term, sum), total) in task.terms().iter().zip(sums).zip(&work.totals) {
                     let part = sum / *total;
                     means.push(part.clone().inner());
                     let part = match term.factor {
@@ -145,7 +144,6 @@ impl<T: Task> Trainer<'_, T> {
         }
         let work = Arc::new(Work {
             batches: batches.clone(),
-            terms: terms.to_vec(),
             totals,
             seed: self.habits.seed,
             first: self.progress.micro_batches,
