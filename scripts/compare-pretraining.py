@@ -113,24 +113,22 @@ def write(path, columns, rows):
 
 def pretrain(arguments, arm, more):
     target, share = arguments.output / arm, arguments.masked_first if arm == "rtd" else 0.0
-    command = [arguments.bertkit, "pretrain", "--config", arguments.config, "--tokenizer", arguments.output / "tok", "--shards",
+    base = [arguments.bertkit, "pretrain", "--config", arguments.config, "--tokenizer", arguments.output / "tok", "--shards",
                arguments.output / f"shards-{arm}", "--overwrite", "--quiet", *[x for path in corpus(arguments) for x in ("--corpus", path)]]
-    # The configuration has a generator's size, which means nothing without one.
-    masked = ["--objective", "mlm", "--set", "generator.tied=embeddings", "--set", "generator.size=0.25"]
     if arguments.side_by_side:
-        command += ["--threads", "1"]
-    budget, seconds = in_seconds(arguments.budget), 0.0
-    if arm == "mlm":
-        command += masked
-    else:
-        command += ["--objective", arm]
+        base += ["--threads", "1"]
+    objectives = {
+        # The configuration may have a generator's size, which means nothing without one.
+        "mlm": ["--objective", "mlm", "--set", "generator.tied=embeddings", "--set", "generator.size=0.25"],
+        "rtd": ["--objective", "rtd"],
+    }
+    budget, seconds, start = in_seconds(arguments.budget), 0.0, []
     if share > 0 and not arguments.reuse:
         first = arguments.output / "rtd-first"
-        begun = [argument for argument in command if argument not in ("--objective", arm)] + masked
-        _, seconds = run([*begun, "--budget", f"{budget * share:.0f}s", "--output", first])
-        command += ["--model", first / "model", "--set", f"generator.path={first / 'model'}"]
+        _, seconds = run([*base, *objectives["mlm"], "--budget", f"{budget * share:.0f}s", "--output", first])
+        start = ["--model", first / "model", "--set", f"generator.path={first / 'model'}"]
     if not arguments.reuse:
-        _, rest = run([*command, "--budget", f"{budget * (1 - share):.0f}s", "--output", target, *more])
+        _, rest = run([*base, *objectives[arm], *start, "--budget", f"{budget * (1 - share):.0f}s", "--output", target, *more])
         seconds += rest
     last = {}
     for line in (target / "metrics.jsonl").read_text().splitlines():

@@ -21,7 +21,10 @@ def main():
     if len(sys.argv) != 4 or sys.argv[3] not in ("embeddings", "layers"):
         sys.exit(__doc__)
     source, target, kept = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
-    shutil.copytree(source, target)
+    if not (source / "model.safetensors").is_file():
+        sys.exit(f"error: there is no {source / 'model.safetensors'}")
+    if target.exists():
+        sys.exit(f"error: {target} is there already; name a new folder")
     content = (source / "model.safetensors").read_bytes()
     length = struct.unpack("<Q", content[:8])[0]
     tensors, data = json.loads(content[8 : 8 + length]), bytearray(content[8 + length :])
@@ -38,6 +41,7 @@ def main():
         else:
             values = [1.0 if name.endswith("LayerNorm.weight") else 0.0] * number
         data[first:last] = array.array("f", values).tobytes()
+    shutil.copytree(source, target)
     (target / "model.safetensors").write_bytes(content[: 8 + length] + bytes(data))
 
 
