@@ -11,8 +11,8 @@ test reviews. `--rows` keeps only so many labelled rows for training, drawn once
 both at the same time, on one thread each. `--masked-first 0.75` spends that share of the budget for replaced tokens on masked
 words first, and goes on from there. `--reuse` takes the encoders that an earlier run left in `--output`.
 
-Settings of fine-tuning are the same for all three unless `--learning-rate fresh=5e-4` and the like say otherwise; choose them
-on `--split`, which holds reviews of the training file out and leaves the test file alone.
+Settings of fine-tuning are the same for all three unless `--learning-rate fresh=5e-4` and the like say otherwise. Few rows need more
+epochs: the number of updates counts. Choose on `--split`, which holds reviews of the training file out and leaves the test file alone.
 
 Prints a table in Markdown, and writes it with every run to `--output`. An interval of a mean is Student's t over seeds, at
 95 %; that of a difference to fresh weights is over the pairs of runs with the same seed. Only the standard library is needed.
@@ -33,6 +33,7 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+METRICS = {"f1": "F1", "f1_macro": "F1, macro", "roc_auc": "ROC AUC"}
 NAMES = {"fresh": "fresh weights", "mlm": "masked words", "rtd": "replaced tokens"}
 # Student's t, 97.5 %, by degrees of freedom.
 T = {1: 12.7062, 2: 4.3027, 3: 3.1824, 4: 2.7764, 5: 2.5706, 6: 2.4469, 7: 2.3646, 8: 2.3060, 9: 2.2622}
@@ -51,6 +52,8 @@ def parse_arguments():
     parser.add_argument("--rows", type=int, action="append", help="labelled rows to train on (default: all)")
     parser.add_argument("--learning-rate", action="append", default=[], metavar="ARM=RATE", help="of one arm's fine-tuning")
     parser.add_argument("--epochs", action="append", default=[], metavar="ARM=N", help="of one arm's fine-tuning")
+    parser.add_argument("--finetune-arg", action="append", default=[], metavar="ARM=ARG",
+                        help="one more argument of an arm's fine-tuning, such as mlm=--set=model.hidden_dropout=0.1")
     parser.add_argument("--pretrain-arg", action="append", default=[], metavar="ARM=ARG",
                         help="one more argument of an arm's pretraining, such as rtd=--set=generator.size=0.5")
     parser.add_argument("--split", action="store_true", help="hold a fifth of the training reviews out, and score on them")
@@ -151,17 +154,17 @@ def in_seconds(budget):
     return sum(float(number) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[unit] for number, unit in parts)
 
 
-def score(arguments, arm, train, test, seed, rates, epochs):
+def score(arguments, arm, train, test, seed, rates, epochs, more):
     target = arguments.output / "run"
     source = ["--tokenizer", arguments.output / "tok"] if arm == "fresh" else ["--model", arguments.output / arm]
     run([arguments.bertkit, "finetune", "--config", "configs/quickstart.toml", *source, "--train", train, "--seed", seed,
          "--output", target, "--overwrite", "--quiet", *[x for rate in rates for x in ("--learning-rate", rate)],
-         *[x for number in epochs for x in ("--epochs", number)]])
+         *[x for number in epochs for x in ("--epochs", number)], *more])
     text, _ = run([arguments.bertkit, "eval", target, "--data", test, "--json", "--quiet", "--bootstrap", "0"])
     shutil.rmtree(target)
     metrics = json.loads(text)["metrics"]
     named = {m["name"]: m["value"] for m in metrics} if isinstance(metrics, list) else {k: v["value"] for k, v in metrics.items()}
-    return {name: named[name] for name in ("f1", "roc_auc")}
+    return {name: named[name] for name in METRICS}
 
 
 def interval(values):
@@ -171,13 +174,14 @@ def interval(values):
 
 
 def table(results, sizes):
-    lines = ["| labelled rows | encoder | F1 | ROC AUC | F1, difference to fresh | ROC AUC, difference to fresh |", "|---:|---|---|---|---|---|"]
+    head = ["labelled rows", "encoder", *METRICS.values(), *(f"{name}, difference to fresh" for name in METRICS.values())]
+    lines = ["| " + " | ".join(head) + " |", "|---:|" + "---|" * (len(head) - 1)]
     for size in sizes:
         for arm in NAMES:
             cells = []
-            for name in ("f1", "roc_auc"):
+            for name in METRICS:
                 cells.append("{:.3f} ± {:.3f}".format(*interval([r[name] for r in results[size][arm]])))
-            for name in ("f1", "roc_auc"):
+            for name in METRICS:
                 if arm == "fresh":
                     cells.append("")
                     continue
@@ -195,7 +199,7 @@ def main():
     arguments.output = arguments.output.resolve()
     arguments.output.mkdir(parents=True, exist_ok=True)
     rates, epochs = pairs(arguments.learning_rate, "--learning-rate"), pairs(arguments.epochs, "--epochs")
-    more = pairs(arguments.pretrain_arg, "--pretrain-arg")
+    more, tuned = pairs(arguments.pretrain_arg, "--pretrain-arg"), pairs(arguments.finetune_arg, "--finetune-arg")
     files, test = data(arguments)
     if not arguments.reuse:
         run([arguments.bertkit, "tokenizer", "train", *corpus(arguments), "--vocab-size", "8000", "--output",
@@ -207,7 +211,7 @@ def main():
     for size, train in files.items():
         for seed in range(1, arguments.seeds + 1):
             for arm in NAMES:
-                results[size][arm].append(score(arguments, arm, train, test, seed, rates[arm], epochs[arm]))
+                results[size][arm].append(score(arguments, arm, train, test, seed, rates[arm], epochs[arm], tuned[arm]))
                 print(size, seed, arm, results[size][arm][-1], flush=True)
     text = table(results, files)
     (arguments.output / "table.md").write_text(text)
