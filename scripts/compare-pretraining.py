@@ -154,17 +154,15 @@ def in_seconds(budget):
     return sum(float(number) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[unit] for number, unit in parts)
 
 
-def score(arguments, arm, train, test, seed, rates, epochs, more):
+def score(arguments, arm, train, test, seed, more):
     target = arguments.output / "run"
     source = ["--tokenizer", arguments.output / "tok"] if arm == "fresh" else ["--model", arguments.output / arm]
     run([arguments.bertkit, "finetune", "--config", "configs/quickstart.toml", *source, "--train", train, "--seed", seed,
-         "--output", target, "--overwrite", "--quiet", *[x for rate in rates for x in ("--learning-rate", rate)],
-         *[x for number in epochs for x in ("--epochs", number)], *more])
+         "--output", target, "--overwrite", "--quiet", *more])
     text, _ = run([arguments.bertkit, "eval", target, "--data", test, "--json", "--quiet", "--bootstrap", "0"])
     shutil.rmtree(target)
     metrics = json.loads(text)["metrics"]
-    named = {m["name"]: m["value"] for m in metrics} if isinstance(metrics, list) else {k: v["value"] for k, v in metrics.items()}
-    return {name: named[name] for name in METRICS}
+    return {name: metrics[name]["value"] for name in METRICS}
 
 
 def interval(values):
@@ -198,8 +196,10 @@ def main():
         sys.exit(f"error: there is no {arguments.bertkit}; build it with `cargo build --release --locked`")
     arguments.output = arguments.output.resolve()
     arguments.output.mkdir(parents=True, exist_ok=True)
-    rates, epochs = pairs(arguments.learning_rate, "--learning-rate"), pairs(arguments.epochs, "--epochs")
     more, tuned = pairs(arguments.pretrain_arg, "--pretrain-arg"), pairs(arguments.finetune_arg, "--finetune-arg")
+    for flag, values in (("--learning-rate", arguments.learning_rate), ("--epochs", arguments.epochs)):
+        for arm, found in pairs(values, flag).items():
+            tuned[arm] += [argument for value in found for argument in (flag, value)]
     files, test = data(arguments)
     if not arguments.reuse:
         run([arguments.bertkit, "tokenizer", "train", *corpus(arguments), "--vocab-size", "8000", "--output",
@@ -211,7 +211,7 @@ def main():
     for size, train in files.items():
         for seed in range(1, arguments.seeds + 1):
             for arm in NAMES:
-                results[size][arm].append(score(arguments, arm, train, test, seed, rates[arm], epochs[arm], tuned[arm]))
+                results[size][arm].append(score(arguments, arm, train, test, seed, tuned[arm]))
                 print(size, seed, arm, results[size][arm][-1], flush=True)
     text = table(results, files)
     (arguments.output / "table.md").write_text(text)
