@@ -23,7 +23,9 @@ const TRAINING: u8 = 2;
 static STOP: AtomicBool = AtomicBool::new(false);
 static WORK: AtomicU8 = AtomicU8::new(NOTHING);
 static TEMPORARY: Mutex<Option<PathBuf>> = Mutex::new(None);
-static PANIC: Mutex<Option<String>> = Mutex::new(None);
+/// What was panicked with, in the order of time: the first may be the reason of those that follow in other threads, or
+/// have been borne by the thread's owner.
+static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Lets the C library keep what is freed, up to 2 GiB, instead of giving it back at once.
 ///
@@ -229,6 +231,24 @@ fn is_out_of_memory(message: &str) -> bool {
     .any(|words| message.contains(words))
 }
 
+/// What a device's driver said when the device stopped working, of what Burn panics with then: its words hold that as the
+/// last of several causes.
+fn device_failure(message: &str) -> Option<String> {
+    const SIGNS: [&str; 5] = [
+        "device is poisoned",
+        "device was poisoned",
+        "failed with status",
+        "device is lost",
+        "device lost",
+    ];
+    let lower = message.to_lowercase();
+    SIGNS.iter().any(|sign| lower.contains(sign)).then(|| {
+        let causes = message.split("Backtrace:").next().unwrap_or(message);
+        let last = causes.rsplit("Caused by:").next().unwrap_or(causes);
+        last.trim().to_owned()
+    })
+}
+
 /// How much was asked for when the memory was full, where that is told.
 fn bytes_asked_for(message: &str) -> Option<u64> {
     let after = |words: &str| message.split_once(words).map(|(_, rest)| rest);
@@ -238,7 +258,7 @@ fn bytes_asked_for(message: &str) -> Option<u64> {
 }
 
 /// Runs the program; a panic is told in one line, with the request to report it, and exits with 1. Where it came of a
-/// device's full memory, that is told instead, with what to lower.
+/// device, whose memory is full or which stopped working, that is told instead, with what to do.
 pub fn guarded(program: impl FnOnce() -> ExitCode) -> ExitCode {
     let default = panic::take_hook();
     let verbose = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
@@ -250,10 +270,9 @@ pub fn guarded(program: impl FnOnce() -> ExitCode) -> ExitCode {
         let place = info
             .location()
             .map(|l| format!(" ({}:{})", l.file(), l.line()));
-        // The first panic is the reason of those that follow in other threads.
-        let mut first = PANIC.lock().unwrap_or_else(PoisonError::into_inner);
-        first.get_or_insert_with(|| format!("{what}{}", place.unwrap_or_default()));
-        drop(first);
+        let mut panics = PANICS.lock().unwrap_or_else(PoisonError::into_inner);
+        panics.push(format!("{what}{}", place.unwrap_or_default()));
+        drop(panics);
         if verbose {
             default(info);
         }
@@ -261,17 +280,37 @@ pub fn guarded(program: impl FnOnce() -> ExitCode) -> ExitCode {
     match panic::catch_unwind(AssertUnwindSafe(program)) {
         Ok(code) => code,
         Err(_) => {
-            let message = PANIC.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let message = message.unwrap_or_else(|| "unknown reason".into());
-            if is_out_of_memory(&message) {
-                let asked = bytes_asked_for(&message).map_or(String::new(), |n| {
-                    format!(" ({} more were asked for)", bytes(n))
-                });
-                return render::report(&CliError::DeviceMemory { asked });
+            let panics =
+                std::mem::take(&mut *PANICS.lock().unwrap_or_else(PoisonError::into_inner));
+            match device_error(&panics) {
+                Some(error) => render::report(&error),
+                None => {
+                    render::bug(&told(&panics));
+                    ExitCode::from(1)
+                }
             }
-            render::bug(&message);
-            ExitCode::from(1)
         }
+    }
+}
+
+/// What a device's library gave up for, if that is why the program panicked.
+fn device_error(panics: &[String]) -> Option<CliError> {
+    if let Some(message) = panics.iter().find(|message| is_out_of_memory(message)) {
+        let asked = bytes_asked_for(message).map_or(String::new(), |n| {
+            format!(" ({} more were asked for)", bytes(n))
+        });
+        return Some(CliError::DeviceMemory { asked });
+    }
+    let reason = panics.iter().find_map(|message| device_failure(message))?;
+    Some(CliError::DeviceFailed { reason })
+}
+
+/// The first and the last of some panics.
+fn told(panics: &[String]) -> String {
+    match panics {
+        [] => "unknown reason".into(),
+        [one] => one.clone(),
+        [first, .., last] => format!("{first}; and at last: {last}"),
     }
 }
 
@@ -290,5 +329,26 @@ mod tests {
         let driver = "CUDA_ERROR_OUT_OF_MEMORY";
         assert!(is_out_of_memory(driver) && bytes_asked_for(driver).is_none());
         assert!(!is_out_of_memory("index out of bounds"));
+    }
+
+    #[test]
+    fn a_device_that_stops_is_told_in_its_drivers_words() {
+        let cuda = "Error while reading data: use `try_into_data` instead to catch the error at runtime: The device is \
+                    poisoned Caused by:   Several failures at once Caused by:   cuLaunchKernel failed with status 719 \
+                    Backtrace: No backtrace available Asked at: No backtrace available (weights.rs:828)";
+        let reason = "cuLaunchKernel failed with status 719";
+        assert_eq!(device_failure(cuda).as_deref(), Some(reason));
+        assert!(device_failure("Parent device is lost").is_some());
+        assert!(device_failure("index out of bounds").is_none());
+        // A panic that a thread of Burn's bore, before the one that ended the run.
+        let panics = ["`Option::unwrap()` on `None`".to_owned(), cuda.to_owned()];
+        assert!(matches!(
+            device_error(&panics),
+            Some(CliError::DeviceFailed { .. })
+        ));
+        assert!(device_error(&panics[..1]).is_none());
+        assert!(
+            told(&panics).starts_with("`Option::unwrap()` on `None`; and at last: Error while")
+        );
     }
 }

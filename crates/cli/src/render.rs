@@ -42,6 +42,12 @@ pub enum CliError {
         /// How much more it was to give, in brackets, where that is known.
         asked: String,
     },
+    /// A device gave up in the middle of the work.
+    #[error("the device stopped working: {reason}")]
+    DeviceFailed {
+        /// What its driver said.
+        reason: String,
+    },
     /// Standard input could not be read.
     #[error("could not read standard input")]
     Stdin {
@@ -149,6 +155,10 @@ impl CliError {
             ),
             Self::DeviceMemory { .. } => Some(
                 "in training, add --micro-batch auto, which puts batches through in parts that fit and keeps the updates, or --recompute, or lower --max-length; or take a device with more memory, or --device cpu"
+                    .into(),
+            ),
+            Self::DeviceFailed { .. } => Some(
+                "look at the system's log (dmesg, nvidia-smi) for its reason; then go on with --resume, which starts from the last checkpoint, or take another device with --device"
                     .into(),
             ),
             Self::Threads { .. } => Some("ask for fewer with --threads N".into()),

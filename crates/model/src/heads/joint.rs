@@ -7,7 +7,7 @@ use burn::tensor::{Bool, Int, Tensor, TensorData};
 use super::SpanHead;
 use crate::config::Activation;
 use crate::initialize::Initializer;
-use crate::ops::{Linear, Mode, activate, dropout};
+use crate::ops::{Linear, Mode, activate, dropout, product};
 use crate::sequences::{Sequences, index};
 use crate::weights::{Checkpoint, WeightsError, to_vec};
 
@@ -132,8 +132,8 @@ impl JointSpan {
         let [_, h] = ends.dims();
         let weight = self.end_hidden.weight.val();
         let half = |at: usize| weight.clone().narrow(1, at * h, h).transpose();
-        let starts = starts.matmul(half(0));
-        let ends = ends.matmul(half(1)) + self.end_hidden.bias.val().unsqueeze();
+        let starts = product(starts, half(0));
+        let ends = product(ends, half(1)) + self.end_hidden.bias.val().unsqueeze();
         (starts, ends)
     }
 
@@ -226,7 +226,7 @@ impl Candidates {
         let shares = softmax(self.padded(starts), 1).reshape([windows, 1, longest]);
         let rows = self.hidden.clone().select(0, self.cells.clone());
         let rows = rows.reshape([windows, longest, h]);
-        let expected = shares.matmul(rows).reshape([windows, h]);
+        let expected = product(shares, rows).reshape([windows, h]);
         let first = self.rows(&vec![0; windows]);
         let features = Tensor::cat(vec![first, expected], 1);
         let hidden = head.hidden.forward_activated(features, Activation::Gelu);
