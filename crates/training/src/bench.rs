@@ -12,14 +12,16 @@ use bertkit_model::losses::ClassLoss;
 use bertkit_model::ops::LinearProducts;
 use bertkit_model::weights::to_vec;
 use bertkit_model::{
-    Batch, DropoutStream, EncoderConfig, Family, Head, HeadPolicy, Initializer, MlmModel, Mode,
-    Model, ModelError, ModelFolder, ResolvedDevice, SequenceModel, is_cpu,
+    Batch, Computing, DropoutStream, EncoderConfig, Family, Head, HeadPolicy, Initializer,
+    MlmModel, Mode, Model, ModelError, ModelFolder, Precision, ResolvedDevice, SequenceModel,
+    backward, is_cpu,
 };
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::config::RunConfig;
 use crate::error::TrainError;
+use crate::launch::products;
 use crate::optimizer::{AdamW, GradientSum, rule};
 use crate::prepare::{fresh_config, peak_memory};
 
@@ -145,6 +147,10 @@ pub struct BenchOptions {
     pub steps: usize,
     /// After so much time, warm-up included, no further step begins; one is always timed.
     pub limit: Option<Duration>,
+    /// How the factors of matrix products are rounded, as in a run (without the loss scale of f16).
+    pub precision: Precision,
+    /// Whether layers are computed again in the backward pass, as in a run.
+    pub recompute: bool,
 }
 
 /// What was found.
@@ -162,7 +168,8 @@ pub struct Measurement {
     pub parameters: usize,
     /// Additions and multiplications of the matrix products, for [`Work::Gemm`] alone.
     pub operations: Option<f64>,
-    /// The largest resident memory of this process so far, in bytes, where the system tells.
+    /// On the CPU the largest resident memory of this process so far, where the system tells; on another device what was
+    /// reserved of its memory in the end, none of which was given back while the clock ran. In bytes.
     pub peak_memory: Option<u64>,
 }
 
@@ -190,13 +197,29 @@ fn setting(message: impl Into<String>, hint: impl Into<String>) -> TrainError {
 /// Times some steps.
 ///
 /// # Errors
-/// The batch does not fit the model, the model cannot be loaded, or the loss is no number.
+/// The batch does not fit the model, the model cannot be loaded, the device lacks the precision, or the loss is no number.
 pub fn bench(
     model: &BenchModel,
     options: &BenchOptions,
     device: &ResolvedDevice,
 ) -> Result<Measurement, TrainError> {
     check(model.config(), options)?;
+    let way = Computing {
+        products: products(device, options.precision)?,
+        recompute: options.recompute,
+    };
+    if !is_cpu(&device.device) {
+        // What an earlier measurement had reserved.
+        device.device.memory_cleanup();
+    }
+    way.run(|| measure(model, options, device))
+}
+
+fn measure(
+    model: &BenchModel,
+    options: &BenchOptions,
+    device: &ResolvedDevice,
+) -> Result<Measurement, TrainError> {
     let inputs = Inputs {
         lengths: &options.lengths,
         vocabulary: model.config().vocab_size,
@@ -245,7 +268,13 @@ pub fn bench(
                     "add --device cpu",
                 ));
             }
-            let layers = products(model.config(), &options.lengths);
+            if options.precision != Precision::F32 {
+                return Err(setting(
+                    "the matrix products alone are timed in f32 only",
+                    "leave --precision out",
+                ));
+            }
+            let layers = linear_products(model.config(), &options.lengths);
             let once =
                 |(product, times): &(LinearProducts, usize)| product.operations() * *times as f64;
             let operations = layers.iter().map(once).sum();
@@ -265,7 +294,10 @@ pub fn bench(
         tokens: options.lengths.iter().sum(),
         parameters,
         operations,
-        peak_memory: peak_memory(),
+        peak_memory: match is_cpu(plain) {
+            true => peak_memory(),
+            false => plain.memory_pool_usage().map(|pool| pool.bytes_reserved),
+        },
     })
 }
 
@@ -347,10 +379,13 @@ fn train<M: Module>(
         };
         let stream = DropoutStream::new(SEED, step as u64);
         let loss = loss(&model, step, Mode::Training(&stream));
-        let value = f64::from(to_vec(loss.clone())[0]);
+        let value = loss.clone().inner();
         let mut gradients = GradientSum::default();
-        gradients.add(&model, loss.backward());
-        let (model, norm) = optimizer.step(model, gradients, config.learning_rate, |path| {
+        backward(loss, |found| gradients.add(&model, found));
+        // As a run does it: what the host wants to know is read once, behind the backward pass.
+        let (gradients, value) = gradients.measured(vec![value]);
+        let (value, norm) = (value[0], gradients.norm);
+        let model = optimizer.step_by(model, gradients, config.learning_rate, |path| {
             rule(path, layers, 1.0, false, 0)
         });
         if !value.is_finite() || !norm.is_finite() {
@@ -382,7 +417,7 @@ fn integers(values: impl Iterator<Item = u32>, device: &Device) -> Tensor<1, Int
 }
 
 /// The products of each linear layer of a sequence classifier, and how often each occurs.
-fn products(config: &EncoderConfig, lengths: &[usize]) -> Vec<(LinearProducts, usize)> {
+fn linear_products(config: &EncoderConfig, lengths: &[usize]) -> Vec<(LinearProducts, usize)> {
     let (h, f, e) = (
         config.hidden_size,
         config.intermediate_size,
@@ -508,6 +543,8 @@ mod tests {
             warmup: 1,
             steps: 2,
             limit: None,
+            precision: Precision::F32,
+            recompute: false,
         }
     }
 
@@ -527,6 +564,29 @@ mod tests {
             assert_eq!((found.sequences, found.tokens), (3, 17));
             assert!(found.seconds.iter().all(|&s| s > 0.0) && found.median() > 0.0);
             assert_eq!(found.operations.is_some(), work == Work::Gemm);
+        }
+    }
+
+    #[test]
+    fn a_step_is_timed_in_another_precision_and_with_layers_computed_again() {
+        for work in [Work::Forward, Work::Train, Work::Mlm] {
+            let options = BenchOptions {
+                precision: Precision::Bf16,
+                recompute: true,
+                ..options(work)
+            };
+            assert_eq!(bench(&model(), &options, &cpu()).unwrap().seconds.len(), 2);
+        }
+        for (work, precision) in [
+            (Work::Gemm, Precision::Bf16),
+            (Work::Train, Precision::Tf32),
+        ] {
+            let options = BenchOptions {
+                precision,
+                ..options(work)
+            };
+            let error = bench(&model(), &options, &cpu()).unwrap_err();
+            assert!(error.hint().unwrap().contains("--precision"), "{error}");
         }
     }
 

@@ -248,7 +248,10 @@ impl Devices {
 }
 
 /// How the device computes the products of that precision.
-fn products(device: &ResolvedDevice, precision: Precision) -> Result<Products, TrainError> {
+pub(crate) fn products(
+    device: &ResolvedDevice,
+    precision: Precision,
+) -> Result<Products, TrainError> {
     precision
         .on(&device.device)
         .map_err(|error| TrainError::Setting {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use bertkit_model::{EncoderConfig, Family, is_cpu};
+use bertkit_model::{EncoderConfig, Family, Precision, is_cpu};
 use bertkit_training::TrainError;
 use bertkit_training::bench::{BenchModel, BenchOptions, Measurement, Work, bench};
 use clap::{Args, ValueEnum};
@@ -21,6 +21,7 @@ Examples:
   bertkit bench --size base --lengths 128 --batch 8 --work all --steps 10
   bertkit bench --model models/minilm --lengths 8,61,33,20 --work train --dropout 0
   bertkit bench --config configs/models/mini.toml --lengths 128 --batch 32 --work mlm --json
+  bertkit bench --device cuda --precision bf16 --size base --lengths 128 --batch 32 --steps 20
 
 forward is what `predict` and `eval` do: token ids to a classifier's logits. train is a step of
 `finetune`: forward pass, loss, backward pass, clipping, AdamW. mlm is a step of masked language
@@ -28,7 +29,8 @@ modelling, with the head at 15 % of the tokens. gemm is the matrix products of t
 the step of train and nothing else, on the CPU: what no other code around them can save.
 
 Tokens are random and count without padding, of which there is none. A folder's weights are read,
-other weights are random; neither changes the time.";
+other weights are random; neither changes the time. Memory is the largest resident memory of the
+process on the CPU, and what was reserved of a GPU's own memory there.";
 
 /// Measure how fast encoders compute on this machine
 #[derive(Debug, Args)]
@@ -57,6 +59,12 @@ pub struct BenchArgs {
     /// What is timed; may be repeated [default: forward and train]
     #[arg(long, value_enum, value_name = "WORK", help_heading = "Work")]
     work: Vec<WorkFlag>,
+    /// Factors of matrix products: f32, tf32, bf16 or f16; the rest is f32
+    #[arg(long, default_value = "f32", help_heading = "Work")]
+    precision: Precision,
+    /// Compute layers again in the backward pass, as finetune does for less memory
+    #[arg(long, help_heading = "Work")]
+    recompute: bool,
     /// Steps before the clock starts
     #[arg(
         long,
@@ -203,6 +211,7 @@ pub fn run(args: &BenchArgs) -> Result<(), CliError> {
     if !args.json {
         render::stdout(&heading(
             &device.name,
+            args.precision,
             args.warmup,
             works.contains(&Work::Gemm),
         ))?;
@@ -220,10 +229,11 @@ pub fn run(args: &BenchArgs) -> Result<(), CliError> {
                     warmup: args.warmup as usize,
                     steps: args.steps.unwrap_or(10) as usize,
                     limit: seconds.map(|s| Duration::try_from_secs_f64(s).unwrap_or_default()),
+                    precision: args.precision,
+                    recompute: args.recompute,
                 };
                 let mut found = bench(model, &options, &device)?;
-                // Of a GPU's work, most lies in its own memory.
-                if !knows_memory || !cpu {
+                if cpu && !knows_memory {
                     found.peak_memory = None;
                 }
                 let line = if args.json {
@@ -289,14 +299,14 @@ fn works(flags: &[WorkFlag], cpu: bool) -> Vec<Work> {
     works
 }
 
-fn heading(device: &str, warmup: u32, products: bool) -> String {
+fn heading(device: &str, precision: Precision, warmup: u32, products: bool) -> String {
     let mut machine = device.to_owned();
     if device == "cpu" {
         let threads = rayon::current_num_threads();
         machine += &format!(", {threads} thread{}", if threads == 1 { "" } else { "s" });
     }
     let mut text =
-        format!("{machine}; f32; the median of the steps behind {warmup} of warm-up\n\n");
+        format!("{machine}; {precision}; the median of the steps behind {warmup} of warm-up\n\n");
     text += &columns([
         "model",
         "work",
@@ -380,7 +390,8 @@ fn json(
         "work": options.work.name(),
         "device": device,
         "threads": rayon::current_num_threads(),
-        "dtype": "f32",
+        "dtype": options.precision.name(),
+        "recompute": options.recompute,
         "dropout": if options.work == Work::Forward { 0.0 } else { dropout },
         "lengths": options.lengths,
         "sequences": found.sequences,
@@ -428,6 +439,8 @@ mod tests {
             warmup: 1,
             steps: 3,
             limit: None,
+            precision: Precision::F32,
+            recompute: false,
         };
         let found = Measurement {
             seconds: vec![0.3, 0.02, 0.01],
