@@ -12,7 +12,11 @@ by step, padded to the longest sequence as a tokenizer does.
 
 forward is AutoModelForSequenceClassification under torch.inference_mode. train is forward pass, loss, backward pass,
 clip_grad_norm_, AdamW and zero_grad(set_to_none=True). mlm is the same of AutoModelForMaskedLM, whose head and loss
-cover every token; labels are -100 but at 15 %. float32, attention by scaled_dot_product_attention, no torch.compile.
+cover every token; labels are -100 but at 15 %. Attention by scaled_dot_product_attention; float32 on the CPU without
+torch.compile, if nothing else is asked for.
+
+--precision bf16 and f16 train under autocast, with float32 weights (f16 with GradScaler); forward has its weights in that type.
+tf32 lets float32 products use TF32, f32 does not. On a GPU a step ends when the device has done it.
 """
 
 import argparse
@@ -26,6 +30,7 @@ import time
 import tomllib
 
 SEED = 42
+LOW = {"bf16": "bfloat16", "f16": "float16"}
 FIRST_WORD = 5
 MASK = (1 << 64) - 1
 
@@ -39,6 +44,9 @@ def parse_arguments():
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--optimizer", choices=("fused", "foreach", "loop"), default="fused", help="form of AdamW (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="where torch computes (default: %(default)s)")
+    parser.add_argument("--precision", choices=("f32", "tf32", "bf16", "f16"), default="f32", help="of matrix products (default: %(default)s)")
+    parser.add_argument("--compile", action="store_true", help="put the model through torch.compile")
     parser.add_argument("--choose-optimizer", action="store_true", help="time every form of AdamW, print the fastest, and end")
     return parser.parse_args()
 
@@ -115,36 +123,68 @@ def build(args):
         attention_probs_dropout_prob=args.dropout, num_labels=2)
     kind = AutoModelForMaskedLM if args.work == "mlm" else AutoModelForSequenceClassification
     model = kind.from_config(config, attn_implementation="sdpa", dtype=torch.float32)
-    model.train(args.work != "forward")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = args.precision == "tf32"
+    if args.work == "forward" and args.precision in LOW:
+        model = model.to(getattr(torch, LOW[args.precision]))
+    model = model.to(args.device).train(args.work != "forward")
     lengths = [int(n) for n in args.lengths.split(",")]
     if len(lengths) == 1:
         lengths *= args.batch or 1
     return torch, model, Inputs(torch, lengths, config.vocab_size)
 
 
-def timed(torch, model, inputs, optimizer, work, warmup, steps):
-    batches = []
-    for step in range(warmup + steps):
-        batch = inputs.batch(step)
-        if work == "train":
-            batch["labels"] = inputs.classes(step)
-        elif work == "mlm":
-            batch["labels"] = inputs.labels(step, batch["input_ids"])
-        batches.append(batch)
-    seconds = []
-    with torch.inference_mode() if work == "forward" else contextlib.nullcontext():
+class Steps:
+    """Times steps of a model, each from its inputs on the device to its end there."""
+
+    def __init__(self, args, torch, model, inputs, form):
+        self.args, self.torch, self.model, self.inputs = args, torch, model, inputs
+        self.optimizer = None if args.work == "forward" else adamw(torch, model, form)
+        self.scaler = torch.amp.GradScaler(args.device, enabled=args.precision == "f16" and args.work != "forward")
+        self.forward = torch.compile(model) if args.compile else model
+
+    def context(self):
+        if self.args.work == "forward":
+            return self.torch.inference_mode()
+        if self.args.precision in LOW:
+            return self.torch.autocast(self.args.device.split(":")[0], dtype=getattr(self.torch, LOW[self.args.precision]))
+        return contextlib.nullcontext()
+
+    def wait(self):
+        if self.args.device != "cpu":
+            self.torch.cuda.synchronize()
+
+    def timed(self, warmup, steps):
+        torch, work = self.torch, self.args.work
+        batches = []
+        for step in range(warmup + steps):
+            batch = self.inputs.batch(step)
+            if work == "train":
+                batch["labels"] = self.inputs.classes(step)
+            elif work == "mlm":
+                batch["labels"] = self.inputs.labels(step, batch["input_ids"])
+            batches.append({name: tensor.to(self.args.device) for name, tensor in batch.items()})
+        seconds = []
+        self.wait()
         for batch in batches:
             began = time.perf_counter()
-            output = model(**batch)
+            with self.context():
+                output = self.forward(**batch)
             if work != "forward":
+                self.scaler.scale(output.loss).backward()
+                self.scaler.unscale_(self.optimizer)
+                torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+                self.scaler.step(self.optimizer)
+                self.scaler.update()
+                self.optimizer.zero_grad(set_to_none=True)
                 output.loss.item()
-                output.loss.backward()
-                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
+            self.wait()
             seconds.append(time.perf_counter() - began)
             del output
-    return seconds[warmup:]
+        return seconds[warmup:]
+
+    def device_bytes(self):
+        """The most that was reserved of a GPU's memory."""
+        return None if self.args.device == "cpu" else self.torch.cuda.max_memory_reserved()
 
 
 def peak_rss_bytes():
@@ -160,20 +200,16 @@ def main():
     args = parse_arguments()
     torch, model, inputs = build(args)
     if args.choose_optimizer:
-        medians = {}
-        for form in ("fused", "foreach", "loop"):
-            optimizer = adamw(torch, model, form)
-            medians[form] = statistics.median(timed(torch, model, inputs, optimizer, args.work, 1, 3))
-            del optimizer
+        medians = {form: statistics.median(Steps(args, torch, model, inputs, form).timed(1, 3)) for form in ("fused", "foreach", "loop")}
         say(optimizer=min(medians, key=medians.get), seconds=medians)
         return
-    optimizer = None if args.work == "forward" else adamw(torch, model, args.optimizer)
+    steps = Steps(args, torch, model, inputs, args.optimizer)
     say(ready=True, parameters=sum(p.numel() for p in model.parameters()), torch=torch.__version__,
         transformers=__import__("transformers").__version__, threads=torch.get_num_threads())
     for line in sys.stdin:
         asked = json.loads(line)
-        seconds = timed(torch, model, inputs, optimizer, args.work, asked["warmup"], asked["steps"])
-        say(seconds=seconds, peak_rss_bytes=peak_rss_bytes())
+        seconds = steps.timed(asked["warmup"], asked["steps"])
+        say(seconds=seconds, peak_rss_bytes=peak_rss_bytes(), device_bytes=steps.device_bytes())
 
 
 if __name__ == "__main__":

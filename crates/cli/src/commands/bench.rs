@@ -208,14 +208,6 @@ pub fn run(args: &BenchArgs) -> Result<(), CliError> {
         args.lengths.clone()
     };
     let seconds = args.seconds.or(args.steps.is_none().then_some(1.0));
-    if !args.json {
-        render::stdout(&heading(
-            &device.name,
-            args.precision,
-            args.warmup,
-            works.contains(&Work::Gemm),
-        ))?;
-    }
     let mut knows_memory = true;
     for (number, (name, model)) in models.iter().enumerate() {
         for (at, length) in lengths.iter().enumerate() {
@@ -235,6 +227,14 @@ pub fn run(args: &BenchArgs) -> Result<(), CliError> {
                 let mut found = bench(model, &options, &device)?;
                 if cpu && !knows_memory {
                     found.peak_memory = None;
+                }
+                if !args.json && (number, at, turn) == (0, 0, 0) {
+                    render::stdout(&heading(
+                        &device.name,
+                        args.precision,
+                        args.warmup,
+                        works.contains(&Work::Gemm),
+                    ))?;
                 }
                 let line = if args.json {
                     let dropout = model.config().hidden_dropout;
