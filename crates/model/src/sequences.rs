@@ -6,7 +6,7 @@ use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 ///
 /// The encoder's layers work on rows `[tokens, hidden]`; attention alone reads this value. On
 /// backends without a packed attention kernel it also carries the indices that gather the rows to
-/// `[batch, longest]` and scatter them back.
+/// a padded `[batch, width]` and scatter them back.
 #[derive(Debug, Clone)]
 pub struct Sequences {
     offsets: Vec<usize>,
@@ -83,28 +83,29 @@ impl Sequences {
         self.offsets[..self.len()].to_vec()
     }
 
-    /// For each cell of `[batch, longest]`, the row that belongs there (row 0 under padding).
-    pub(crate) fn gather_rows(&self, device: &Device) -> Tensor<1, Int> {
+    /// For each cell of `[batch, width]`, the row that belongs there (row 0 under padding); no sequence is longer than
+    /// `width`.
+    pub(crate) fn gather_rows(&self, width: usize, device: &Device) -> Tensor<1, Int> {
         let rows = (0..self.len()).flat_map(|i| {
             let (start, length) = (self.offsets[i], self.length(i));
-            (0..self.longest).map(move |t| if t < length { (start + t) as i32 } else { 0 })
+            (0..width).map(move |t| if t < length { (start + t) as i32 } else { 0 })
         });
         index(rows.collect(), device)
     }
 
-    /// For each row, its cell in `[batch * longest]`.
-    pub(crate) fn scatter_cells(&self, device: &Device) -> Tensor<1, Int> {
-        let cells = (0..self.len())
-            .flat_map(|i| (0..self.length(i)).map(move |t| (i * self.longest + t) as i32));
+    /// For each row, its cell in `[batch * width]`.
+    pub(crate) fn scatter_cells(&self, width: usize, device: &Device) -> Tensor<1, Int> {
+        let cells =
+            (0..self.len()).flat_map(|i| (0..self.length(i)).map(move |t| (i * width + t) as i32));
         index(cells.collect(), device)
     }
 
-    /// `[batch, longest]`, true where a cell holds no token.
-    pub(crate) fn padding(&self, device: &Device) -> Tensor<2, Bool> {
+    /// `[batch, width]`, true where a cell holds no token.
+    pub(crate) fn padding(&self, width: usize, device: &Device) -> Tensor<2, Bool> {
         let cells: Vec<bool> = (0..self.len())
-            .flat_map(|i| (0..self.longest).map(move |t| t >= self.length(i)))
+            .flat_map(|i| (0..width).map(move |t| t >= self.length(i)))
             .collect();
-        Tensor::from_data(TensorData::new(cells, [self.len(), self.longest]), device)
+        Tensor::from_data(TensorData::new(cells, [self.len(), width]), device)
     }
 }
 

@@ -171,8 +171,8 @@ impl Candidates {
         let windows = Sequences::from_lengths(&lengths);
         Self {
             hidden: hidden.select(0, index(rows, &device)),
-            padding: windows.padding(&device),
-            cells: windows.gather_rows(&device),
+            padding: windows.padding(windows.longest(), &device),
+            cells: windows.gather_rows(windows.longest(), &device),
             windows,
             texts: texts.to_vec(),
         }

@@ -11,11 +11,17 @@ use super::{Mode, Products, composed, product, use_fused_product};
 use crate::device::is_cpu;
 use crate::sequences::Sequences;
 
+/// GPUs read rows of so many numbers in whole words of 16 bytes, in f32 as in 16 bits, and have fewer kernels to choose and
+/// compile where lengths differ less from batch to batch.
+const ALIGNED: usize = 8;
+
 /// What attention needs to know of a batch, made once and used by every layer.
 #[derive(Debug, Clone)]
 pub struct AttentionPlan {
     sequences: Sequences,
-    /// How rows get into `[batch, longest]` and back; `None` where that is a reshape.
+    /// The cells of each sequence in the composed form: as many as the longest one has tokens, or some more.
+    width: usize,
+    /// How rows get into `[batch, width]` and back; `None` where that is a reshape.
     padded: Option<Padded>,
 }
 
@@ -23,23 +29,29 @@ pub struct AttentionPlan {
 struct Padded {
     gather: Tensor<1, Int>,
     scatter: Tensor<1, Int>,
-    /// `[batch, 1, 1, longest]`, true on padding.
+    /// `[batch, 1, 1, width]`, true on padding.
     padding: Tensor<4, Bool>,
 }
 
 impl AttentionPlan {
     /// For the sequences of one batch.
     pub fn new(sequences: &Sequences, device: &Device) -> Self {
-        let (batch, longest) = (sequences.len(), sequences.longest());
         let needed = !sequences.is_uniform()
             && (!is_cpu(device) || composed() || products() != Products::Plain);
+        let width = match needed && !is_cpu(device) {
+            true => sequences.longest().next_multiple_of(ALIGNED),
+            false => sequences.longest(),
+        };
         let padded = needed.then(|| Padded {
-            gather: sequences.gather_rows(device),
-            scatter: sequences.scatter_cells(device),
-            padding: sequences.padding(device).reshape([batch, 1, 1, longest]),
+            gather: sequences.gather_rows(width, device),
+            scatter: sequences.scatter_cells(width, device),
+            padding: sequences
+                .padding(width, device)
+                .reshape([sequences.len(), 1, 1, width]),
         });
         Self {
             sequences: sequences.clone(),
+            width,
             padded,
         }
     }
@@ -48,7 +60,7 @@ impl AttentionPlan {
 /// Mixes every token with every token of its own sequence (Vaswani et al. 2017, §3.2; Devlin et
 /// al. 2019, §3): `qkv` `[tokens, 3 h]`, query, key and value side by side, to `[tokens, h]`.
 ///
-/// Shapes: `b` sequences, `t` the longest, `h` hidden = `n` heads × `d` per head.
+/// Shapes: `b` sequences, `t` cells of each (see [`AttentionPlan`]), `h` hidden = `n` heads × `d` per head.
 pub fn attention(
     qkv: Tensor<2>,
     plan: &AttentionPlan,
@@ -65,12 +77,7 @@ pub fn attention(
         return fused::attention(qkv, shape);
     }
     let [_, width] = qkv.dims();
-    let (b, t, n, h) = (
-        plan.sequences.len(),
-        plan.sequences.longest(),
-        heads,
-        width / 3,
-    );
+    let (b, t, n, h) = (plan.sequences.len(), plan.width, heads, width / 3);
     let d = h / n;
     assert!(
         plan.padded.is_some() || plan.sequences.is_uniform(),
@@ -91,7 +98,7 @@ pub fn attention(
         None => scores,
     };
     let weights = apply(softmax(scores, 3), rate, mode, |mask| {
-        weight_factors(mask, &plan.sequences, n)
+        weight_factors(mask, plan, n)
     });
     let context = product(weights, v).swap_dims(1, 2).reshape([b * t, h]);
     match &plan.padded {
@@ -100,10 +107,10 @@ pub fn attention(
     }
 }
 
-/// The factors of dropped attention weights, laid out as `[batch, heads, longest, longest]`: each
+/// The factors of dropped attention weights, laid out as `[batch, heads, width, width]`: each
 /// query of each head has the row of the mask that it has in the fused form.
-fn weight_factors(mask: Mask, sequences: &Sequences, heads: usize) -> Vec<f32> {
-    let t = sequences.longest();
+fn weight_factors(mask: Mask, plan: &AttentionPlan, heads: usize) -> Vec<f32> {
+    let (sequences, t) = (&plan.sequences, plan.width);
     let mut factors = vec![0.0; sequences.len() * heads * t * t];
     for (row, out) in factors.chunks_mut(t.max(1)).enumerate() {
         let (block, query) = (row / t, row % t);
