@@ -1,8 +1,9 @@
 //! Dropout whose masks are a function of a seed and a counter, never of a generator's history.
 
 use std::cell::Cell;
+use std::sync::{Mutex, PoisonError};
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Distribution, Tensor, TensorData};
 
 use super::kernels::{Mask, mix};
 use crate::device::is_cpu;
@@ -99,42 +100,24 @@ pub(super) fn apply<const D: usize>(
     let factors = if is_cpu(&device) {
         Tensor::from_data(TensorData::new(rows(Mask::new(key, rate)), shape), &device)
     } else {
-        drawn(key, rate, shape, &device)
+        kept(key, rate, shape, &device) * (1.0 / (1.0 - rate))
     };
     x * factors
 }
 
-/// The factors of a mask, computed where they are needed, of 32 bits for each key, row and place in the row.
+/// 1 where the mask of that key keeps an element of a device's tensor, 0 where it does not.
 ///
-/// Burn's own generator has one state for the whole process, which the threads of several devices would take from each other,
-/// and its seeding waits for the device. These are whole numbers that wrap, and become one kernel with what they multiply.
-fn drawn<const D: usize>(key: u64, rate: f64, shape: [usize; D], device: &Device) -> Tensor<D> {
-    let width = shape[D - 1].max(1);
-    let rows = shape.iter().product::<usize>() / width;
-    let numbers = |n: usize| Tensor::<1, Int>::arange(0..n as i64, (device, DType::I32));
-    // The multipliers are those of Ettinger's `lowbias32`; the other two spread what is counted over the 32 bits.
-    let scrambled = |x: Tensor<2, Int>| {
-        let x = folded(x, 16).mul_scalar(0x7feb_352d_u32 as i32);
-        let x = folded(x, 15).mul_scalar(0x846c_a68b_u32 as i32);
-        folded(x, 16)
-    };
-    let row = numbers(rows).reshape([rows, 1]);
-    let row = row.mul_scalar(0x9e37_79b9_u32 as i32);
-    let row = scrambled(row.bitwise_xor_scalar(key as u32 as i32));
-    let place = numbers(width).reshape([1, width]);
-    let place = place.mul_scalar(0x85eb_ca77_u32 as i32);
-    let place = place.bitwise_xor_scalar((key >> 32) as u32 as i32);
-    let bits = scrambled(row + place);
-    // As numbers from -2³¹ on, of which the lowest share is dropped.
-    let lowest = (f64::from(i32::MIN) + rate * 4_294_967_296.0).round() as i32;
-    let kept = bits.greater_equal_elem(lowest).float();
-    (kept * (1.0 / (1.0 - rate))).reshape(shape)
-}
-
-/// `x ^ (x >> by)`, as numbers without a sign.
-fn folded(x: Tensor<2, Int>, by: u32) -> Tensor<2, Int> {
-    let low = x.clone().bitwise_right_shift_scalar(by as i32);
-    x.bitwise_xor(low.bitwise_and_scalar((u32::MAX >> by) as i32))
+/// Burn's generator has one state for all threads and devices, and a draw takes from it when it is computed, not when it is
+/// asked for: so nobody else may seed in between.
+fn kept<const D: usize>(key: u64, rate: f64, shape: [usize; D], device: &Device) -> Tensor<D> {
+    static DRAWING: Mutex<()> = Mutex::new(());
+    let alone = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
+    device.seed(key);
+    let mask = Tensor::random(shape, Distribution::Bernoulli(1.0 - rate), device);
+    // Seeding hands over what this thread has asked for, the draw too, and does not wait for the device.
+    device.seed(key);
+    drop(alone);
+    mask
 }
 
 #[cfg(test)]
