@@ -234,7 +234,8 @@ fn is_out_of_memory(message: &str) -> bool {
 /// What a device's driver said when the device stopped working, of what Burn panics with then: its words hold that as the
 /// last of several causes.
 fn device_failure(message: &str) -> Option<String> {
-    const SIGNS: [&str; 5] = [
+    const SIGNS: [&str; 6] = [
+        "drivererror(",
         "device is poisoned",
         "device was poisoned",
         "failed with status",
@@ -243,7 +244,7 @@ fn device_failure(message: &str) -> Option<String> {
     ];
     let lower = message.to_lowercase();
     SIGNS.iter().any(|sign| lower.contains(sign)).then(|| {
-        let causes = message.split("Backtrace:").next().unwrap_or(message);
+        let causes = message.split("Backtrace").next().unwrap_or(message);
         let last = causes.rsplit("Caused by:").next().unwrap_or(causes);
         last.trim().to_owned()
     })
@@ -338,6 +339,13 @@ mod tests {
                     Backtrace: No backtrace available Asked at: No backtrace available (weights.rs:828)";
         let reason = "cuLaunchKernel failed with status 719";
         assert_eq!(device_failure(cuda).as_deref(), Some(reason));
+        let launch = "Error while reading data Caused by:   A launch error happened Caused by:   \
+                      DriverError(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, \"too many resources\") Backtrace No backtrace available";
+        assert!(
+            device_failure(launch)
+                .unwrap()
+                .starts_with("DriverError(CUDA_ERROR_LAUNCH")
+        );
         assert!(device_failure("Parent device is lost").is_some());
         assert!(device_failure("index out of bounds").is_none());
         // A panic that a thread of Burn's bore, before the one that ended the run.
