@@ -31,7 +31,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MODELS = {"base": "base.toml", "minilm": "minilm-6x384.toml", "mini": "mini.toml", "tiny": "tiny.toml"}
-# What is asked for at least: issue by issue, by work and precision.
+# The least that is aimed at, by work and precision.
 FLOORS = {("train", "f32"): 0.5, ("train", "tf32"): 0.5, ("train", "bf16"): 0.4, ("train", "f16"): 0.4}
 FORWARD_FLOOR = 0.7
 
