@@ -69,6 +69,7 @@ def parse_arguments():
             parser.error(f"--{name} is at least 1")
     if args.warmup < 0:
         parser.error("--warmup is at least 0")
+    args.bertkit = args.bertkit.absolute()
     if max(args.lengths) > args.tokens:
         parser.error(f"a batch of {args.tokens} tokens holds no sequence of {max(args.lengths)}: raise --tokens")
     return args
@@ -82,11 +83,16 @@ def tell(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def bertkit(args, work, warmup, steps, environment=None):
+def bertkit(args, work, warmup, steps, caches=None):
+    """One measurement. `caches`: a folder in which alone what was chosen and compiled before is looked for."""
     command = [args.bertkit, "bench", "--json", "--config", ROOT / "configs/models" / MODELS[work["model"]], "--work", work["work"],
                "--precision", work["precision"], "--lengths", work["length"], "--batch", work["batch"], "--dropout", "0.1",
                "--warmup", warmup, "--steps", steps, "--device", args.device, "--threads", args.threads]
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env={**os.environ, **(environment or {})})
+    environment = dict(os.environ)
+    if caches:
+        environment.update({name: caches for name in ("XDG_CACHE_HOME", "CUDA_CACHE_PATH", "MESA_SHADER_CACHE_DIR")})
+    # In a Cargo project the cache of chosen kernels is the project's.
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment, cwd=caches)
     if done.returncode:
         return None, done.stderr.strip()
     return json.loads(done.stdout), None
@@ -170,7 +176,7 @@ def measure(args, work):
     if not args.no_first_step and "bertkit" not in why:
         with tempfile.TemporaryDirectory() as folder:
             for kind in ("cold", "warm"):
-                answer, _ = bertkit(args, work, 0, 1, {"XDG_CACHE_HOME": folder})
+                answer, _ = bertkit(args, work, 0, 1, folder)
                 row[kind] = answer and answer["seconds"][0]
     return row
 
