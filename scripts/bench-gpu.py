@@ -24,12 +24,15 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+import torch_process  # beside this file
+
+ROOT = torch_process.ROOT
 MODELS = {"base": "base.toml", "minilm": "minilm-6x384.toml", "mini": "mini.toml", "tiny": "tiny.toml"}
 # The least that is aimed at, by work and precision.
 FLOORS = {("train", "f32"): 0.5, ("train", "tf32"): 0.5, ("train", "bf16"): 0.4, ("train", "f16"): 0.4}
@@ -38,7 +41,10 @@ FORWARD_FLOOR = 0.7
 
 def listed(choices, kind=str):
     def parse(text):
-        values = [kind(part) for part in text.split(",")]
+        try:
+            values = [kind(part) for part in text.split(",")]
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"`{text}` is not made of whole numbers, divided by commas") from None
         if choices and (unknown := [value for value in values if value not in choices]):
             raise argparse.ArgumentTypeError(f"`{unknown[0]}` is none of {', '.join(choices)}")
         return values
@@ -69,6 +75,10 @@ def parse_arguments():
             parser.error(f"--{name} is at least 1")
     if args.warmup < 0:
         parser.error("--warmup is at least 0")
+    if min(args.lengths) < 1:
+        parser.error("--lengths are at least 1")
+    if args.json and not args.json.absolute().parent.is_dir():
+        parser.error(f"--json: there is no folder `{args.json.absolute().parent}`")
     args.bertkit = args.bertkit.absolute()
     if max(args.lengths) > args.tokens:
         parser.error(f"a batch of {args.tokens} tokens holds no sequence of {max(args.lengths)}: raise --tokens")
@@ -83,9 +93,13 @@ def tell(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def sizes(work):
+    return ROOT / "configs/models" / MODELS[work["model"]]
+
+
 def bertkit(args, work, warmup, steps, caches=None):
     """One measurement. `caches`: a folder in which alone what was chosen and compiled before is looked for."""
-    command = [args.bertkit, "bench", "--json", "--config", ROOT / "configs/models" / MODELS[work["model"]], "--work", work["work"],
+    command = [args.bertkit, "bench", "--json", "--config", sizes(work), "--work", work["work"],
                "--precision", work["precision"], "--lengths", work["length"], "--batch", work["batch"], "--dropout", "0.1",
                "--warmup", warmup, "--steps", steps, "--device", args.device, "--threads", args.threads]
     environment = dict(os.environ)
@@ -98,44 +112,26 @@ def bertkit(args, work, warmup, steps, caches=None):
     return json.loads(done.stdout), None
 
 
-class Torch:
-    """A process of PyTorch that waits for its turns; `why` says why there is none."""
+class Torch(torch_process.TorchProcess):
+    """PyTorch's side; `why` is the last that it said where it has ended."""
 
     def __init__(self, args, work, compiled):
-        command = [args.python, ROOT / "scripts/peers/torch_steps.py", "--config", ROOT / "configs/models" / MODELS[work["model"]], "--work",
-                   work["work"], "--lengths", work["length"], "--batch", work["batch"], "--dropout", "0.1", "--threads", args.threads,
-                   "--device", args.device, "--precision", work["precision"], *(["--compile"] if compiled else [])]
-        self.errors = tempfile.TemporaryFile("w+")
-        self.child = subprocess.Popen([str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
-                                      text=True, env=dict(os.environ, HF_HUB_OFFLINE="1"))
-        self.greeting, self.why = self.read(), None
-        if self.greeting is None:
-            self.why = self.last_words()
+        self.errors, self.why = tempfile.TemporaryFile("w+"), None
+        more = ["--batch", work["batch"], "--dropout", "0.1", "--device", args.device, "--precision", work["precision"],
+                *(["--compile"] if compiled else [])]
+        super().__init__(args.python, sizes(work), work["work"], [work["length"]], args.threads, more, stderr=self.errors,
+                         env=dict(os.environ, HF_HUB_OFFLINE="1"))
 
     def read(self):
-        line = self.child.stdout.readline()
-        return json.loads(line) if line else None
-
-    def last_words(self):
-        self.child.wait()
-        self.errors.seek(0)
-        lines = self.errors.read().strip().splitlines()
-        return lines[-1] if lines else f"it ended with {self.child.returncode}"
-
-    def ask(self, warmup, steps):
-        self.child.stdin.write(json.dumps({"warmup": warmup, "steps": steps}) + "\n")
-        self.child.stdin.flush()
-        answer = self.read()
+        answer = super().read()
         if answer is None:
-            self.why = self.last_words()
+            self.errors.seek(0)
+            lines = self.errors.read().strip().splitlines()
+            self.why = lines[-1] if lines else f"it ended with {self.child.returncode}"
         return answer
 
     def close(self):
-        try:
-            self.child.stdin.close()
-        except BrokenPipeError:
-            pass
-        self.child.wait()
+        super().close()
         self.errors.close()
 
 
@@ -216,6 +212,8 @@ def main():
     args = parse_arguments()
     if not os.access(args.bertkit, os.X_OK):
         fail(f"`{args.bertkit}` is missing", "cargo build --release --locked --features cuda, or name it with --bertkit")
+    if shutil.which(args.python) is None:
+        fail(f"there is no `{args.python}`", "name a Python that has torch and transformers with --python")
     found = subprocess.run([args.python, "-c", "import torch, transformers; print(torch.cuda.is_available())"], capture_output=True, text=True)
     if found.returncode:
         fail(f"`{args.python}` cannot import torch and transformers", "python3 -m venv venv && venv/bin/pip install torch transformers, then --python venv/bin/python")

@@ -30,12 +30,14 @@ import pathlib
 import platform
 import random
 import shlex
+import shutil
 import statistics
 import subprocess
 import sys
 import time
 
 import quality  # beside this file
+import torch_process
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MINILM, BASE, MINI = (ROOT / "configs/models" / name for name in ("minilm-6x384.toml", "base.toml", "mini.toml"))
@@ -125,6 +127,8 @@ def parse_arguments():
 def check_requirements(args):
     if not os.access(args.bertkit, os.X_OK):
         fail(f"`{args.bertkit}` is missing: run cargo build --release --locked")
+    if shutil.which(args.python) is None:
+        fail(f"there is no `{args.python}`: name a Python that has {PACKAGES} with --python")
     needed = ["torch", "transformers"] + (["accelerate", "sklearn"] if "finetune" in args.works else [])
     found = subprocess.run([args.python, "-c", f"import {', '.join(needed)}; print(torch.__version__, transformers.__version__)"],
                            capture_output=True, text=True)
@@ -144,30 +148,21 @@ def pin(threads):
     return lambda: os.sched_setaffinity(0, cores)
 
 
-class Torch:
-    """A process of PyTorch that waits for its turns."""
+class Torch(torch_process.TorchProcess):
+    """PyTorch's side; that it ends is an error."""
 
     def __init__(self, args, work, optimizer="fused", choose=False):
-        command = [args.python, ROOT / "scripts/peers/torch_steps.py", "--config", work["config"], "--work", work["work"],
-                   "--lengths", ",".join(map(str, work["lengths"])), "--dropout", work["dropout"], "--threads", args.threads,
-                   "--optimizer", optimizer, *(["--choose-optimizer"] if choose else [])]
+        more = ["--dropout", work["dropout"], "--optimizer", optimizer, *(["--choose-optimizer"] if choose else [])]
         environment = dict(os.environ, OMP_NUM_THREADS=str(args.threads), MKL_NUM_THREADS=str(args.threads),
                            CUDA_VISIBLE_DEVICES="", HF_HUB_OFFLINE="1")
-        self.child = subprocess.Popen([str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                      env=environment, cwd=ROOT, preexec_fn=pin(args.threads))
-        self.greeting = self.read()
+        super().__init__(args.python, work["config"], work["work"], work["lengths"], args.threads, more, env=environment, cwd=ROOT,
+                         preexec_fn=pin(args.threads))
 
     def read(self):
-        line = self.child.stdout.readline()
-        if not line:
-            self.child.wait()
+        answer = super().read()
+        if answer is None:
             fail(f"scripts/peers/torch_steps.py ended with {self.child.returncode}")
-        return json.loads(line)
-
-    def ask(self, warmup, steps):
-        self.child.stdin.write(json.dumps({"warmup": warmup, "steps": steps}) + "\n")
-        self.child.stdin.flush()
-        return self.read()
+        return answer
 
     def cpu_seconds(self):
         """Seconds of CPU so far, or None where the system does not tell."""
@@ -176,10 +171,6 @@ class Torch:
         except OSError:
             return None
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def close(self):
-        self.child.stdin.close()
-        self.child.wait()
 
 
 def bertkit_steps(args, name, config, work, lengths, dropout=None):

@@ -158,7 +158,7 @@ impl CliError {
                     .into(),
             ),
             Self::DeviceFailed { .. } => Some(
-                "look at the system's log (dmesg, nvidia-smi) for its reason; then go on with --resume, which starts from the last checkpoint, or take another device with --device"
+                "look at the system's log (dmesg, nvidia-smi) for its reason, or take another device with --device; training goes on from its last checkpoint with --resume"
                     .into(),
             ),
             Self::Threads { .. } => Some("ask for fewer with --threads N".into()),

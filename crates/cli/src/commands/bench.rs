@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::format::{bytes, count};
 use crate::process;
-use crate::reading::{MachineFlags, finite};
+use crate::reading::{MachineFlags, ProductFlags, finite};
 use crate::render::{self, CliError};
 
 const EXAMPLES: &str = "\
@@ -59,9 +59,6 @@ pub struct BenchArgs {
     /// What is timed; may be repeated [default: forward and train]
     #[arg(long, value_enum, value_name = "WORK", help_heading = "Work")]
     work: Vec<WorkFlag>,
-    /// Factors of matrix products: f32, tf32, bf16 or f16; the rest is f32
-    #[arg(long, default_value = "f32", help_heading = "Work")]
-    precision: Precision,
     /// Compute layers again in the backward pass, as finetune does for less memory
     #[arg(long, help_heading = "Work")]
     recompute: bool,
@@ -84,6 +81,8 @@ pub struct BenchArgs {
     /// Print one JSON object a measurement, with the seconds of every step
     #[arg(long, help_heading = "Output")]
     json: bool,
+    #[command(flatten)]
+    products: ProductFlags,
     #[command(flatten)]
     machine: MachineFlags,
 }
@@ -212,7 +211,8 @@ pub fn run(args: &BenchArgs) -> Result<(), CliError> {
     for (number, (name, model)) in models.iter().enumerate() {
         for (at, length) in lengths.iter().enumerate() {
             for (turn, &work) in works.iter().enumerate() {
-                if (number, at, turn) != (0, 0, 0) {
+                let first = (number, at, turn) == (0, 0, 0);
+                if !first {
                     knows_memory &= process::forget_peak_memory();
                 }
                 let options = BenchOptions {
@@ -221,17 +221,17 @@ pub fn run(args: &BenchArgs) -> Result<(), CliError> {
                     warmup: args.warmup as usize,
                     steps: args.steps.unwrap_or(10) as usize,
                     limit: seconds.map(|s| Duration::try_from_secs_f64(s).unwrap_or_default()),
-                    precision: args.precision,
+                    precision: args.products.precision,
                     recompute: args.recompute,
                 };
                 let mut found = bench(model, &options, &device)?;
                 if cpu && !knows_memory {
                     found.peak_memory = None;
                 }
-                if !args.json && (number, at, turn) == (0, 0, 0) {
+                if first && !args.json {
                     render::stdout(&heading(
                         &device.name,
-                        args.precision,
+                        args.products.precision,
                         args.warmup,
                         works.contains(&Work::Gemm),
                     ))?;
