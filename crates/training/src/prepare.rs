@@ -1544,16 +1544,13 @@ impl Prepared {
     /// # Errors
     /// The loss is no number. What a device has no memory for is a panic of Burn's.
     pub fn try_largest(&self) -> Result<(), TrainError> {
-        let products = self.devices.products(self.config.precision)?;
-        let place = self.devices.place(false);
-        launch::computing(products, self.config.training.recompute, || {
-            each!(&self.learner, ready => {
-                let fresh = AdamW::new(&self.config.optimizer);
-                let progress = self.progress.clone();
-                let steps = self.summary.steps;
-                let trainer = trainer(&ready.task, &self.config, place, fresh, progress, steps);
-                launch::try_largest(trainer, ready.model.clone())
-            })
+        let place = self.place(false)?;
+        each!(&self.learner, ready => {
+            let fresh = AdamW::new(&self.config.optimizer);
+            let progress = self.progress.clone();
+            let steps = self.summary.steps;
+            let trainer = trainer(&ready.task, &self.config, place, fresh, progress, steps);
+            launch::try_largest(trainer, ready.model.clone())
         })
     }
 
@@ -1561,6 +1558,12 @@ impl Prepared {
     #[must_use]
     pub fn with_profile(self, profile: bool) -> Self {
         Self { profile, ..self }
+    }
+
+    /// Where and how the run computes.
+    fn place(&self, profile: bool) -> Result<Place, TrainError> {
+        let (precision, checkpointing) = (self.config.precision, self.config.training.recompute);
+        self.devices.place(precision, checkpointing, profile)
     }
 
     /// Reads the newest checkpoint; without one the run begins anew, to the same end.
@@ -1594,12 +1597,9 @@ impl Prepared {
     /// The loss is no number from the start.
     pub fn estimate(&mut self) -> Result<Estimate, TrainError> {
         launch::settled(self.config.training.micro_batch)?;
-        let products = self.devices.products(self.config.precision)?;
-        let place = self.devices.place(false);
-        launch::computing(products, self.config.training.recompute, || {
-            each!(&self.learner, ready => {
-                ready.estimate(&self.config, place, &self.progress, &self.summary)
-            })
+        let place = self.place(false)?;
+        each!(&self.learner, ready => {
+            ready.estimate(&self.config, place, &self.progress, &self.summary)
         })
     }
 
@@ -1616,8 +1616,7 @@ impl Prepared {
         interrupt: &AtomicBool,
     ) -> Result<Outcome, TrainError> {
         launch::settled(self.config.training.micro_batch)?;
-        let place = self.devices.place(self.profile);
-        let products = self.devices.products(self.config.precision)?;
+        let place = self.place(self.profile)?;
         let files = std::iter::once(&self.config.data.train)
             .chain(std::iter::once(&self.config.data.valid))
             .flatten()
@@ -1637,10 +1636,8 @@ impl Prepared {
             summary: self.summary,
         };
         let (config, state) = (self.config, (self.optimizer, self.progress));
-        launch::computing(products, config.training.recompute, || {
-            each!(self.learner, ready => {
-                ready.train(launch, &config, place, state, observer, interrupt)
-            })
+        each!(self.learner, ready => {
+            ready.train(launch, &config, place, state, observer, interrupt)
         })
     }
 }

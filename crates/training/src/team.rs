@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Scope, ScopedJoinHandle};
 
 use bertkit_model::weights::to_vec;
-use bertkit_model::{Computing, has_nccl, is_cuda};
+use bertkit_model::{Context, has_nccl, is_cuda};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::distributed::{ReduceOperation, all_reduce};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -104,7 +104,7 @@ impl<'scope, B: Send + Sync + 'scope> Team<'scope, B> {
     where
         T::Model: 'scope,
     {
-        let way = Computing::here();
+        let context = place.context;
         let devices = place.devices().map(|device| device.clone().inner());
         let devices: Vec<Device> = devices.collect();
         let collective = is_collective(&devices);
@@ -120,21 +120,20 @@ impl<'scope, B: Send + Sync + 'scope> Team<'scope, B> {
             let weights = weights.clone();
             let (device, devices) = (device.clone().autodiff(), devices.clone());
             let thread = scope.spawn(move || {
-                way.run(|| {
-                    let model = on_device(model, &weights, &device);
-                    // A copy is trainable as a whole.
-                    let model = freeze(model, |path| task.rule(path));
-                    let replica = Replica {
-                        task,
-                        number,
-                        devices,
-                        collective,
-                        model,
-                        optimizer,
-                    };
-                    drop(weights);
-                    replica.work(&asked, &answer);
-                });
+                let model = on_device(model, &weights, &device);
+                // A copy is trainable as a whole.
+                let model = freeze(model, |path| task.rule(path));
+                let replica = Replica {
+                    task,
+                    number,
+                    devices,
+                    collective,
+                    context,
+                    model,
+                    optimizer,
+                };
+                drop(weights);
+                replica.work(&asked, &answer);
             });
             Member {
                 orders,
@@ -303,6 +302,7 @@ struct Replica<'a, T: Task> {
     devices: Vec<Device>,
     /// Whether they sum up among themselves.
     collective: bool,
+    context: Context<'static>,
     model: T::Model,
     optimizer: AdamW,
 }
@@ -316,7 +316,8 @@ impl<T: Task> Replica<'_, T> {
             let device = &self.devices[self.number];
             let done = match order {
                 Order::Gradients(work) => {
-                    let mut share = Share::find(self.task, &work, self.number, &self.model, None);
+                    let (task, model, number) = (self.task, &self.model, self.number);
+                    let mut share = Share::find(task, &work, number, model, self.context, None);
                     let means = work.means(self.number, &share.read());
                     gradients = share.gradients;
                     Answer::Gradients(gradients.sizes().collect(), means)
