@@ -107,7 +107,7 @@ pub enum Event {
     /// The run stops before its last update, for this reason.
     StoppedEarly(String),
     /// The model was written.
-    RunOutcome {
+    Finished {
         /// Where it lies.
         model: PathBuf,
         /// Seconds of training.

@@ -19,10 +19,11 @@ use super::{
 use crate::config::{QuestionHead, RunConfig};
 use crate::engine::observer::{Event, Observer, Summary};
 use crate::engine::param_groups::freeze;
+use crate::engine::task::Task;
 use crate::error::TrainError;
 use crate::folds;
 use crate::questions::question_options;
-use crate::tasks::{QuestionInfo, QuestionRows, QuestionTask, Task};
+use crate::tasks::{QuestionInfo, QuestionRows, QuestionTask};
 
 /// The questions of a file that say what is right, and notes about the others.
 fn read(

@@ -18,9 +18,10 @@ use super::{
 use crate::config::{NerConfig, Sampler, TagHead};
 use crate::engine::observer::{Event, Observer, Summary};
 use crate::engine::param_groups::freeze;
+use crate::engine::task::Task;
 use crate::error::TrainError;
 use crate::folds;
-use crate::tasks::{TagColumns, TagInfo, TagTask, TagTaskName, TaggedRows, Task};
+use crate::tasks::{TagColumns, TagInfo, TagTask, TagTaskName, TaggedRows};
 
 /// A quarter of the window is shared with the next one, unless something else is asked for.
 const OVERLAP: usize = 4;
