@@ -97,7 +97,7 @@ pub struct ModelConfig {
 #[serde(deny_unknown_fields)]
 pub struct FreshModel {
     /// bert, roberta, electra or distilbert.
-    #[serde(default = "bert")]
+    #[serde(default)]
     pub family: Family,
     /// Number of layers.
     pub num_hidden_layers: usize,
@@ -123,10 +123,6 @@ pub struct FreshModel {
     /// Dropout of the attention weights.
     #[serde(default = "tenth")]
     pub attention_dropout: f64,
-}
-
-const fn bert() -> Family {
-    Family::Bert
 }
 
 const fn positions() -> usize {
@@ -1305,7 +1301,7 @@ impl RunConfig {
             model: ModelConfig {
                 path: Some("x".into()),
                 fresh: Some(FreshModel {
-                    family: Family::Bert,
+                    family: Family::default(),
                     num_hidden_layers: 1,
                     hidden_size: 1,
                     num_attention_heads: 1,

@@ -23,8 +23,8 @@ use bertkit_data::tokenizer::{
 use bertkit_evaluation::{Metric, TaskKind as MetricTask};
 use bertkit_model::heads::SectionAttention;
 use bertkit_model::{
-    EncoderConfig, Family, Head, HeadPolicy, Initializer, Model, ModelError, ModelFolder,
-    Precision, ProblemType, SequenceModel,
+    EncoderConfig, Family, FamilyDescriptor, Head, HeadPolicy, Initializer, Model, ModelError,
+    ModelFolder, Precision, ProblemType, SequenceModel, TokenizerStyle,
 };
 use burn::module::Module;
 use burn::tensor::Device;
@@ -523,12 +523,13 @@ fn fold_rows(
     Ok(split.train)
 }
 
-pub(crate) const fn tokenizer_family(family: Family) -> TokenizerFamily {
-    match family {
-        Family::Bert => TokenizerFamily::Bert,
-        Family::Roberta => TokenizerFamily::Roberta,
-        Family::Electra => TokenizerFamily::Electra,
-        Family::Distilbert => TokenizerFamily::Distilbert,
+/// Whose conventions the tokenizers of a model follow.
+pub(crate) const fn tokenizer_family(family: &FamilyDescriptor) -> TokenizerFamily {
+    match family.tokenizer {
+        TokenizerStyle::Bert => TokenizerFamily::Bert,
+        TokenizerStyle::Roberta => TokenizerFamily::Roberta,
+        TokenizerStyle::Electra => TokenizerFamily::Electra,
+        TokenizerStyle::DistilBert => TokenizerFamily::Distilbert,
     }
 }
 
@@ -599,12 +600,20 @@ pub(crate) fn fresh_config(
     config.classifier_dropout = fresh.hidden_dropout;
     config.pad_token_id = pad_token_id;
     if let Some(size) = fresh.embedding_size {
-        if fresh.family != Family::Electra && size != fresh.hidden_size {
+        if !fresh.family.descriptor().has_embedding_width() && size != fresh.hidden_size {
+            let families = Family::ALL.into_iter();
+            let families = families.filter(|family| family.descriptor().has_embedding_width());
+            let names: Vec<&str> = families.map(Family::name).collect();
+            let have = if names.len() == 1 { "has" } else { "have" };
             return Err(setting(
                 format!(
-                    "`model.fresh.embedding_size` is {size}, but only electra has embeddings of a width of their own"
+                    "`model.fresh.embedding_size` is {size}, but only {} {have} embeddings of a width of their own",
+                    names.join(" and ")
                 ),
-                "leave it out, or use family = \"electra\"",
+                format!(
+                    "leave it out, or use family = \"{}\"",
+                    names.join("\" or \"")
+                ),
             ));
         }
         config.embedding_size = size;
@@ -665,9 +674,9 @@ pub fn prepare(
                 .model
                 .fresh
                 .as_ref()
-                .map_or(Family::Bert, |fresh| fresh.family);
+                .map_or(Family::default(), |fresh| fresh.family);
             let spec: TokenizerSpec = path.to_string_lossy().parse()?;
-            Some(spec.load(None, tokenizer_family(family))?)
+            Some(spec.load(None, tokenizer_family(family.descriptor()))?)
         }
         _ => None,
     };
@@ -734,7 +743,7 @@ impl RunContext {
                                 ..TrainOptions::default()
                             };
                             let tokenizer = train_tokenizer(texts, &options)?
-                                .with_family(tokenizer_family(fresh.family));
+                                .with_family(tokenizer_family(fresh.family.descriptor()));
                             lines.push((
                                 "tokenizer".into(),
                                 format!(

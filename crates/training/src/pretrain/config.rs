@@ -648,9 +648,9 @@ impl PretrainConfig {
         // The encoders of BERT and of ELECTRA are the same; files with sizes name the former.
         if let Some(fresh) = &mut self.model.fresh
             && objective.rtd > 0.0
-            && fresh.family == Family::Bert
+            && fresh.family == Family::default()
         {
-            fresh.family = Family::Electra;
+            fresh.family = Family::with_replaced_tokens();
         }
         let t = &mut self.training;
         let by_stages = t
@@ -1009,7 +1009,7 @@ impl Settings for PretrainConfig {
             model: ModelConfig {
                 path: path(),
                 fresh: Some(FreshModel {
-                    family: Family::Bert,
+                    family: Family::default(),
                     num_hidden_layers: 1,
                     hidden_size: 1,
                     num_attention_heads: 1,

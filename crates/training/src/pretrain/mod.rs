@@ -18,8 +18,8 @@ use bertkit_data::corpus::{self, Corpus, Origin};
 use bertkit_data::corruption::{MaskVocabulary, MaskingError};
 use bertkit_data::tokenizer::{TextTokenizer, TokenizerSpec};
 use bertkit_model::{
-    DiscriminatorModel, Electra, EncoderConfig, Family, HeadPolicy, LoadReport, MlmModel, Model,
-    ModelError, ModelFolder, Precision, PretrainingModel,
+    Architecture, DiscriminatorModel, Electra, EncoderConfig, Family, FamilyDescriptor, HeadPolicy,
+    LoadReport, MlmModel, Model, ModelError, ModelFolder, Precision, PretrainingModel,
 };
 use burn::module::Module;
 use burn::tensor::Device;
@@ -233,7 +233,7 @@ fn open(
     let fresh = config.model.fresh.as_ref();
     let family = match (&folder, fresh) {
         (Some(folder), _) => folder.config.family,
-        (None, Some(fresh)) => fresh.family,
+        (None, Some(fresh)) => fresh.family.descriptor(),
         (None, None) => {
             return Err(setting(
                 "there is no model",
@@ -307,19 +307,22 @@ fn open(
 }
 
 /// Heads that the family has.
-fn check_family(config: &PretrainConfig, family: Family) -> Result<(), TrainError> {
+fn check_family(config: &PretrainConfig, family: &FamilyDescriptor) -> Result<(), TrainError> {
     let o = &config.objective;
-    if o.rtd > 0.0 && family != Family::Electra {
+    if o.rtd > 0.0 && !family.has_head(Architecture::Discriminator) {
         return Err(setting(
             format!("replaced-token detection makes an electra, but the model is a {family}"),
             "start from an electra, or from fresh weights with `model.fresh.family = \"electra\"`",
         ));
     }
     let pairs = o.next_sentence > 0.0 || o.sentence_order > 0.0;
-    if pairs && family != Family::Bert {
+    if pairs && !family.has_head(Architecture::Pretraining) {
         return Err(setting(
             format!("pairs of segments need the head of BERT, but the model is a {family}"),
-            "use a model of the family bert, or `--objective mlm`",
+            format!(
+                "use a model of the family {}, or `--objective mlm`",
+                Family::with_head(Architecture::Pretraining)
+            ),
         ));
     }
     Ok(())
@@ -766,7 +769,7 @@ impl Builder<'_> {
         };
         let folder = ModelFolder::open(&path)?;
         let (e, own) = (&opened.encoder, &folder.config);
-        let same = own.family == Family::Electra
+        let same = own.family.has_head(Architecture::Discriminator)
             && (own.vocab_size, own.embedding_size) == (e.vocab_size, e.embedding_size)
             && own.tie_word_embeddings;
         if one && own.hidden_size != e.hidden_size {
@@ -848,7 +851,7 @@ impl Builder<'_> {
             source: self.source,
             validation: self.validation,
             tokenizer: opened.tokenizer,
-            layers: opened.encoder.num_hidden_layers,
+            layers: opened.encoder.spec().layer_depths(),
             layer_decay: config.optimizer.layer_decay,
             probe: Probe::new(&config.probe, &config.device, config.precision),
         };

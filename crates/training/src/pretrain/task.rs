@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use bertkit_data::tokenizer::TextTokenizer;
-use bertkit_model::{Context, Naming};
+use bertkit_model::{Context, LayerDepths, Naming};
 use burn::tensor::Tensor;
 
 use super::objectives::Learn;
@@ -26,7 +26,7 @@ pub(crate) struct PretrainTask<L> {
     /// Saved beside the weights.
     pub tokenizer: TextTokenizer,
     /// Layers of the encoder that is kept.
-    pub layers: usize,
+    pub layers: LayerDepths,
     /// Layer-wise decay of the learning rate.
     pub layer_decay: f64,
     pub probe: Option<Probe>,
@@ -111,7 +111,7 @@ impl<L: Learn> Task for PretrainTask<L> {
 
     fn param_group(&self, path: &str) -> ParamGroup {
         let path = path.strip_prefix("discriminator.").unwrap_or(path);
-        param_group(path, self.layers, self.layer_decay, false, 0)
+        param_group(path, &self.layers, self.layer_decay, false, 0)
     }
 
     fn naming(&self) -> Naming {

@@ -159,7 +159,7 @@ impl Learn for MaskedLm {
     }
 
     fn naming(&self) -> Naming {
-        MlmModel::naming(self.config.family)
+        MlmModel::naming(&self.config)
     }
 
     fn save(&self, model: &MlmModel, folder: &Path) -> Result<(), TrainError> {

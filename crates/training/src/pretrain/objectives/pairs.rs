@@ -123,7 +123,7 @@ impl Learn for SegmentPairs {
     }
 
     fn naming(&self) -> Naming {
-        PretrainingModel::naming(self.config.family)
+        PretrainingModel::naming(&self.config)
     }
 
     fn save(&self, model: &PretrainingModel, folder: &Path) -> Result<(), TrainError> {

@@ -1,7 +1,7 @@
 //! What a generator puts in the place of masks: its words with Gumbel noise, the largest wins.
 
 use bertkit_model::heads::MlmHead;
-use bertkit_model::ops::vectorised;
+use bertkit_model::vectors::vectorised;
 use bertkit_model::weights::to_vec;
 use bertkit_model::{Context, is_cpu};
 use burn::module::Param;
