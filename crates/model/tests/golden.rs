@@ -506,7 +506,12 @@ fn golden_cases_agree_with_the_composed_operations_too() {
 
 #[test]
 fn golden_weights_survive_saving_under_the_same_names() {
-    for name in ["bert-pretraining-nsp", "bert-masked-lm-untied"] {
+    for name in [
+        "bert-pretraining-nsp",
+        "bert-masked-lm-untied",
+        "albert-two-groups",
+        "albert-pretraining-sop",
+    ] {
         let case = Case::open(
             &Path::new(env!("CARGO_MANIFEST_DIR"))
                 .join("tests/golden/cases")
@@ -515,7 +520,7 @@ fn golden_weights_survive_saving_under_the_same_names() {
         let folder = tempfile::tempdir().unwrap();
         let opened = ModelFolder::open(&case.folder).unwrap();
         match name {
-            "bert-pretraining-nsp" => case
+            "bert-pretraining-nsp" | "albert-pretraining-sop" => case
                 .load::<PretrainingHead>(0)
                 .save(&opened.config, folder.path())
                 .unwrap(),

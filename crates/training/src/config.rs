@@ -96,7 +96,7 @@ pub struct ModelConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FreshModel {
-    /// bert, roberta, electra or distilbert.
+    /// bert, roberta, electra, distilbert or albert.
     #[serde(default)]
     pub family: Family,
     /// Number of layers.

@@ -7,6 +7,7 @@
 //!
 //! To add a family, write its file and register it in [`Family`].
 
+mod albert;
 mod bert;
 mod descriptor;
 mod distilbert;
@@ -34,11 +35,19 @@ pub enum Family {
     Electra,
     /// Sanh et al. 2019; no token types and no pooler.
     Distilbert,
+    /// Lan et al. 2020; blocks share their parameters.
+    Albert,
 }
 
 impl Family {
     /// Every family, in the order in which messages list them.
-    pub const ALL: [Self; 4] = [Self::Bert, Self::Roberta, Self::Electra, Self::Distilbert];
+    pub const ALL: [Self; 5] = [
+        Self::Bert,
+        Self::Roberta,
+        Self::Electra,
+        Self::Distilbert,
+        Self::Albert,
+    ];
 
     /// What the family is like.
     pub const fn descriptor(self) -> &'static FamilyDescriptor {
@@ -47,6 +56,7 @@ impl Family {
             Self::Roberta => &roberta::ROBERTA,
             Self::Electra => &electra::ELECTRA,
             Self::Distilbert => &distilbert::DISTILBERT,
+            Self::Albert => &albert::ALBERT,
         }
     }
 
