@@ -72,6 +72,10 @@ def cases():
     yield "distilbert-masked-lm", tf.DistilBertForMaskedLM, distilbert(), "mlm"
     yield "distilbert-sequence-3", tf.DistilBertForSequenceClassification, distilbert(num_labels=3), "class"
     yield "distilbert-qa", tf.DistilBertForQuestionAnswering, distilbert(), "span"
+    small = dict(vocab_size=29, hidden_size=8, num_attention_heads=2, intermediate_size=12, max_position_embeddings=20, type_vocab_size=1,
+                 pad_token_id=1, bos_token_id=0, eos_token_id=2, **COMMON)
+    yield "xlm-roberta-sequence-3", tf.XLMRobertaForSequenceClassification, tf.XLMRobertaConfig(num_hidden_layers=1, num_labels=3, **small), "class"
+    yield "camembert-masked-lm", tf.CamembertForMaskedLM, tf.CamembertConfig(num_hidden_layers=1, **small), "mlm"
     yield "albert-two-groups", tf.AlbertForMaskedLM, albert(num_hidden_layers=4, num_hidden_groups=2, inner_group_num=2), "mlm"
     yield "albert-pretraining-sop", tf.AlbertForPreTraining, albert(), "mlm+sop"
 

@@ -376,7 +376,7 @@ fn model_folders_that_do_not_fit_together_are_refused_by_every_command() {
                     "\"model_type\": \"gpt2\"",
                 )
             },
-            "supported are bert, roberta, electra, distilbert and albert",
+            "supported are bert, roberta, xlm-roberta, camembert, electra, distilbert and albert",
         ),
         (
             |model| {

@@ -511,6 +511,7 @@ fn golden_weights_survive_saving_under_the_same_names() {
         "bert-masked-lm-untied",
         "albert-two-groups",
         "albert-pretraining-sop",
+        "camembert-masked-lm",
     ] {
         let case = Case::open(
             &Path::new(env!("CARGO_MANIFEST_DIR"))

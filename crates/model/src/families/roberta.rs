@@ -1,4 +1,5 @@
-//! RoBERTa (Liu et al. 2019).
+//! RoBERTa (Liu et al. 2019), and the models that are RoBERTa under another name: XLM-RoBERTa (Conneau et al. 2020) and
+//! CamemBERT (Martin et al. 2020).
 
 use super::descriptor::{
     ConfigKeys, Defaults, DenseSpec, EncoderConfig, FamilyDescriptor, HeadSpec, ModelType,
@@ -10,10 +11,20 @@ use crate::spec::{Activation, EncoderSpec, Positions};
 
 /// RoBERTa.
 pub(super) static ROBERTA: FamilyDescriptor = FamilyDescriptor {
-    model_types: &[ModelType {
-        name: "roberta",
-        class_prefix: "Roberta",
-    }],
+    model_types: &[
+        ModelType {
+            name: "roberta",
+            class_prefix: "Roberta",
+        },
+        ModelType {
+            name: "xlm-roberta",
+            class_prefix: "XLMRoberta",
+        },
+        ModelType {
+            name: "camembert",
+            class_prefix: "Camembert",
+        },
+    ],
     keys: ConfigKeys::BERT,
     defaults: Defaults {
         max_position_embeddings: 514,
