@@ -8,9 +8,9 @@ use bertkit_training::{
 };
 use clap::Args;
 
+use crate::error::CliError;
 use crate::format::{bytes, count, duration};
 use crate::progress::summary_lines;
-use crate::render::CliError;
 
 /// The run directory, and how a run tells of itself.
 #[derive(Debug, Args)]

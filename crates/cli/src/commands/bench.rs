@@ -10,10 +10,11 @@ use bertkit_training::bench::{BenchModel, BenchOptions, Measurement, Work, bench
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
+use crate::error::CliError;
 use crate::format::{bytes, count};
 use crate::process;
 use crate::reading::{MachineFlags, ProductFlags, finite};
-use crate::render::{self, CliError};
+use crate::render;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -13,10 +13,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::tokenizer::FormatName;
+use crate::error::CliError;
 use crate::format::{bytes, count, plural};
 use crate::process;
 use crate::progress::Display;
-use crate::render::{self, CliError};
+use crate::render;
 
 const STATS_EXAMPLES: &str = "\
 Examples:

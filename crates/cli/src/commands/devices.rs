@@ -4,9 +4,10 @@ use bertkit_model::{DeviceInfo, DeviceSpec, automatic, devices, missing_backends
 use clap::Args;
 use serde_json::json;
 
+use crate::error::CliError;
 use crate::format::bytes;
 use crate::process;
-use crate::render::{self, CliError};
+use crate::render;
 
 const EXAMPLES: &str = "\
 Examples:

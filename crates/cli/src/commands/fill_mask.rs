@@ -10,11 +10,12 @@ use bertkit_training::{Candidate, MaskEvery, MaskFiller, MaskedScore};
 use clap::Args;
 use serde_json::json;
 
+use crate::error::CliError;
 use crate::format::{count, plural};
 use crate::process;
 use crate::progress::{Display, RowProgress};
 use crate::reading::{MachineFlags, ProductFlags, ReadFlags};
-use crate::render::{self, CliError};
+use crate::render;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -6,12 +6,13 @@ use bertkit_training::{Outcome, Override, Prepared, RunConfig, Silent, TrainErro
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use crate::error::CliError;
 use crate::format::{count, duration};
 use crate::micro_batch;
 use crate::overrides::Settings;
 use crate::process;
 use crate::progress::{Display, Progress, SHOWN_METRICS, metrics};
-use crate::render::{self, CliError};
+use crate::render;
 use crate::writing::{Kind, OutputFlags, comments, profile_table};
 
 const EXAMPLES: &str = "\

@@ -14,7 +14,7 @@ mod tokenizer;
 
 use clap::{Parser, Subcommand};
 
-use crate::render::CliError;
+use crate::error::CliError;
 
 const EXAMPLE: &str = "\
 From plain text and a table of texts and labels to predictions:

@@ -11,12 +11,13 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use serde_json::{Map, Value, json};
 
+use crate::error::CliError;
 use crate::format::{count, duration, plural};
 use crate::micro_batch;
 use crate::overrides::pretraining::PretrainSettings;
 use crate::process;
 use crate::progress::{Display, Progress, SHOWN_OF_PRETRAINING, metrics};
-use crate::render::{self, CliError};
+use crate::render;
 use crate::writing::{Kind, OutputFlags, comments, profile_table};
 
 const EXAMPLES: &str = "\

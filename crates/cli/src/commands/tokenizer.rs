@@ -13,10 +13,11 @@ use bertkit_data::tokenizer::{
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::ProgressBar;
 
+use crate::error::CliError;
 use crate::format::{bytes, count, duration, plural};
 use crate::process;
 use crate::progress::Display;
-use crate::render::{self, CliError};
+use crate::render;
 
 const TRAIN_EXAMPLES: &str = "\
 Examples:
