@@ -1,16 +1,16 @@
 //! From predictions to a report: every metric of the task, with intervals.
 
 use crate::metric::Metric;
-use crate::metrics::{AnswerScore, best_no_answer_threshold};
-use crate::metrics::{Evaluator, Outcome, Scheme, Undefined};
+use crate::metrics::{AnswerScore, Evaluator, Outcome, Scheme, best_no_answer_threshold};
 use crate::predictions::{ClassPredictions, MultiLabelPredictions, Predictions, TaskKind};
 use crate::report::{
     AnswerReport, BootstrapSummary, ClassReport, ConfusionMatrix, EntityReport, Estimate, Report,
     UNSEEN,
 };
 use crate::statistics::{BootstrapOptions, Resampler, percentile_interval};
+use crate::undefined::Undefined;
 
-/// One metric, without an interval: for choosing the best checkpoint.
+/// Computes one metric without an interval, to choose the best checkpoint.
 ///
 /// # Errors
 /// [`Undefined`] if the metric does not apply to the task or the predictions do not define it.
@@ -23,6 +23,7 @@ pub fn score(predictions: &Predictions, metric: Metric) -> Result<f64, Undefined
     }
     let task = predictions.task();
     if !metric.applies_to(task) {
+        let metric = metric.name();
         return Err(Undefined::NotApplicable { metric, task });
     }
     let metrics = [metric];
@@ -30,12 +31,12 @@ pub fn score(predictions: &Predictions, metric: Metric) -> Result<f64, Undefined
     outcome.metrics.swap_remove(0)
 }
 
-/// Every metric of the task and of each class, with percentile bootstrap intervals.
+/// Computes every metric of the task and of each class, with percentile bootstrap intervals.
 ///
-/// Rows are resampled within each true class for one class per row, so that each resample has the classes of the data;
-/// freely for other tasks; and by whole groups if [`BootstrapOptions::groups`] says which rows belong together. The
-/// resamples on which a metric is undefined are counted and left out of its interval; if they are more than half, there
-/// is no interval. The result depends on the seed, not on the number of threads.
+/// Predictions of one class per row are resampled within each true class, so that each resample has the classes of the
+/// data; others are resampled freely. With [`BootstrapOptions::groups`], whole groups are resampled. Resamples on which
+/// a metric is undefined are counted and left out of its interval; if they are more than half, there is no interval.
+/// The result depends on the seed, not on the number of threads.
 ///
 /// # Panics
 /// If [`Predictions::check`] or [`BootstrapOptions::check`] fails.
@@ -127,12 +128,12 @@ pub fn evaluate(predictions: &Predictions, options: &BootstrapOptions) -> Report
     }
 }
 
-/// What the resamples gave: a column of values for each metric, then for each class its precision, recall and F1.
+/// The values on the resamples: a column for each metric, then for each class its precision, recall and F1.
 struct Intervals {
-    /// By column and then by resample; not a number where undefined.
+    /// By column, then by resample; NaN where undefined.
     columns: Vec<Vec<f64>>,
     confidence: f64,
-    /// Why no resample was drawn.
+    /// Why no resamples were drawn.
     fixed: Option<&'static str>,
     summary: Option<BootstrapSummary>,
 }
@@ -218,7 +219,7 @@ impl Intervals {
     }
 }
 
-/// One row of [`Intervals::columns`], before it is turned.
+/// The values of one resample: one entry per column of [`Intervals::columns`].
 fn flatten(outcome: Outcome) -> Vec<f64> {
     let metrics = outcome
         .metrics
@@ -237,7 +238,7 @@ fn classes(predictions: &Predictions) -> &[String] {
     }
 }
 
-/// The names of the classes that averages are over, if they are not all.
+/// The names of the averaged classes, if they are not all.
 fn averaged(predictions: &Predictions) -> Option<Vec<String>> {
     let Predictions::Classes(p) = predictions else {
         return None;
@@ -246,7 +247,7 @@ fn averaged(predictions: &Predictions) -> Option<Vec<String>> {
     p.averaged.as_ref().map(names)
 }
 
-/// Numbers of questions and thresholds, where questions may have no answer.
+/// Numbers of questions and thresholds, if questions may have no answer.
 fn answers(predictions: &Predictions) -> Option<AnswerReport> {
     let Predictions::Answers(p) = predictions else {
         return None;
