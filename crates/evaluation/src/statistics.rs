@@ -115,7 +115,7 @@ impl Resampler {
             Scheme::Strata(strata) if strata.iter().all(|stratum| stratum.len() < 2) => {
                 Some("there are fewer than two rows to draw from")
             }
-            _ => None,
+            Scheme::Groups(_) | Scheme::Strata(_) => None,
         }
     }
 

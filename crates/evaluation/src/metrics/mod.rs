@@ -20,7 +20,6 @@ use crate::metric::{Description, Metric};
 use crate::predictions::Predictions;
 
 pub use answers::{AnswerScore, NoAnswerThreshold, best_no_answer_threshold};
-pub(crate) use entities::Scheme;
 pub use factoid::{Candidate, PooledAnswers, pool_snippets, pool_snippets_above};
 pub(crate) use outcome::Outcome;
 
@@ -36,9 +35,9 @@ pub(crate) enum Evaluator<'a> {
     Class(ClassEvaluator<'a>),
     MultiLabel(MultiLabelEvaluator<'a>),
     Score(ScoreEvaluator<'a>),
-    Entity(EntityEvaluator<'a>),
-    Answer(AnswerEvaluator<'a>),
-    Question(QuestionEvaluator<'a>),
+    Entity(EntityEvaluator),
+    Answer(AnswerEvaluator),
+    Question(QuestionEvaluator),
 }
 
 impl<'a> Evaluator<'a> {
@@ -70,6 +69,18 @@ impl<'a> Evaluator<'a> {
             Predictions::Lists(p) => {
                 Self::Question(QuestionEvaluator::lists(p, formulas(metrics, |m| m.lists)))
             }
+        }
+    }
+
+    /// The evaluator of entities, if it is one.
+    pub fn entity(&self) -> Option<&EntityEvaluator> {
+        match self {
+            Self::Entity(evaluator) => Some(evaluator),
+            Self::Class(_)
+            | Self::MultiLabel(_)
+            | Self::Score(_)
+            | Self::Answer(_)
+            | Self::Question(_) => None,
         }
     }
 
