@@ -1,4 +1,4 @@
-//! `bertkit devices`.
+//! `bertkit devices`: lists the devices of this machine.
 
 use bertkit_model::{DeviceInfo, DeviceSpec, automatic, devices, missing_backends};
 use clap::Args;
@@ -29,10 +29,10 @@ pub struct DevicesArgs {
     json: bool,
 }
 
-/// Lists.
+/// Prints the list.
 ///
 /// # Errors
-/// Standard output cannot be written.
+/// Standard output could not be written.
 pub fn run(args: &DevicesArgs) -> Result<(), CliError> {
     process::leave_on_interrupt()?;
     let devices = devices();

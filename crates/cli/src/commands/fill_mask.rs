@@ -1,4 +1,4 @@
-//! `bertkit fill-mask`: a masked language model, asked directly.
+//! `bertkit fill-mask`: predicts masked tokens, or measures the accuracy on masked tokens.
 
 use std::path::PathBuf;
 
@@ -79,7 +79,7 @@ pub struct FillMaskArgs {
     machine: MachineFlags,
 }
 
-/// Fills in, or scores.
+/// Runs the command.
 ///
 /// # Errors
 /// A model or texts that cannot be used.
