@@ -173,7 +173,11 @@ next       bertkit finetune --model runs/a --train FILE --output DIR
     assert!(!run.err.contains("fresh weights"), "{}", run.err);
     assert!(metric(&path.join("runs/c"), "train", "loss")[0] < 1.5);
 
-    // It can be asked directly, and says how often it knows.
+    masks_are_filled(path);
+}
+
+/// The run `runs/a` predicts masked tokens and measures its accuracy; what has no such head is refused.
+fn masks_are_filled(path: &Path) {
     let ask = ["fill-mask", "runs/a", "--device", "cpu"];
     let text = ["--text", "the [MASK] sees a bird in the [MASK] ."];
     let run = succeeds(path, &[&ask[..], &text, &["--top", "2", "--json"]].concat());

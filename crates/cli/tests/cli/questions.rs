@@ -473,15 +473,10 @@ fn bad_files_of_questions_are_refused() {
     let folder = folder();
     let path = folder.path();
     let config = tiny();
-    let with = |more: &[&'static str]| {
-        [
-            &[
-                "finetune", "--task", "qa", "--config", &config, "--output", "out",
-            ],
-            more,
-        ]
-        .concat()
-    };
+    let base = [
+        "finetune", "--task", "qa", "--config", &config, "--output", "out",
+    ];
+    let with = |more: &[&'static str]| [&base[..], more].concat();
     for (name, text, part) in [
         ("empty.json", "", "empty.json"),
         ("broken.json", "{\"data\": [", "broken.json"),
