@@ -74,7 +74,7 @@ impl<'a> ClassEvaluator<'a> {
             fault.is_none() && formulas.iter().any(|formula| by.contains(formula))
         };
 
-        let losses = match needed(&[ClassFormula::LogLoss, Metric::Brier]) {
+        let losses = match needed(&[ClassFormula::LogLoss, ClassFormula::Brier]) {
             true => p
                 .probabilities
                 .chunks(k)
@@ -87,7 +87,7 @@ impl<'a> ClassEvaluator<'a> {
         let probability = |row: usize, class: usize| p.probabilities[row * k + class];
         let positive = p
             .positive
-            .filter(|_| needed(&[ClassFormula::RocAuc, Metric::AveragePrecision]));
+            .filter(|_| needed(&[ClassFormula::RocAuc, ClassFormula::AveragePrecision]));
         let binary = positive.map(|positive| {
             BinaryRanking::new(
                 known(),
@@ -97,10 +97,10 @@ impl<'a> ClassEvaluator<'a> {
             )
         });
         let multiclass = needed(&[
-            Metric::RocAucOvrMacro,
-            Metric::RocAucOvrWeighted,
-            Metric::RocAucOvoMacro,
-            Metric::RocAucOvoWeighted,
+            ClassFormula::RocAucOvrMacro,
+            ClassFormula::RocAucOvrWeighted,
+            ClassFormula::RocAucOvoMacro,
+            ClassFormula::RocAucOvoWeighted,
         ])
         .then(|| {
             let ranking =
