@@ -82,7 +82,7 @@ fn text(sequence: &Sequence) -> Vec<u32> {
 }
 
 /// The positions of each word, in order. The rest of a word after a special token counts as a word.
-fn words(sequence: &Sequence) -> Vec<Range<u32>> {
+pub(super) fn words(sequence: &Sequence) -> Vec<Range<u32>> {
     let mut words: Vec<Range<u32>> = Vec::with_capacity(sequence.ids.len());
     for position in text(sequence) {
         match words.last_mut() {
@@ -104,13 +104,13 @@ enum Fate {
 }
 
 /// The state of drawing one mask.
-struct Draw<'a> {
-    masking: &'a Masking,
-    vocabulary: &'a MaskVocabulary,
-    random: Random,
-    input_ids: Vec<u32>,
+pub(super) struct Draw<'a> {
+    pub(super) masking: &'a Masking,
+    pub(super) vocabulary: &'a MaskVocabulary,
+    pub(super) random: Random,
+    pub(super) input_ids: Vec<u32>,
     /// Chosen so far.
-    positions: Vec<u32>,
+    pub(super) positions: Vec<u32>,
 }
 
 impl Draw<'_> {
@@ -221,7 +221,7 @@ impl Draw<'_> {
     }
 
     /// A length in words from the geometric distribution, truncated at `longest`.
-    fn span_length(&mut self, probability: f64, longest: usize) -> usize {
+    pub(super) fn span_length(&mut self, probability: f64, longest: usize) -> usize {
         // Without logarithms, whose rounding differs between platforms.
         let mut beyond = 1.0;
         for _ in 0..longest {

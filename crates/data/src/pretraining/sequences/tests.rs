@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::pretraining::corpus::Corpus;
 use crate::tokenizer::{TrainOptions, train_tokenizer};
 
 const CLS: u32 = 1;
