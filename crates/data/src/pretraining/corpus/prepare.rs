@@ -94,7 +94,7 @@ struct Work<'a> {
     options: &'a CorpusOptions,
     tokenizer: &'a CorpusTokenizer,
     interrupt: &'a AtomicBool,
-    create: &'a Create,
+    create: &'a Create<'a>,
 }
 
 impl Work<'_> {

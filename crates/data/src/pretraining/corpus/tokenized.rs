@@ -173,7 +173,7 @@ impl Corpus {
     }
 
     /// Number of tokens of a document.
-    fn document_tokens(&self, document: usize) -> u64 {
+    pub(super) fn document_tokens(&self, document: usize) -> u64 {
         let sentences = self.document(document);
         self.sentence(sentences.end - 1).end - self.sentence(sentences.start).start
     }

@@ -33,13 +33,13 @@ impl Output for File {
 }
 
 /// Creates a file.
-pub(super) type Create = dyn Fn(&Path) -> io::Result<Box<dyn Output>> + Sync;
+pub(super) type Create<'a> = dyn Fn(&Path) -> io::Result<Box<dyn Output>> + Sync + 'a;
 
 /// Tokenizes batches and writes them.
 pub(super) struct Writer<'a> {
     tokenizer: &'a CorpusTokenizer,
     folder: &'a Path,
-    create: &'a Create,
+    create: &'a Create<'a>,
     width: Width,
     manifest: Manifest,
     shard: Option<(PathBuf, ShardWriter<Box<dyn Output>>)>,
@@ -59,7 +59,7 @@ impl<'a> Writer<'a> {
         tokenizer: &'a CorpusTokenizer,
         options: &CorpusOptions,
         folder: &'a Path,
-        create: &'a Create,
+        create: &'a Create<'a>,
     ) -> Self {
         Self {
             tokenizer,

@@ -54,7 +54,7 @@ impl Masking {
     }
 
     /// Number of tokens to predict in a sequence of `length` tokens, special tokens included.
-    fn predictions(&self, length: usize) -> usize {
+    pub(super) fn predictions(&self, length: usize) -> usize {
         let wanted = (length as f64 * self.rate).round_ties_even() as usize;
         wanted
             .min(self.max_predictions.unwrap_or(usize::MAX))

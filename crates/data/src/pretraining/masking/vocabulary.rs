@@ -7,10 +7,10 @@ use crate::tokenizer::TextTokenizer;
 /// The token ids that masking inserts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaskVocabulary {
-    size: u32,
+    pub(super) size: u32,
     pub(super) mask: u32,
     /// Ascending, each once, and below `size`.
-    special: Vec<u32>,
+    pub(super) special: Vec<u32>,
 }
 
 impl MaskVocabulary {

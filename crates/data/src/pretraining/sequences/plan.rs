@@ -15,11 +15,11 @@ use crate::random::{KeyedPurpose, Random};
 /// document for running text.
 #[derive(Debug)]
 pub struct EpochPlan {
-    layout: Layout,
+    pub(super) layout: Layout,
     pass: u64,
     plan: Box<dyn Plan>,
     /// Numbers of the sequences, in the order of the epoch.
-    order: Vec<u32>,
+    pub(super) order: Vec<u32>,
 }
 
 impl EpochPlan {

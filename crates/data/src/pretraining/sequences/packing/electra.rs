@@ -92,7 +92,7 @@ impl Plan for ElectraPlan {
 
 /// Consecutive sentences; which of them go to which segment is drawn again when the sequence is built.
 #[derive(Debug)]
-struct Lines {
+pub(super) struct Lines {
     /// The first sentence.
     first: u64,
     count: u32,

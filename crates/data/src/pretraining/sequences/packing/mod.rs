@@ -83,3 +83,17 @@ impl Packing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::electra::Lines;
+    use super::pairs::Pair;
+    use super::running_text::Chunk;
+
+    #[test]
+    fn a_sequence_of_a_plan_takes_few_bytes() {
+        assert_eq!(size_of::<Chunk>(), 16);
+        assert_eq!(size_of::<Pair>(), 24);
+        assert_eq!(size_of::<Lines>(), 24);
+    }
+}

@@ -31,7 +31,7 @@ pub(super) trait PairRule {
 
 /// Two stretches of the corpus.
 #[derive(Debug)]
-struct Pair {
+pub(super) struct Pair {
     first: u64,
     second: u64,
     first_tokens: u32,
