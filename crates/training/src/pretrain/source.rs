@@ -8,8 +8,8 @@ use bertkit_data::pretraining::sequences::{EpochPlan, SequenceError, SequenceSet
 use bertkit_model::Batch;
 
 use super::config::{PretrainConfig, PretrainingConfig};
+use crate::engine::schedule::Length;
 use crate::error::TrainError;
-use crate::schedule::Length;
 
 /// Sequences of a batch, masked, and what was there.
 #[derive(Debug)]
