@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use bertkit_training::pretrain::PretrainConfig;
-use bertkit_training::{Override, RunConfig};
+use bertkit_training::{FinetuneConfig, Override};
 use snapbox::{IntoData, assert_data_eq, file, str};
 use tempfile::TempDir;
 
@@ -453,7 +453,7 @@ fn every_configuration_resolves() {
             config.map(|config| config.model)
         } else {
             let train = Override::flag("data.train", "train.csv", "--train");
-            RunConfig::resolve(Some(&path), &[train, output]).map(|config| config.model)
+            FinetuneConfig::resolve(Some(&path), &[train, output]).map(|config| config.model)
         };
         let model = model.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         if let Some(fresh) = model.fresh {
@@ -471,7 +471,7 @@ fn every_configuration_resolves() {
 fn small_configurations_run_dry_and_write_nothing() {
     let mut seen = 0;
     for path in configurations().into_iter().filter(|path| !pretrains(path)) {
-        let config = RunConfig::resolve_unchecked(Some(&path), &[]).unwrap();
+        let config = FinetuneConfig::resolve_unchecked(Some(&path), &[]).unwrap();
         // Weights of the larger ones would take longer to draw than the test is worth.
         let small = |fresh: &bertkit_training::config::FreshModel| {
             fresh.num_hidden_layers <= 2 && fresh.hidden_size <= 128
@@ -503,7 +503,7 @@ fn small_configurations_run_dry_and_write_nothing() {
 
         // The whole output is the configuration of the same run.
         fs::write(folder.path().join("again.toml"), &run.out).unwrap();
-        let again = RunConfig::resolve(Some(&folder.path().join("again.toml")), &[]).unwrap();
+        let again = FinetuneConfig::resolve(Some(&folder.path().join("again.toml")), &[]).unwrap();
         assert_eq!((again.data.max_length, again.device.as_str()), (16, "cpu"));
         assert_eq!(again.model, config.model);
     }

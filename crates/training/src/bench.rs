@@ -19,7 +19,7 @@ use bertkit_model::{
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::config::RunConfig;
+use crate::config::FinetuneConfig;
 use crate::error::TrainError;
 use crate::launch::products;
 use crate::optimizer::{AdamW, GradientSum, rule};
@@ -87,7 +87,7 @@ impl BenchModel {
     /// # Errors
     /// The file cannot be read, has no sizes, or they do not fit each other.
     pub fn from_file(path: &Path) -> Result<Self, TrainError> {
-        let config = RunConfig::resolve_unchecked(Some(path), &[])?;
+        let config = FinetuneConfig::resolve_unchecked(Some(path), &[])?;
         let Some(fresh) = &config.model.fresh else {
             return Err(setting(
                 format!("`{}` has no table `model.fresh`", path.display()),
@@ -370,7 +370,7 @@ fn train<M: Module>(
     layers: usize,
     loss: impl Fn(&M, usize, Mode<'_>) -> Tensor<1>,
 ) -> Result<(Vec<f64>, usize), TrainError> {
-    let config = RunConfig::default().optimizer;
+    let config = FinetuneConfig::default().optimizer;
     let mut optimizer = AdamW::new(&config);
     let mut kept = Some(model);
     time(options, |step| {

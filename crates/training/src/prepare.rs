@@ -31,8 +31,8 @@ use burn::tensor::Device;
 
 use crate::checkpoint::Progress;
 use crate::config::{
-    Calibrate, ClassWeights, DataConfig, FileFormat, FreshModel, LossConfig, MicroBatch,
-    NamedWeights, OptimizerConfig, Pool, RunConfig, RunTask, Threshold, TrainingConfig,
+    Calibrate, ClassWeights, DataConfig, FileFormat, FinetuneConfig, FreshModel, LossConfig,
+    MicroBatch, NamedWeights, OptimizerConfig, Pool, RunConfig, RunTask, Threshold, TrainingConfig,
 };
 use crate::error::TrainError;
 use crate::folds;
@@ -1491,7 +1491,8 @@ fn chooser_line(metric: Option<Metric>) -> (String, String) {
 
 /// A run goes on under the settings it began with; device and directory may be others.
 fn compare_with_started(config: &RunConfig, directory: &RunDirectory) -> Result<(), TrainError> {
-    let started = RunConfig::resolve_unchecked(Some(&directory.path().join("config.toml")), &[])?;
+    let started =
+        FinetuneConfig::resolve_unchecked(Some(&directory.path().join("config.toml")), &[])?;
     let relevant = |config: &RunConfig| {
         let mut config = config.clone();
         config.output = None;

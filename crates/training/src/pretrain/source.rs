@@ -7,7 +7,8 @@ use bertkit_data::corruption::{MaskVocabulary, Masking};
 use bertkit_data::sequences::{EpochPlan, SequenceError, SequenceSettings};
 use bertkit_model::Batch;
 
-use super::config::{PretrainConfig, PretrainingConfig};
+use crate::config::PretrainConfig;
+use crate::config::pretrain::PretrainingConfig;
 use crate::error::TrainError;
 use crate::schedule::Length;
 

@@ -13,8 +13,8 @@ use burn::tensor::{Tensor, TensorData};
 use super::mlm::{MlmScores, nothing};
 use super::sampling::Sampling;
 use super::{Learn, Mean};
+use crate::config::pretrain::{GeneratorConfig, Objective};
 use crate::error::TrainError;
-use crate::pretrain::config::{GeneratorConfig, Objective};
 use crate::pretrain::source::MaskedBatch;
 use crate::tasks::Term;
 
