@@ -889,11 +889,13 @@ mod tests {
     #[test]
     fn class_weights_are_named_or_given_for_each_class() {
         let given = resolved(&["--class-weights", "spam=2, a=b=0.5"])
+            .kind
             .task
             .class_weights;
         let expected = [("a=b".to_owned(), 0.5), ("spam".to_owned(), 2.0)];
         assert_eq!(given, config::ClassWeights::Given(expected.into()));
         let named = resolved(&["--class-weights", "balanced"])
+            .kind
             .task
             .class_weights;
         assert_eq!(named, config::ClassWeights::Named(NamedWeights::Balanced));

@@ -21,6 +21,9 @@ use super::tagging::{NerConfig, TagHead};
 use super::task::{ClassWeights, LossConfig, RunTask, TaskConfig, Threshold};
 use super::training::{MicroBatch, Sampler, TrainingConfig};
 
+/// More epochs than this are a slip of the finger.
+const MOST_EPOCHS: usize = 100_000;
+
 /// The settings of a fine-tuning run beyond the header.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Finetune {

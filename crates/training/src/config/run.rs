@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bertkit_model::{Family, Precision};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use toml::{Table, Value};
 
 use super::error::RunConfigError;
@@ -20,8 +20,8 @@ use super::overriding::{Override, Source, collect_keys, resolve};
 /// The settings of the kind are fields of [`Self::kind`]; since the configuration dereferences to it, they are reached
 /// as `config.data` just like those of the header, `config.seed`. In TOML all of them lie side by side, in the order of
 /// [`RunKind::File`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(from = "K::File", into = "K::File", bound = "K: RunKind")]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(into = "K::File", bound = "K: RunKind")]
 pub struct RunConfig<K: RunKind = Finetune> {
     /// Seed of everything random: fresh weights, the order of rows, dropout, masks and splits.
     pub seed: u64,
@@ -58,6 +58,13 @@ impl<K: RunKind> Default for RunConfig<K> {
         };
         K::change_defaults(&mut config);
         config
+    }
+}
+
+/// By the layout of the kind's file.
+impl<'de, K: RunKind> Deserialize<'de> for RunConfig<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        K::File::deserialize(deserializer).map(Into::into)
     }
 }
 
