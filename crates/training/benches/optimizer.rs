@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 
 use bertkit_model::{EncoderConfig, Family, SequenceModel};
-use bertkit_training::{AdamW, FinetuneConfig, GradientSum, parameter_rule};
+use bertkit_training::{AdamW, FinetuneConfig, GradientSum, param_group};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use divan::Bencher;
@@ -77,7 +77,7 @@ fn time(bencher: Bencher<'_, '_>, words: Option<i32>) {
         .bench_local_values(|input| {
             if let Some((model, gradients)) = input {
                 let (model, _) = optimizer.step(model, gradients, settings.learning_rate, |path| {
-                    parameter_rule(path, LAYERS, 1.0, false, 0)
+                    param_group(path, LAYERS, 1.0, false, 0)
                 });
                 kept.replace(Some(model));
             }

@@ -20,10 +20,12 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::config::FinetuneConfig;
+use crate::engine::optimizer::{AdamW, GradientSum};
+use crate::engine::param_groups::param_group;
+use crate::engine::profile::peak_memory;
 use crate::error::TrainError;
-use crate::launch::products;
-use crate::optimizer::{AdamW, GradientSum, rule};
-use crate::prepare::{fresh_config, peak_memory};
+use crate::prepare::fresh_config;
+use crate::run::devices::products;
 
 /// Classes of the head that is timed.
 const CLASSES: usize = 2;
@@ -386,7 +388,7 @@ fn train<M: Module>(
         let (gradients, value) = gradients.measured(vec![value]);
         let (value, norm) = (value[0], gradients.norm);
         let model = optimizer.step_by(model, gradients, config.learning_rate, |path| {
-            rule(path, layers, 1.0, false, 0)
+            param_group(path, layers, 1.0, false, 0)
         });
         if !value.is_finite() || !norm.is_finite() {
             return Err(setting(

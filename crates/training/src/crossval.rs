@@ -14,14 +14,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::config::{FinetuneConfig, FoldConfig, RunTask};
+use crate::engine::observer::Observer;
 use crate::error::TrainError;
 use crate::evaluation::{EvalOptions, evaluate};
-use crate::launch::differences;
-use crate::observer::Observer;
 use crate::predictor::Predictor;
 use crate::prepare::{Prepared, files_of, prepare, read_options};
 use crate::questions::{Answerer, QuestionEvalOptions, QuestionGroup, evaluate_questions};
-use crate::run_dir::{DirectoryPolicy, RunDirectory, sha256, write_atomically};
+use crate::run::directory::{DirectoryPolicy, RunDirectory, sha256, write_atomically};
+use crate::run::resume::differences;
 use crate::stored::StoredEvaluation;
 use crate::tag_evaluation::{TagEvalOptions, evaluate_tags};
 use crate::tagger::{Answers, Tagger};

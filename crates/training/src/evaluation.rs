@@ -20,7 +20,7 @@ use crate::error::TrainError;
 use crate::folds;
 use crate::predictor::{Outputs, Predictor};
 use crate::prepare::gather;
-use crate::run_dir::write_atomically;
+use crate::run::directory::write_atomically;
 use crate::tasks::{Targets, TaskInfo, decide};
 
 /// What to evaluate on, and how.

@@ -9,9 +9,9 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::error::TrainError;
-use crate::launch::Inference;
 use crate::prepare::{check_tokenizer, model_folder, tokenizer_family};
 use crate::pretrain::masked_score;
+use crate::run::devices::Inference;
 use crate::tasks::{inference_batches, pack};
 
 /// An encoder with a masked-LM head, and its tokenizer.

@@ -25,52 +25,44 @@
 
 pub mod bench;
 mod bioasq;
-mod checkpoint;
 pub mod config;
 mod crossval;
+mod engine;
 mod error;
 mod evaluation;
 mod fill_mask;
 mod folds;
-mod launch;
-mod observer;
-mod optimizer;
 mod predictor;
 mod prepare;
 pub mod pretrain;
-mod profile;
 mod questions;
-mod run_dir;
-mod scaling;
-mod schedule;
+mod run;
 mod stored;
 mod tag_evaluation;
 mod tagger;
 pub mod tasks;
-mod team;
-mod trainer;
-mod update;
 
 pub use config::{FinetuneConfig, MicroBatch, Override, RunConfig, RunConfigError};
 pub use crossval::{
     Crossval, CrossvalOptions, CrossvalReport, CrossvalRun, PooledReport, RunReport, RunState,
 };
+pub use engine::observer::{
+    Estimate, EvaluationReport, Event, Observer, ProbeReport, Silent, StepReport, Summary,
+};
+pub use engine::optimizer::{AdamW, GradientSum};
+pub use engine::param_groups::{ParamGroup, param_group};
+pub use engine::profile::{Phase, Profile};
+pub use engine::schedule::{Length, Schedule};
 pub use error::TrainError;
 pub use evaluation::{EvalOptions, Evaluation, Perturbed, RowResult, evaluate};
 pub use fill_mask::{Candidate, MaskEvery, MaskFiller, MaskedScore};
-pub use observer::{
-    Estimate, EvaluationReport, Event, Observer, ProbeReport, Silent, StepReport, Summary,
-};
-pub use optimizer::{AdamW, GradientSum, ParameterRule, rule as parameter_rule};
 pub use predictor::{Outputs, Predictor};
 pub use prepare::{Outcome, Prepared, Reading, prepare, read_options};
-pub use profile::{Phase, Profile};
 pub use questions::{
     Answerer, Proposal, QuestionEvalOptions, QuestionEvaluation, QuestionGroup, QuestionResult,
     evaluate_questions, proposals,
 };
-pub use run_dir::{DirectoryPolicy, MetricLine, RunDirectory, write_atomically};
-pub use schedule::{Length, Schedule};
+pub use run::directory::{DirectoryPolicy, MetricLine, RunDirectory, write_atomically};
 pub use stored::{StoredEvaluation, StoredRow, stored_evaluations};
 pub use tag_evaluation::{TagEvalOptions, TagEvaluation, TagRow, evaluate_tags};
 pub use tagger::{Answers, FoundEntity, TaggedWords, Tagger};

@@ -14,8 +14,8 @@ use bertkit_model::{
 
 use crate::config::Pool;
 use crate::error::TrainError;
-use crate::launch::Inference;
 use crate::prepare::open_tokenizer;
+use crate::run::devices::Inference;
 use crate::tasks::{Answer, TaskInfo, decide, document_logits, inference_batches, pack};
 
 /// A classifier or regressor with its tokenizer.

@@ -29,23 +29,30 @@ use bertkit_model::{
 use burn::module::Module;
 use burn::tensor::Device;
 
-use crate::checkpoint::Progress;
 use crate::config::{
     Calibrate, ClassWeights, DataConfig, FileFormat, FinetuneConfig, FreshModel, LossConfig,
     MicroBatch, NamedWeights, OptimizerConfig, Pool, RunConfig, RunTask, Threshold, TrainingConfig,
 };
+use crate::engine::data_parallel::DevicePlacement;
+use crate::engine::observer::{Estimate, EvaluationReport, Event, Observer, Summary};
+use crate::engine::optimizer::AdamW;
+use crate::engine::param_groups::freeze;
+use crate::engine::profile::Profile;
+use crate::engine::schedule::{Length, Schedule};
+use crate::engine::task::Task;
+use crate::engine::trainer::{LoopConfig, Trainer};
+use crate::engine::trial;
 use crate::error::TrainError;
 use crate::folds;
-use crate::launch::{self, Devices, Launch, Place, check_resumable, freeze};
-use crate::observer::{Estimate, EvaluationReport, Event, Observer, Summary};
-use crate::optimizer::AdamW;
-use crate::profile::Profile;
-use crate::run_dir::{DirectoryPolicy, RunDirectory, sha256};
-use crate::schedule::{Length, Schedule};
+use crate::run::checkpoint::Progress;
+use crate::run::devices::{self, Devices};
+use crate::run::directory::{DirectoryPolicy, RunDirectory, sha256};
+use crate::run::environment;
+use crate::run::resume::{self, check_resumable};
+use crate::run::setup::{self, RunSetup};
 use crate::tasks::{
-    DocumentInfo, FineTuned, QuestionTask, Rows, SequenceTask, TagTask, Targets, Task, TaskInfo,
+    DocumentInfo, FineTuned, QuestionTask, Rows, SequenceTask, TagTask, Targets, TaskInfo,
 };
-use crate::trainer::{Habits, Trainer};
 
 /// A run whose data, task, tokenizer and model are settled.
 #[derive(Debug)]
@@ -64,7 +71,7 @@ pub struct Prepared {
 
 /// A task and the model that learns it.
 #[derive(Debug)]
-struct Ready<T: Task> {
+struct TrainableRun<T: Task> {
     task: T,
     model: T::Model,
 }
@@ -73,11 +80,11 @@ struct Ready<T: Task> {
 #[derive(Debug)]
 enum Learner {
     /// One answer a text.
-    Texts(Box<Ready<SequenceTask>>),
+    Texts(Box<TrainableRun<SequenceTask>>),
     /// One tag a word.
-    Tags(Box<Ready<TagTask>>),
+    Tags(Box<TrainableRun<TagTask>>),
     /// Answers found in texts.
-    Questions(Box<Ready<QuestionTask>>),
+    Questions(Box<TrainableRun<QuestionTask>>),
 }
 
 /// The same expression for whatever is learnt.
@@ -479,19 +486,19 @@ fn classes_at(targets: &Targets, rows: &[usize]) -> Option<Vec<usize>> {
 
 /// The rows that the fold leaves to learn from, all without one; tells of classes that are too rare for it.
 fn fold_rows(
-    ground: &mut Ground,
+    context: &mut RunContext,
     settled: &Settled,
     examples: &Examples,
     targets: &Targets,
     observer: &mut dyn Observer,
 ) -> Result<Vec<usize>, TrainError> {
     let all = examples.rows.len();
-    let data = &ground.config.data;
+    let data = &context.config.data;
     let Some(fold) = data.fold else {
         return Ok((0..all).collect());
     };
     let split = folds::of_rows(fold, examples, targets, data.group.is_some())?;
-    ground
+    context
         .lines
         .push(fold.line(split.held_out.len(), all, "rows"));
     let (Targets::Classes(classes), Some(set)) = (targets, &settled.classes) else {
@@ -664,7 +671,7 @@ pub fn prepare(
         }
         _ => None,
     };
-    let ground = Ground {
+    let context = RunContext {
         config,
         policy,
         directory,
@@ -673,15 +680,15 @@ pub fn prepare(
         tokenizer: loaded_tokenizer,
         lines: Vec::new(),
     };
-    match ground.config.task.kind {
-        Some(RunTask::Ner) => tags::prepare(ground, observer),
-        Some(RunTask::Qa) => questions::prepare(ground, observer),
-        _ => prepare_texts(ground, observer),
+    match context.config.task.kind {
+        Some(RunTask::Ner) => tags::prepare(context, observer),
+        Some(RunTask::Qa) => questions::prepare(context, observer),
+        _ => prepare_texts(context, observer),
     }
 }
 
 /// What stands before any data is read.
-struct Ground {
+struct RunContext {
     config: RunConfig,
     policy: DirectoryPolicy,
     directory: RunDirectory,
@@ -701,7 +708,7 @@ struct Reader {
     max_length: usize,
 }
 
-impl Ground {
+impl RunContext {
     /// Settles tokenizer and encoder; `texts` are those to train a tokenizer on where there is none.
     fn reader<'a>(
         &mut self,
@@ -877,8 +884,11 @@ impl Ground {
 }
 
 /// Classes, several labels or a number for each text, or pair of texts.
-fn prepare_texts(mut ground: Ground, observer: &mut dyn Observer) -> Result<Prepared, TrainError> {
-    let config = ground.config.clone();
+fn prepare_texts(
+    mut context: RunContext,
+    observer: &mut dyn Observer,
+) -> Result<Prepared, TrainError> {
+    let config = context.config.clone();
     let train_path = config.data.train.clone().unwrap_or_default();
     let group = config.data.fold.is_some()
         || (config.data.valid.is_none() && config.data.valid_fraction > 0.0);
@@ -888,7 +898,7 @@ fn prepare_texts(mut ground: Ground, observer: &mut dyn Observer) -> Result<Prep
     } = read_inputs(&train_path, &config, group, observer)?;
     let settled = settle_task(&config, &examples)?;
     let (all_targets, _, _) = targets(&settled, &examples)?;
-    let rows = fold_rows(&mut ground, &settled, &examples, &all_targets, observer)?;
+    let rows = fold_rows(&mut context, &settled, &examples, &all_targets, observer)?;
     let (train, held_out) = split(&config, &examples, &all_targets, rows)?;
 
     let texts = train.iter().flat_map(|&row| {
@@ -903,7 +913,7 @@ fn prepare_texts(mut ground: Ground, observer: &mut dyn Observer) -> Result<Prep
         mut tokenizer,
         mut encoder,
         max_length,
-    } = ground.reader(texts, observer)?;
+    } = context.reader(texts, observer)?;
     // Markers are tokens of their own; those that the vocabulary lacks need rows of embeddings.
     let mut more_words = 0;
     if let Some(style) = config.data.entities {
@@ -1072,9 +1082,9 @@ fn prepare_texts(mut ground: Ground, observer: &mut dyn Observer) -> Result<Prep
     encoder.num_labels = None;
 
     // The model.
-    let device = ground.devices.training();
+    let device = context.devices.training();
     let same = old_labels == encoder.labels;
-    let mut model: SequenceModel = ground.model(&encoder, outputs, same, &device)?;
+    let mut model: SequenceModel = context.model(&encoder, outputs, same, &device)?;
     if more_words > 0 {
         // Another seed than that of the rest, whose first numbers these would be.
         let seed = config.seed ^ 0x6d61_726b;
@@ -1088,7 +1098,7 @@ fn prepare_texts(mut ground: Ground, observer: &mut dyn Observer) -> Result<Prep
             "vocabulary".into(),
             format!("{more_words} tokens added, for markers"),
         );
-        ground.lines.push(added);
+        context.lines.push(added);
     }
     let pool = config
         .task
@@ -1096,7 +1106,7 @@ fn prepare_texts(mut ground: Ground, observer: &mut dyn Observer) -> Result<Prep
         .as_ref()
         .map(|documents| documents.pool);
     if pool == Some(Pool::Attention) {
-        model.head.sections = Some(ground.attention(&encoder, same, &device)?);
+        model.head.sections = Some(context.attention(&encoder, same, &device)?);
     }
 
     let task = SequenceTask {
@@ -1141,11 +1151,11 @@ fn prepare_texts(mut ground: Ground, observer: &mut dyn Observer) -> Result<Prep
             .as_ref()
             .map_or(usize::MAX, |settings| settings.piece_tokens),
     };
-    let model = freeze(model, |path| task.rule(path));
-    let lines = std::mem::take(&mut ground.lines);
-    let summary = summarise(&config, &task, &model, &settled, &ground.devices, lines)?;
-    let learner = Learner::Texts(Box::new(Ready { task, model }));
-    ground.ready(learner, summary)
+    let model = freeze(model, |path| task.param_group(path));
+    let lines = std::mem::take(&mut context.lines);
+    let summary = summarise(&config, &task, &model, &settled, &context.devices, lines)?;
+    let learner = Learner::Texts(Box::new(TrainableRun { task, model }));
+    context.ready(learner, summary)
 }
 
 fn threshold_sentence(at: f64) -> String {
@@ -1476,7 +1486,7 @@ fn running_lines(
         t.epochs
     );
     std::iter::once(("device".into(), devices.describe()))
-        .chain(launch::precision_line(devices, config.precision))
+        .chain(devices::precision_line(devices, config.precision))
         .chain([("steps".into(), steps)])
 }
 
@@ -1529,7 +1539,7 @@ impl Prepared {
         if self.config.training.micro_batch != Some(MicroBatch::Auto) {
             return Ok(None);
         }
-        each!(&self.learner, ready => launch::most_rows(&ready.task).map(Some))
+        each!(&self.learner, ready => trial::most_rows(&ready.task).map(Some))
     }
 
     /// With so many rows as micro-batch.
@@ -1547,13 +1557,13 @@ impl Prepared {
     pub fn try_largest(&self) -> Result<(), TrainError> {
         let products = self.devices.products(self.config.precision)?;
         let place = self.devices.place(false);
-        launch::computing(products, self.config.training.recompute, || {
+        devices::computing(products, self.config.training.recompute, || {
             each!(&self.learner, ready => {
                 let fresh = AdamW::new(&self.config.optimizer);
                 let progress = self.progress.clone();
                 let steps = self.summary.steps;
                 let trainer = trainer(&ready.task, &self.config, place, fresh, progress, steps);
-                launch::try_largest(trainer, ready.model.clone())
+                trial::try_largest(trainer, ready.model.clone())
             })
         })
     }
@@ -1594,10 +1604,10 @@ impl Prepared {
     /// # Errors
     /// The loss is no number from the start.
     pub fn estimate(&mut self) -> Result<Estimate, TrainError> {
-        launch::settled(self.config.training.micro_batch)?;
+        setup::settled(self.config.training.micro_batch)?;
         let products = self.devices.products(self.config.precision)?;
         let place = self.devices.place(false);
-        launch::computing(products, self.config.training.recompute, || {
+        devices::computing(products, self.config.training.recompute, || {
             each!(&self.learner, ready => {
                 ready.estimate(&self.config, place, &self.progress, &self.summary)
             })
@@ -1616,7 +1626,7 @@ impl Prepared {
         observer: &mut dyn Observer,
         interrupt: &AtomicBool,
     ) -> Result<Outcome, TrainError> {
-        launch::settled(self.config.training.micro_batch)?;
+        setup::settled(self.config.training.micro_batch)?;
         let place = self.devices.place(self.profile);
         let products = self.devices.products(self.config.precision)?;
         let files = std::iter::once(&self.config.data.train)
@@ -1624,9 +1634,9 @@ impl Prepared {
             .flatten()
             .map(PathBuf::as_path)
             .zip(self.progress.data.iter().map(String::as_str));
-        let launch = Launch {
+        let setup = RunSetup {
             policy: self.policy,
-            environment: launch::environment(
+            environment: environment::environment(
                 &self.devices,
                 self.config.precision,
                 self.config.seed,
@@ -1638,15 +1648,15 @@ impl Prepared {
             summary: self.summary,
         };
         let (config, state) = (self.config, (self.optimizer, self.progress));
-        launch::computing(products, config.training.recompute, || {
+        devices::computing(products, config.training.recompute, || {
             each!(self.learner, ready => {
-                ready.train(launch, &config, place, state, observer, interrupt)
+                ready.train(setup, &config, place, state, observer, interrupt)
             })
         })
     }
 }
 
-impl<T: FineTuned> Ready<T> {
+impl<T: FineTuned> TrainableRun<T> {
     /// As it stands in the newest checkpoint, with optimizer and progress; as it is, if there is none.
     fn restore(
         self,
@@ -1655,7 +1665,7 @@ impl<T: FineTuned> Ready<T> {
         data: &[String],
     ) -> Result<(Self, Option<(AdamW, Progress)>), TrainError> {
         let (model, taken_up) =
-            launch::restore(directory, &self.task, self.model, optimizer, data)?;
+            resume::restore(directory, &self.task, self.model, optimizer, data)?;
         let task = self.task;
         Ok((Self { task, model }, taken_up))
     }
@@ -1663,14 +1673,14 @@ impl<T: FineTuned> Ready<T> {
     fn estimate(
         &self,
         config: &RunConfig,
-        place: Place,
+        place: DevicePlacement,
         progress: &Progress,
         summary: &Summary,
     ) -> Result<Estimate, TrainError> {
         let t = &config.training;
         let updates = self
             .task
-            .batches(&self.task.pass(0, 0)?)
+            .batches(&self.task.epoch(0, 0)?)
             .div_ceil(t.gradient_accumulation);
         let rows_share = match t.batch_tokens {
             Some(_) => 1.0,
@@ -1686,23 +1696,23 @@ impl<T: FineTuned> Ready<T> {
             progress.clone(),
             summary.steps,
         );
-        launch::estimate(trainer, self.model.clone(), summary.parameters, |rate| {
+        trial::estimate(trainer, self.model.clone(), summary.parameters, |rate| {
             tokens / rate
         })
     }
 
     fn train(
         self,
-        launch: Launch,
+        setup: RunSetup,
         config: &RunConfig,
-        place: Place,
+        place: DevicePlacement,
         (optimizer, progress): (AdamW, Progress),
         observer: &mut dyn Observer,
         interrupt: &AtomicBool,
     ) -> Result<Outcome, TrainError> {
-        let steps = launch.summary.steps;
+        let steps = setup.summary.steps;
         let mut task = self.task;
-        let finished = launch.run(
+        let finished = setup.run(
             &mut task,
             self.model,
             |task| trainer(task, config, place, optimizer, progress, steps),
@@ -1729,7 +1739,7 @@ fn total_steps<T: Task>(task: &T, t: &TrainingConfig) -> Result<u64, TrainError>
         if steps >= most {
             break;
         }
-        let batches = task.batches(&task.pass(0, epoch)?);
+        let batches = task.batches(&task.epoch(0, epoch)?);
         steps += batches.div_ceil(t.gradient_accumulation) as u64;
     }
     Ok(steps.min(most))
@@ -1739,7 +1749,7 @@ fn total_steps<T: Task>(task: &T, t: &TrainingConfig) -> Result<u64, TrainError>
 fn trainer<'a, T: Task>(
     task: &'a T,
     config: &RunConfig,
-    place: Place,
+    place: DevicePlacement,
     optimizer: AdamW,
     mut progress: Progress,
     steps: u64,
@@ -1748,12 +1758,12 @@ fn trainer<'a, T: Task>(
     if config.precision == Precision::F16 {
         progress.loss_scale.get_or_insert_default();
     }
-    let habits = Habits {
+    let loop_config = LoopConfig {
         command: "finetune",
         seed: config.seed,
         micro_batch: t.micro_batch.and_then(MicroBatch::rows),
-        passes: Some(t.epochs as u64),
-        after_pass: true,
+        epochs: Some(t.epochs as u64),
+        after_epoch: true,
         evaluate_steps: t.evaluate_steps,
         early_stopping: t.early_stopping,
         checkpoint_steps: t.checkpoint_steps,
@@ -1764,13 +1774,5 @@ fn trainer<'a, T: Task>(
         config.optimizer.learning_rate,
         Length::Steps(steps),
     );
-    Trainer::new(task, place, habits, schedule, optimizer, progress)
-}
-
-/// The largest resident memory of this process so far, in bytes, where the system tells.
-pub(crate) fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kilobytes * 1024)
+    Trainer::new(task, place, loop_config, schedule, optimizer, progress)
 }

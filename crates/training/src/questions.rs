@@ -25,9 +25,9 @@ use crate::config::{FoldConfig, QuestionConfig, QuestionHead};
 use crate::error::TrainError;
 use crate::evaluation::{Perturbed, add_findings, measure_again, name_of};
 use crate::folds;
-use crate::launch::Inference;
 use crate::prepare::{model_folder, open_tokenizer};
-use crate::run_dir::write_atomically;
+use crate::run::devices::Inference;
+use crate::run::directory::write_atomically;
 use crate::tasks::questions::{decode, no_answer_score, predictions, scores};
 use crate::tasks::{QuestionInfo, TaskInfo};
 

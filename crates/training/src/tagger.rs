@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::TagHead;
 use crate::error::TrainError;
-use crate::launch::Inference;
 use crate::prepare::{model_folder, open_tokenizer};
+use crate::run::devices::Inference;
 use crate::tasks::{TagColumns, TagInfo, TagTaskName, TaskInfo, decode, word_logits};
 
 /// What a folder's model answers.

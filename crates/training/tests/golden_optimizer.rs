@@ -10,7 +10,7 @@ use bertkit_model::losses::ClassLoss;
 use bertkit_model::weights::{to_vec, visit};
 use bertkit_model::{Batch, HeadPolicy, Mode, Model, ModelFolder, SequenceModel};
 use bertkit_training::config::{OptimizerConfig, ScheduleConfig, ScheduleKind};
-use bertkit_training::{AdamW, GradientSum, Length, Schedule, parameter_rule};
+use bertkit_training::{AdamW, GradientSum, Length, Schedule, param_group};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use safetensors::SafeTensors;
 
@@ -109,7 +109,7 @@ fn golden_optimizer_trace_agrees_in_rates_losses_norms_and_final_weights() {
         let mut gradients = GradientSum::default();
         gradients.add(&model, loss.backward());
         let (moved, norm) = optimizer.step(model, gradients, rate, |path| {
-            parameter_rule(path, 2, 1.0, false, 0)
+            param_group(path, 2, 1.0, false, 0)
         });
         model = moved;
         near(

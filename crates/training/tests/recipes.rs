@@ -14,8 +14,8 @@ use bertkit_model::weights::to_vec;
 use bertkit_model::{EncoderConfig, Family, PretrainingModel};
 use bertkit_training::pretrain::{PretrainConfig, PretrainOutcome, prepare, recipes};
 use bertkit_training::{
-    AdamW, DirectoryPolicy, GradientSum, Length, MetricLine, Override, ParameterRule, Schedule,
-    Silent, parameter_rule,
+    AdamW, DirectoryPolicy, GradientSum, Length, MetricLine, Override, ParamGroup, Schedule,
+    Silent, param_group,
 };
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
@@ -184,7 +184,7 @@ fn berts_updates_are_those_of_its_published_optimizer() {
         let mut sum = GradientSum::default();
         sum.add(&toy, loss.backward());
         let rate = schedule.rate(update as u64, 0.0);
-        let rules = |path: &str| -> ParameterRule { parameter_rule(path, 1, 1.0, false, 0) };
+        let rules = |path: &str| -> ParamGroup { param_group(path, 1, 1.0, false, 0) };
         (toy, _) = optimizer.step(toy, sum, rate, rules);
         let found = [to_vec(toy.weight.val()), to_vec(toy.bias.val())].concat();
         for (found, expected) in found.iter().zip(expected) {

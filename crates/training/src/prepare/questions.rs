@@ -13,16 +13,17 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use super::{
-    Ground, Learner, Prepared, Reader, Ready, chooser_line, model_line, read_options,
+    Learner, Prepared, Reader, RunContext, TrainableRun, chooser_line, model_line, read_options,
     running_lines, setting, settle_metric, total_steps,
 };
 use crate::config::{QuestionHead, RunConfig};
+use crate::engine::observer::{Event, Observer, Summary};
+use crate::engine::param_groups::freeze;
+use crate::engine::task::Task;
 use crate::error::TrainError;
 use crate::folds;
-use crate::launch::freeze;
-use crate::observer::{Event, Observer, Summary};
 use crate::questions::question_options;
-use crate::tasks::{QuestionInfo, QuestionRows, QuestionTask, Task};
+use crate::tasks::{QuestionInfo, QuestionRows, QuestionTask};
 
 /// The questions of a file that say what is right, and notes about the others.
 fn read(
@@ -75,10 +76,10 @@ fn split(
 
 /// The answer to each question, in a text.
 pub(super) fn prepare(
-    mut ground: Ground,
+    mut context: RunContext,
     observer: &mut dyn Observer,
 ) -> Result<Prepared, TrainError> {
-    let config = ground.config.clone();
+    let config = context.config.clone();
     let settings = config.task.qa.clone().unwrap_or_default();
     let strict = config.data.missing == MissingPolicy::Refuse;
     let options = question_options(read_options(&config.data)?, &settings, strict);
@@ -89,7 +90,7 @@ pub(super) fn prepare(
         Some(fold) => {
             let split = folds::of_questions(fold, &questions)?;
             let line = fold.line(split.held_out.len(), questions.len(), "questions");
-            ground.lines.push(line);
+            context.lines.push(line);
             folds::choose(questions, &split.train)
         }
     };
@@ -115,7 +116,7 @@ pub(super) fn prepare(
         tokenizer,
         mut encoder,
         max_length,
-    } = ground.reader(texts, observer)?;
+    } = context.reader(texts, observer)?;
 
     let unanswerable = |questions: &[Question]| questions.iter().any(|q| q.impossible);
     let some_without = unanswerable(&train) || unanswerable(&valid);
@@ -158,10 +159,10 @@ pub(super) fn prepare(
     encoder.labels = None;
     encoder.num_labels = None;
     encoder.problem_type = None;
-    let device = ground.devices.training();
-    let mut model: SpanModel = ground.model(&encoder, 0, true, &device)?;
+    let device = context.devices.training();
+    let mut model: SpanModel = context.model(&encoder, 0, true, &device)?;
     if info.settings.head == QuestionHead::Joint {
-        model.head.joint = Some(joint(&mut ground, &encoder, some_without, &device)?);
+        model.head.joint = Some(joint(&mut context, &encoder, some_without, &device)?);
     }
     let task = QuestionTask {
         info,
@@ -175,31 +176,31 @@ pub(super) fn prepare(
         training: config.training.clone(),
         layer_decay: config.optimizer.layer_decay,
     };
-    let model = freeze(model, |path| task.rule(path));
-    let summary = summarise(&mut ground, &task, &model)?;
-    let learner = Learner::Questions(Box::new(Ready { task, model }));
-    ground.ready(learner, summary)
+    let model = freeze(model, |path| task.param_group(path));
+    let summary = summarise(&mut context, &task, &model)?;
+    let learner = Learner::Questions(Box::new(TrainableRun { task, model }));
+    context.ready(learner, summary)
 }
 
 /// What scores ends after starts: the folder's, or fresh; `some_without` is whether some questions have no answer.
 fn joint(
-    ground: &mut Ground,
+    context: &mut RunContext,
     encoder: &EncoderConfig,
     some_without: bool,
     device: &Device,
 ) -> Result<JointSpan, TrainError> {
     let h = encoder.hidden_size;
     // Another seed than that of the rest, whose first numbers these would be.
-    let seed = ground.config.seed ^ 0x7019_7b0e;
+    let seed = context.config.seed ^ 0x7019_7b0e;
     let mut init = Initializer::added(device, seed, encoder.initializer_range);
     let fresh = JointSpan::new(h, some_without, &mut init);
-    let folder = ground.folder.as_ref();
+    let folder = context.folder.as_ref();
     let known = folder.map(|folder| JointSpan::read(&folder.checkpoint, h, &init));
     let Some(mut known) = known.transpose().map_err(ModelError::from)?.flatten() else {
         return Ok(fresh);
     };
     // They were unused by the model without them.
-    ground.lines.retain(|(name, text)| {
+    context.lines.retain(|(name, text)| {
         name != "not used" || !text.split(", ").all(|name| name.starts_with("joint."))
     });
     let answerable: Option<Answerable> = match some_without {
@@ -211,11 +212,11 @@ fn joint(
 }
 
 fn summarise(
-    ground: &mut Ground,
+    context: &mut RunContext,
     task: &QuestionTask,
     model: &SpanModel,
 ) -> Result<Summary, TrainError> {
-    let config = ground.config.clone();
+    let config = context.config.clone();
     let steps = total_steps(task, &config.training)?;
     let rows = &task.train;
     let tokens: u64 = rows.lengths.iter().map(|&n| n as u64).sum();
@@ -257,8 +258,8 @@ fn summarise(
     say("validation rows", valid);
     let parameters = model.num_params();
     lines.push(model_line(&config, &task.model_config, parameters));
-    lines.append(&mut ground.lines);
-    lines.extend(running_lines(&config, &ground.devices, steps));
+    lines.append(&mut context.lines);
+    lines.extend(running_lines(&config, &context.devices, steps));
     if !task.valid.questions.is_empty() {
         lines.push(chooser_line(task.best_metric));
     }

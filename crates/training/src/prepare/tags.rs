@@ -12,15 +12,16 @@ use bertkit_model::{ModelError, TokenModel};
 use burn::module::Module;
 
 use super::{
-    Ground, Learner, Prepared, Reader, Ready, check_choosing, chooser_line, model_line,
+    Learner, Prepared, Reader, RunContext, TrainableRun, check_choosing, chooser_line, model_line,
     running_lines, setting, settle_metric, total_steps,
 };
 use crate::config::{NerConfig, Sampler, TagHead};
+use crate::engine::observer::{Event, Observer, Summary};
+use crate::engine::param_groups::freeze;
+use crate::engine::task::Task;
 use crate::error::TrainError;
 use crate::folds;
-use crate::launch::freeze;
-use crate::observer::{Event, Observer, Summary};
-use crate::tasks::{TagColumns, TagInfo, TagTask, TagTaskName, TaggedRows, Task};
+use crate::tasks::{TagColumns, TagInfo, TagTask, TagTaskName, TaggedRows};
 
 /// A quarter of the window is shared with the next one, unless something else is asked for.
 const OVERLAP: usize = 4;
@@ -50,10 +51,10 @@ fn read(
 
 /// Sentences to learn from, and those to choose by, out of all that the fold leaves.
 fn split(
-    ground: &mut Ground,
+    context: &mut RunContext,
     corpus: &TaggedCorpus,
 ) -> Result<(Vec<TaggedSentence>, Vec<TaggedSentence>), TrainError> {
-    let data = &ground.config.data;
+    let data = &context.config.data;
     let by_document = match data.group.as_deref() {
         None => false,
         Some("document") if corpus.documents.is_empty() => {
@@ -81,7 +82,7 @@ fn split(
             let all = sentences.len();
             let split = folds::divide(fold, all, None, documents.as_deref())?;
             let line = fold.line(split.held_out.len(), all, "sentences");
-            ground.lines.push(line);
+            context.lines.push(line);
             split.train
         }
     };
@@ -91,7 +92,7 @@ fn split(
     if data.valid.is_some() || data.valid_fraction == 0.0 {
         return Ok((those(&mut rows.into_iter()), Vec::new()));
     }
-    let (fraction, seed) = (data.valid_fraction, ground.config.seed);
+    let (fraction, seed) = (data.valid_fraction, context.config.seed);
     let split = match documents {
         Some(documents) => {
             let groups: Vec<&str> = rows.iter().map(|&row| documents[row]).collect();
@@ -105,10 +106,10 @@ fn split(
 
 /// Reads the data, settles the tags, and brings tokenizer and model.
 pub(super) fn prepare(
-    mut ground: Ground,
+    mut context: RunContext,
     observer: &mut dyn Observer,
 ) -> Result<Prepared, TrainError> {
-    let config = ground.config.clone();
+    let config = context.config.clone();
     let ner = config.task.ner.clone().unwrap_or_default();
     if config.training.sampler == Sampler::Balanced {
         return Err(setting(
@@ -120,7 +121,7 @@ pub(super) fn prepare(
     let path = config.data.train.clone().unwrap_or_default();
     let corpus = read(&path, &columns, observer)?;
     let tags = corpus.tag_set(ner.scheme)?;
-    let (train, mut valid) = split(&mut ground, &corpus)?;
+    let (train, mut valid) = split(&mut context, &corpus)?;
     if let Some(path) = &config.data.valid {
         let mut corpus = read(path, &columns, observer)?;
         corpus.adopt_type(&tags);
@@ -137,7 +138,7 @@ pub(super) fn prepare(
         tokenizer,
         mut encoder,
         max_length,
-    } = ground.reader(texts, observer)?;
+    } = context.reader(texts, observer)?;
     let info = TagInfo {
         task: TagTaskName::Ner,
         scheme: ner.scheme,
@@ -165,12 +166,12 @@ pub(super) fn prepare(
     let old_labels = encoder.labels.replace(info.tags.names().to_vec());
     encoder.problem_type = None;
     encoder.num_labels = None;
-    let device = ground.devices.training();
+    let device = context.devices.training();
     let same = old_labels == encoder.labels;
     let outputs = info.tags.len();
-    let mut model: TokenModel = ground.model(&encoder, outputs, same, &device)?;
+    let mut model: TokenModel = context.model(&encoder, outputs, same, &device)?;
     if info.head == TagHead::Crf {
-        let known = match (&ground.folder, same) {
+        let known = match (&context.folder, same) {
             (Some(folder), true) => {
                 Crf::read(&folder.checkpoint, outputs, &device).map_err(ModelError::from)?
             }
@@ -178,7 +179,7 @@ pub(super) fn prepare(
         };
         if known.is_some() {
             // They were unused by the model without them.
-            ground.lines.retain(|(name, text)| {
+            context.lines.retain(|(name, text)| {
                 name != "not used" || !text.split(", ").all(|name| name.starts_with("crf."))
             });
         }
@@ -198,19 +199,19 @@ pub(super) fn prepare(
         training: config.training.clone(),
         layer_decay: config.optimizer.layer_decay,
     };
-    let model = freeze(model, |path| task.rule(path));
-    let summary = summarise(&ground, &ner, &task, &model)?;
-    let learner = Learner::Tags(Box::new(Ready { task, model }));
-    ground.ready(learner, summary)
+    let model = freeze(model, |path| task.param_group(path));
+    let summary = summarise(&context, &ner, &task, &model)?;
+    let learner = Learner::Tags(Box::new(TrainableRun { task, model }));
+    context.ready(learner, summary)
 }
 
 fn summarise(
-    ground: &Ground,
+    context: &RunContext,
     ner: &NerConfig,
     task: &TagTask,
     model: &TokenModel,
 ) -> Result<Summary, TrainError> {
-    let config = &ground.config;
+    let config = &context.config;
     let steps = total_steps(task, &config.training)?;
     let mut lines: Vec<(String, String)> = Vec::new();
     let mut say = |name: &str, text: String| lines.push((name.into(), text));
@@ -295,8 +296,8 @@ fn summarise(
     }
     let parameters = model.num_params();
     lines.push(model_line(config, &task.model_config, parameters));
-    lines.extend(ground.lines.iter().cloned());
-    lines.extend(running_lines(config, &ground.devices, steps));
+    lines.extend(context.lines.iter().cloned());
+    lines.extend(running_lines(config, &context.devices, steps));
     if count > 0 {
         lines.push(chooser_line(task.best_metric));
     }

@@ -27,20 +27,25 @@ use self::objectives::{Learn, MaskedLm, ReplacedTokens, SegmentPairs};
 use self::probe::Probe;
 use self::source::{Source, sequence_error, sequence_settings, stages};
 use self::task::{HELPER, PretrainTask};
-use crate::checkpoint::Progress;
 use crate::config::MicroBatch;
 pub use crate::config::PretrainConfig;
 use crate::config::pretrain::Tied;
 pub use crate::config::pretrain::recipes;
+use crate::engine::data_parallel::DevicePlacement;
+use crate::engine::observer::{Estimate, EvaluationReport, Event, Observer, Summary};
+use crate::engine::optimizer::AdamW;
+use crate::engine::profile::Profile;
+use crate::engine::schedule::{Length, Schedule};
+use crate::engine::trainer::{LoopConfig, Trainer};
+use crate::engine::trial;
 use crate::error::TrainError;
-use crate::launch::{self, Devices, Launch, Place, check_resumable};
-use crate::observer::{Estimate, EvaluationReport, Event, Observer, Summary};
-use crate::optimizer::AdamW;
 use crate::prepare::{fresh_config, model_folder, shorten, tokenizer_family};
-use crate::profile::Profile;
-use crate::run_dir::{DirectoryPolicy, RunDirectory};
-use crate::schedule::{Length, Schedule};
-use crate::trainer::{Habits, Trainer};
+use crate::run::checkpoint::Progress;
+use crate::run::devices::{self, Devices};
+use crate::run::directory::{DirectoryPolicy, RunDirectory};
+use crate::run::environment;
+use crate::run::resume::{self, check_resumable};
+use crate::run::setup::{self, RunSetup};
 
 /// What a pretraining run ended with.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,17 +118,17 @@ trait Run {
 
     fn train(
         self: Box<Self>,
-        launch: Launch,
+        setup: RunSetup,
         frame: &Frame,
         observer: &mut dyn Observer,
         interrupt: &AtomicBool,
-    ) -> Result<launch::Finished, TrainError>;
+    ) -> Result<setup::RunOutcome, TrainError>;
 }
 
 /// What decides the loop around any task.
 struct Frame {
-    habits: Habits,
-    place: Place,
+    loop_config: LoopConfig,
+    place: DevicePlacement,
     schedule: Schedule,
     length: Length,
     parameters: usize,
@@ -132,7 +137,7 @@ struct Frame {
     tokens_per_update: f64,
 }
 
-struct Ready<L: Learn> {
+struct TrainableRun<L: Learn> {
     task: PretrainTask<L>,
     model: L::Model,
     optimizer: AdamW,
@@ -148,26 +153,26 @@ fn trainer<'a, L: Learn>(
     if frame.precision == Precision::F16 {
         progress.loss_scale.get_or_insert_default();
     }
-    let (place, habits) = (frame.place.clone(), frame.habits.clone());
+    let (place, loop_config) = (frame.place.clone(), frame.loop_config.clone());
     Trainer::new(
         task,
         place,
-        habits,
+        loop_config,
         frame.schedule.clone(),
         optimizer,
         progress,
     )
 }
 
-impl<L: Learn> Run for Ready<L> {
+impl<L: Learn> Run for TrainableRun<L> {
     fn most_rows(&self) -> Result<usize, TrainError> {
-        launch::most_rows(&self.task)
+        trial::most_rows(&self.task)
     }
 
     fn try_largest(&self, frame: &Frame) -> Result<(), TrainError> {
         let fresh = AdamW::new(&frame.optimizer);
         let trainer = trainer(&self.task, frame, fresh, self.progress.clone());
-        launch::try_largest(trainer, self.model.clone())
+        trial::try_largest(trainer, self.model.clone())
     }
 
     fn estimate(&self, frame: &Frame) -> Result<Estimate, TrainError> {
@@ -177,23 +182,23 @@ impl<L: Learn> Run for Ready<L> {
             Length::Steps(steps) => steps as f64 * frame.tokens_per_update / rate,
             Length::Seconds(seconds) => seconds,
         };
-        launch::estimate(trainer, self.model.clone(), frame.parameters, whole)
+        trial::estimate(trainer, self.model.clone(), frame.parameters, whole)
     }
 
     fn train(
         self: Box<Self>,
-        launch: Launch,
+        setup: RunSetup,
         frame: &Frame,
         observer: &mut dyn Observer,
         interrupt: &AtomicBool,
-    ) -> Result<launch::Finished, TrainError> {
+    ) -> Result<setup::RunOutcome, TrainError> {
         let Self {
             mut task,
             model,
             optimizer,
             progress,
         } = *self;
-        launch.run(
+        setup.run(
             &mut task,
             model,
             |task| trainer(task, frame, optimizer, progress),
@@ -497,7 +502,7 @@ pub fn prepare(
     let mut data: Vec<String> = files.iter().map(|(_, hash)| hash.clone()).collect();
     data.push(format!(
         "{}{}",
-        launch::TOKENIZER,
+        resume::TOKENIZER,
         source.corpus.manifest().tokenizer
     ));
     data.push(format!(
@@ -526,7 +531,7 @@ pub fn prepare(
     };
     let (run, parameters) = builder.build(opened, &mut lines)?;
     lines.push(("device".into(), devices.describe()));
-    lines.extend(launch::precision_line(&devices, config.precision));
+    lines.extend(devices::precision_line(&devices, config.precision));
     lines.push(("length".into(), facts.describe(&config)));
     let steps = match length {
         Length::Steps(steps) => steps,
@@ -846,7 +851,7 @@ impl Builder<'_> {
             layer_decay: config.optimizer.layer_decay,
             probe: Probe::new(&config.probe, &config.device, config.precision),
         };
-        let mut ready = Ready {
+        let mut ready = TrainableRun {
             model,
             optimizer: AdamW::new(&config.optimizer),
             progress: Progress {
@@ -857,7 +862,7 @@ impl Builder<'_> {
         };
         if self.policy == DirectoryPolicy::Resume {
             let data = &ready.progress.data;
-            let (model, taken_up) = launch::restore(
+            let (model, taken_up) = resume::restore(
                 self.directory,
                 &ready.task,
                 ready.model,
@@ -958,7 +963,7 @@ impl PreparedPretraining {
     /// The loss is no number. What a device has no memory for is a panic of Burn's.
     pub fn try_largest(&self) -> Result<(), TrainError> {
         let products = self.devices.products(self.config.precision)?;
-        launch::computing(products, self.config.training.recompute, || {
+        devices::computing(products, self.config.training.recompute, || {
             self.run.try_largest(&self.frame())
         })
     }
@@ -978,12 +983,12 @@ impl PreparedPretraining {
         let a_sequence =
             self.summary.tokens_per_epoch as f64 / self.summary.train_rows.max(1) as f64;
         Frame {
-            habits: Habits {
+            loop_config: LoopConfig {
                 command: "pretrain",
                 seed: c.seed,
                 micro_batch: t.micro_batch.and_then(MicroBatch::rows),
-                passes: None,
-                after_pass: false,
+                epochs: None,
+                after_epoch: false,
                 evaluate_steps: t.evaluate_steps,
                 early_stopping: 0,
                 checkpoint_steps: t.checkpoint_steps,
@@ -1004,9 +1009,9 @@ impl PreparedPretraining {
     /// # Errors
     /// The loss is no number from the start.
     pub fn estimate(&self) -> Result<Estimate, TrainError> {
-        launch::settled(self.config.training.micro_batch)?;
+        setup::settled(self.config.training.micro_batch)?;
         let products = self.devices.products(self.config.precision)?;
-        launch::computing(products, self.config.training.recompute, || {
+        devices::computing(products, self.config.training.recompute, || {
             self.run.estimate(&self.frame())
         })
     }
@@ -1023,14 +1028,14 @@ impl PreparedPretraining {
         observer: &mut dyn Observer,
         interrupt: &AtomicBool,
     ) -> Result<PretrainOutcome, TrainError> {
-        launch::settled(self.config.training.micro_batch)?;
+        setup::settled(self.config.training.micro_batch)?;
         let frame = self.frame();
         let products = self.devices.products(self.config.precision)?;
         let files = self.files.iter();
         let files = files.map(|(path, hash)| (path.as_path(), hash.as_str()));
-        let launch = Launch {
+        let setup = RunSetup {
             policy: self.policy,
-            environment: launch::environment(
+            environment: environment::environment(
                 &self.devices,
                 self.config.precision,
                 self.config.seed,
@@ -1041,8 +1046,8 @@ impl PreparedPretraining {
             directory: self.directory,
             summary: self.summary,
         };
-        let finished = launch::computing(products, self.config.training.recompute, || {
-            self.run.train(launch, &frame, observer, interrupt)
+        let finished = devices::computing(products, self.config.training.recompute, || {
+            self.run.train(setup, &frame, observer, interrupt)
         })?;
         let generator = finished.model.with_file_name(HELPER);
         Ok(PretrainOutcome {

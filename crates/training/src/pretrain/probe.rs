@@ -7,10 +7,10 @@ use bertkit_model::Precision;
 
 use crate::config::pretrain::ProbeConfig;
 use crate::config::{FinetuneConfig, ModelConfig, OptimizerConfig};
+use crate::engine::observer::Silent;
 use crate::error::TrainError;
-use crate::observer::Silent;
 use crate::prepare::prepare;
-use crate::run_dir::{DirectoryPolicy, RunDirectory};
+use crate::run::directory::{DirectoryPolicy, RunDirectory};
 
 /// A fine-tuning under fixed settings, at chosen updates.
 ///

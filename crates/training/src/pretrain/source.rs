@@ -9,8 +9,8 @@ use bertkit_model::Batch;
 
 use crate::config::PretrainConfig;
 use crate::config::pretrain::PretrainingConfig;
+use crate::engine::schedule::Length;
 use crate::error::TrainError;
-use crate::schedule::Length;
 
 /// Sequences of a batch, masked, and what was there.
 #[derive(Debug)]

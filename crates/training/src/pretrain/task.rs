@@ -10,10 +10,11 @@ use burn::tensor::Tensor;
 use super::objectives::Learn;
 use super::probe::Probe;
 use super::source::{MaskedBatch, Pass, Source};
+use crate::engine::param_groups::{ParamGroup, param_group};
+use crate::engine::task::{LossTerm, Task, Validation};
 use crate::error::TrainError;
-use crate::optimizer::{ParameterRule, rule};
-use crate::run_dir::RunDirectory;
-use crate::tasks::{Task, Term, Validation, attended};
+use crate::run::directory::RunDirectory;
+use crate::tasks::attended;
 
 /// Pretraining.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ impl<L: Learn> PretrainTask<L> {
 
 impl<L: Learn> Task for PretrainTask<L> {
     type Model = L::Model;
-    type Pass = Pass;
+    type Epoch = Pass;
     type Batch = MaskedBatch;
 
     fn stage(&self, step: u64, share: f64) -> usize {
@@ -51,20 +52,20 @@ impl<L: Learn> Task for PretrainTask<L> {
         self.source.stages[stage].accumulation
     }
 
-    fn pass(&self, stage: usize, number: u64) -> Result<Pass, TrainError> {
+    fn epoch(&self, stage: usize, number: u64) -> Result<Pass, TrainError> {
         self.source.pass(stage, number)
     }
 
-    fn batches(&self, pass: &Pass) -> usize {
-        pass.batches()
+    fn batches(&self, epoch: &Pass) -> usize {
+        epoch.batches()
     }
 
-    fn rows(&self, pass: &Pass, number: usize) -> usize {
-        pass.rows(number)
+    fn rows(&self, epoch: &Pass, number: usize) -> usize {
+        epoch.rows(number)
     }
 
-    fn batch(&self, pass: &Pass, number: usize, rows: Range<usize>) -> MaskedBatch {
-        self.source.batch(pass, number, rows)
+    fn batch(&self, epoch: &Pass, number: usize, rows: Range<usize>) -> MaskedBatch {
+        self.source.batch(epoch, number, rows)
     }
 
     fn tokens(&self, batch: &MaskedBatch) -> usize {
@@ -75,7 +76,7 @@ impl<L: Learn> Task for PretrainTask<L> {
         attended(&batch.batch)
     }
 
-    fn place(&self, batches: &[MaskedBatch]) -> String {
+    fn describe(&self, batches: &[MaskedBatch]) -> String {
         const SHOWN: usize = 32;
         let numbers: Vec<u64> = batches.iter().flat_map(|b| b.numbers.clone()).collect();
         let shown: Vec<String> = numbers.iter().take(SHOWN).map(u64::to_string).collect();
@@ -90,7 +91,7 @@ impl<L: Learn> Task for PretrainTask<L> {
         )
     }
 
-    fn terms(&self) -> &[Term] {
+    fn terms(&self) -> &[LossTerm] {
         self.learn.terms()
     }
 
@@ -108,9 +109,9 @@ impl<L: Learn> Task for PretrainTask<L> {
         self.learn.sums(model, batch, micro_batch, mode)
     }
 
-    fn rule(&self, path: &str) -> ParameterRule {
+    fn param_group(&self, path: &str) -> ParamGroup {
         let path = path.strip_prefix("discriminator.").unwrap_or(path);
-        rule(path, self.layers, self.layer_decay, false, 0)
+        param_group(path, self.layers, self.layer_decay, false, 0)
     }
 
     fn naming(&self) -> Naming {

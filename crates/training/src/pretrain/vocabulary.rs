@@ -9,8 +9,8 @@ use bertkit_data::tokenizer::{Normalization, TextTokenizer, TokenizerTrainer, Tr
 
 use super::PretrainConfig;
 use crate::config::FreshModel;
+use crate::engine::observer::{Event, Observer};
 use crate::error::TrainError;
-use crate::observer::{Event, Observer};
 use crate::prepare::tokenizer_family;
 
 /// Bytes of text that are counted together.

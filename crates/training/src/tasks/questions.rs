@@ -19,11 +19,12 @@ use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{FineTuned, Task, TaskInfo, Term, Validation, attended, inference_batches};
+use super::{FineTuned, TaskInfo, attended, inference_batches};
 use crate::config::{QuestionConfig, TrainingConfig};
+use crate::engine::param_groups::{ParamGroup, param_group};
+use crate::engine::task::{LossTerm, Task, Validation};
 use crate::error::TrainError;
-use crate::optimizer::{ParameterRule, rule};
-use crate::run_dir::{RunDirectory, write_atomically};
+use crate::run::directory::{RunDirectory, write_atomically};
 
 /// What a question-answering model's `bertkit.json` calls its task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -410,14 +411,14 @@ impl QuestionTask {
 
 impl Task for QuestionTask {
     type Model = SpanModel;
-    type Pass = Vec<Vec<usize>>;
+    type Epoch = Vec<Vec<usize>>;
     type Batch = WindowsBatch;
 
     fn accumulation(&self, _stage: usize) -> usize {
         self.training.gradient_accumulation
     }
 
-    fn pass(&self, _stage: usize, number: u64) -> Result<Vec<Vec<usize>>, TrainError> {
+    fn epoch(&self, _stage: usize, number: u64) -> Result<Vec<Vec<usize>>, TrainError> {
         let t = &self.training;
         let policy = t
             .batch_tokens
@@ -426,16 +427,16 @@ impl Task for QuestionTask {
         Ok(plan(&self.train.lengths, policy, t.bucket_by_length, order))
     }
 
-    fn batches(&self, pass: &Vec<Vec<usize>>) -> usize {
-        pass.len()
+    fn batches(&self, epoch: &Vec<Vec<usize>>) -> usize {
+        epoch.len()
     }
 
-    fn rows(&self, pass: &Vec<Vec<usize>>, number: usize) -> usize {
-        pass[number].len()
+    fn rows(&self, epoch: &Vec<Vec<usize>>, number: usize) -> usize {
+        epoch[number].len()
     }
 
-    fn batch(&self, pass: &Vec<Vec<usize>>, number: usize, rows: Range<usize>) -> WindowsBatch {
-        let places = pass[number][rows].iter();
+    fn batch(&self, epoch: &Vec<Vec<usize>>, number: usize, rows: Range<usize>) -> WindowsBatch {
+        let places = epoch[number][rows].iter();
         let windows: Vec<usize> = places.map(|&place| self.train.windows[place]).collect();
         let packed = self.train.features.pack(&windows);
         WindowsBatch {
@@ -453,7 +454,7 @@ impl Task for QuestionTask {
         attended(&batch.batch)
     }
 
-    fn place(&self, batches: &[WindowsBatch]) -> String {
+    fn describe(&self, batches: &[WindowsBatch]) -> String {
         const SHOWN: usize = 8;
         let windows = batches.iter().flat_map(|batch| &batch.windows);
         let all = self.train.features.windows();
@@ -472,8 +473,8 @@ impl Task for QuestionTask {
         format!("windows of the questions `{named}`{more} of the training file")
     }
 
-    fn terms(&self) -> &[Term] {
-        &[Term {
+    fn terms(&self) -> &[LossTerm] {
+        &[LossTerm {
             name: "loss",
             factor: 1.0,
         }]
@@ -504,8 +505,8 @@ impl Task for QuestionTask {
         vec![sum / 2.0]
     }
 
-    fn rule(&self, path: &str) -> ParameterRule {
-        rule(
+    fn param_group(&self, path: &str) -> ParamGroup {
+        param_group(
             path,
             self.model_config.num_hidden_layers,
             self.layer_decay,

@@ -19,12 +19,14 @@ use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::{FineTuned, Task, Term, Validation, Weigh, attended};
+use super::{FineTuned, attended};
 use crate::config::{Calibrate, LossConfig, Pool, Sampler, Threshold, TrainingConfig};
+use crate::engine::optimizer::GradientSum;
+use crate::engine::param_groups::{ParamGroup, param_group};
+use crate::engine::task::{LossTerm, Task, Validation, Weigh};
 use crate::error::TrainError;
-use crate::optimizer::{GradientSum, ParameterRule, rule};
 use crate::prepare::Reading;
-use crate::run_dir::{RunDirectory, write_atomically};
+use crate::run::directory::{RunDirectory, write_atomically};
 
 /// What a trained model answers, and how its answers are read; `bertkit.json` in the model's folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -620,14 +622,14 @@ impl SequenceTask {
 
 impl Task for SequenceTask {
     type Model = SequenceModel;
-    type Pass = Vec<Vec<usize>>;
+    type Epoch = Vec<Vec<usize>>;
     type Batch = RowsBatch;
 
     fn accumulation(&self, _stage: usize) -> usize {
         self.training.gradient_accumulation
     }
 
-    fn pass(&self, _stage: usize, number: u64) -> Result<Vec<Vec<usize>>, TrainError> {
+    fn epoch(&self, _stage: usize, number: u64) -> Result<Vec<Vec<usize>>, TrainError> {
         let t = &self.training;
         match (t.sampler, &self.train.targets) {
             (Sampler::Balanced, Targets::Classes(classes)) => {
@@ -651,16 +653,16 @@ impl Task for SequenceTask {
         }
     }
 
-    fn batches(&self, pass: &Vec<Vec<usize>>) -> usize {
-        pass.len()
+    fn batches(&self, epoch: &Vec<Vec<usize>>) -> usize {
+        epoch.len()
     }
 
-    fn rows(&self, pass: &Vec<Vec<usize>>, number: usize) -> usize {
-        pass[number].len()
+    fn rows(&self, epoch: &Vec<Vec<usize>>, number: usize) -> usize {
+        epoch[number].len()
     }
 
-    fn batch(&self, pass: &Vec<Vec<usize>>, number: usize, rows: Range<usize>) -> RowsBatch {
-        let rows = pass[number][rows].to_vec();
+    fn batch(&self, epoch: &Vec<Vec<usize>>, number: usize, rows: Range<usize>) -> RowsBatch {
+        let rows = epoch[number][rows].to_vec();
         let encodings = &self.train.encodings;
         if self.info.documents.is_none() {
             let pieces = vec![pack(encodings, &rows)];
@@ -705,7 +707,7 @@ impl Task for SequenceTask {
         batch.pieces.iter().map(attended).max().unwrap_or(0)
     }
 
-    fn place(&self, batches: &[RowsBatch]) -> String {
+    fn describe(&self, batches: &[RowsBatch]) -> String {
         const SHOWN: usize = 32;
         let rows = batches.iter().flat_map(|batch| &batch.rows);
         let mut lines: Vec<u64> = rows.map(|&row| self.train.lines[row]).collect();
@@ -721,8 +723,8 @@ impl Task for SequenceTask {
         )
     }
 
-    fn terms(&self) -> &[Term] {
-        &[Term {
+    fn terms(&self) -> &[LossTerm] {
+        &[LossTerm {
             name: "loss",
             factor: 1.0,
         }]
@@ -808,8 +810,8 @@ impl Task for SequenceTask {
         }
     }
 
-    fn rule(&self, path: &str) -> ParameterRule {
-        rule(
+    fn param_group(&self, path: &str) -> ParamGroup {
+        param_group(
             path,
             self.model_config.num_hidden_layers,
             self.layer_decay,

@@ -23,11 +23,12 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::crf::{Chain, Likelihood, Scores, first_best};
-use super::{FineTuned, Task, Term, Validation, attended, inference_batches};
+use super::{FineTuned, attended, inference_batches};
 use crate::config::{DataConfig, FileFormat, LossConfig, TagHead, TrainingConfig};
+use crate::engine::param_groups::{ParamGroup, param_group};
+use crate::engine::task::{LossTerm, Task, Validation};
 use crate::error::TrainError;
-use crate::optimizer::{ParameterRule, rule};
-use crate::run_dir::{RunDirectory, write_atomically};
+use crate::run::directory::{RunDirectory, write_atomically};
 
 /// Says in `bertkit.json` that words are tagged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -533,14 +534,14 @@ fn weights<const D: usize>(values: &[f64], shape: [usize; D], device: &Device) -
 
 impl Task for TagTask {
     type Model = TokenModel;
-    type Pass = Vec<Vec<usize>>;
+    type Epoch = Vec<Vec<usize>>;
     type Batch = TagBatch;
 
     fn accumulation(&self, _stage: usize) -> usize {
         self.training.gradient_accumulation
     }
 
-    fn pass(&self, _stage: usize, number: u64) -> Result<Vec<Vec<usize>>, TrainError> {
+    fn epoch(&self, _stage: usize, number: u64) -> Result<Vec<Vec<usize>>, TrainError> {
         let t = &self.training;
         let policy = t
             .batch_tokens
@@ -559,16 +560,16 @@ impl Task for TagTask {
         Ok(batches)
     }
 
-    fn batches(&self, pass: &Vec<Vec<usize>>) -> usize {
-        pass.len()
+    fn batches(&self, epoch: &Vec<Vec<usize>>) -> usize {
+        epoch.len()
     }
 
-    fn rows(&self, pass: &Vec<Vec<usize>>, number: usize) -> usize {
-        pass[number].len()
+    fn rows(&self, epoch: &Vec<Vec<usize>>, number: usize) -> usize {
+        epoch[number].len()
     }
 
-    fn batch(&self, pass: &Vec<Vec<usize>>, number: usize, rows: Range<usize>) -> TagBatch {
-        self.collect(&self.train.windows.windows, pass[number][rows].to_vec())
+    fn batch(&self, epoch: &Vec<Vec<usize>>, number: usize, rows: Range<usize>) -> TagBatch {
+        self.collect(&self.train.windows.windows, epoch[number][rows].to_vec())
     }
 
     fn tokens(&self, batch: &TagBatch) -> usize {
@@ -579,7 +580,7 @@ impl Task for TagTask {
         attended(&batch.batch)
     }
 
-    fn place(&self, batches: &[TagBatch]) -> String {
+    fn describe(&self, batches: &[TagBatch]) -> String {
         const SHOWN: usize = 32;
         let windows = &self.train.windows.windows;
         let chosen = batches.iter().flat_map(|batch| &batch.windows);
@@ -599,8 +600,8 @@ impl Task for TagTask {
         )
     }
 
-    fn terms(&self) -> &[Term] {
-        &[Term {
+    fn terms(&self) -> &[LossTerm] {
+        &[LossTerm {
             name: "loss",
             factor: 1.0,
         }]
@@ -624,14 +625,14 @@ impl Task for TagTask {
         }]
     }
 
-    fn rule(&self, path: &str) -> ParameterRule {
+    fn param_group(&self, path: &str) -> ParamGroup {
         if path.starts_with("head.crf.") {
-            return ParameterRule {
+            return ParamGroup {
                 rate_factor: self.crf_rate,
                 decays: false,
             };
         }
-        rule(
+        param_group(
             path,
             self.model_config.num_hidden_layers,
             self.layer_decay,

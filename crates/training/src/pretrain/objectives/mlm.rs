@@ -10,9 +10,9 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::{Learn, Mean};
+use crate::engine::task::LossTerm;
 use crate::error::TrainError;
 use crate::pretrain::source::MaskedBatch;
-use crate::tasks::Term;
 
 /// Logits that are on the host at a time.
 const LOGITS: usize = 4 << 20;
@@ -88,7 +88,7 @@ pub(crate) fn score(logits: &[f32], target: usize) -> (f64, bool) {
 #[derive(Debug)]
 pub(crate) struct MaskedLm {
     config: EncoderConfig,
-    terms: [Term; 1],
+    terms: [LossTerm; 1],
 }
 
 impl MaskedLm {
@@ -96,7 +96,7 @@ impl MaskedLm {
     pub fn new(config: EncoderConfig, weight: f64) -> Self {
         Self {
             config,
-            terms: [Term {
+            terms: [LossTerm {
                 name: "mlm_loss",
                 factor: weight,
             }],
@@ -107,7 +107,7 @@ impl MaskedLm {
 impl Learn for MaskedLm {
     type Model = MlmModel;
 
-    fn terms(&self) -> &[Term] {
+    fn terms(&self) -> &[LossTerm] {
         &self.terms
     }
 

@@ -19,8 +19,8 @@ pub(crate) use pairs::SegmentPairs;
 pub(crate) use rtd::ReplacedTokens;
 
 use super::source::MaskedBatch;
+use crate::engine::task::LossTerm;
 use crate::error::TrainError;
-use crate::tasks::Term;
 
 /// An objective: a loss on masked sequences, and what is told of it on held-out ones.
 pub(crate) trait Learn: Sync {
@@ -28,7 +28,7 @@ pub(crate) trait Learn: Sync {
     type Model: Module;
 
     /// The summands of the loss.
-    fn terms(&self) -> &[Term];
+    fn terms(&self) -> &[LossTerm];
 
     /// How many items each summand has in a batch.
     fn counts(&self, batch: &MaskedBatch) -> Vec<f64>;

@@ -10,15 +10,15 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use super::mlm::{MlmScores, nothing};
 use super::{Learn, Mean};
+use crate::engine::task::LossTerm;
 use crate::error::TrainError;
 use crate::pretrain::source::MaskedBatch;
-use crate::tasks::Term;
 
 /// Masked words and pairs of segments, on the head of `BertForPreTraining`.
 #[derive(Debug)]
 pub(crate) struct SegmentPairs {
     config: EncoderConfig,
-    terms: [Term; 2],
+    terms: [LossTerm; 2],
 }
 
 impl SegmentPairs {
@@ -27,7 +27,7 @@ impl SegmentPairs {
         let terms = [("mlm_loss", mlm), (name, weight)];
         Self {
             config,
-            terms: terms.map(|(name, factor)| Term { name, factor }),
+            terms: terms.map(|(name, factor)| LossTerm { name, factor }),
         }
     }
 
@@ -53,7 +53,7 @@ impl SegmentPairs {
 impl Learn for SegmentPairs {
     type Model = PretrainingModel;
 
-    fn terms(&self) -> &[Term] {
+    fn terms(&self) -> &[LossTerm] {
         &self.terms
     }
 

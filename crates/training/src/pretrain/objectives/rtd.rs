@@ -14,9 +14,9 @@ use super::mlm::{MlmScores, nothing};
 use super::sampling::Sampling;
 use super::{Learn, Mean};
 use crate::config::pretrain::{GeneratorConfig, Objective};
+use crate::engine::task::LossTerm;
 use crate::error::TrainError;
 use crate::pretrain::source::MaskedBatch;
-use crate::tasks::Term;
 
 /// Sets the generator's dropout apart from the discriminator's.
 const DROPOUT: u64 = 0x6765_6e65_7261_746f;
@@ -28,7 +28,7 @@ pub(crate) struct ReplacedTokens {
     generator: EncoderConfig,
     sampling: Sampling,
     seed: u64,
-    terms: [Term; 2],
+    terms: [LossTerm; 2],
 }
 
 /// A batch as the discriminator sees it.
@@ -84,7 +84,7 @@ impl ReplacedTokens {
                 disallow_correct: settings.disallow_correct,
             },
             seed,
-            terms: terms.map(|(name, factor)| Term { name, factor }),
+            terms: terms.map(|(name, factor)| LossTerm { name, factor }),
         }
     }
 
@@ -108,7 +108,7 @@ impl ReplacedTokens {
 impl Learn for ReplacedTokens {
     type Model = Electra;
 
-    fn terms(&self) -> &[Term] {
+    fn terms(&self) -> &[LossTerm] {
         &self.terms
     }
 

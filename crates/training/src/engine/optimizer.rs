@@ -11,6 +11,7 @@ use burn::tensor::{Gradients, Tensor, TensorData};
 use rayon::prelude::*;
 
 use crate::config::OptimizerConfig;
+use crate::engine::param_groups::ParamGroup;
 
 /// Elements that one thread updates, or sums, at a time. Fixed, so that results do not depend on
 /// the number of threads.
@@ -18,51 +19,6 @@ const CHUNK: usize = 1 << 12;
 /// Elements that are left alone together while no gradient has reached one of them: about a row of an
 /// embedding. A divisor of [`CHUNK`].
 const STRETCH: usize = 1 << 8;
-
-/// What applies to one parameter.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ParameterRule {
-    /// Multiplies the learning rate; 0 leaves the parameter as it is.
-    pub rate_factor: f64,
-    /// Whether weight decay applies.
-    pub decays: bool,
-}
-
-/// Which rule applies to the parameter at a path of ours (`encoder.layers.0.qkv.weight`).
-///
-/// No decay on biases and LayerNorm (Devlin et al. 2019, appendix A.2). The layer-wise rate is
-/// `lr · d^(n + 2 − depth)`, with the embeddings at depth 0, layer i at depth i + 1 and everything
-/// above at depth n + 2 (`google-research/electra`, `model/optimization.py`).
-pub fn rule(
-    path: &str,
-    layers: usize,
-    layer_decay: f64,
-    freeze_embeddings: bool,
-    freeze_layers: usize,
-) -> ParameterRule {
-    let decays = !path.ends_with("bias") && !path.contains("norm");
-    let layer = path
-        .strip_prefix("encoder.layers.")
-        .and_then(|rest| rest.split('.').next())
-        .and_then(|number| number.parse::<usize>().ok());
-    let embeddings = path.starts_with("encoder.embeddings.");
-    let depth = match layer {
-        Some(layer) => layer + 1,
-        None if embeddings => 0,
-        None => layers + 2,
-    };
-    let frozen =
-        (embeddings && freeze_embeddings) || layer.is_some_and(|layer| layer < freeze_layers);
-    let rate_factor = if frozen {
-        0.0
-    } else {
-        layer_decay.powi((layers + 2 - depth) as i32)
-    };
-    ParameterRule {
-        rate_factor,
-        decays,
-    }
-}
 
 /// Gradients of one update by the parameter's path, summed over its micro-batches.
 #[derive(Debug, Default)]
@@ -250,7 +206,7 @@ impl AdamW {
         model: M,
         gradients: GradientSum,
         rate: f64,
-        rules: impl Fn(&str) -> ParameterRule,
+        rules: impl Fn(&str) -> ParamGroup,
     ) -> (M, f64) {
         let (measured, _) = gradients.measured(Vec::new());
         let norm = measured.norm;
@@ -263,7 +219,7 @@ impl AdamW {
         model: M,
         gradients: Measured,
         rate: f64,
-        rules: impl Fn(&str) -> ParameterRule,
+        rules: impl Fn(&str) -> ParamGroup,
     ) -> M {
         let norm = gradients.norm;
         if !norm.is_finite() {
@@ -288,7 +244,7 @@ impl AdamW {
         model.map(&mut mapper)
     }
 
-    fn coefficients(&self, rate: f64, clip: f64, rule: ParameterRule) -> Coefficients {
+    fn coefficients(&self, rate: f64, clip: f64, rule: ParamGroup) -> Coefficients {
         let c = &self.config;
         let t = self.updates.min(i32::MAX as u64) as i32;
         let rate = rate * rule.rate_factor;
@@ -468,7 +424,7 @@ struct Mapper<'a, R> {
     rules: R,
 }
 
-impl<R: Fn(&str) -> ParameterRule> ModuleMapper for Mapper<'_, R> {
+impl<R: Fn(&str) -> ParamGroup> ModuleMapper for Mapper<'_, R> {
     fn enter_module(&mut self, name: &str, _container: &str) {
         self.path.push(name.into());
     }
@@ -571,6 +527,7 @@ fn sum_of_squares(values: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::param_groups::param_group;
 
     #[test]
     fn squares_in_groups_are_those_of_all_elements() {
@@ -583,20 +540,6 @@ mod tests {
             let sum: f64 = parts.into_iter().map(f64::from).sum();
             assert!((sum - exact).abs() <= 1e-6 * exact, "{n}: {sum} {exact}");
         }
-    }
-
-    #[test]
-    fn biases_and_layer_norm_do_not_decay() {
-        for path in [
-            "encoder.layers.0.qkv.bias",
-            "encoder.embeddings.norm.weight",
-            "encoder.layers.1.output_norm.weight",
-            "head.bias",
-        ] {
-            assert!(!rule(path, 2, 1.0, false, 0).decays, "{path}");
-        }
-        assert!(rule("encoder.layers.0.qkv.weight", 2, 1.0, false, 0).decays);
-        assert!(rule("encoder.embeddings.word", 2, 1.0, false, 0).decays);
     }
 
     #[test]
@@ -618,32 +561,11 @@ mod tests {
             let (mut p, mut moments) = ([1.0_f32], HostMoments::zeros(1));
             for expected in expected {
                 optimizer.updates += 1;
-                let rule = rule("encoder.layers.0.qkv.weight", 1, 1.0, false, 0);
+                let rule = param_group("encoder.layers.0.qkv.weight", 1, 1.0, false, 0);
                 let c = optimizer.coefficients(0.1, 1.0, rule);
                 c.update_host(&mut p, &[2.0], &mut moments);
                 assert!((p[0] - expected).abs() < 1e-5, "{} {expected}", p[0]);
             }
         }
-    }
-
-    #[test]
-    fn rates_fall_towards_the_embeddings_and_frozen_parts_stay() {
-        let factor = |path| rule(path, 12, 0.8, false, 0).rate_factor;
-        assert!((factor("encoder.embeddings.word") - 0.8_f64.powi(14)).abs() < 1e-12);
-        assert!((factor("encoder.layers.11.output.weight") - 0.8_f64.powi(2)).abs() < 1e-12);
-        assert_eq!(factor("head.classifier.weight"), 1.0);
-        assert_eq!(factor("encoder.pooler.weight"), 1.0);
-        assert_eq!(
-            rule("encoder.layers.1.qkv.weight", 12, 1.0, true, 2).rate_factor,
-            0.0
-        );
-        assert_eq!(
-            rule("encoder.layers.2.qkv.weight", 12, 1.0, true, 2).rate_factor,
-            1.0
-        );
-        assert_eq!(
-            rule("encoder.embeddings.word", 12, 1.0, true, 0).rate_factor,
-            0.0
-        );
     }
 }

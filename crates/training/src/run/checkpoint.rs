@@ -11,10 +11,10 @@ use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 use crate::config::OptimizerConfig;
+use crate::engine::loss_scale::LossScale;
+use crate::engine::optimizer::AdamW;
 use crate::error::TrainError;
-use crate::optimizer::AdamW;
-use crate::run_dir::{RunDirectory, write_atomically};
-use crate::scaling::LossScale;
+use crate::run::directory::{RunDirectory, write_atomically};
 
 /// How far a run has come.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

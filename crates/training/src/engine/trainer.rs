@@ -9,24 +9,23 @@ use std::time::Instant;
 use bertkit_model::weights::visit;
 use burn::module::Module;
 
-use crate::checkpoint::{self, Progress};
+use crate::engine::data_parallel::{DataParallel, DevicePlacement};
+use crate::engine::observer::{EvaluationReport, Event, Observer, ProbeReport, StepReport};
+use crate::engine::optimizer::AdamW;
+use crate::engine::profile::Stopwatch;
+use crate::engine::schedule::Schedule;
+use crate::engine::step::Update;
+use crate::engine::task::{LossTerm, Split, Task};
 use crate::error::TrainError;
-use crate::launch::Place;
-use crate::observer::{EvaluationReport, Event, Observer, ProbeReport, StepReport};
-use crate::optimizer::AdamW;
-use crate::profile::Stopwatch;
-use crate::run_dir::{MetricLine, MetricsFile, RunDirectory};
-use crate::schedule::Schedule;
-use crate::tasks::{Split, Task, Term};
-use crate::team::Team;
-use crate::update::Update;
+use crate::run::checkpoint::{self, Progress};
+use crate::run::directory::{MetricLine, MetricsFile, RunDirectory};
 
 /// Batches that are made ahead of the step, at least.
 const AHEAD: usize = 4;
 
 /// When a run stops, looks and saves.
 #[derive(Debug, Clone)]
-pub(crate) struct Habits {
+pub(crate) struct LoopConfig {
     /// The command that continues an interrupted run.
     pub command: &'static str,
     /// Decides dropout.
@@ -34,9 +33,9 @@ pub(crate) struct Habits {
     /// Rows that go through the model together, at most; all of a batch if not given.
     pub micro_batch: Option<usize>,
     /// Passes over the data, where they end the run.
-    pub passes: Option<u64>,
-    /// Whether every pass ends with an evaluation and a checkpoint.
-    pub after_pass: bool,
+    pub epochs: Option<u64>,
+    /// Whether every epoch ends with an evaluation and a checkpoint.
+    pub after_epoch: bool,
     /// Evaluates every so many updates.
     pub evaluate_steps: Option<u64>,
     /// Stops after this many evaluations without a better one; 0 never stops early.
@@ -50,8 +49,8 @@ pub(crate) struct Habits {
 /// Everything of a run but the weights, and how far it has come.
 pub(crate) struct Trainer<'a, T: Task> {
     pub task: &'a T,
-    pub place: Place,
-    pub habits: Habits,
+    pub place: DevicePlacement,
+    pub loop_config: LoopConfig,
     pub optimizer: AdamW,
     pub schedule: Schedule,
     pub progress: Progress,
@@ -74,7 +73,7 @@ struct Listeners<'a> {
 /// Why a pass stopped.
 enum Pause {
     /// It is complete, or another stage begins.
-    NextPass,
+    NextEpoch,
     /// The run has done all its updates, or its time is up.
     Done,
     /// Evaluations have not become better for long enough.
@@ -82,7 +81,7 @@ enum Pause {
 }
 
 /// A weight that is infinite or no number, if there is one.
-fn lost_number<M: Module>(model: &M) -> Option<f64> {
+fn find_non_finite<M: Module>(model: &M) -> Option<f64> {
     let mut lost = None;
     visit(model, |_, _, values| {
         lost = lost.or(values.into_iter().find(|value| !value.is_finite()));
@@ -94,8 +93,8 @@ impl<'a, T: Task> Trainer<'a, T> {
     /// A run of `task` in that place, with `progress` behind it.
     pub fn new(
         task: &'a T,
-        place: Place,
-        habits: Habits,
+        place: DevicePlacement,
+        loop_config: LoopConfig,
         schedule: Schedule,
         optimizer: AdamW,
         progress: Progress,
@@ -104,7 +103,7 @@ impl<'a, T: Task> Trainer<'a, T> {
         Self {
             task,
             place,
-            habits,
+            loop_config,
             optimizer,
             schedule,
             progress,
@@ -115,7 +114,7 @@ impl<'a, T: Task> Trainer<'a, T> {
     /// How batches are divided.
     pub fn split(&self) -> Split {
         Split {
-            most: self.habits.micro_batch,
+            most: self.loop_config.micro_batch,
             more_devices: self.place.more.len(),
         }
     }
@@ -124,7 +123,10 @@ impl<'a, T: Task> Trainer<'a, T> {
     fn is_done(&self) -> bool {
         let p = &self.progress;
         self.schedule.is_over(p.step, p.elapsed)
-            || self.habits.passes.is_some_and(|passes| p.epoch >= passes)
+            || self
+                .loop_config
+                .epochs
+                .is_some_and(|epochs| p.epoch >= epochs)
     }
 
     /// The stage that applies now.
@@ -144,8 +146,9 @@ impl<'a, T: Task> Trainer<'a, T> {
         interrupt: &AtomicBool,
     ) -> Result<(T::Model, Option<EvaluationReport>), TrainError> {
         std::thread::scope(|scope| {
-            let mut team = Team::new(scope, self.task, &self.place, &model, &self.optimizer);
-            self.run_with(model, &mut team, directory, observer, interrupt)
+            let mut workers =
+                DataParallel::new(scope, self.task, &self.place, &model, &self.optimizer);
+            self.run_with(model, &mut workers, directory, observer, interrupt)
         })
     }
 
@@ -158,10 +161,11 @@ impl<'a, T: Task> Trainer<'a, T> {
         mut each: impl FnMut(&Update, f64),
     ) -> Result<T::Model, TrainError> {
         std::thread::scope(|scope| {
-            let mut team = Team::new(scope, self.task, &self.place, &model, &self.optimizer);
+            let mut workers =
+                DataParallel::new(scope, self.task, &self.place, &model, &self.optimizer);
             for group in groups {
                 let started = Instant::now();
-                let (next, update) = self.update(model, &Arc::new(group), &mut team)?;
+                let (next, update) = self.update(model, &Arc::new(group), &mut workers)?;
                 model = next;
                 each(&update, started.elapsed().as_secs_f64());
             }
@@ -172,7 +176,7 @@ impl<'a, T: Task> Trainer<'a, T> {
     fn run_with(
         &mut self,
         mut model: T::Model,
-        team: &mut Team<'_, T::Batch>,
+        workers: &mut DataParallel<'_, T::Batch>,
         directory: &RunDirectory,
         observer: &mut dyn Observer,
         interrupt: &AtomicBool,
@@ -195,8 +199,8 @@ impl<'a, T: Task> Trainer<'a, T> {
                     self.progress.batch = 0;
                 }
             }
-            let pass = self.task.pass(stage, self.progress.epoch)?;
-            let batches = self.task.batches(&pass);
+            let epoch = self.task.epoch(stage, self.progress.epoch)?;
+            let batches = self.task.batches(&epoch);
             if batches == 0 {
                 return Err(TrainError::Setting {
                     message: "there is nothing to train on: a pass over the data has no batch"
@@ -208,21 +212,21 @@ impl<'a, T: Task> Trainer<'a, T> {
             let ahead = AHEAD.max(task.accumulation(stage));
             let (next, pause) = std::thread::scope(|scope| {
                 let (sender, ready) = sync_channel(ahead);
-                let pass = &pass;
+                let epoch = &epoch;
                 scope.spawn(move || {
                     for number in first..batches {
                         // Nobody listens any more: the run has stopped, or a new stage begins.
-                        let parts = split.micro_batches(task, pass, number);
+                        let parts = split.micro_batches(task, epoch, number);
                         if sender.send(parts).is_err() {
                             break;
                         }
                     }
                 });
-                self.run_pass(model, batches, &ready, team, &mut listeners)
+                self.run_epoch(model, batches, &ready, workers, &mut listeners)
             })?;
             model = next;
             match pause {
-                Pause::NextPass => {}
+                Pause::NextEpoch => {}
                 Pause::Done => break,
                 Pause::Stalled => {
                     let n = self.progress.evaluations_without_better;
@@ -246,13 +250,13 @@ impl<'a, T: Task> Trainer<'a, T> {
         }
     }
 
-    /// Trains on what comes ready, until the pass, its stage or the run ends.
-    fn run_pass(
+    /// Trains on what comes ready, until the epoch, its stage or the run ends.
+    fn run_epoch(
         &mut self,
         mut model: T::Model,
         batches: usize,
         ready: &Receiver<Vec<T::Batch>>,
-        team: &mut Team<'_, T::Batch>,
+        workers: &mut DataParallel<'_, T::Batch>,
         listeners: &mut Listeners<'_>,
     ) -> Result<(T::Model, Pause), TrainError> {
         let accumulation = self.task.accumulation(self.progress.stage);
@@ -267,7 +271,7 @@ impl<'a, T: Task> Trainer<'a, T> {
             if let Some(watch) = &mut self.watch {
                 watch.profile.batches += watch.lap();
             }
-            let (next, update) = self.update(model, &group, team)?;
+            let (next, update) = self.update(model, &group, workers)?;
             model = next;
             if let Some(watch) = &mut self.watch {
                 watch.update_ends();
@@ -277,8 +281,8 @@ impl<'a, T: Task> Trainer<'a, T> {
             p.seconds += started.elapsed().as_secs_f64();
             p.elapsed = listeners.clock.1 + listeners.clock.0.elapsed().as_secs_f64();
             let epoch = p.epoch as f64 + p.batch as f64 / batches as f64;
-            let pass_ends = p.batch >= batches;
-            if pass_ends {
+            let epoch_ends = p.batch >= batches;
+            if epoch_ends {
                 p.epoch += 1;
                 p.batch = 0;
             }
@@ -286,15 +290,15 @@ impl<'a, T: Task> Trainer<'a, T> {
             let done = self.is_done();
             self.tell_step(&update, epoch, listeners)?;
 
-            let h = &self.habits;
-            let ends = (pass_ends && h.after_pass) || done;
+            let h = &self.loop_config;
+            let ends = (epoch_ends && h.after_epoch) || done;
             let evaluates = ends || h.evaluate_steps.is_some_and(|n| step.is_multiple_of(n));
             let due = step.is_multiple_of(h.checkpoint_steps) || (ends && !done);
             let probes = self.task.probes(step, done);
             let asks = || listeners.interrupt.load(Ordering::Relaxed);
             // Neither chosen nor kept: weights that have left the numbers.
             if (evaluates || due || probes || asks())
-                && let Some(value) = lost_number(&model)
+                && let Some(value) = find_non_finite(&model)
             {
                 return Err(self.not_finite("size of a weight", value, &group));
             }
@@ -306,8 +310,8 @@ impl<'a, T: Task> Trainer<'a, T> {
                 self.probe(&model, epoch, rate, listeners)?;
             }
             let is_best = self.progress.best.is_some_and(|(best, _)| best == step) && !done;
-            let stalled = self.habits.early_stopping > 0
-                && self.progress.evaluations_without_better >= self.habits.early_stopping;
+            let stalled = self.loop_config.early_stopping > 0
+                && self.progress.evaluations_without_better >= self.loop_config.early_stopping;
             let asked = listeners.interrupt.load(Ordering::Relaxed) && !done && !stalled;
             self.progress.elapsed = listeners.clock.1 + listeners.clock.0.elapsed().as_secs_f64();
             if (due && !stalled) || is_best || asked {
@@ -316,7 +320,7 @@ impl<'a, T: Task> Trainer<'a, T> {
             if asked {
                 let resume = format!(
                     "continue with `bertkit {} --resume --output {}`",
-                    self.habits.command,
+                    self.loop_config.command,
                     listeners.directory.path().display()
                 );
                 return Err(TrainError::Interrupted { step, resume });
@@ -325,8 +329,8 @@ impl<'a, T: Task> Trainer<'a, T> {
                 Pause::Stalled
             } else if done || self.is_done() {
                 Pause::Done
-            } else if pass_ends || self.stage() != self.progress.stage {
-                Pause::NextPass
+            } else if epoch_ends || self.stage() != self.progress.stage {
+                Pause::NextEpoch
             } else {
                 continue;
             };
@@ -353,7 +357,7 @@ impl<'a, T: Task> Trainer<'a, T> {
         epoch: f64,
         listeners: &mut Listeners<'_>,
     ) -> Result<(), TrainError> {
-        let terms: &[Term] = match self.task.terms() {
+        let terms: &[LossTerm] = match self.task.terms() {
             [_] => &[],
             several => several,
         };
@@ -474,7 +478,7 @@ impl<'a, T: Task> Trainer<'a, T> {
         if best.as_ref() == Some(&name) {
             directory.point("best", &name)?;
         }
-        directory.rotate_checkpoints(self.habits.keep_checkpoints, &[best])?;
+        directory.rotate_checkpoints(self.loop_config.keep_checkpoints, &[best])?;
         let path: PathBuf = directory.checkpoint(&name);
         listeners.observer.event(&Event::Checkpoint(path));
         Ok(())

@@ -16,10 +16,28 @@ use burn::tensor::distributed::{ReduceOperation, all_reduce};
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
-use crate::launch::{Place, freeze};
-use crate::optimizer::{AdamW, GradientSum};
-use crate::tasks::Task;
-use crate::update::{Means, Share, Work};
+use crate::engine::optimizer::{AdamW, GradientSum};
+use crate::engine::param_groups::freeze;
+use crate::engine::step::{Means, Share, Work};
+use crate::engine::task::Task;
+
+/// Where a training loop computes.
+#[derive(Debug, Clone)]
+pub(crate) struct DevicePlacement {
+    /// The device of the weights that are evaluated and kept.
+    pub device: Device,
+    /// Where the same weights learn from other micro-batches.
+    pub more: Vec<Device>,
+    /// Whether the time of each part is measured.
+    pub profile: bool,
+}
+
+impl DevicePlacement {
+    /// All devices, the first one first.
+    pub fn devices(&self) -> impl Iterator<Item = &Device> {
+        std::iter::once(&self.device).chain(&self.more)
+    }
+}
 
 /// Elements that travel together: enough to fill a bus, and little beside the gradients themselves.
 const BUCKET: usize = 1 << 24;
@@ -33,7 +51,7 @@ pub(crate) fn is_collective(devices: &[Device]) -> bool {
 }
 
 /// What the loop asks of another device.
-enum Order<B> {
+enum Command<B> {
     /// The gradients of its micro-batches.
     Gradients(Arc<Work<B>>),
     /// Its gradients of these parameters, to be summed up with those of the others.
@@ -54,14 +72,14 @@ enum Answer {
 }
 
 /// Another device, as the loop sees it.
-struct Member<'scope, B> {
-    orders: Sender<Order<B>>,
+struct Worker<'scope, B> {
+    orders: Sender<Command<B>>,
     answers: Receiver<Answer>,
     thread: Option<ScopedJoinHandle<'scope, ()>>,
 }
 
-impl<B> Member<'_, B> {
-    fn ask(&mut self, order: Order<B>) {
+impl<B> Worker<'_, B> {
+    fn ask(&mut self, order: Command<B>) {
         if self.orders.send(order).is_err() {
             self.gone();
         }
@@ -84,20 +102,20 @@ impl<B> Member<'_, B> {
 }
 
 /// The devices of a run besides the first.
-pub(crate) struct Team<'scope, B> {
-    members: Vec<Member<'scope, B>>,
+pub(crate) struct DataParallel<'scope, B> {
+    members: Vec<Worker<'scope, B>>,
     /// All devices, the first one too.
     devices: Vec<Device>,
     /// Whether they sum up among themselves.
     collective: bool,
 }
 
-impl<'scope, B: Send + Sync + 'scope> Team<'scope, B> {
+impl<'scope, B: Send + Sync + 'scope> DataParallel<'scope, B> {
     /// Brings the weights, as they are now, and the optimizer to each of the devices.
     pub fn new<'env, T: Task<Batch = B>>(
         scope: &'scope Scope<'scope, 'env>,
         task: &'env T,
-        place: &Place,
+        place: &DevicePlacement,
         model: &T::Model,
         optimizer: &AdamW,
     ) -> Self
@@ -123,7 +141,7 @@ impl<'scope, B: Send + Sync + 'scope> Team<'scope, B> {
                 way.run(|| {
                     let model = on_device(model, &weights, &device);
                     // A copy is trainable as a whole.
-                    let model = freeze(model, |path| task.rule(path));
+                    let model = freeze(model, |path| task.param_group(path));
                     let replica = Replica {
                         task,
                         number,
@@ -136,7 +154,7 @@ impl<'scope, B: Send + Sync + 'scope> Team<'scope, B> {
                     replica.work(&asked, &answer);
                 });
             });
-            Member {
+            Worker {
                 orders,
                 answers,
                 thread: Some(thread),
@@ -151,7 +169,7 @@ impl<'scope, B: Send + Sync + 'scope> Team<'scope, B> {
     }
 }
 
-impl<B: Send + Sync> Team<'_, B> {
+impl<B: Send + Sync> DataParallel<'_, B> {
     /// How many devices there are, the first one too.
     pub fn devices(&self) -> usize {
         self.devices.len()
@@ -160,7 +178,7 @@ impl<B: Send + Sync> Team<'_, B> {
     /// Lets the other devices begin with their micro-batches.
     pub fn begin(&mut self, work: &Arc<Work<B>>) {
         for member in &mut self.members {
-            member.ask(Order::Gradients(work.clone()));
+            member.ask(Command::Gradients(work.clone()));
         }
     }
 
@@ -185,7 +203,7 @@ impl<B: Send + Sync> Team<'_, B> {
         for bucket in buckets(&sizes) {
             let bucket = Arc::new(bucket);
             for member in &mut self.members {
-                member.ask(Order::Sum(bucket.clone()));
+                member.ask(Command::Sum(bucket.clone()));
             }
             let flat = flatten(gradients, &bucket, &self.devices[0]);
             let sum = if self.collective {
@@ -204,7 +222,7 @@ impl<B: Send + Sync> Team<'_, B> {
                 }
                 let sum = Arc::new(sum);
                 for member in &mut self.members {
-                    member.ask(Order::Summed(sum.clone()));
+                    member.ask(Command::Summed(sum.clone()));
                 }
                 place(&sum, &self.devices[0])
             };
@@ -216,7 +234,7 @@ impl<B: Send + Sync> Team<'_, B> {
     /// Lets the other devices move their weights.
     pub fn step(&mut self, rate: f64) {
         for member in &mut self.members {
-            member.ask(Order::Step(rate));
+            member.ask(Command::Step(rate));
         }
     }
 
@@ -309,19 +327,19 @@ struct Replica<'a, T: Task> {
 
 impl<T: Task> Replica<'_, T> {
     /// Does what it is asked until nothing more can come, or nobody listens.
-    fn work(mut self, asked: &Receiver<Order<T::Batch>>, answer: &Sender<Answer>) {
+    fn work(mut self, asked: &Receiver<Command<T::Batch>>, answer: &Sender<Answer>) {
         let mut gradients = GradientSum::default();
         let mut bucket = Arc::new(Sizes::new());
         for order in asked {
             let device = &self.devices[self.number];
             let done = match order {
-                Order::Gradients(work) => {
+                Command::Gradients(work) => {
                     let mut share = Share::find(self.task, &work, self.number, &self.model, None);
                     let means = work.means(self.number, &share.read());
                     gradients = share.gradients;
                     Answer::Gradients(gradients.sizes().collect(), means)
                 }
-                Order::Sum(sizes) => {
+                Command::Sum(sizes) => {
                     bucket = sizes;
                     let flat = flatten(&mut gradients, &bucket, device);
                     if self.collective {
@@ -333,13 +351,13 @@ impl<T: Task> Replica<'_, T> {
                         Answer::Part(to_vec(flat))
                     }
                 }
-                Order::Summed(sum) => {
+                Command::Summed(sum) => {
                     spread(&mut gradients, &bucket, place(&sum, device));
                     continue;
                 }
-                Order::Step(rate) => {
+                Command::Step(rate) => {
                     let (task, found) = (self.task, std::mem::take(&mut gradients));
-                    let rule = |path: &str| task.rule(path);
+                    let rule = |path: &str| task.param_group(path);
                     (self.model, _) = self.optimizer.step(self.model, found, rate, rule);
                     Answer::Done
                 }

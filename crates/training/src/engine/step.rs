@@ -6,12 +6,12 @@ use bertkit_model::weights::to_vec;
 use bertkit_model::{DropoutStream, Mode};
 use burn::tensor::Tensor;
 
+use crate::engine::data_parallel::DataParallel;
+use crate::engine::optimizer::GradientSum;
+use crate::engine::profile::Stopwatch;
+use crate::engine::task::Task;
+use crate::engine::trainer::Trainer;
 use crate::error::TrainError;
-use crate::optimizer::GradientSum;
-use crate::profile::Stopwatch;
-use crate::tasks::Task;
-use crate::team::Team;
-use crate::trainer::Trainer;
 
 /// The numbers of one update.
 #[derive(Debug, Clone)]
@@ -126,7 +126,7 @@ impl<T: Task> Trainer<'_, T> {
         &mut self,
         model: T::Model,
         batches: &Arc<Vec<T::Batch>>,
-        team: &mut Team<'_, T::Batch>,
+        workers: &mut DataParallel<'_, T::Batch>,
     ) -> Result<(T::Model, Update), TrainError> {
         let task = self.task;
         let terms = task.terms();
@@ -145,16 +145,16 @@ impl<T: Task> Trainer<'_, T> {
         let work = Arc::new(Work {
             batches: batches.clone(),
             totals,
-            seed: self.habits.seed,
+            seed: self.loop_config.seed,
             first: self.progress.micro_batches,
             scale: self.progress.loss_scale.as_ref().map(|s| s.scale),
-            devices: team.devices(),
+            devices: workers.devices(),
         });
-        team.begin(&work);
+        workers.begin(&work);
         let share = Share::find(task, &work, 0, &model, self.watch.as_mut());
         let mut gradients = share.gradients;
-        let of_others = team.sum(&mut gradients);
-        if team.devices() > 1
+        let of_others = workers.sum(&mut gradients);
+        if workers.devices() > 1
             && let Some(watch) = &mut self.watch
         {
             watch.phase(|profile| &mut profile.exchange);
@@ -176,12 +176,12 @@ impl<T: Task> Trainer<'_, T> {
         let rate = self
             .schedule
             .rate(self.progress.step, self.progress.elapsed);
-        team.step(rate);
+        workers.step(rate);
         let norm = gradients.norm;
         let model = self
             .optimizer
-            .step_by(model, gradients, rate, |path| task.rule(path));
-        team.wait();
+            .step_by(model, gradients, rate, |path| task.param_group(path));
+        workers.wait();
         if let Some(watch) = &mut self.watch {
             watch.phase(|profile| &mut profile.update);
         }
@@ -218,7 +218,7 @@ impl<T: Task> Trainer<'_, T> {
             what: what.into(),
             value,
             step: self.progress.step,
-            place: self.task.place(batches),
+            place: self.task.describe(batches),
         }
     }
 }
