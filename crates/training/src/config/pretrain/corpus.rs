@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use bertkit_data::corpus::{CorpusFormat, CorpusOptions};
-use bertkit_data::sequences::Packing;
+use bertkit_data::pretraining::corpus::{CorpusFormat, CorpusOptions};
+use bertkit_data::pretraining::sequences::Packing;
 use serde::{Deserialize, Serialize};
 
 /// The texts.

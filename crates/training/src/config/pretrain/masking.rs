@@ -1,6 +1,6 @@
 //! How tokens are masked.
 
-use bertkit_data::corruption::{MaskUnit, Masking};
+use bertkit_data::pretraining::masking::{MaskUnit, Masking};
 use serde::{Deserialize, Serialize};
 
 use super::objective::Objective;

@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bertkit_data::corruption::Masking;
+use bertkit_data::pretraining::masking::Masking;
 use bertkit_model::{Family, Precision};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -469,7 +469,7 @@ fn check_probe(p: &ProbeConfig, need: &mut dyn FnMut(bool, String)) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use bertkit_data::sequences::Packing;
+    use bertkit_data::pretraining::sequences::Packing;
 
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use bertkit_data::sequences::Packing;
+use bertkit_data::pretraining::sequences::Packing;
 use serde::{Deserialize, Serialize};
 
 /// What is learnt: how much the mean of each loss counts. `mlm`, `mlm+nsp`, `mlm+sop` and `rtd` are
