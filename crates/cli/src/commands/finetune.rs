@@ -1,4 +1,4 @@
-//! `bertkit finetune`: a table of texts and labels to a model.
+//! `bertkit finetune`: fine-tunes a model on labelled data.
 
 use std::path::{Path, PathBuf};
 
@@ -6,12 +6,13 @@ use bertkit_training::{FinetuneConfig, Outcome, Override, Prepared, Silent, Trai
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use crate::error::CliError;
 use crate::format::{count, duration};
 use crate::micro_batch;
 use crate::overrides::Settings;
 use crate::process;
 use crate::progress::{Display, Progress, SHOWN_METRICS, metrics};
-use crate::render::{self, CliError};
+use crate::render;
 use crate::writing::{Kind, OutputFlags, comments, profile_table};
 
 const EXAMPLES: &str = "\
@@ -49,10 +50,10 @@ pub struct FinetuneArgs {
     output: OutputFlags,
 }
 
-/// Does the run.
+/// Runs the command.
 ///
 /// # Errors
-/// Contradicting flags, and whatever stops the run.
+/// Contradicting flags, or an error of the run.
 pub fn run(args: &FinetuneArgs) -> Result<(), CliError> {
     let config = resolve(args)?;
     let flags = &args.output;
@@ -88,7 +89,7 @@ pub fn run(args: &FinetuneArgs) -> Result<(), CliError> {
     }
 }
 
-/// With the micro-batch that fits, if it is to be found.
+/// Sets the largest micro-batch that fits, if the configuration asks for it.
 fn settle(prepared: Prepared, quiet: bool) -> Result<Prepared, CliError> {
     Ok(match prepared.rows_to_settle()? {
         Some(rows) => prepared.with_micro_batch(micro_batch::find(rows, quiet, &|| false)?),
@@ -96,7 +97,7 @@ fn settle(prepared: Prepared, quiet: bool) -> Result<Prepared, CliError> {
     })
 }
 
-/// The configuration that file and flags make together.
+/// The configuration given by file and flags.
 fn resolve(args: &FinetuneArgs) -> Result<FinetuneConfig, CliError> {
     if let Some((flag, other)) = args.settings.contradiction() {
         return Err(CliError::usage(
@@ -113,7 +114,7 @@ fn resolve(args: &FinetuneArgs) -> Result<FinetuneConfig, CliError> {
         (None, true) => Some(args.output.resumed_config(&sets, Kind::Finetune)?),
         (None, false) => None,
     };
-    // What a flag must take away depends on the file; a wrong file is told of here.
+    // Which keys a flag must remove depends on the file; an invalid file is reported here.
     let base = FinetuneConfig::resolve_unchecked(file.as_deref(), &[]).map_err(TrainError::from)?;
     let mut overrides = args.settings.overrides(&base);
     overrides.extend(args.output.directory());

@@ -16,11 +16,12 @@ use bertkit_training::{Answer, Answers, Predictor, TaskInfo};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use crate::error::CliError;
 use crate::format::{count, plural};
 use crate::process;
 use crate::progress::{Display, RowProgress};
 use crate::reading::{MachineFlags, ProductFlags, ReadFlags, TagFlags, finite, refuse_question};
-use crate::render::{self, CliError};
+use crate::render;
 
 const EXAMPLES: &str = "\
 Examples:

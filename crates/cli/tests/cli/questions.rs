@@ -1,47 +1,12 @@
-//! Questions about texts from the command line: learnt, kept, scored, answered, and refused where the input is bad.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+//! Question answering: training, evaluation, prediction, and bad input.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Exit code, standard output and standard error.
-fn bertkit(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_bertkit"))
-        .args(arguments)
-        .current_dir(folder)
-        .env_remove("RUST_BACKTRACE")
-        .env_remove("COLUMNS")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    (
-        output.status.code(),
-        String::from_utf8(output.stdout).unwrap(),
-        String::from_utf8(output.stderr).unwrap(),
-    )
-}
-
-#[track_caller]
-fn succeeds(folder: &Path, arguments: &[&str]) -> String {
-    let (code, out, err) = bertkit(folder, arguments);
-    assert_eq!(code, Some(0), "{err}");
-    out
-}
-
-#[track_caller]
-fn refused(folder: &Path, arguments: &[&str], part: &str) {
-    let (code, out, err) = bertkit(folder, arguments);
-    assert_eq!((code, out.as_str()), (Some(2), ""), "{err}");
-    assert!(
-        err.contains("\nhint: ") || err.contains("'--help'"),
-        "{err}"
-    );
-    assert!(err.contains(part), "expected `{part}`: {err}");
-}
+use crate::harness::{Run, bertkit, refused, stdout_of, tiny};
 
 const CONTEXTS: [(&str, &str, &str); 4] = [
     (
@@ -66,7 +31,7 @@ const CONTEXTS: [(&str, &str, &str); 4] = [
     ),
 ];
 
-/// Two questions about each of four texts, in SQuAD's form; with `impossible`, the second has no answer.
+/// Two questions about each of four texts in SQuAD format; with `impossible`, the second has no answer.
 fn squad(impossible: bool) -> Value {
     let texts = CONTEXTS.iter().enumerate().map(|(number, (context, what, end))| {
         let answer = |text: &str| json!([{ "text": text, "answer_start": context.find(text).unwrap() }]);
@@ -89,13 +54,7 @@ fn folder() -> TempDir {
     folder
 }
 
-fn tiny() -> String {
-    let path: PathBuf =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/models/tiny.toml");
-    path.to_str().unwrap().to_owned()
-}
-
-/// With which few examples are learnt by heart.
+/// Settings with which a few examples are learnt by heart.
 const SETTINGS: [&str; 8] = [
     "training.epochs=200",
     "optimizer.learning_rate=5e-3",
@@ -118,12 +77,12 @@ fn learn(folder: &Path, output: &str, more: &[&str]) -> String {
     if !more.contains(&"--valid") {
         arguments.extend(["--valid-fraction", "0"]);
     }
-    succeeds(folder, &arguments)
+    stdout_of(folder, &arguments)
 }
 
 fn report(folder: &Path, arguments: &[&str]) -> Value {
     let more = ["--json", "--quiet", "--bootstrap", "20"];
-    serde_json::from_str(&succeeds(folder, &[&["eval"], arguments, &more].concat())).unwrap()
+    serde_json::from_str(&stdout_of(folder, &[&["eval"], arguments, &more].concat())).unwrap()
 }
 
 fn value(report: &Value, metric: &str) -> f64 {
@@ -146,7 +105,7 @@ fn eight_questions_are_learnt_kept_and_answered_again_as_they_were() {
         assert!(value(&found, "exact_match") > 0.8, "{output}: {found}");
         let best = |run: &str| {
             let out = format!("{}.json", run.replace('/', "-"));
-            succeeds(
+            stdout_of(
                 path,
                 &[
                     "predict",
@@ -175,12 +134,12 @@ fn eight_questions_are_learnt_kept_and_answered_again_as_they_were() {
         ],
     );
     assert_eq!(found["perturbed"][0]["changed"], 8, "{found}");
-    let found = succeeds(path, &["compare", "whole", "windows", "--name", "train"]);
+    let found = stdout_of(path, &["compare", "whole", "windows", "--name", "train"]);
     assert!(
         found.contains("8 rows of `train`") && found.contains("exact_match"),
         "{found}"
     );
-    // The answers by id, as the official script takes them.
+    // The answers by id, in the format of the official script.
     let kept = fs::read_to_string(path.join("whole/eval/train.predictions.json")).unwrap();
     let kept: Value = serde_json::from_str(&kept).unwrap();
     assert_eq!(
@@ -188,7 +147,7 @@ fn eight_questions_are_learnt_kept_and_answered_again_as_they_were() {
         (&"red boat".into(), &"noon".into())
     );
     let (question, context) = ("what is it ?", CONTEXTS[2].0);
-    let answer = succeeds(
+    let answer = stdout_of(
         path,
         &[
             "predict",
@@ -225,7 +184,7 @@ fn questions_without_an_answer_are_told_by_a_threshold() {
     ] {
         assert_eq!(value(&found, metric), 1.0, "{metric}: {found}");
     }
-    // So sure that nothing has an answer.
+    // At this threshold nothing has an answer.
     let none = report(
         path,
         &["run", "--data", "some.json", "--null-threshold=-1000"],
@@ -262,11 +221,11 @@ fn ends_are_learnt_after_starts_kept_and_found_again() {
     let best = |run: &str| {
         let out = format!("best-{}.json", run.replace('/', "-"));
         let asked = ["predict", run, "--input", "some.json", "--output", &out];
-        succeeds(path, &[&asked[..], &["--quiet"]].concat());
+        stdout_of(path, &[&asked[..], &["--quiet"]].concat());
         fs::read_to_string(path.join(out)).unwrap()
     };
     assert_eq!(best("some"), best("some/model"));
-    // The head goes on from where it was, and tells what belongs together.
+    // Training continues with the saved head, including its `joint.*` weights.
     let again = [
         "finetune",
         "--task",
@@ -292,7 +251,7 @@ fn ends_are_learnt_after_starts_kept_and_found_again() {
         "--head",
         "joint",
     ];
-    let (code, _, err) = bertkit(path, &again);
+    let Run { code, err, .. } = bertkit(path, &again);
     assert!(code == Some(0) && !err.contains("joint."), "{err}");
     let found = report(path, &["again", "--data", "some.json"]);
     assert!(value(&found, "exact_match") > 0.8, "{found}");
@@ -320,7 +279,7 @@ fn ends_are_learnt_after_starts_kept_and_found_again() {
     );
 }
 
-/// BioASQ's own form: two questions with two snippets, a list, and one for yes or no.
+/// BioASQ format: two factoid questions, a list question and a yes/no question.
 fn bioasq() -> Value {
     let id = |number: usize| format!("{number}123456789abcdef01234567");
     let text = |number: usize| json!({ "text": CONTEXTS[number].0, "document": "d" });
@@ -340,15 +299,15 @@ fn questions_of_bioasq_are_learnt_and_scored_over_their_snippets() {
     fs::write(path.join("bioasq.json"), bioasq().to_string()).unwrap();
     learn(path, "run", &["--train", "bioasq.json"]);
     let with = |more: &[&str]| report(path, &[&["run", "--data", "bioasq.json"], more].concat());
-    // One of two is right; the other's name stands in no snippet.
+    // One of two is right; the name of the other occurs in no snippet.
     let found = with(&["--question-type", "factoid"]);
     for metric in ["strict_accuracy", "lenient_accuracy", "mrr"] {
         assert_eq!(value(&found, metric), 0.5, "{metric}: {found}");
     }
-    // Both things of the list are found, and nothing else.
+    // Both items of the list are found, and nothing else.
     let found = with(&["--question-type", "list"]);
     assert_eq!(value(&found, "f1_samples"), 1.0, "{found}");
-    // So high a threshold leaves the best one.
+    // A threshold this high leaves the best answer.
     let found = with(&["--question-type", "list", "--list-threshold", "9"]);
     assert_eq!(value(&found, "precision_samples"), 1.0, "{found}");
     assert_eq!(value(&found, "recall_samples"), 0.5, "{found}");
@@ -408,9 +367,9 @@ fn questions_of_bioasq_for_yes_or_no_are_classified_over_their_snippets() {
         "yesno",
         "--quiet",
     ]);
-    succeeds(path, &arguments);
+    stdout_of(path, &arguments);
     let found = report(path, &["yesno", "--data", "yesno.json"]);
-    // One answer a question, whatever number of snippets it has.
+    // One answer per question, whatever the number of snippets.
     assert_eq!(found["rows"], 8, "{found}");
     assert_eq!(value(&found, "accuracy"), 1.0, "{found}");
     let other = file.to_string().replace("\"yes\"", "\"perhaps\"");
@@ -453,7 +412,7 @@ fn tables_of_questions_are_read_and_get_answers_beside_them() {
         ),
         1.0
     );
-    let answers = succeeds(path, &["predict", "run", "--input", "train.csv", "--quiet"]);
+    let answers = stdout_of(path, &["predict", "run", "--input", "train.csv", "--quiet"]);
     let mut lines = answers.lines();
     assert_eq!(lines.next(), Some("q,passage,gold,at,answer,score,start"));
     assert!(
@@ -489,19 +448,19 @@ fn answers_that_are_elsewhere_are_put_right_or_told_of() {
             &[&base[..], &["--valid-fraction", "0", "--overwrite"], more].concat(),
         )
     };
-    let (code, _, err) = run("moved.json", &[]);
+    let Run { code, err, .. } = run("moved.json", &[]);
     assert_eq!(code, Some(0), "{err}");
     assert!(err.contains("moved.json: 1"), "{err}");
     moved["data"][0]["paragraphs"][0]["qas"][0]["answers"][0]["text"] = "blue boat".into();
     fs::write(path.join("absent.json"), moved.to_string()).unwrap();
-    let (code, _, err) = run("absent.json", &["--missing", "refuse"]);
+    let Run { code, err, .. } = run("absent.json", &["--missing", "refuse"]);
     assert_eq!(code, Some(2), "{err}");
     assert!(
         err.contains("0a") && err.contains("absent.json") && err.contains("hint:"),
         "{err}"
     );
-    // Otherwise it is counted, and the rest is learnt.
-    let (code, _, err) = run("absent.json", &[]);
+    // By default such answers are counted, and the rest is trained on.
+    let Run { code, err, .. } = run("absent.json", &[]);
     assert_eq!(code, Some(0), "{err}");
     assert!(
         err.contains("absent.json: 1 of 8 answers") && err.contains("not in the text"),
@@ -514,15 +473,10 @@ fn bad_files_of_questions_are_refused() {
     let folder = folder();
     let path = folder.path();
     let config = tiny();
-    let with = |more: &[&'static str]| {
-        [
-            &[
-                "finetune", "--task", "qa", "--config", &config, "--output", "out",
-            ],
-            more,
-        ]
-        .concat()
-    };
+    let base = [
+        "finetune", "--task", "qa", "--config", &config, "--output", "out",
+    ];
+    let with = |more: &[&'static str]| [&base[..], more].concat();
     for (name, text, part) in [
         ("empty.json", "", "empty.json"),
         ("broken.json", "{\"data\": [", "broken.json"),
@@ -612,8 +566,8 @@ fn bad_files_of_questions_are_refused() {
     );
 }
 
-/// What transformers found with a real model; `BERTKIT_MODELS_DIR` and `BERTKIT_DATA_DIR` name the folders of checkpoints and
-/// data, which are too large for the repository.
+/// Compares a real checkpoint with the predictions of transformers. `BERTKIT_MODELS_DIR` and `BERTKIT_DATA_DIR` name
+/// the folders of checkpoints and data, which are too large for the repository.
 #[test]
 fn a_checkpoint_answers_xquad_as_transformers_did() {
     let of = |name: &str| std::env::var_os(name).map(PathBuf::from);

@@ -1,40 +1,14 @@
-//! What a user sees: help, errors with hints, and the configurations that come with bertkit.
-//!
-//! `SNAPSHOTS=overwrite cargo test -p bertkit` writes the pages under `tests/snapshots` anew.
-#![allow(clippy::unwrap_used)]
+//! Help, usage errors with hints, and the configurations that come with bertkit.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use bertkit_training::pretrain::PretrainConfig;
 use bertkit_training::{FinetuneConfig, Override};
 use snapbox::{IntoData, assert_data_eq, file, str};
 use tempfile::TempDir;
 
-/// What a command left behind.
-struct Run {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-/// Runs bertkit in `folder`, with nothing on standard input and no terminal.
-fn bertkit(folder: &Path, arguments: &[&str]) -> Run {
-    let output = Command::new(env!("CARGO_BIN_EXE_bertkit"))
-        .args(arguments)
-        .current_dir(folder)
-        .env_remove("RUST_BACKTRACE")
-        .env_remove("COLUMNS")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    Run {
-        code: output.status.code(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
-}
+use crate::harness::{self, bertkit, root, tiny};
 
 /// A folder with a small labelled table.
 fn folder() -> TempDir {
@@ -48,24 +22,10 @@ fn folder() -> TempDir {
     folder
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn tiny() -> String {
-    root()
-        .join("configs/models/tiny.toml")
-        .to_str()
-        .unwrap()
-        .to_owned()
-}
-
-/// A usage or data error: code 2, nothing on standard output, and this on standard error.
+/// The standard error of a command that ends in one error.
 #[track_caller]
 fn refused(folder: &Path, arguments: &[&str]) -> String {
-    let run = bertkit(folder, arguments);
-    assert_eq!((run.code, run.out.as_str()), (Some(2), ""), "{}", run.err);
-    run.err
+    harness::refused(folder, arguments, "error: ")
 }
 
 #[test]
@@ -104,8 +64,9 @@ fn the_version_is_the_packages() {
 
 #[test]
 fn no_command_shows_the_help_and_is_a_usage_error() {
-    let error = refused(Path::new("."), &[]);
-    assert!(error.contains("Commands:"), "{error}");
+    let run = bertkit(Path::new("."), &[]);
+    assert_eq!((run.code, run.out.as_str()), (Some(2), ""), "{}", run.err);
+    assert!(run.err.contains("Commands:"), "{}", run.err);
 }
 
 #[test]
@@ -239,7 +200,7 @@ hint: start the run without --resume
     );
 }
 
-/// Fine-tunes a fresh tiny model on a table of this text; expects that the table is refused.
+/// Fine-tunes a fresh tiny model on a table with this text, and expects an error.
 #[track_caller]
 fn table_refused(name: &str, text: &str, more: &[&str]) -> String {
     let folder = folder();
@@ -416,7 +377,7 @@ fn predict_refuses_what_it_could_not_write_before_it_begins() {
     assert!(error.contains("--input FILE"), "{error}");
 }
 
-/// Whether a configuration is one of pretraining.
+/// Whether this is a pretraining configuration.
 fn pretrains(path: &Path) -> bool {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     path.starts_with(root().join("configs/pretrain")) || name.ends_with("-pretrain")
@@ -472,7 +433,7 @@ fn small_configurations_run_dry_and_write_nothing() {
     let mut seen = 0;
     for path in configurations().into_iter().filter(|path| !pretrains(path)) {
         let config = FinetuneConfig::resolve_unchecked(Some(&path), &[]).unwrap();
-        // Weights of the larger ones would take longer to draw than the test is worth.
+        // Initialising larger models would take too long.
         let small = |fresh: &bertkit_training::config::FreshModel| {
             fresh.num_hidden_layers <= 2 && fresh.hidden_size <= 128
         };
@@ -501,7 +462,7 @@ fn small_configurations_run_dry_and_write_nothing() {
             "only train.csv"
         );
 
-        // The whole output is the configuration of the same run.
+        // The entire output is the configuration of the same run.
         fs::write(folder.path().join("again.toml"), &run.out).unwrap();
         let again = FinetuneConfig::resolve(Some(&folder.path().join("again.toml")), &[]).unwrap();
         assert_eq!((again.data.max_length, again.device.as_str()), (16, "cpu"));
