@@ -30,8 +30,8 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use crate::config::{
-    Calibrate, ClassWeights, DataConfig, FileFormat, FreshModel, LossConfig, MicroBatch,
-    NamedWeights, OptimizerConfig, Pool, RunConfig, RunTask, Threshold, TrainingConfig,
+    Calibrate, ClassWeights, DataConfig, FileFormat, FinetuneConfig, FreshModel, LossConfig,
+    MicroBatch, NamedWeights, OptimizerConfig, Pool, RunConfig, RunTask, Threshold, TrainingConfig,
 };
 use crate::engine::data_parallel::DevicePlacement;
 use crate::engine::observer::{Estimate, EvaluationReport, Event, Observer, Summary};
@@ -1501,7 +1501,8 @@ fn chooser_line(metric: Option<Metric>) -> (String, String) {
 
 /// A run goes on under the settings it began with; device and directory may be others.
 fn compare_with_started(config: &RunConfig, directory: &RunDirectory) -> Result<(), TrainError> {
-    let started = RunConfig::resolve_unchecked(Some(&directory.path().join("config.toml")), &[])?;
+    let started =
+        FinetuneConfig::resolve_unchecked(Some(&directory.path().join("config.toml")), &[])?;
     let relevant = |config: &RunConfig| {
         let mut config = config.clone();
         config.output = None;
