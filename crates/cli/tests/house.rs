@@ -421,6 +421,36 @@ fn what_was_added_last_is_named_in_few_files() {
     }
 }
 
+/// Whether a line names a flag of a command line, such as `--valid`.
+fn names_flag(line: &str) -> bool {
+    line.match_indices("--").any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let after = line[at + 2..].chars().next();
+        !before.is_some_and(|c| c == '-' || c.is_alphanumeric())
+            && after.is_some_and(|c| c.is_ascii_lowercase())
+    })
+}
+
+#[test]
+fn the_libraries_name_no_flag_of_the_command_line() {
+    let mut found = Vec::new();
+    for name in ["data", "evaluation", "model", "training"] {
+        for source in sources(&format!("crates/{name}/src")) {
+            // Lines before the tests, with comments and strings.
+            let end = source.untested().last().map_or(0, |(number, _)| number);
+            for (at, line) in source.lines[..end].iter().enumerate() {
+                if names_flag(line) && !line.contains("cargo build") {
+                    found.push(format!("{}:{}: {}", source.path, at + 1, line.trim()));
+                }
+            }
+        }
+    }
+    none(
+        "flags of the command line: write `[data.valid]` or `[option.resume]`",
+        &found,
+    );
+}
+
 #[test]
 fn the_architecture_stays_short() {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
