@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::DataError;
-use crate::formats::Table;
+use crate::error::{DataError, TableError};
+use crate::table::Table;
 
 /// A column, by name or by position.
 ///
@@ -50,7 +50,7 @@ impl Table {
     /// Index, from 0, of a column in [`Table::columns`].
     ///
     /// # Errors
-    /// [`DataError::UnknownColumn`], with the columns there are and the most similar name.
+    /// [`TableError::UnknownColumn`], with the columns there are and the most similar name.
     pub fn column(&self, column: &Column) -> Result<usize, DataError> {
         let name = column.to_string();
         if let Some(at) = self.columns.iter().position(|candidate| *candidate == name) {
@@ -58,13 +58,13 @@ impl Table {
         }
         match column {
             Column::Number(number) if (1..=self.columns.len()).contains(number) => Ok(number - 1),
-            _ => Err(DataError::UnknownColumn {
+            _ => Err(DataError::Table(TableError::UnknownColumn {
                 path: self.name.clone(),
                 nearest: nearest(&name, &self.columns),
                 column: name,
                 columns: self.columns.clone(),
                 other_delimiter: self.other_delimiter,
-            }),
+            })),
         }
     }
 }
@@ -89,7 +89,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::formats::{Format, ReadOptions, read_table_from};
+    use crate::sources::{Format, ReadOptions, read_table_from};
 
     fn table(text: &str) -> Table {
         let options = ReadOptions {

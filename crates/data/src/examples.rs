@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::columns::Column;
-use crate::error::DataError;
-use crate::formats::{Cell, Row, Table};
+use crate::error::{DataError, TableError};
+use crate::table::{Cell, Row, Table};
 
 /// Stands between the labels of a row whose label column holds JSON lists, if no separator was given.
 const LIST_SEPARATOR: &str = "\u{1f}";
@@ -174,11 +174,11 @@ impl Examples {
         let read_text = |row: &Row, at: usize| match &row.cells[at] {
             Cell::Text(text) => Ok(text.clone()),
             Cell::Missing => Ok(String::new()),
-            Cell::List(_) => Err(DataError::ListForText {
+            Cell::List(_) => Err(DataError::Table(TableError::ListForText {
                 path: table.name.clone(),
                 line: row.line,
                 column: table.columns[at].clone(),
-            }),
+            })),
         };
         for row in &table.rows {
             let example = RawExample {
@@ -212,12 +212,12 @@ impl Examples {
             };
             match (policy, missing) {
                 (Some(MissingPolicy::Refuse), Some((part, at))) => {
-                    return Err(DataError::Missing {
+                    return Err(DataError::Table(TableError::Missing {
                         path: table.name.clone(),
                         line: row.line,
                         part: part.name(),
                         column: table.columns[at].clone(),
-                    });
+                    }));
                 }
                 (Some(MissingPolicy::Drop), Some((part, _))) => {
                     examples.dropped.push(Dropped {
@@ -236,10 +236,10 @@ impl Examples {
             let summary = examples
                 .dropped_summary()
                 .unwrap_or_else(|| "it has no rows".into());
-            return Err(DataError::NoExamples {
+            return Err(DataError::Table(TableError::NoExamples {
                 path: table.name.clone(),
                 summary,
-            });
+            }));
         }
         Ok(examples)
     }
@@ -306,7 +306,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::formats::{Format, ReadOptions, read_table_from};
+    use crate::sources::{Format, ReadOptions, read_table_from};
 
     fn table(format: Format, text: &str) -> Table {
         let options = ReadOptions {
@@ -399,6 +399,9 @@ mod tests {
     fn a_list_is_no_text() {
         let table = table(Format::Jsonl, r#"{"text": ["a"], "label": "x"}"#);
         let error = Examples::unlabelled(&table, &Selection::new("text", "label")).unwrap_err();
-        assert!(matches!(error, DataError::ListForText { line: 1, .. }));
+        assert!(matches!(
+            error,
+            DataError::Table(TableError::ListForText { line: 1, .. })
+        ));
     }
 }

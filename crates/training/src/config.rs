@@ -5,18 +5,17 @@
 //! together.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use bertkit_data::alignment::LabelledTokens;
 use bertkit_data::documents::Sections;
 use bertkit_data::examples::MissingPolicy;
-use bertkit_data::formats::Format;
-use bertkit_data::formats::tagged::{TagLevel, TaggedFormat};
 use bertkit_data::labels::TaskKind;
-use bertkit_data::questions::Stride;
 use bertkit_data::relations::MarkStyle;
+use bertkit_data::sources::Format;
+use bertkit_data::sources::tagged::TagLevel;
 use bertkit_data::tagging::Scheme;
+use bertkit_data::tagging::alignment::LabelledTokens;
+use bertkit_data::windows::Stride;
 use bertkit_evaluation::ThresholdObjective;
 use bertkit_model::heads::Pooling;
 use bertkit_model::{Family, Precision};
@@ -211,7 +210,7 @@ pub struct DataConfig {
     /// csv, tsv, jsonl, relations (BioBERT's, with or without a header) or, for tagged words, conll; by the file's extension if
     /// not given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub format: Option<FileFormat>,
+    pub format: Option<Format>,
     /// The character between fields, or its name: comma, tab, semicolon, pipe, space.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<String>,
@@ -279,57 +278,6 @@ impl Default for FoldConfig {
             of: 5,
             seed: 42,
         }
-    }
-}
-
-/// How a file is written down, whatever it holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FileFormat {
-    /// Fields divided by commas.
-    Csv,
-    /// Fields divided by tabs.
-    Tsv,
-    /// One JSON object a line.
-    #[serde(alias = "ndjson")]
-    Jsonl,
-    /// A word a line, in columns.
-    #[serde(alias = "iob2")]
-    Conll,
-    /// Sentences and labels, with or without a header, as BioBERT's files of relations.
-    Relations,
-}
-
-impl FileFormat {
-    /// As a format of tables.
-    pub fn table(self) -> Option<Format> {
-        match self {
-            Self::Csv => Some(Format::Csv),
-            Self::Tsv => Some(Format::Tsv),
-            Self::Jsonl => Some(Format::Jsonl),
-            Self::Conll | Self::Relations => None,
-        }
-    }
-
-    /// As a format of tagged words: a word a line, with tabs between columns, is `tsv` too.
-    pub fn tagged(self) -> TaggedFormat {
-        match self {
-            Self::Csv => TaggedFormat::Csv,
-            Self::Jsonl => TaggedFormat::Jsonl,
-            Self::Tsv | Self::Conll | Self::Relations => TaggedFormat::Conll,
-        }
-    }
-}
-
-impl fmt::Display for FileFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Csv => "csv",
-            Self::Tsv => "tsv",
-            Self::Jsonl => "jsonl",
-            Self::Conll => "conll",
-            Self::Relations => "relations",
-        })
     }
 }
 
@@ -1106,7 +1054,7 @@ impl RunConfig {
             config.task.qa.get_or_insert_default();
         }
         let d = &mut config.data;
-        if d.format == Some(FileFormat::Relations) && d.text == DataConfig::default().text {
+        if d.format == Some(Format::Relations) && d.text == DataConfig::default().text {
             d.text = "sentence".into();
         }
         if config.data.group_by.is_some() {
@@ -1332,7 +1280,7 @@ impl RunConfig {
                 group_by: Some("x".into()),
                 entities: Some(MarkStyle::Markers),
                 label_separator: Some("x".into()),
-                format: Some(FileFormat::Csv),
+                format: Some(Format::Csv),
                 delimiter: Some("x".into()),
                 quote: Some("x".into()),
                 escape: Some("x".into()),
@@ -1403,7 +1351,7 @@ fn check_tags(d: &DataConfig, task: &TaskConfig, need: &mut impl FnMut(bool, Str
         ("data.label_separator", d.label_separator.is_some()),
         ("data.group_by", d.group_by.is_some()),
         ("data.entities", d.entities.is_some()),
-        ("data.format", d.format == Some(FileFormat::Relations)),
+        ("data.format", d.format == Some(Format::Relations)),
         ("task.averaged", !task.averaged.is_empty()),
         ("task.documents", task.documents.is_some()),
         ("data.quote", d.quote.is_some()),

@@ -9,11 +9,14 @@ use std::path::{Path, PathBuf};
 
 use bertkit_data::DataError;
 use bertkit_data::documents::documents;
+use bertkit_data::error::{FileError, TableError};
 use bertkit_data::examples::{Examples, Selection};
-use bertkit_data::formats::{Cell, Format, Table, read_table_from, write_table};
 use bertkit_data::labels::TaskKind;
+use bertkit_data::sources::{Format, read_table_from, write_table};
+use bertkit_data::table::{Cell, Table};
 use bertkit_training::{Answer, Answers, Predictor, TaskInfo};
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use serde_json::{Map, Value, json};
 
 use crate::format::{count, plural};
@@ -136,7 +139,8 @@ pub struct PredictArgs {
     )]
     header: bool,
     /// Format of the result, whatever the extension says
-    #[arg(long, value_parser = ["csv", "tsv", "jsonl"], help_heading = "Table", requires = "input")]
+    #[arg(long, value_parser = PossibleValuesParser::new(Format::output_names()))]
+    #[arg(help_heading = "Table", requires = "input")]
     output_format: Option<String>,
     /// Print one JSON object a line
     #[arg(long, help_heading = "Output", conflicts_with_all = ["output", "output_format"])]
@@ -473,7 +477,7 @@ impl Target {
         writable(path)?;
         let format = match asked {
             Some(format) => format,
-            None => Format::of_path(path).map_err(|source| CliError::Hinted {
+            None => Format::of_output(path).map_err(|source| CliError::Hinted {
                 source: source.into(),
                 hint: "say the format of the output with --output-format csv, tsv or jsonl".into(),
             })?,
@@ -561,7 +565,7 @@ fn write_rows(
     rows: Vec<Vec<Value>>,
 ) -> io::Result<()> {
     write_table(&mut *out, format, columns, rows).map_err(|error| match error {
-        DataError::Write { source } => source,
+        DataError::File(FileError::Write { source }) => source,
         other => io::Error::other(other),
     })?;
     out.flush()
@@ -655,14 +659,14 @@ fn examples(args: &PredictArgs, task: &TaskInfo, table: &Table) -> Result<Exampl
     };
     Examples::unlabelled(table, &selection).map_err(|source| {
         let flag = match &source {
-            DataError::UnknownColumn {
+            DataError::Table(TableError::UnknownColumn {
                 other_delimiter: Some(_),
                 ..
-            } => None,
-            DataError::UnknownColumn { column, .. } if column == text => {
+            }) => None,
+            DataError::Table(TableError::UnknownColumn { column, .. }) if column == text => {
                 args.text_column.is_none().then_some("--text-column")
             }
-            DataError::UnknownColumn { .. } => args
+            DataError::Table(TableError::UnknownColumn { .. }) => args
                 .text_pair_column
                 .is_none()
                 .then_some("--text-pair-column"),
@@ -742,7 +746,7 @@ fn value(cell: Cell) -> Value {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use bertkit_data::formats::ReadOptions;
+    use bertkit_data::sources::ReadOptions;
 
     fn task(kind: TaskKind) -> TaskInfo {
         TaskInfo {

@@ -18,7 +18,7 @@ use super::encode::{CorpusTokenizer, Tokens};
 use super::manifest::{Manifest, SourceRecord, VERSION};
 use super::shards::{Shard, ShardError, ShardWriter, Width};
 use super::text::{Tally, open};
-use crate::error::DataError;
+use crate::error::{CorpusError, DataError, FileError};
 use crate::tokenizer::TextTokenizer;
 
 /// Bytes of text that are tokenised together.
@@ -144,7 +144,7 @@ impl Work<'_> {
             };
             let Some(claim) = Claim::new(&temporary)? else {
                 if self.interrupt.load(Ordering::Relaxed) {
-                    return Err(DataError::Interrupted);
+                    return Err(DataError::Corpus(CorpusError::Interrupted));
                 }
                 thread::sleep(Duration::from_millis(100));
                 continue;
@@ -171,9 +171,11 @@ impl Work<'_> {
                 None => Ok(ControlFlow::Continue(None)),
             };
         }
-        let bytes = fs::read(&path).map_err(|source| DataError::Read {
-            path: path.display().to_string(),
-            source,
+        let bytes = fs::read(&path).map_err(|source| {
+            DataError::File(FileError::Read {
+                path: path.display().to_string(),
+                source,
+            })
         })?;
         let text = String::from_utf8_lossy(&bytes);
         match Manifest::from_text(&text) {
@@ -264,11 +266,13 @@ impl Work<'_> {
         for path in self.files {
             let name = name(path);
             let modified = modified(&fs::metadata(path).map_err(|source| match source.kind() {
-                io::ErrorKind::NotFound => DataError::NotFound { path: name.clone() },
-                _ => DataError::Read {
+                io::ErrorKind::NotFound => {
+                    DataError::File(FileError::NotFound { path: name.clone() })
+                }
+                _ => DataError::File(FileError::Read {
                     path: name.clone(),
                     source,
-                },
+                }),
             })?);
             let (text, tally) = open(path)?;
             let reader = Reader::new(text, path, &name, self.options)?;
@@ -397,7 +401,9 @@ impl Batches {
 
     fn send(&mut self) -> Result<(), DataError> {
         let batch = std::mem::take(&mut self.batch);
-        self.sender.send(batch).map_err(|_| DataError::Interrupted)
+        self.sender
+            .send(batch)
+            .map_err(|_| DataError::Corpus(CorpusError::Interrupted))
     }
 }
 
@@ -451,7 +457,7 @@ impl<'a> Writer<'a> {
     ) -> Result<(), DataError> {
         for batch in batches {
             if self.work.interrupt.load(Ordering::Relaxed) {
-                return Err(DataError::Interrupted);
+                return Err(DataError::Corpus(CorpusError::Interrupted));
             }
             self.batch(&batch)?;
             progress(Progress {
@@ -588,14 +594,14 @@ impl<'a> Writer<'a> {
     fn finish(mut self) -> Result<Manifest, DataError> {
         self.end_shard()?;
         if self.manifest.tokens == 0 {
-            return Err(DataError::EmptyCorpus {
+            return Err(DataError::Corpus(CorpusError::EmptyCorpus {
                 files: self.manifest.sources.len(),
-            });
+            }));
         }
         if !self.more_than_words {
-            return Err(DataError::WordList {
+            return Err(DataError::Corpus(CorpusError::WordList {
                 lines: self.manifest.sentences,
-            });
+            }));
         }
         self.manifest.distinct_tokens = self.seen.iter().filter(|&&seen| seen).count() as u64;
         let mut pieces: Vec<_> = std::mem::take(&mut self.unknown_pieces)
@@ -700,10 +706,10 @@ fn open_shards(folder: &Path, manifest: Manifest) -> Result<Corpus, DataError> {
             ShardError::Io(error) if error.kind() == io::ErrorKind::NotFound => {
                 damaged(folder, &record.file, "it is not there".into())
             }
-            ShardError::Io(source) => DataError::Read {
+            ShardError::Io(source) => DataError::File(FileError::Read {
                 path: name(&path),
                 source,
-            },
+            }),
             ShardError::Damaged(problem) => damaged(folder, &record.file, problem),
         })?;
         first = shard.place(first);
@@ -729,18 +735,20 @@ fn names(folder: &Path) -> Result<Vec<String>, DataError> {
             return Err(not_shards(folder, "a file"));
         }
         Err(source) => {
-            return Err(DataError::Read {
+            return Err(DataError::File(FileError::Read {
                 path: name(folder),
                 source,
-            });
+            }));
         }
     };
     let mut names = entries
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
         .collect::<io::Result<Vec<_>>>()
-        .map_err(|source| DataError::Read {
-            path: name(folder),
-            source,
+        .map_err(|source| {
+            DataError::File(FileError::Read {
+                path: name(folder),
+                source,
+            })
         })?;
     names.sort();
     Ok(names)
@@ -783,11 +791,11 @@ fn nanoseconds(time: SystemTime) -> Option<u64> {
 /// Whether a file is as the manifest says.
 fn is_unchanged(path: &Path, source: &SourceRecord) -> Result<bool, DataError> {
     let unreadable = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => DataError::NotFound { path: name(path) },
-        _ => DataError::Read {
+        io::ErrorKind::NotFound => DataError::File(FileError::NotFound { path: name(path) }),
+        _ => DataError::File(FileError::Read {
             path: name(path),
             source: error,
-        },
+        }),
     };
     let metadata = fs::metadata(path).map_err(unreadable)?;
     if metadata.len() != source.bytes {
@@ -807,25 +815,27 @@ fn name(path: &Path) -> String {
 
 fn unwritable(path: &Path) -> impl Fn(io::Error) -> DataError {
     let path = name(path);
-    move |source| DataError::WriteShards {
-        path: path.clone(),
-        source,
+    move |source| {
+        DataError::Corpus(CorpusError::WriteShards {
+            path: path.clone(),
+            source,
+        })
     }
 }
 
 fn not_shards(folder: &Path, found: &str) -> DataError {
-    DataError::NotShards {
+    DataError::Corpus(CorpusError::NotShards {
         path: name(folder),
         found: found.into(),
-    }
+    })
 }
 
 fn damaged(folder: &Path, file: &str, problem: String) -> DataError {
-    DataError::DamagedShards {
+    DataError::Corpus(CorpusError::DamagedShards {
         path: name(&folder.join(file)),
         folder: name(folder),
         problem,
-    }
+    })
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use sha2::{Digest, Sha256};
 
-use crate::error::DataError;
-use crate::formats::encoding;
+use crate::error::{DataError, FileError};
+use crate::sources::encoding;
 
 /// Bytes of text that are looked at together, and from which a format is inferred.
 const CHUNK: usize = 1 << 20;
@@ -80,14 +80,14 @@ impl Read for Tallied {
 pub(crate) fn open(path: &Path) -> Result<(Text, Tally), DataError> {
     let name = path.display().to_string();
     if path.is_dir() {
-        return Err(DataError::Directory { path: name });
+        return Err(DataError::File(FileError::Directory { path: name }));
     }
     let unreadable = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => DataError::NotFound { path: name.clone() },
-        _ => DataError::Read {
+        io::ErrorKind::NotFound => DataError::File(FileError::NotFound { path: name.clone() }),
+        _ => DataError::File(FileError::Read {
             path: name.clone(),
             source,
-        },
+        }),
     };
     let file = File::open(path).map_err(unreadable)?;
     let tally = Tally::default();
@@ -116,10 +116,10 @@ pub(crate) fn open(path: &Path) -> Result<(Text, Tally), DataError> {
         Some("zst") => Some("Zstandard"),
         _ => None,
     } {
-        return Err(DataError::NotPacked {
+        return Err(DataError::File(FileError::NotPacked {
             path: name,
             expected,
-        });
+        }));
     } else {
         Box::new(raw)
     };
@@ -148,11 +148,11 @@ impl Read for Unpacked {
             if source.kind() == io::ErrorKind::Interrupted {
                 return source;
             }
-            io::Error::other(DataError::Unpack {
+            io::Error::other(DataError::File(FileError::Unpack {
                 path: self.name.clone(),
                 packing: self.packing,
                 source,
-            })
+            }))
         })
     }
 }
@@ -275,34 +275,34 @@ impl Text {
             self.at_start = false;
             encoding::check_container(&self.buffer, &self.name).map_err(io::Error::other)?;
             if let Some(encoding) = encoding::wide_encoding(&self.buffer) {
-                return Err(io::Error::other(DataError::WideEncoding {
+                return Err(io::Error::other(DataError::File(FileError::WideEncoding {
                     path: self.name.clone(),
                     encoding,
-                }));
+                })));
             }
             if self.buffer.starts_with("\u{feff}".as_bytes()) {
                 self.at = '\u{feff}'.len_utf8();
             }
         }
         if let Some(byte) = self.buffer.iter().position(|&byte| byte == 0) {
-            return Err(io::Error::other(DataError::NulByte {
+            return Err(io::Error::other(DataError::File(FileError::NulByte {
                 path: self.name.clone(),
                 line: self.line + encoding::line_breaks(&self.buffer[..byte]),
                 byte: self.offset + byte,
-            }));
+            })));
         }
         self.whole = match std::str::from_utf8(&self.buffer) {
             Ok(text) => text.len(),
             Err(error) if error.error_len().is_none() && !at_end => error.valid_up_to(),
             Err(error) => {
                 let byte = error.valid_up_to();
-                return Err(io::Error::other(DataError::NotUtf8 {
+                return Err(io::Error::other(DataError::File(FileError::NotUtf8 {
                     path: self.name.clone(),
                     line: self.line + encoding::line_breaks(&self.buffer[..byte]),
                     byte: self.offset + byte,
                     found: self.buffer[byte],
                     looks_like: encoding::single_byte_encoding(&self.buffer),
-                }));
+                })));
             }
         };
         Ok(())
@@ -332,10 +332,10 @@ impl Read for Text {
 
 /// What reading a [`Text`] of that name failed with.
 pub(crate) fn data_error(error: io::Error, name: &str) -> DataError {
-    error
-        .downcast::<DataError>()
-        .unwrap_or_else(|source| DataError::Read {
+    error.downcast::<DataError>().unwrap_or_else(|source| {
+        DataError::File(FileError::Read {
             path: name.into(),
             source,
         })
+    })
 }

@@ -6,9 +6,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bertkit_data::formats::squad::{Question, QuestionOptions, questions_of_table, read_questions};
-use bertkit_data::formats::{ReadOptions, Table, read_table, read_table_from};
-use bertkit_data::questions::Prediction;
+use bertkit_data::qa::Prediction;
+use bertkit_data::qa::Question;
+use bertkit_data::sources::questions::{QuestionOptions, questions_of_table, read_questions};
+use bertkit_data::sources::{ReadOptions, read_table, read_table_from};
+use bertkit_data::table::Table;
 use bertkit_training::{Answerer, proposals, write_atomically};
 use serde_json::{Map, Value, json};
 

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use bertkit_data::DataError;
 use bertkit_data::columns::Column;
+use bertkit_data::error::FileError;
 use bertkit_data::examples::{Examples, Selection};
-use bertkit_data::formats::tagged::{
-    TagPolicy, TaggedCorpus, read_tagged, read_tagged_from, write_tagged,
-};
-use bertkit_data::formats::{read_table, read_table_from};
+use bertkit_data::sources::tagged::{TagPolicy, read_tagged, read_tagged_from, write_tagged};
+use bertkit_data::sources::{read_table, read_table_from};
+use bertkit_data::tagging::TaggedCorpus;
 use bertkit_training::{FoundEntity, TaggedWords, Tagger};
 use serde_json::json;
 
@@ -199,7 +199,7 @@ fn write_found(
     let set = &tagger.info().tags;
     let written = write_tagged(out, corpus, set, &found.tags, Some(&found.scores));
     written.map_err(|error| match error {
-        DataError::Write { source } => source,
+        DataError::File(FileError::Write { source }) => source,
         other => io::Error::other(other),
     })
 }
