@@ -81,9 +81,9 @@ pub fn documents(examples: &Examples, grouped: bool) -> Result<Vec<Document>, Da
                 return Err(DataError::Label(LabelError::MixedLabels {
                     path: examples.name.clone(),
                     group: document.key.clone(),
-                    first_line: first.line,
+                    first_place: examples.place(first),
                     first: label(first),
-                    line: row.line,
+                    place: examples.place(row),
                     found: label(row),
                 }));
             }

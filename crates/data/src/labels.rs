@@ -357,7 +357,7 @@ impl Examples {
     /// # Errors
     /// [`LabelError::NotANumber`] for the first label that is not a finite number, with its line.
     pub fn numbers(&self) -> Result<Vec<Option<f64>>, DataError> {
-        let number = |label: &str, line| {
+        let number = |label: &str, row| {
             let parsed = label
                 .trim()
                 .parse::<f64>()
@@ -366,7 +366,7 @@ impl Examples {
             parsed.ok_or_else(|| {
                 DataError::Label(LabelError::NotANumber {
                     path: self.name.clone(),
-                    line,
+                    place: self.place(row),
                     found: label.to_string(),
                 })
             })
@@ -376,7 +376,7 @@ impl Examples {
             .map(|row| {
                 row.label
                     .as_deref()
-                    .map(|label| number(label, row.line))
+                    .map(|label| number(label, row))
                     .transpose()
             })
             .collect()

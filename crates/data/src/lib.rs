@@ -48,6 +48,7 @@ pub mod error;
 pub mod examples;
 pub mod labels;
 pub mod perturb;
+pub mod place;
 pub mod qa;
 mod random;
 pub mod relations;

@@ -237,12 +237,12 @@ pub fn mark_table(
     let mut most = 0;
     for row in &mut marked.rows {
         let mark = |row: &Row| -> Result<Option<(String, usize)>, MentionError> {
-            let Cell::Text(text) = &row.cells[at] else {
+            let Some(text) = row.cells[at].to_text() else {
                 return Ok(None);
             };
             let (plain, mentions) = match places.is_empty() {
-                true => parse_tagged(text)?,
-                false => (text.clone(), placed(table, row, &places)?),
+                true => parse_tagged(&text)?,
+                false => (text.into_owned(), placed(table, row, &places)?),
             };
             let marked = mark_entities(&plain, &mentions, style)?;
             Ok(Some((marked, mentions.len())))
@@ -250,7 +250,7 @@ pub fn mark_table(
         let found = mark(row).map_err(|source| {
             DataError::Table(TableError::Mentions {
                 path: table.name.clone(),
-                line: row.line,
+                place: table.place(row),
                 source,
             })
         })?;
@@ -268,14 +268,14 @@ fn placed(
     row: &Row,
     places: &[(usize, usize, Option<usize>)],
 ) -> Result<Vec<Mention>, MentionError> {
-    let text = |at: usize| match &row.cells[at] {
-        Cell::Text(text) => text.trim(),
-        _ => "",
+    let text = |at: usize| {
+        let text = row.cells[at].to_text().unwrap_or_default();
+        text.trim().to_string()
     };
     let position = |at: usize| {
         text(at).parse().map_err(|_| MentionError::Position {
             column: table.columns[at].clone(),
-            found: text(at).into(),
+            found: text(at),
         })
     };
     let given = places
@@ -286,9 +286,7 @@ fn placed(
             Ok(Mention {
                 start: position(start)?,
                 end: position(end)?,
-                kind: kind
-                    .map(|kind| text(kind).to_string())
-                    .filter(|kind| !kind.is_empty()),
+                kind: kind.map(text).filter(|kind| !kind.is_empty()),
             })
         })
         .collect()

@@ -965,7 +965,7 @@ fn prepare_texts(
             let texts: Vec<Vec<&str>> = rows.iter().map(texts).collect();
             let name = |at: usize| match &examples.rows[rows[at]] {
                 row if config.data.group_by.is_some() => row.group.clone().unwrap_or_default(),
-                row => format!("line {}", row.line),
+                row => examples.place(row).to_string(),
             };
             let bags = Bags::new(&texts, name, &tokenizer, settings.policy(), max_length)?;
             if let Some(empty) = bags.empty_summary() {

@@ -13,7 +13,7 @@ use bertkit_data::error::{FileError, TableError};
 use bertkit_data::examples::{Examples, Selection};
 use bertkit_data::labels::TaskKind;
 use bertkit_data::sources::{Format, read_table_from, write_table};
-use bertkit_data::table::{Cell, Table};
+use bertkit_data::table::Table;
 use bertkit_training::{Answer, Answers, Predictor, TaskInfo};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -602,6 +602,7 @@ fn predict_table(
         predictor.predict(&texts, &mut |done| progress.done(done, texts.len()))?
     };
     drop(progress);
+    note_left_out(&table, args.quiet);
     let (columns, rows, replaced) = joined(table, task, &answers);
     if !replaced.is_empty() && !args.quiet {
         let names: Vec<_> = replaced.iter().map(|name| format!("`{name}`")).collect();
@@ -707,6 +708,21 @@ fn joined(
     with_columns(table, added, values)
 }
 
+/// Reports the columns of the input that an output cannot have.
+fn note_left_out(table: &Table, quiet: bool) {
+    if table.unsupported.is_empty() || quiet {
+        return;
+    }
+    let columns = table.unsupported.iter();
+    let columns: Vec<_> = columns
+        .map(|column| format!("`{}` ({})", column.name, column.kind))
+        .collect();
+    render::note(&format!(
+        "left out of the output, for their types: {}",
+        columns.join(", ")
+    ));
+}
+
 /// The table with columns added, and those of its own that they replace.
 fn with_columns(
     table: Table,
@@ -729,17 +745,9 @@ fn with_columns(
     columns.extend(added);
     let rows = table.rows.into_iter().zip(values).map(|(row, new)| {
         let own = row.cells.into_iter().zip(&kept).filter(|(_, keep)| **keep);
-        own.map(|(cell, _)| value(cell)).chain(new).collect()
+        own.map(|(cell, _)| cell.into_json()).chain(new).collect()
     });
     (columns, rows.collect(), replaced)
-}
-
-fn value(cell: Cell) -> Value {
-    match cell {
-        Cell::Missing => Value::Null,
-        Cell::Text(text) => text.into(),
-        Cell::List(items) => items.into(),
-    }
 }
 
 #[cfg(test)]

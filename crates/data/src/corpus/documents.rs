@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::text::{Text, data_error};
 use crate::columns::Column;
 use crate::error::{CorpusError, DataError, FileError, TableError};
+use crate::place::Place;
 use crate::sources::encoding::line_breaks;
 use crate::sources::jsonl::table as jsonl;
 use crate::table::{Cell, Table};
@@ -289,10 +290,10 @@ impl<'a> Reader<'a> {
             let text = match object.swap_remove(field).map(jsonl::cell) {
                 None | Some(Cell::Missing) => String::new(),
                 Some(Cell::Text(text)) => text,
-                Some(Cell::List(_)) => {
+                Some(_) => {
                     return Err(DataError::Table(TableError::ListForText {
                         path: self.name.into(),
-                        line,
+                        place: Place::line(line),
                         column: field.clone(),
                     }));
                 }

@@ -122,6 +122,16 @@ pub enum FileError {
         /// A guess at the encoding.
         looks_like: Option<&'static str>,
     },
+    /// A file in a binary format that is damaged.
+    #[error("could not read `{path}` as {format}: {message}")]
+    Damaged {
+        /// The file.
+        path: String,
+        /// The format.
+        format: &'static str,
+        /// What the reader of the format says.
+        message: String,
+    },
     /// No bytes, or nothing but white space.
     #[error("`{path}` is empty")]
     Empty {
@@ -154,6 +164,9 @@ impl FileError {
             Self::Write { .. } => "check free space and permissions".into(),
             Self::Unpack { .. } => {
                 "the file may be cut off or damaged: fetch or pack it again".into()
+            }
+            Self::Damaged { .. } => {
+                "the file may be cut off or damaged: fetch or write it again".into()
             }
             Self::NotPacked { .. } => "correct its name, or fetch it again".into(),
             Self::Empty { .. } => {

@@ -1,6 +1,7 @@
 //! Labels and classes.
 
 use super::text::short;
+use crate::place::Place;
 
 /// Labels do not fit the task.
 #[derive(Debug, thiserror::Error)]
@@ -8,14 +9,15 @@ use super::text::short;
 pub enum LabelError {
     /// A label that is not a number, in a regression task.
     #[error(
-        "the label on line {line} of `{path}` is `{}`, expected a number",
+        "the label {} of `{path}` is `{}`, expected a number",
+        place.at(),
         short(found)
     )]
     NotANumber {
         /// The file.
         path: String,
-        /// The line.
-        line: u64,
+        /// The row.
+        place: Place,
         /// The label.
         found: String,
     },
@@ -55,22 +57,24 @@ pub enum LabelError {
     },
     /// Rows of one group that have different labels.
     #[error(
-        "`{}` is labelled `{}` on line {first_line} of `{path}` and `{}` on line {line}",
+        "`{}` is labelled `{}` {} of `{path}` and `{}` {}",
         short(group),
         short(first),
-        short(found)
+        first_place.at(),
+        short(found),
+        place.at()
     )]
     MixedLabels {
         /// The file.
         path: String,
         /// What the rows have in common.
         group: String,
-        /// Line of the group's first row.
-        first_line: u64,
+        /// The group's first row.
+        first_place: Place,
         /// Its label.
         first: String,
-        /// The line of another row.
-        line: u64,
+        /// Another row.
+        place: Place,
         /// The label there.
         found: String,
     },

@@ -1,6 +1,7 @@
 //! Questions and their answers.
 
 use super::text::short;
+use crate::place::Place;
 
 /// A file of questions is malformed.
 #[derive(Debug, thiserror::Error)]
@@ -25,8 +26,8 @@ pub enum QuestionError {
         path: String,
     },
     /// An answer that is not where the file says, and cannot be placed.
-    #[error("the answer `{}` to question `{question}` in `{path}`{} {}", short(answer), match line {
-        Some(line) => format!(" (line {line})"),
+    #[error("the answer `{}` to question `{question}` in `{path}`{} {}", short(answer), match place {
+        Some(place) => format!(" ({place})"),
         None => String::new(),
     }, match occurrences {
         0 => "is not in its context".to_owned(),
@@ -37,8 +38,8 @@ pub enum QuestionError {
         path: String,
         /// The question's id.
         question: String,
-        /// The question's line, where a line is a question.
-        line: Option<u64>,
+        /// The question's row, where a row is a question.
+        place: Option<Place>,
         /// The answer.
         answer: String,
         /// How often its text occurs in the context.

@@ -2,6 +2,7 @@
 
 use super::mention::MentionError;
 use super::text::{list, short};
+use crate::place::Place;
 
 /// A table is malformed, or lacks a column or a value that was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -90,26 +91,42 @@ pub enum TableError {
         other_delimiter: Option<&'static str>,
     },
     /// A row without a text, a label or a group, where none may be missing.
-    #[error("line {line} of `{path}` has no {part} (column `{column}`)")]
+    #[error("{place} of `{path}` has no {part} (column `{column}`)")]
     Missing {
         /// The file.
         path: String,
-        /// The line.
-        line: u64,
+        /// The row.
+        place: Place,
         /// What is missing: `text`, `label`, ….
         part: &'static str,
         /// The column that should hold it.
         column: String,
     },
     /// A list where one text belongs.
-    #[error("column `{column}` of line {line} of `{path}` is a list, expected a text")]
+    #[error("column `{column}` of {place} of `{path}` is a list, expected a text")]
     ListForText {
         /// The file.
         path: String,
-        /// The line.
-        line: u64,
+        /// The row.
+        place: Place,
         /// The column.
         column: String,
+    },
+    /// A column of a type that cannot be read.
+    #[error("column `{column}` of `{path}` is of type {kind}, expected text, numbers or booleans")]
+    UnsupportedColumn {
+        /// The file.
+        path: String,
+        /// The column.
+        column: String,
+        /// Its type.
+        kind: String,
+    },
+    /// Columns, and nothing in them.
+    #[error("`{path}` holds no rows")]
+    NoRows {
+        /// The file.
+        path: String,
     },
     /// Every row was dropped.
     #[error("no row of `{path}` can be used: {summary}")]
@@ -120,12 +137,12 @@ pub enum TableError {
         summary: String,
     },
     /// Entities that cannot be marked in their text.
-    #[error("could not mark the entities on line {line} of `{path}`")]
+    #[error("could not mark the entities {} of `{path}`", place.at())]
     Mentions {
         /// The file.
         path: String,
-        /// The line.
-        line: u64,
+        /// The row.
+        place: Place,
         /// Why.
         #[source]
         source: MentionError,
@@ -167,6 +184,10 @@ impl TableError {
             }
             Self::Missing { .. } => "fill it in, or drop such rows".into(),
             Self::ListForText { .. } => "choose a column that holds texts".into(),
+            Self::UnsupportedColumn { .. } => {
+                "choose another column, or convert it before the file is written".into()
+            }
+            Self::NoRows { .. } => "check that it is the file you mean".into(),
             Self::NoExamples { .. } => "check which columns hold the text and the label".into(),
             Self::Mentions { .. } => {
                 "positions count characters (code points, not bytes) from 0, and end behind the last".into()

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::question::{Answer, AnswerRepairs, Question, Questions};
 use crate::characters::Characters;
 use crate::error::{DataError, QuestionError};
+use crate::place::Place;
 
 /// Questions under construction.
 pub(crate) struct QuestionsBuilder<'a> {
@@ -56,14 +57,14 @@ impl<'a> QuestionsBuilder<'a> {
         question: &str,
         given: Option<Vec<(String, Option<usize>)>>,
         title: Option<String>,
-        line: Option<u64>,
+        place: Option<Place>,
     ) -> Result<(), DataError> {
         let labelled = given.is_some();
         let given = given.unwrap_or_default();
         let impossible = labelled && given.is_empty();
         let mut answers = Vec::with_capacity(given.len());
         for (text, start) in given {
-            let start = self.place(&id, &text, start, line)?;
+            let start = self.locate(&id, &text, start, place)?;
             answers.push(Answer { text, start });
         }
         self.items.push(Question {
@@ -74,18 +75,18 @@ impl<'a> QuestionsBuilder<'a> {
             impossible,
             labelled,
             title,
-            line,
+            line: place.map(|place| place.number),
         });
         Ok(())
     }
 
     /// Where an answer begins, in characters.
-    fn place(
+    fn locate(
         &mut self,
         id: &str,
         text: &str,
         start: Option<usize>,
-        line: Option<u64>,
+        place: Option<Place>,
     ) -> Result<Option<usize>, DataError> {
         self.repairs.answers += 1;
         let context = &*self.context;
@@ -116,7 +117,7 @@ impl<'a> QuestionsBuilder<'a> {
             true => Err(DataError::Question(QuestionError::AnswerNotFound {
                 path: self.name.into(),
                 question: id.into(),
-                line,
+                place,
                 answer: text.into(),
                 occurrences: context.matches(text).count(),
             })),

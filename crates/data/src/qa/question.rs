@@ -31,7 +31,7 @@ pub struct Question {
     pub labelled: bool,
     /// Title of the document that the text is from.
     pub title: Option<String>,
-    /// Line in the file, of questions in tables.
+    /// Line in the file, or number of the row, of questions in tables.
     pub line: Option<u64>,
 }
 

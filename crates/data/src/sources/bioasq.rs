@@ -150,7 +150,7 @@ fn yes_no(text: &str, document: &Value, name: &str) -> Result<Table, DataError> 
             .map(String::from)
             .into(),
         rows,
-        other_delimiter: None,
+        ..Table::default()
     })
 }
 

@@ -5,6 +5,7 @@ use super::spec::{FormatSpec, TaggedFormat};
 use super::tagged::options::{TagLevel, TagPolicy, TaggedOptions};
 use crate::columns::Column;
 use crate::error::{DataError, FileError, TableError, TagError};
+use crate::place::Place;
 use crate::tagging::builder::{Builder, Documents, resolve};
 use crate::tagging::{Layout, Repairs, Tag, TaggedCorpus};
 
@@ -242,7 +243,7 @@ pub(super) fn parse(
         if cells[shape.word].is_empty() {
             return Err(DataError::Table(TableError::Missing {
                 path: name.into(),
-                line: number,
+                place: Place::line(number),
                 part: "word",
                 column: (shape.word + 1).to_string(),
             }));

@@ -105,35 +105,40 @@ pub fn questions_of_table(
 
     let mut builder = QuestionsBuilder::new(&table.name, options.strict);
     for (number, row) in (1..).zip(&table.rows) {
-        let text = |at: usize, part: &'static str| match &row.cells[at] {
-            Cell::Text(text) if !text.trim().is_empty() => Ok(text.as_str()),
-            Cell::List(_) => Err(DataError::Table(TableError::ListForText {
-                path: table.name.clone(),
-                line: row.line,
-                column: table.columns[at].clone(),
-            })),
-            _ => Err(DataError::Table(TableError::Missing {
-                path: table.name.clone(),
-                line: row.line,
-                part,
-                column: table.columns[at].clone(),
-            })),
+        let text = |at: usize, part: &'static str| {
+            let cell = &row.cells[at];
+            if let Cell::List(_) = cell {
+                return Err(DataError::Table(TableError::ListForText {
+                    path: table.name.clone(),
+                    place: table.place(row),
+                    column: table.columns[at].clone(),
+                }));
+            }
+            let text = cell.to_text().filter(|text| !text.trim().is_empty());
+            text.ok_or_else(|| {
+                DataError::Table(TableError::Missing {
+                    path: table.name.clone(),
+                    place: table.place(row),
+                    part,
+                    column: table.columns[at].clone(),
+                })
+            })
         };
-        builder.context(text(context, "context")?.into());
+        builder.context(text(context, "context")?.as_ref().into());
         let given = match answer {
             None => None,
             Some(at) => Some(answers(table, row, at, start)?),
         };
-        let named = |at: usize| match &row.cells[at] {
-            Cell::Text(text) if !text.trim().is_empty() => Some(text.trim().to_string()),
-            _ => None,
+        let named = |at: usize| {
+            let text = row.cells[at].to_text()?;
+            Some(text.trim().to_string()).filter(|text| !text.is_empty())
         };
         builder.add(
             id.and_then(named).unwrap_or_else(|| number.to_string()),
-            text(question, "question")?,
+            &text(question, "question")?,
             given,
             title.and_then(named),
-            Some(row.line),
+            Some(table.place(row)),
         )?;
     }
     builder.finish()
@@ -147,14 +152,17 @@ fn answers(
     start: Option<usize>,
 ) -> Result<Vec<(String, Option<usize>)>, DataError> {
     let elements = |at: usize| match &row.cells[at] {
-        Cell::Missing => Vec::new(),
-        Cell::Text(text) => vec![text.clone()],
         Cell::List(texts) => texts.clone(),
+        cell => cell
+            .to_text()
+            .into_iter()
+            .map(|text| text.into_owned())
+            .collect(),
     };
     let wrong = |at: usize, expected, found| {
         DataError::File(FileError::Unexpected {
             path: table.name.clone(),
-            at: format!("column `{}` on line {}", table.columns[at], row.line),
+            at: format!("column `{}` {}", table.columns[at], table.place(row).at()),
             expected,
             found,
         })

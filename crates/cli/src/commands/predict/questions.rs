@@ -14,7 +14,7 @@ use bertkit_data::table::Table;
 use bertkit_training::{Answerer, proposals, write_atomically};
 use serde_json::{Map, Value, json};
 
-use super::{PredictArgs, Target, folder_of, one_line, with_columns};
+use super::{PredictArgs, Target, folder_of, note_left_out, one_line, with_columns};
 use crate::format::plural;
 use crate::process;
 use crate::progress::{Display, RowProgress};
@@ -220,6 +220,9 @@ fn file(
             Some(path)
         }
         Output::Table(target) => {
+            if let Some(table) = &table {
+                note_left_out(table, args.quiet);
+            }
             let (columns, rows, replaced) = beside(table, answerer, &questions, &answers);
             if !replaced.is_empty() && !args.quiet {
                 let names: Vec<_> = replaced.iter().map(|name| format!("`{name}`")).collect();

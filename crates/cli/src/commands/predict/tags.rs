@@ -13,7 +13,9 @@ use bertkit_data::tagging::TaggedCorpus;
 use bertkit_training::{FoundEntity, TaggedWords, Tagger};
 use serde_json::json;
 
-use super::{PredictArgs, Target, of_table, one_line, read_lines, replace_file, with_columns};
+use super::{
+    PredictArgs, Target, note_left_out, of_table, one_line, read_lines, replace_file, with_columns,
+};
 use crate::format::{count, plural};
 use crate::process;
 use crate::progress::{Display, RowProgress};
@@ -239,6 +241,7 @@ fn table(
         progress.done(values.len(), texts.len());
     }
     drop(progress);
+    note_left_out(&table, args.quiet);
     let (columns, rows, replaced) = with_columns(table, vec![ENTITIES.into()], values.into_iter());
     if !replaced.is_empty() && !args.quiet {
         render::note(&format!(

@@ -116,6 +116,7 @@ pub(crate) fn parse(
         columns,
         rows,
         other_delimiter,
+        ..Table::default()
     })
 }
 

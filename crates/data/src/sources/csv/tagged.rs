@@ -41,11 +41,11 @@ fn need(table: &Table, chosen: Option<&Column>, usual: &[&str]) -> Result<usize,
     }
 }
 
-/// The text of a cell, trimmed; nothing where there is none.
+/// The text of a cell, trimmed; all cells of CSV are texts.
 fn text(cell: &Cell) -> &str {
     match cell {
         Cell::Text(text) => text.trim(),
-        Cell::Missing | Cell::List(_) => "",
+        _ => "",
     }
 }
 
@@ -93,7 +93,7 @@ pub(super) fn parse(
         let missing = |part, column: usize| {
             DataError::Table(TableError::Missing {
                 path: name.into(),
-                line: row.line,
+                place: table.place(row),
                 part,
                 column: table.columns[column].clone(),
             })

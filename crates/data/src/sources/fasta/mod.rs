@@ -74,7 +74,7 @@ pub fn read_fasta(files: &[FastaFile]) -> Result<Table, DataError> {
         },
         columns: columns.into_iter().map(str::to_string).collect(),
         rows,
-        other_delimiter: None,
+        ..Table::default()
     })
 }
 

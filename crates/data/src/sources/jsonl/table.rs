@@ -35,7 +35,7 @@ pub(super) fn parse(text: &str, name: &str) -> Result<Table, DataError> {
         name: name.into(),
         columns,
         rows,
-        other_delimiter: None,
+        ..Table::default()
     })
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::table;
 use crate::columns::Column;
 use crate::error::{DataError, TableError, TagError, short};
+use crate::place::Place;
 use crate::sources::format::Format;
 use crate::sources::tagged::options::{DOCUMENT, OverlapPolicy, TagPolicy, TaggedOptions};
 use crate::tagging::builder::{Documents, Pending, resolve};
@@ -23,12 +24,12 @@ const LABEL: [&str; 4] = ["label", "type", "entity_group", "tag"];
 type Object = Map<String, Value>;
 
 /// A line, with what messages about it need.
-struct Place<'a> {
+struct LineRef<'a> {
     name: &'a str,
     line: u64,
 }
 
-impl Place<'_> {
+impl LineRef<'_> {
     fn field(&self, field: &str, expected: &'static str, found: &Value) -> DataError {
         DataError::Tag(TagError::JsonField {
             path: self.name.into(),
@@ -42,7 +43,7 @@ impl Place<'_> {
     fn missing(&self, part: &'static str, key: &str) -> DataError {
         DataError::Table(TableError::Missing {
             path: self.name.into(),
-            line: self.line,
+            place: Place::line(self.line),
             part,
             column: key.into(),
         })
@@ -88,7 +89,7 @@ pub(super) fn parse(
             continue;
         }
         let object = table::object(content.trim_end().as_bytes(), name, number)?;
-        let place = Place { name, line: number };
+        let place = LineRef { name, line: number };
         let mut line = read(&object, &place, options, &mut repairs)?;
         if let Some((key, title)) = find(&object, options.document.as_ref(), &DOCUMENT) {
             let title: Cow<'_, str> = match title {
@@ -105,7 +106,7 @@ pub(super) fn parse(
     let has = |line: &&Line| line.tags.is_some() || line.sentence.entities.is_some();
     let known = lines.iter().find(has).map(|line| line.key.clone());
     if let (Some(key), Some(without)) = (known, lines.iter().find(|line| !has(line))) {
-        let place = Place {
+        let place = LineRef {
             name,
             line: without.sentence.line,
         };
@@ -153,7 +154,7 @@ fn parse_tags<'a>(tags: &'a [String], name: &str, line: u64) -> Result<Vec<Tag<'
 
 fn read(
     object: &Object,
-    place: &Place<'_>,
+    place: &LineRef<'_>,
     options: &TaggedOptions,
     repairs: &mut Repairs,
 ) -> Result<Line, DataError> {
@@ -221,7 +222,7 @@ fn read(
 }
 
 /// The texts of a list.
-fn texts<'a>(list: &'a [Value], key: &str, place: &Place<'_>) -> Result<Vec<&'a str>, DataError> {
+fn texts<'a>(list: &'a [Value], key: &str, place: &LineRef<'_>) -> Result<Vec<&'a str>, DataError> {
     let text = |value: &'a Value| {
         let text = value.as_str();
         text.ok_or_else(|| place.field(key, "a list of texts", value))
@@ -243,7 +244,7 @@ fn read_spans(
     value: &Value,
     key: &str,
     text: &str,
-    place: &Place<'_>,
+    place: &LineRef<'_>,
 ) -> Result<Vec<Span>, DataError> {
     let expected = "a list of spans";
     let Value::Array(list) = value else {
@@ -303,7 +304,7 @@ fn read_spans(
 fn entities(
     sentence: &TaggedSentence,
     spans: Vec<Span>,
-    place: &Place<'_>,
+    place: &LineRef<'_>,
     overlaps: OverlapPolicy,
     repairs: &mut Repairs,
 ) -> Result<Vec<Entity>, DataError> {
