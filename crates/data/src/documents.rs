@@ -6,7 +6,7 @@
 //! use bertkit_data::documents::{Bags, Sections, documents};
 //! use bertkit_data::examples::{Examples, MissingPolicy, Selection};
 //! use bertkit_data::sources::{ReadOptions, read_table_from};
-//! use bertkit_data::questions::Stride;
+//! use bertkit_data::windows::Stride;
 //! use bertkit_data::tokenizer::{TrainOptions, train_tokenizer};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {

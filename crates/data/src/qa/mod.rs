@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use bertkit_data::sources::questions::read_document;
-//! use bertkit_data::questions::{DecodeOptions, FeatureOptions, Features, WindowScores};
+//! use bertkit_data::qa::{DecodeOptions, FeatureOptions, Features, WindowScores};
 //! use bertkit_data::tokenizer::{TrainOptions, train_tokenizer};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
