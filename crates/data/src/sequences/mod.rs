@@ -51,7 +51,7 @@ use self::packed::Chunk;
 use self::pairs::Pair;
 use crate::corpus::Corpus;
 use crate::random::{KeyedPurpose, Random};
-use crate::tokenizer::{Family, TextTokenizer};
+use crate::tokenizer::TextTokenizer;
 
 /// What a sequence is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -131,15 +131,15 @@ pub struct SequenceSettings {
 impl SequenceSettings {
     /// The special tokens of a tokenizer and of its family, and short sequences as often as in the published code.
     pub fn new(packing: Packing, max_length: usize, tokenizer: &TextTokenizer) -> Self {
-        let family = tokenizer.family();
+        let conventions = tokenizer.family().conventions();
         Self {
             packing,
             max_length,
             short_probability: packing.short_probability(),
             cls: tokenizer.cls_id(),
             sep: tokenizer.sep_id(),
-            type_ids: matches!(family, Family::Bert | Family::Electra),
-            double_sep: family == Family::Roberta,
+            type_ids: conventions.token_types,
+            double_sep: conventions.double_separator,
             static_passes: None,
         }
     }
