@@ -467,7 +467,7 @@ mod tests {
         let error = Examples::unlabelled(&table, &Selection::new("text", "label")).unwrap_err();
         assert!(matches!(
             error,
-            DataError::Table(TableError::ListForText { line: 1, .. })
+            DataError::Table(TableError::ListForText { place, .. }) if place.number == 1
         ));
     }
 }

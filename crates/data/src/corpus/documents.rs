@@ -406,8 +406,7 @@ fn column(columns: Vec<String>, column: &Column, name: &str) -> Result<usize, Da
     let table = Table {
         name: name.into(),
         columns,
-        rows: Vec::new(),
-        other_delimiter: None,
+        ..Table::default()
     };
     table.column(column)
 }

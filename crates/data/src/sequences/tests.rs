@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::tokenizer::{TrainOptions, train_tokenizer};
+use crate::tokenizer::{Family, TrainOptions, train_tokenizer};
 
 const CLS: u32 = 1;
 const SEP: u32 = 2;

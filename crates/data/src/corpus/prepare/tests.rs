@@ -676,7 +676,7 @@ fn mistakes_in_objects_and_tables_are_named_with_their_lines() {
     assert!(
         matches!(
             found,
-            DataError::Table(TableError::ListForText { line: 1, .. })
+            DataError::Table(TableError::ListForText { place, .. }) if place.number == 1
         ),
         "{found}"
     );
