@@ -31,8 +31,8 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use crate::config::{
-    Calibrate, ClassWeights, DataConfig, FreshModel, LossConfig, MicroBatch, NamedWeights,
-    OptimizerConfig, Pool, RunConfig, RunTask, Threshold, TrainingConfig,
+    Calibrate, ClassWeights, DataConfig, FinetuneConfig, FreshModel, LossConfig, MicroBatch,
+    NamedWeights, OptimizerConfig, Pool, RunConfig, RunTask, Threshold, TrainingConfig,
 };
 use crate::engine::data_parallel::DevicePlacement;
 use crate::engine::observer::{Estimate, EvaluationReport, Event, Observer, Summary};
@@ -1503,7 +1503,8 @@ fn chooser_line(metric: Option<Metric>) -> (String, String) {
 
 /// A run goes on under the settings it began with; device and directory may be others.
 fn compare_with_started(config: &RunConfig, directory: &RunDirectory) -> Result<(), TrainError> {
-    let started = RunConfig::resolve_unchecked(Some(&directory.path().join("config.toml")), &[])?;
+    let started =
+        FinetuneConfig::resolve_unchecked(Some(&directory.path().join("config.toml")), &[])?;
     let relevant = |config: &RunConfig| {
         let mut config = config.clone();
         config.output = None;
@@ -1556,16 +1557,13 @@ impl Prepared {
     /// # Errors
     /// The loss is no number. What a device has no memory for is a panic of Burn's.
     pub fn try_largest(&self) -> Result<(), TrainError> {
-        let products = self.devices.products(self.config.precision)?;
-        let place = self.devices.place(false);
-        devices::computing(products, self.config.training.recompute, || {
-            each!(&self.learner, ready => {
-                let fresh = AdamW::new(&self.config.optimizer);
-                let progress = self.progress.clone();
-                let steps = self.summary.steps;
-                let trainer = trainer(&ready.task, &self.config, place, fresh, progress, steps);
-                trial::try_largest(trainer, ready.model.clone())
-            })
+        let place = self.place(false)?;
+        each!(&self.learner, ready => {
+            let fresh = AdamW::new(&self.config.optimizer);
+            let progress = self.progress.clone();
+            let steps = self.summary.steps;
+            let trainer = trainer(&ready.task, &self.config, place, fresh, progress, steps);
+            trial::try_largest(trainer, ready.model.clone())
         })
     }
 
@@ -1573,6 +1571,12 @@ impl Prepared {
     #[must_use]
     pub fn with_profile(self, profile: bool) -> Self {
         Self { profile, ..self }
+    }
+
+    /// Where and how the run computes.
+    fn place(&self, profile: bool) -> Result<DevicePlacement, TrainError> {
+        let (precision, checkpointing) = (self.config.precision, self.config.training.recompute);
+        self.devices.place(precision, checkpointing, profile)
     }
 
     /// Reads the newest checkpoint; without one the run begins anew, to the same end.
@@ -1606,12 +1610,9 @@ impl Prepared {
     /// The loss is no number from the start.
     pub fn estimate(&mut self) -> Result<Estimate, TrainError> {
         setup::settled(self.config.training.micro_batch)?;
-        let products = self.devices.products(self.config.precision)?;
-        let place = self.devices.place(false);
-        devices::computing(products, self.config.training.recompute, || {
-            each!(&self.learner, ready => {
-                ready.estimate(&self.config, place, &self.progress, &self.summary)
-            })
+        let place = self.place(false)?;
+        each!(&self.learner, ready => {
+            ready.estimate(&self.config, place, &self.progress, &self.summary)
         })
     }
 
@@ -1628,8 +1629,7 @@ impl Prepared {
         interrupt: &AtomicBool,
     ) -> Result<Outcome, TrainError> {
         setup::settled(self.config.training.micro_batch)?;
-        let place = self.devices.place(self.profile);
-        let products = self.devices.products(self.config.precision)?;
+        let place = self.place(self.profile)?;
         let files = std::iter::once(&self.config.data.train)
             .chain(std::iter::once(&self.config.data.valid))
             .flatten()
@@ -1649,10 +1649,8 @@ impl Prepared {
             summary: self.summary,
         };
         let (config, state) = (self.config, (self.optimizer, self.progress));
-        devices::computing(products, config.training.recompute, || {
-            each!(self.learner, ready => {
-                ready.train(setup, &config, place, state, observer, interrupt)
-            })
+        each!(self.learner, ready => {
+            ready.train(setup, &config, place, state, observer, interrupt)
         })
     }
 }

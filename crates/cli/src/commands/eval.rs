@@ -15,13 +15,14 @@ use bertkit_training::{
 };
 use clap::{Args, ValueEnum};
 
+use crate::error::CliError;
 use crate::process;
 use crate::progress::{Display, RowProgress};
 use crate::reading::{
     MachineFlags, Missing, ProductFlags, QuestionFlags, ReadFlags, TagFlags, finite,
     refuse_question, share,
 };
-use crate::render::{self, CliError};
+use crate::render;
 
 const EXAMPLES: &str = "\
 Examples:

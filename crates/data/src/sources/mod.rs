@@ -18,6 +18,7 @@ pub(crate) mod read;
 mod relations;
 pub mod spec;
 mod squad;
+pub(crate) mod stream;
 pub mod tagged;
 
 pub use self::format::Format;

@@ -7,8 +7,8 @@ use super::format::Format;
 use super::json;
 use super::options::ReadOptions;
 use super::read::read_table;
+use super::stream;
 use crate::columns::Column;
-use crate::corpus::text;
 use crate::error::{DataError, FileError, TableError, short};
 use crate::qa::Questions;
 use crate::qa::builder::QuestionsBuilder;
@@ -64,9 +64,9 @@ pub fn read_questions(path: &Path, options: &QuestionOptions) -> Result<Question
     let lower = name.to_ascii_lowercase();
     if options.read.format.is_none() && (lower.ends_with(".json") || lower.ends_with(".json.gz")) {
         let mut document = String::new();
-        let (mut text, _) = text::open(path)?;
+        let (mut text, _) = stream::open(path)?;
         text.read_to_string(&mut document)
-            .map_err(|error| text::data_error(error, &name))?;
+            .map_err(|error| stream::data_error(error, &name))?;
         return read_document(&document, &name, options.strict);
     }
     questions_of_table(&read_table(path, &options.read)?, options)

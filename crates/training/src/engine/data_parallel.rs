@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Scope, ScopedJoinHandle};
 
 use bertkit_model::weights::to_vec;
-use bertkit_model::{Computing, has_nccl, is_cuda};
+use bertkit_model::{Context, has_nccl, is_cuda};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::distributed::{ReduceOperation, all_reduce};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -28,6 +28,8 @@ pub(crate) struct DevicePlacement {
     pub device: Device,
     /// Where the same weights learn from other micro-batches.
     pub more: Vec<Device>,
+    /// How the models are computed.
+    pub context: Context<'static>,
     /// Whether the time of each part is measured.
     pub profile: bool,
 }
@@ -122,7 +124,7 @@ impl<'scope, B: Send + Sync + 'scope> DataParallel<'scope, B> {
     where
         T::Model: 'scope,
     {
-        let way = Computing::here();
+        let context = place.context;
         let devices = place.devices().map(|device| device.clone().inner());
         let devices: Vec<Device> = devices.collect();
         let collective = is_collective(&devices);
@@ -138,21 +140,20 @@ impl<'scope, B: Send + Sync + 'scope> DataParallel<'scope, B> {
             let weights = weights.clone();
             let (device, devices) = (device.clone().autodiff(), devices.clone());
             let thread = scope.spawn(move || {
-                way.run(|| {
-                    let model = on_device(model, &weights, &device);
-                    // A copy is trainable as a whole.
-                    let model = freeze(model, |path| task.param_group(path));
-                    let replica = Replica {
-                        task,
-                        number,
-                        devices,
-                        collective,
-                        model,
-                        optimizer,
-                    };
-                    drop(weights);
-                    replica.work(&asked, &answer);
-                });
+                let model = on_device(model, &weights, &device);
+                // A copy is trainable as a whole.
+                let model = freeze(model, |path| task.param_group(path));
+                let replica = Replica {
+                    task,
+                    number,
+                    devices,
+                    collective,
+                    context,
+                    model,
+                    optimizer,
+                };
+                drop(weights);
+                replica.work(&asked, &answer);
             });
             Worker {
                 orders,
@@ -321,6 +322,7 @@ struct Replica<'a, T: Task> {
     devices: Vec<Device>,
     /// Whether they sum up among themselves.
     collective: bool,
+    context: Context<'static>,
     model: T::Model,
     optimizer: AdamW,
 }
@@ -334,7 +336,8 @@ impl<T: Task> Replica<'_, T> {
             let device = &self.devices[self.number];
             let done = match order {
                 Command::Gradients(work) => {
-                    let mut share = Share::find(self.task, &work, self.number, &self.model, None);
+                    let (task, model, number) = (self.task, &self.model, self.number);
+                    let mut share = Share::find(task, &work, number, model, self.context, None);
                     let means = work.means(self.number, &share.read());
                     gradients = share.gradients;
                     Answer::Gradients(gradients.sizes().collect(), means)

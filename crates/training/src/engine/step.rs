@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bertkit_model::weights::to_vec;
-use bertkit_model::{DropoutStream, Mode};
+use bertkit_model::{Context, TrainingPass};
 use burn::tensor::Tensor;
 
 use crate::engine::data_parallel::DataParallel;
@@ -76,6 +76,7 @@ impl Share {
         work: &Work<T::Batch>,
         device: usize,
         model: &T::Model,
+        context: Context<'_>,
         mut watch: Option<&mut Stopwatch>,
     ) -> Self {
         let mut gradients = work
@@ -84,8 +85,8 @@ impl Share {
         let mut means = Vec::new();
         for (i, batch) in work.of(device) {
             let number = work.first + i as u64;
-            let stream = DropoutStream::new(work.seed, number);
-            let mode = Mode::Training(&stream);
+            let pass = TrainingPass::new(work.seed, number);
+            let context = context.training(&pass);
             let mut weigh = |sums: Vec<Tensor<1>>| {
                 let mut loss: Option<Tensor<1>> = None;
                 for ((term, sum), total) in task.terms().iter().zip(sums).zip(&work.totals) {
@@ -108,7 +109,7 @@ impl Share {
                     None => loss,
                 }
             };
-            task.learn(model, batch, number, mode, &mut weigh, &mut gradients);
+            task.learn(model, batch, number, context, &mut weigh, &mut gradients);
             if let Some(watch) = &mut watch {
                 watch.phase(|profile| &mut profile.backward);
             }
@@ -151,7 +152,8 @@ impl<T: Task> Trainer<'_, T> {
             devices: workers.devices(),
         });
         workers.begin(&work);
-        let share = Share::find(task, &work, 0, &model, self.watch.as_mut());
+        let context = self.place.context;
+        let share = Share::find(task, &work, 0, &model, context, self.watch.as_mut());
         let mut gradients = share.gradients;
         let of_others = workers.sum(&mut gradients);
         if workers.devices() > 1

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use bertkit_model::{Mode, Naming, backward};
+use bertkit_model::{Context, Naming};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
@@ -125,7 +125,7 @@ pub trait Task: Sync {
         model: &Self::Model,
         batch: &Self::Batch,
         micro_batch: u64,
-        mode: Mode<'_>,
+        context: Context<'_>,
     ) -> Vec<Tensor<1>>;
 
     /// Adds the gradients of one micro-batch. `weigh` makes the loss of what [`Self::loss`] gives; nothing if it has no
@@ -135,12 +135,12 @@ pub trait Task: Sync {
         model: &Self::Model,
         batch: &Self::Batch,
         micro_batch: u64,
-        mode: Mode<'_>,
+        context: Context<'_>,
         weigh: &mut Weigh<'_>,
         gradients: &mut GradientSum,
     ) {
-        if let Some(loss) = weigh(self.loss(model, batch, micro_batch, mode)) {
-            backward(loss, |found| gradients.add(model, found));
+        if let Some(loss) = weigh(self.loss(model, batch, micro_batch, context)) {
+            context.backward(loss, |found| gradients.add(model, found));
         }
     }
 
@@ -157,7 +157,8 @@ pub trait Task: Sync {
     ///
     /// # Errors
     /// There are no validation rows, or the choosing metric is not one.
-    fn validate(&self, model: &Self::Model) -> Result<Validation, TrainError>;
+    fn validate(&self, model: &Self::Model, context: Context<'_>)
+    -> Result<Validation, TrainError>;
 
     /// Whether [`Self::probe`] is asked behind that update; `last` where it is the run's last one.
     fn probes(&self, _step: u64, _last: bool) -> bool {
@@ -186,5 +187,6 @@ pub trait Task: Sync {
         &mut self,
         model: Self::Model,
         directory: &RunDirectory,
+        context: Context<'_>,
     ) -> Result<PathBuf, TrainError>;
 }

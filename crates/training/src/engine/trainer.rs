@@ -405,7 +405,7 @@ impl<'a, T: Task> Trainer<'a, T> {
             return Ok(());
         }
         listeners.observer.event(&Event::Evaluating { rows });
-        let validation = self.task.validate(&model.valid())?;
+        let validation = self.task.validate(&model.valid(), self.place.context)?;
         let p = &mut self.progress;
         let better = match (validation.score, p.best) {
             (Some(score), Some((_, best))) => score > best,

@@ -3,10 +3,8 @@
 //! [`prepare`] tokenises the corpus (or finds it tokenised), brings tokenizer and model and checks what
 //! can be checked; [`PreparedPretraining::train`] trains.
 
-pub mod config;
 mod objectives;
 mod probe;
-pub mod recipes;
 mod source;
 mod task;
 mod vocabulary;
@@ -14,8 +12,8 @@ mod vocabulary;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use bertkit_data::corpus::{self, Corpus, Origin};
-use bertkit_data::corruption::{MaskVocabulary, MaskingError};
+use bertkit_data::pretraining::corpus::{self, Corpus, Origin};
+use bertkit_data::pretraining::masking::{MaskVocabulary, MaskingError};
 use bertkit_data::tokenizer::{TextTokenizer, TokenizerSpec};
 use bertkit_model::{
     DiscriminatorModel, Electra, EncoderConfig, Family, HeadPolicy, LoadReport, MlmModel, Model,
@@ -24,14 +22,15 @@ use bertkit_model::{
 use burn::module::Module;
 use burn::tensor::Device;
 
-pub use self::config::PretrainConfig;
-use self::config::Tied;
 pub(crate) use self::objectives::masked_score;
 use self::objectives::{Learn, MaskedLm, ReplacedTokens, SegmentPairs};
 use self::probe::Probe;
 use self::source::{Source, sequence_error, sequence_settings, stages};
 use self::task::{HELPER, PretrainTask};
 use crate::config::MicroBatch;
+pub use crate::config::PretrainConfig;
+use crate::config::pretrain::Tied;
+pub use crate::config::pretrain::recipes;
 use crate::engine::data_parallel::DevicePlacement;
 use crate::engine::observer::{Estimate, EvaluationReport, Event, Observer, Summary};
 use crate::engine::optimizer::AdamW;
@@ -963,10 +962,7 @@ impl PreparedPretraining {
     /// # Errors
     /// The loss is no number. What a device has no memory for is a panic of Burn's.
     pub fn try_largest(&self) -> Result<(), TrainError> {
-        let products = self.devices.products(self.config.precision)?;
-        devices::computing(products, self.config.training.recompute, || {
-            self.run.try_largest(&self.frame())
-        })
+        self.run.try_largest(&self.frame()?)
     }
 
     /// Whether the time of each part of an update is measured: see [`Profile`].
@@ -975,7 +971,7 @@ impl PreparedPretraining {
         Self { profile, ..self }
     }
 
-    fn frame(&self) -> Frame {
+    fn frame(&self) -> Result<Frame, TrainError> {
         let (c, t) = (&self.config, &self.config.training);
         let length = match t.budget {
             Some(budget) => Length::Seconds(budget.seconds),
@@ -983,7 +979,7 @@ impl PreparedPretraining {
         };
         let a_sequence =
             self.summary.tokens_per_epoch as f64 / self.summary.train_rows.max(1) as f64;
-        Frame {
+        Ok(Frame {
             loop_config: LoopConfig {
                 command: "pretrain",
                 seed: c.seed,
@@ -995,14 +991,14 @@ impl PreparedPretraining {
                 checkpoint_steps: t.checkpoint_steps,
                 keep_checkpoints: t.keep_checkpoints,
             },
-            place: self.devices.place(self.profile),
+            place: self.devices.place(c.precision, t.recompute, self.profile)?,
             schedule: Schedule::new(&c.schedule, c.optimizer.learning_rate, length),
             length,
             parameters: self.summary.parameters,
             precision: c.precision,
             optimizer: c.optimizer.clone(),
             tokens_per_update: a_sequence * (t.batch_size * t.gradient_accumulation) as f64,
-        }
+        })
     }
 
     /// Expected time and memory, from two timed steps on a copy of the model (after one that warms up).
@@ -1011,10 +1007,7 @@ impl PreparedPretraining {
     /// The loss is no number from the start.
     pub fn estimate(&self) -> Result<Estimate, TrainError> {
         setup::settled(self.config.training.micro_batch)?;
-        let products = self.devices.products(self.config.precision)?;
-        devices::computing(products, self.config.training.recompute, || {
-            self.run.estimate(&self.frame())
-        })
+        self.run.estimate(&self.frame()?)
     }
 
     /// Trains to the end and writes the model.
@@ -1030,8 +1023,7 @@ impl PreparedPretraining {
         interrupt: &AtomicBool,
     ) -> Result<PretrainOutcome, TrainError> {
         setup::settled(self.config.training.micro_batch)?;
-        let frame = self.frame();
-        let products = self.devices.products(self.config.precision)?;
+        let frame = self.frame()?;
         let files = self.files.iter();
         let files = files.map(|(path, hash)| (path.as_path(), hash.as_str()));
         let setup = RunSetup {
@@ -1047,9 +1039,7 @@ impl PreparedPretraining {
             directory: self.directory,
             summary: self.summary,
         };
-        let finished = devices::computing(products, self.config.training.recompute, || {
-            self.run.train(setup, &frame, observer, interrupt)
-        })?;
+        let finished = self.run.train(setup, &frame, observer, interrupt)?;
         let generator = finished.model.with_file_name(HELPER);
         Ok(PretrainOutcome {
             model: finished.model,

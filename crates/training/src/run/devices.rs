@@ -1,8 +1,7 @@
 //! The devices of a run, and the precision of its matrix products.
 
 use bertkit_model::{
-    Computing, DeviceList, DeviceSpec, ParseDeviceError, Precision, Products, ResolvedDevice,
-    is_cpu, with_products,
+    Context, DeviceList, DeviceSpec, ParseDeviceError, Precision, ResolvedDevice, is_cpu,
 };
 use burn::tensor::Device;
 
@@ -28,7 +27,7 @@ impl Devices {
                 })?;
         let mut all = list.resolve()?;
         for device in &all {
-            products(device, precision)?;
+            context(device, precision)?;
         }
         let first = all.remove(0);
         Ok(Self { first, more: all })
@@ -39,13 +38,23 @@ impl Devices {
         self.first.device.clone().autodiff()
     }
 
-    /// Where the loop computes.
-    pub fn place(&self, profile: bool) -> DevicePlacement {
-        DevicePlacement {
+    /// Where and how the loop computes.
+    ///
+    /// # Errors
+    /// A device does not support the precision.
+    pub fn place(
+        &self,
+        precision: Precision,
+        gradient_checkpointing: bool,
+        profile: bool,
+    ) -> Result<DevicePlacement, TrainError> {
+        Ok(DevicePlacement {
             device: self.training(),
             more: self.more.iter().map(|more| more.device.clone()).collect(),
+            context: context(&self.first, precision)?
+                .with_gradient_checkpointing(gradient_checkpointing),
             profile,
-        }
+        })
     }
 
     /// Their names; of several, how gradients come from one to the other.
@@ -63,61 +72,46 @@ impl Devices {
         };
         format!("{}; gradients summed through {way}", names.join(" and "))
     }
-
-    /// How they compute the products of that precision.
-    pub fn products(&self, precision: Precision) -> Result<Products, TrainError> {
-        products(&self.first, precision)
-    }
 }
 
-/// How the device computes the products of that precision.
-pub(crate) fn products(
+/// The context of evaluation on `device` in that precision.
+///
+/// # Errors
+/// The device does not support the precision.
+pub(crate) fn context(
     device: &ResolvedDevice,
     precision: Precision,
-) -> Result<Products, TrainError> {
-    precision
-        .on(&device.device)
-        .map_err(|error| TrainError::Setting {
-            message: format!("{error} ({})", device.name),
-            hint: "use `--precision f32`, which every device has, or another device".into(),
-        })
+) -> Result<Context<'static>, TrainError> {
+    let matmul = precision.on(&device.device);
+    let matmul = matmul.map_err(|error| TrainError::Setting {
+        message: format!("{error} ({})", device.name),
+        hint: "use `--precision f32`, which every device has, or another device".into(),
+    })?;
+    Ok(Context::default().with_matmul_precision(matmul))
 }
 
-/// Where a finished model answers, and in which precision.
+/// Where a finished model predicts, and in which precision.
 #[derive(Debug)]
 pub(crate) struct Inference {
     /// The device of its weights.
     pub device: ResolvedDevice,
-    products: Products,
+    /// How the model is computed.
+    pub context: Context<'static>,
 }
 
 impl Inference {
     /// On that device, in f32.
     pub fn on(device: DeviceSpec) -> Result<Self, TrainError> {
         let device = device.resolve()?;
-        let products = products(&device, Precision::F32)?;
-        Ok(Self { device, products })
+        let context = context(&device, Precision::F32)?;
+        Ok(Self { device, context })
     }
 
     /// In another precision from now on.
     pub fn set(&mut self, precision: Precision) -> Result<(), TrainError> {
-        self.products = products(&self.device, precision)?;
+        self.context = context(&self.device, precision)?;
         Ok(())
     }
-
-    /// Runs the model.
-    pub fn run<R>(&self, work: impl FnOnce() -> R) -> R {
-        with_products(self.products, work)
-    }
-}
-
-/// How this thread computes a run: its products, and whether layers are computed again.
-pub(crate) fn computing<R>(products: Products, recompute: bool, run: impl FnOnce() -> R) -> R {
-    Computing {
-        products,
-        recompute,
-    }
-    .run(run)
 }
 
 /// What a run says of its precision, if it is not the usual one.

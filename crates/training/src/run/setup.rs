@@ -62,6 +62,7 @@ impl RunSetup {
         }
         let directory = &self.directory;
         let mut trainer = trainer(task);
+        let context = trainer.place.context;
         observer.event(&Event::Started {
             summary: self.summary.clone(),
             from_step: trainer.progress.step,
@@ -70,7 +71,7 @@ impl RunSetup {
         let (steps, seconds) = (trainer.progress.step, trainer.progress.seconds);
         let profile = trainer.watch.as_ref().map(|watch| watch.profile);
 
-        let folder = task.export(model.valid(), directory)?;
+        let folder = task.export(model.valid(), directory, context)?;
         directory.rotate_checkpoints(0, &[])?;
         for pointer in ["latest", "best"] {
             let _ = std::fs::remove_file(directory.path().join("checkpoints").join(pointer));

@@ -8,7 +8,7 @@ use std::path::Path;
 
 pub use self::file::{FastaFile, is_fasta};
 use super::spec::FormatSpec;
-use crate::corpus::text;
+use super::stream;
 use crate::error::{DataError, FastaError, FileError, LabelError, list};
 use crate::table::{Cell, Row, Table};
 
@@ -53,7 +53,7 @@ pub fn read_fasta(files: &[FastaFile]) -> Result<Table, DataError> {
                 name: label.clone(),
             }));
         }
-        let (text, _) = text::open(&file.path)?;
+        let (text, _) = stream::open(&file.path)?;
         for record in records(text, name)? {
             let cells = [
                 Some(record.sequence),
@@ -93,7 +93,7 @@ struct Record {
 fn records(reader: impl BufRead, name: &str) -> Result<Vec<Record>, DataError> {
     let mut records: Vec<Record> = Vec::new();
     for (number, line) in (1..).zip(reader.lines()) {
-        let line = line.map_err(|error| text::data_error(error, name))?;
+        let line = line.map_err(|error| stream::data_error(error, name))?;
         let line = line.trim();
         if line.is_empty() || line.starts_with(';') {
             continue;

@@ -201,9 +201,13 @@ fn broken_lines_are_named() {
         let error = read("x.conll", text).unwrap_err();
         assert_eq!(error.to_string(), "`x.conll` is empty", "{text:?}");
     }
+    let options = TaggedOptions {
+        format: Some(Format::Relations),
+        ..TaggedOptions::default()
+    };
     assert_eq!(
-        "conllu".parse::<Format>().unwrap_err().to_string(),
-        "`conllu` is no format of tagged words, expected `conll`, `iob2`, `jsonl` or `csv`"
+        read_with("x", "a\tO\n", &options).unwrap_err().to_string(),
+        "`relations` is no format of tagged words, expected `csv`, `tsv`, `jsonl`, `conll` or `iob2`"
     );
 }
 
