@@ -36,4 +36,6 @@ formats! {
     Squad,
     /// A JSON document of questions in BioASQ's own form.
     Bioasq,
+    /// Apache Parquet: typed columns, without nested ones.
+    Parquet,
 }

@@ -13,6 +13,7 @@ mod json;
 pub(crate) mod jsonl;
 mod names;
 pub(crate) mod options;
+mod parquet;
 pub mod questions;
 pub(crate) mod read;
 mod relations;
@@ -38,6 +39,7 @@ impl Format {
             Self::Fasta => &fasta::SPEC,
             Self::Squad => &squad::SPEC,
             Self::Bioasq => &bioasq::SPEC,
+            Self::Parquet => &parquet::SPEC,
         }
     }
 }
