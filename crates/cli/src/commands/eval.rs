@@ -10,6 +10,7 @@ use bertkit_data::error::LabelError;
 use bertkit_data::perturb::Perturbation;
 use bertkit_data::qa::QuestionType;
 use bertkit_evaluation::BootstrapOptions;
+use bertkit_training::config::flag::{finite, share};
 use bertkit_training::{
     Answers, EvalOptions, Evaluation, Perturbed, Predictor, TrainError, evaluate,
 };
@@ -19,8 +20,7 @@ use crate::error::CliError;
 use crate::process;
 use crate::progress::{Display, RowProgress};
 use crate::reading::{
-    MachineFlags, Missing, ProductFlags, QuestionFlags, ReadFlags, TagFlags, finite,
-    refuse_question, share,
+    MachineFlags, Missing, ProductFlags, QuestionFlags, ReadFlags, TagFlags, refuse_question,
 };
 use crate::render;
 
@@ -89,7 +89,7 @@ pub struct EvalArgs {
     #[command(flatten, next_help_heading = "Data")]
     read: ReadFlags,
     /// The first row names the columns [default: as in training]
-    #[arg(long, help_heading = "Data", conflicts_with = "no_header")]
+    #[arg(long, help_heading = "Data", conflicts_with = "no-header")]
     header: bool,
     /// What happens to rows without a text or a label: left out and counted, or the file is refused
     #[arg(long, value_enum, default_value = "drop", hide_possible_values = true)]

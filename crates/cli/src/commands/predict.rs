@@ -14,6 +14,7 @@ use bertkit_data::examples::{Examples, Selection};
 use bertkit_data::labels::TaskKind;
 use bertkit_data::sources::{Format, read_table_from, write_table};
 use bertkit_data::table::Table;
+use bertkit_training::config::flag::finite;
 use bertkit_training::{Answer, Answers, Predictor, TaskInfo};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -23,7 +24,7 @@ use crate::error::CliError;
 use crate::format::{count, plural};
 use crate::process;
 use crate::progress::{Display, RowProgress};
-use crate::reading::{MachineFlags, ProductFlags, ReadFlags, TagFlags, finite, refuse_question};
+use crate::reading::{MachineFlags, ProductFlags, ReadFlags, TagFlags, refuse_question};
 use crate::render;
 
 const EXAMPLES: &str = "\
@@ -135,7 +136,7 @@ pub struct PredictArgs {
     #[arg(
         long,
         help_heading = "Table",
-        conflicts_with = "no_header",
+        conflicts_with = "no-header",
         requires = "input"
     )]
     header: bool,

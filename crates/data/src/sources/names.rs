@@ -18,6 +18,12 @@ use crate::error::{DataError, FileError};
 static NAMES: LazyLock<Vec<&'static str>> =
     LazyLock::new(|| selectable().flat_map(FormatSpec::names).collect());
 
+/// Those of them that are offered.
+static OFFERED: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let names = |spec: &FormatSpec| [spec.name].into_iter().chain(spec.aliases.iter().copied());
+    selectable().flat_map(|spec| names(spec)).collect()
+});
+
 fn specs() -> impl Iterator<Item = &'static FormatSpec> {
     Format::ALL.iter().map(|format| format.spec())
 }
@@ -28,10 +34,8 @@ fn selectable() -> impl Iterator<Item = &'static FormatSpec> {
 
 impl Format {
     /// The names to offer where a user requests a format.
-    pub fn names() -> Vec<&'static str> {
-        selectable()
-            .flat_map(|spec| [spec.name].into_iter().chain(spec.aliases.iter().copied()))
-            .collect()
+    pub fn names() -> &'static [&'static str] {
+        &OFFERED
     }
 
     /// The names of the formats in which tables can be written.
@@ -196,7 +200,7 @@ impl FromStr for Format {
         Self::ALL.iter().find(named).copied().ok_or_else(|| {
             DataError::File(FileError::UnknownFormatName {
                 found: name.into(),
-                expected: alternatives(Self::names().into_iter()),
+                expected: alternatives(Self::names().iter()),
             })
         })
     }
