@@ -4,21 +4,21 @@ use std::path::{Path, PathBuf};
 
 use bertkit_training::pretrain::PretrainConfig;
 use bertkit_training::{
-    DirectoryPolicy, Estimate, Override, Phase, Profile, RunConfig, Summary, TrainError,
+    DirectoryPolicy, Estimate, FinetuneConfig, Override, Phase, Profile, Summary, TrainError,
 };
 use clap::Args;
 
 use crate::error::CliError;
 use crate::format::{bytes, count, duration};
 use crate::progress::summary_lines;
+use crate::settings::DirectoryFlag;
 
 /// The run directory, and how a run tells of itself.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputFlags {
-    /// The run directory; must be new or empty, unless --resume or --overwrite
-    #[arg(long, value_name = "DIR")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    output: DirectoryFlag,
     /// Continue from the last checkpoint in the run directory; takes its configuration from there
     /// unless --config is given
     #[arg(long, conflicts_with = "overwrite")]
@@ -58,8 +58,7 @@ impl OutputFlags {
 
     /// The override of the key `output` that --output sets.
     pub fn directory(&self) -> Option<Override> {
-        let path = self.output.as_ref()?.to_string_lossy().into_owned();
-        Some(Override::flag("output", path, "--output"))
+        self.output.set()
     }
 
     /// The configuration of the run to resume; `sets` may name its directory too.
@@ -72,7 +71,7 @@ impl OutputFlags {
             .rev()
             .find(|set| set.key == "output")
             .and_then(|set| set.value.as_str());
-        let directory = set.map(PathBuf::from).or_else(|| self.output.clone());
+        let directory = set.or(self.output.path.as_deref()).map(PathBuf::from);
         let directory = directory.ok_or_else(|| {
             CliError::usage(
                 "--resume does not say which run to continue",
@@ -121,7 +120,7 @@ impl Kind {
     /// Whether the file is a configuration of this command.
     fn wrote(self, file: &Path) -> bool {
         match self {
-            Self::Finetune => RunConfig::resolve_unchecked(Some(file), &[]).is_ok(),
+            Self::Finetune => FinetuneConfig::resolve_unchecked(Some(file), &[]).is_ok(),
             Self::Pretrain => PretrainConfig::resolve_unchecked(Some(file), &[]).is_ok(),
         }
     }
@@ -206,12 +205,12 @@ mod tests {
             tokens_per_second: 1234.5,
             memory_bytes: 3 << 30,
         };
-        let text = RunConfig::default().to_toml() + &comments(&summary, &estimate);
+        let text = FinetuneConfig::default().to_toml() + &comments(&summary, &estimate);
         assert!(text.contains("# memory  about 3.00 GiB"), "{text}");
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("run.toml");
         std::fs::write(&file, text).unwrap();
-        let read = RunConfig::resolve_unchecked(Some(&file), &[]).unwrap();
-        assert_eq!(read, RunConfig::default());
+        let read = FinetuneConfig::resolve_unchecked(Some(&file), &[]).unwrap();
+        assert_eq!(read, FinetuneConfig::default());
     }
 }

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use bertkit_data::DataError;
 use bertkit_data::examples::Examples;
-use bertkit_data::formats::squad::Question;
-use bertkit_data::formats::tagged::TaggedCorpus;
+use bertkit_data::qa::Question;
 use bertkit_data::splits::{self, Split};
+use bertkit_data::tagging::TaggedCorpus;
 
 use crate::config::FoldConfig;
 use crate::tasks::Targets;
@@ -19,7 +19,7 @@ pub(crate) fn divide<S: AsRef<str>>(
     groups: Option<&[S]>,
 ) -> Result<Split, DataError> {
     let mut folds = splits::folds(rows, classes, groups, fold.of, fold.seed)?;
-    // `RunConfig::check` holds it between 1 and the number of folds.
+    // `FinetuneConfig::check` holds it between 1 and the number of folds.
     Ok(folds.swap_remove(fold.number - 1))
 }
 

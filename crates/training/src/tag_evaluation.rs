@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use bertkit_data::formats::tagged::{TagPolicy, TaggedCorpus, TaggedSentence, read_tagged};
 use bertkit_data::perturb::Perturbation;
+use bertkit_data::sources::tagged::{TagPolicy, read_tagged};
 use bertkit_data::tagging::DEFAULT_TYPE;
+use bertkit_data::tagging::{TaggedCorpus, TaggedSentence};
 use bertkit_evaluation::{BootstrapOptions, Predictions, Report};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -132,7 +133,7 @@ pub fn evaluate_tags(
         if options.strict {
             return Err(setting(
                 unseen,
-                "correct those types, or leave --strict out to score them as missed",
+                "correct those types, or leave [option.strict] out to score them as missed",
             ));
         }
         notes.push(format!("{unseen}; scored as missed"));
@@ -153,7 +154,7 @@ pub fn evaluate_tags(
                     "the sentences of `{}` are not divided into documents",
                     options.data.display()
                 ),
-                "leave --group out: intervals are then found by sentence",
+                "leave [option.group] out: intervals are then found by sentence",
             ));
         }
         true => {
@@ -195,7 +196,7 @@ pub fn evaluate_tags(
     bootstrap.check(predictions.rows()).map_err(|e| {
         setting(
             e.to_string(),
-            "look at --bootstrap, --confidence and --group",
+            "look at [option.bootstrap], [option.confidence] and [option.group]",
         )
     })?;
     let report = bertkit_evaluation::evaluate(&predictions, &bootstrap);

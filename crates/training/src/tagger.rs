@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use bertkit_data::alignment::{LabelledTokens, tag_windows};
-use bertkit_data::formats::tagged::{TaggedSentence, TextSpan};
 use bertkit_data::tagging::TagSet;
+use bertkit_data::tagging::alignment::{LabelledTokens, tag_windows};
+use bertkit_data::tagging::{TaggedSentence, TextSpan};
 use bertkit_data::tokenizer::TextTokenizer;
 use bertkit_model::heads::Crf;
 use bertkit_model::{DeviceSpec, HeadPolicy, ModelError, ModelFolder, Precision, TokenModel};
@@ -94,7 +94,7 @@ pub struct FoundEntity {
 }
 
 impl Tagger {
-    /// Opens a run directory that `finetune --task ner` has finished, or a model folder in Hugging Face's layout whose
+    /// Opens a run directory that a fine-tuning run with `task.kind = "ner"` has finished, or a model folder in Hugging Face's layout whose
     /// class labels tokens and whose `id2label` has the names of tags.
     ///
     /// # Errors

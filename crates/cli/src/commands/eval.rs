@@ -6,9 +6,11 @@ mod tags;
 use std::path::PathBuf;
 
 use bertkit_data::DataError;
-use bertkit_data::formats::bioasq::QuestionType;
+use bertkit_data::error::LabelError;
 use bertkit_data::perturb::Perturbation;
+use bertkit_data::qa::QuestionType;
 use bertkit_evaluation::BootstrapOptions;
+use bertkit_training::config::flag::{finite, share};
 use bertkit_training::{
     Answers, EvalOptions, Evaluation, Perturbed, Predictor, TrainError, evaluate,
 };
@@ -18,8 +20,7 @@ use crate::error::CliError;
 use crate::process;
 use crate::progress::{Display, RowProgress};
 use crate::reading::{
-    MachineFlags, Missing, ProductFlags, QuestionFlags, ReadFlags, TagFlags, finite,
-    refuse_question, share,
+    MachineFlags, Missing, ProductFlags, QuestionFlags, ReadFlags, TagFlags, refuse_question,
 };
 use crate::render;
 
@@ -88,7 +89,7 @@ pub struct EvalArgs {
     #[command(flatten, next_help_heading = "Data")]
     read: ReadFlags,
     /// The first row names the columns [default: as in training]
-    #[arg(long, help_heading = "Data", conflicts_with = "no_header")]
+    #[arg(long, help_heading = "Data", conflicts_with = "no-header")]
     header: bool,
     /// What happens to rows without a text or a label: left out and counted, or the file is refused
     #[arg(long, value_enum, default_value = "drop", hide_possible_values = true)]
@@ -229,11 +230,14 @@ fn keep(args: &EvalArgs, written: &Option<(PathBuf, PathBuf)>) {
 /// The error, with what to do about it where training would have another answer.
 fn in_terms_of_eval(error: TrainError) -> CliError {
     match error {
-        TrainError::Data(source @ DataError::NotANumber { .. }) => CliError::Hinted {
-            source: Box::new(source),
-            hint: "this model gives numbers: correct the label, or name their column with --label"
-                .into(),
-        },
+        TrainError::Data(source @ DataError::Label(LabelError::NotANumber { .. })) => {
+            CliError::Hinted {
+                source: Box::new(source),
+                hint:
+                    "this model gives numbers: correct the label, or name their column with --label"
+                        .into(),
+            }
+        }
         other => other.into(),
     }
 }

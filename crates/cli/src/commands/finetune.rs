@@ -2,17 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use bertkit_training::{Outcome, Override, Prepared, RunConfig, Silent, TrainError, prepare};
+use bertkit_training::config::Finetune;
+use bertkit_training::{FinetuneConfig, Outcome, Override, Prepared, Silent, TrainError, prepare};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
 use crate::error::CliError;
 use crate::format::{count, duration};
 use crate::micro_batch;
-use crate::overrides::Settings;
 use crate::process;
 use crate::progress::{Display, Progress, SHOWN_METRICS, metrics};
 use crate::render;
+use crate::settings::SettingFlags;
 use crate::writing::{Kind, OutputFlags, comments, profile_table};
 
 const EXAMPLES: &str = "\
@@ -42,7 +43,7 @@ pub struct FinetuneArgs {
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     #[command(flatten)]
-    settings: Settings,
+    settings: SettingFlags<Finetune>,
     /// Print where the time of training went: waiting for batches, forward, backward, update
     #[arg(long, help_heading = "Output")]
     profile: bool,
@@ -98,7 +99,7 @@ fn settle(prepared: Prepared, quiet: bool) -> Result<Prepared, CliError> {
 }
 
 /// The configuration given by file and flags.
-fn resolve(args: &FinetuneArgs) -> Result<RunConfig, CliError> {
+fn resolve(args: &FinetuneArgs) -> Result<FinetuneConfig, CliError> {
     if let Some((flag, other)) = args.settings.contradiction() {
         return Err(CliError::usage(
             format!("{flag} cannot be used with {other}"),
@@ -115,11 +116,11 @@ fn resolve(args: &FinetuneArgs) -> Result<RunConfig, CliError> {
         (None, false) => None,
     };
     // Which keys a flag must remove depends on the file; an invalid file is reported here.
-    let base = RunConfig::resolve_unchecked(file.as_deref(), &[]).map_err(TrainError::from)?;
+    let base = FinetuneConfig::resolve_unchecked(file.as_deref(), &[]).map_err(TrainError::from)?;
     let mut overrides = args.settings.overrides(&base);
     overrides.extend(args.output.directory());
     overrides.extend(sets);
-    Ok(RunConfig::resolve(file.as_deref(), &overrides).map_err(TrainError::from)?)
+    Ok(FinetuneConfig::resolve(file.as_deref(), &overrides).map_err(TrainError::from)?)
 }
 
 fn dry_run(mut prepared: Prepared, json: bool) -> Result<(), CliError> {
@@ -198,7 +199,7 @@ mod tests {
         finetune: FinetuneArgs,
     }
 
-    fn resolved(arguments: &[&str]) -> Result<RunConfig, CliError> {
+    fn resolved(arguments: &[&str]) -> Result<FinetuneConfig, CliError> {
         resolve(
             &Line::try_parse_from([&["bertkit"], arguments].concat())
                 .unwrap()
@@ -264,8 +265,8 @@ mod tests {
             "--config", file, "--seed", "2", "--output", "p", "--set", "seed=3",
         ]);
         let config = config.unwrap();
-        assert_eq!((config.seed, config.output), (3, Some("p".into())));
         assert_eq!(config.data.train, Some("a.csv".into()));
+        assert_eq!((config.seed, config.output), (3, Some("p".into())));
     }
 
     #[test]
@@ -278,9 +279,9 @@ mod tests {
             matches!(error, CliError::Train(TrainError::NothingToResume { .. })),
             "{error}"
         );
-        let mut config = RunConfig {
+        let mut config = FinetuneConfig {
             output: Some(directory.clone().into()),
-            ..RunConfig::default()
+            ..FinetuneConfig::default()
         };
         config.data.train = Some("a.csv".into());
         config.model.path = Some("m".into());

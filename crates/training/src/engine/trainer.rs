@@ -319,7 +319,7 @@ impl<'a, T: Task> Trainer<'a, T> {
             }
             if asked {
                 let resume = format!(
-                    "continue with `bertkit {} --resume --output {}`",
+                    "continue with `bertkit {} [option.resume] [output] {}`",
                     self.loop_config.command,
                     listeners.directory.path().display()
                 );

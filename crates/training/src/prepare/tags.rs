@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use bertkit_data::alignment::LabelledTokens;
-use bertkit_data::formats::tagged::{TagPolicy, TaggedCorpus, TaggedSentence, read_tagged};
+use bertkit_data::sources::tagged::{TagPolicy, read_tagged};
 use bertkit_data::splits;
 use bertkit_data::tagging::Scheme;
+use bertkit_data::tagging::alignment::LabelledTokens;
+use bertkit_data::tagging::{TaggedCorpus, TaggedSentence};
 use bertkit_evaluation::TaskKind as MetricTask;
 use bertkit_model::heads::Crf;
 use bertkit_model::{ModelError, TokenModel};
@@ -63,14 +64,14 @@ fn split(
                     "the sentences of `{}` are not divided into documents",
                     corpus.name
                 ),
-                "leave --group out: sentences are then held out one by one",
+                "leave [data.group] out: sentences are then held out one by one",
             ));
         }
         Some("document") => true,
         Some(other) => {
             return Err(setting(
                 format!("`{other}` is nothing that tagged sentences are grouped by"),
-                "use --group document, or leave it out",
+                "use [data.group=document], or leave it out",
             ));
         }
     };
@@ -114,7 +115,7 @@ pub(super) fn prepare(
     if config.training.sampler == Sampler::Balanced {
         return Err(setting(
             "the balanced sampler needs one class a row",
-            "use `--sampler shuffle` for this task",
+            "use `[training.sampler=shuffle]` for this task",
         ));
     }
     let columns = TagColumns::from(&config.data);
