@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use bertkit_evaluation::ThresholdObjective;
 use bertkit_model::DeviceList;
-use bertkit_training::config::{RunTask, ScheduleConfig};
-use bertkit_training::{MicroBatch, Override, RunConfig};
+use bertkit_training::config::ScheduleConfig;
+use bertkit_training::{MicroBatch, Override, RunConfig, TaskKind};
 use clap::Args;
 use toml::{Table, Value};
 
@@ -414,7 +414,7 @@ impl TaskFlags {
         list.text("task.kind", "--task", &self.task);
         let asks = match self.task.as_deref() {
             Some(task) => task == "qa",
-            None => base.task.kind == Some(RunTask::Qa),
+            None => base.task.kind == Some(TaskKind::Qa),
         };
         let key = match self.head.as_deref() {
             Some("joint") => "task.qa.head",

@@ -5,8 +5,8 @@ use bertkit_data::examples::MissingPolicy;
 use bertkit_data::formats::tagged::TagLevel;
 use bertkit_data::formats::{Format, ReadOptions, parse_delimiter};
 use bertkit_model::{DeviceSpec, Precision, automatic, devices};
+use bertkit_training::TagColumns;
 use bertkit_training::config::FileFormat;
-use bertkit_training::tasks::TagColumns;
 use clap::{Args, ValueEnum};
 
 use crate::render::{self, CliError};

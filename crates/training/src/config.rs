@@ -13,7 +13,6 @@ use bertkit_data::documents::Sections;
 use bertkit_data::examples::MissingPolicy;
 use bertkit_data::formats::Format;
 use bertkit_data::formats::tagged::{TagLevel, TaggedFormat};
-use bertkit_data::labels::TaskKind;
 use bertkit_data::questions::Stride;
 use bertkit_data::relations::MarkStyle;
 use bertkit_data::tagging::Scheme;
@@ -23,6 +22,8 @@ use bertkit_model::{Family, Precision};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
+
+use crate::tasks::kind::TaskKind;
 
 /// Everything that decides a fine-tuning run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -369,7 +370,7 @@ impl Default for DataConfig {
 pub struct TaskConfig {
     /// classification, multi-label or regression, inferred from the labels if not given; or ner, or qa.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub kind: Option<RunTask>,
+    pub kind: Option<TaskKind>,
     /// The positive class of two.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub positive: Option<String>,
@@ -466,34 +467,6 @@ pub enum SectionBreaks {
     Windows,
     /// At line breaks, and where a line is longer than the longest input.
     Lines,
-}
-
-/// What can be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RunTask {
-    /// One class a text.
-    Classification,
-    /// Several labels a text.
-    MultiLabel,
-    /// A number a text.
-    Regression,
-    /// A tag a word.
-    Ner,
-    /// The answer to a question, found in a text.
-    Qa,
-}
-
-impl RunTask {
-    /// As one of the tasks whose labels stand beside texts.
-    pub fn of_labels(self) -> Option<TaskKind> {
-        match self {
-            Self::Classification => Some(TaskKind::Classification),
-            Self::MultiLabel => Some(TaskKind::MultiLabel),
-            Self::Regression => Some(TaskKind::Regression),
-            Self::Ner | Self::Qa => None,
-        }
-    }
 }
 
 /// How words are tagged.
@@ -1094,10 +1067,10 @@ impl RunConfig {
         overrides: &[Override],
     ) -> Result<Self, RunConfigError> {
         let mut config: Self = resolve(file, overrides, Table::new())?;
-        if config.task.kind == Some(RunTask::Ner) {
+        if config.task.kind == Some(TaskKind::Ner) {
             config.task.ner.get_or_insert_default();
         }
-        if config.task.kind == Some(RunTask::Qa) {
+        if config.task.kind == Some(TaskKind::Qa) {
             // Windows of texts are longer than most texts that have classes.
             let length = QuestionConfig::MAX_LENGTH as i64;
             let data = Table::from_iter([("max_length".into(), Value::Integer(length))]);
@@ -1345,7 +1318,7 @@ impl RunConfig {
                 ..Default::default()
             },
             task: TaskConfig {
-                kind: Some(RunTask::Classification),
+                kind: Some(TaskKind::Classification),
                 positive: Some("x".into()),
                 ner: Some(NerConfig {
                     overlap: Some(1),
@@ -1418,7 +1391,7 @@ fn check_tags(d: &DataConfig, task: &TaskConfig, need: &mut impl FnMut(bool, Str
             task.class_weights != defaults.1.class_weights,
         ),
     ];
-    let tags = task.kind == Some(RunTask::Ner);
+    let tags = task.kind == Some(TaskKind::Ner);
     for (key, given) in if tags { &of_texts[..] } else { &of_tags[..] } {
         let why = match tags {
             true => "has no meaning for `--task ner`: leave it out",
@@ -1453,7 +1426,7 @@ fn check_questions(
     task: &TaskConfig,
     need: &mut impl FnMut(bool, String),
 ) {
-    let asks = task.kind == Some(RunTask::Qa);
+    let asks = task.kind == Some(TaskKind::Qa);
     need(
         asks || task.qa.is_none(),
         "`task.qa` is about questions: add `--task qa`, or leave it out".into(),

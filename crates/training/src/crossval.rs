@@ -13,19 +13,16 @@ use bertkit_model::{DeviceList, DeviceSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::config::{FoldConfig, RunConfig, RunTask};
+use crate::config::{FoldConfig, RunConfig};
 use crate::engine::observer::Observer;
-use crate::error::TrainError;
-use crate::evaluation::{EvalOptions, evaluate};
-use crate::predictor::Predictor;
-use crate::prepare::{Prepared, files_of, prepare, read_options};
-use crate::questions::{Answerer, QuestionEvalOptions, QuestionGroup, evaluate_questions};
+use crate::error::{TrainError, setting};
+use crate::prepare::prepare;
 use crate::run::directory::{DirectoryPolicy, RunDirectory, sha256, write_atomically};
+use crate::run::finetune::FinetuneRun;
 use crate::run::resume::differences;
-use crate::stored::StoredEvaluation;
-use crate::tag_evaluation::{TagEvalOptions, evaluate_tags};
-use crate::tagger::{Answers, Tagger};
-use crate::tasks::TagColumns;
+use crate::run::tables::files_of;
+use crate::tasks::stored::StoredEvaluation;
+use crate::tasks::{UnseenData, of_kind, task_of_model};
 
 /// What the evaluation of a run is called: on its fold, and on a file of its own.
 const HELD_OUT: &str = "held_out";
@@ -166,13 +163,6 @@ fn as_map<S: serde::Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_map(across.iter().map(|(metric, estimate)| (metric, estimate)))
-}
-
-fn setting(message: impl Into<String>, hint: impl Into<String>) -> TrainError {
-    TrainError::Setting {
-        message: message.into(),
-        hint: hint.into(),
-    }
 }
 
 fn read(path: &Path) -> Result<String, TrainError> {
@@ -390,7 +380,7 @@ impl Crossval {
         &self,
         run: &CrossvalRun,
         observer: &mut dyn Observer,
-    ) -> Result<Prepared, TrainError> {
+    ) -> Result<FinetuneRun, TrainError> {
         let policy = match self.state(run) {
             RunState::New if self.folder(run).is_dir() => DirectoryPolicy::Overwrite,
             RunState::New => DirectoryPolicy::New,
@@ -410,72 +400,19 @@ impl Crossval {
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<(), TrainError> {
         let folder = self.folder(run);
-        let options = &self.plan.options;
-        let config = &run.config.data;
-        let (test, fold) = (options.test.as_ref(), config.fold);
-        let data = test.or(config.train.as_ref()).cloned().unwrap_or_default();
-        let grouped = fold.is_some() && config.group.is_some();
-        let name = Some(self.evaluation().to_owned());
-        // `RunConfig::check` has parsed it.
+        let test = self.plan.options.test.as_ref();
+        let data = test.or(run.config.data.train.as_ref());
         let devices: Option<DeviceList> = run.config.device.parse().ok();
-        let device = devices.map_or(DeviceSpec::Auto, |devices| devices.first());
-        let bootstrap = self.bootstrap(None);
-        match Answers::of(&folder) {
-            Answers::Texts => {
-                let options = EvalOptions {
-                    data,
-                    read: read_options(config)?,
-                    text: None,
-                    text_pair: None,
-                    label: None,
-                    group: config.group.clone().filter(|_| grouped),
-                    label_separator: None,
-                    missing: config.missing,
-                    strict: false,
-                    bootstrap,
-                    threshold: None,
-                    perturbations: Vec::new(),
-                    name,
-                    fold,
-                };
-                evaluate(&Predictor::open(&folder, device)?, &options, progress)?;
-            }
-            Answers::Tags => {
-                let options = TagEvalOptions {
-                    data,
-                    columns: TagColumns::default(),
-                    by_document: grouped,
-                    strict: false,
-                    bootstrap,
-                    perturbations: Vec::new(),
-                    name,
-                    fold,
-                };
-                evaluate_tags(&Tagger::open(&folder, device)?, &options, progress)?;
-            }
-            Answers::Questions => {
-                let options = QuestionEvalOptions {
-                    question_type: None,
-                    list_threshold: QuestionEvalOptions::LIST_THRESHOLD,
-                    data,
-                    read: read_options(config)?,
-                    question: None,
-                    context: None,
-                    answer: None,
-                    start: None,
-                    id: None,
-                    strict: false,
-                    pool_snippets: false,
-                    group: fold.map(|_| QuestionGroup::Context),
-                    bootstrap,
-                    perturbations: Vec::new(),
-                    name,
-                    fold,
-                };
-                evaluate_questions(&Answerer::open(&folder, device)?, &options, progress)?;
-            }
-        }
-        Ok(())
+        let unseen = UnseenData {
+            run: &folder,
+            // `RunConfig::check` has parsed it.
+            device: devices.map_or(DeviceSpec::Auto, |devices| devices.first()),
+            config: &run.config,
+            data: data.map_or(Path::new(""), PathBuf::as_path),
+            bootstrap: self.bootstrap(None),
+            name: self.evaluation(),
+        };
+        (task_of_model(&folder).evaluate_unseen)(&unseen, progress)
     }
 
     fn bootstrap(&self, groups: Option<Vec<usize>>) -> BootstrapOptions {
@@ -569,7 +506,7 @@ impl Crossval {
             }
         }
         let grouped =
-            self.config.data.group.is_some() || self.config.task.kind == Some(RunTask::Qa);
+            self.config.data.group.is_some() || of_kind(self.config.task.kind).always_grouped;
         let all = pool(&parts.iter().collect::<Vec<_>>()).map_err(|e| {
             setting(
                 format!("the folds cannot be taken together: {e}"),

@@ -109,6 +109,14 @@ pub enum TrainError {
     },
 }
 
+/// A setting that does not fit the data or the model, and what to do about it.
+pub(crate) fn setting(message: impl Into<String>, hint: impl Into<String>) -> TrainError {
+    TrainError::Setting {
+        message: message.into(),
+        hint: hint.into(),
+    }
+}
+
 impl TrainError {
     /// What the user can do about it, if known.
     pub fn hint(&self) -> Option<String> {

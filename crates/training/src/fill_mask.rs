@@ -8,11 +8,11 @@ use bertkit_model::{DeviceSpec, HeadPolicy, MlmModel, Mode, ModelError, ModelFol
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::error::TrainError;
-use crate::prepare::{check_tokenizer, model_folder, tokenizer_family};
+use crate::error::{TrainError, setting};
 use crate::pretrain::masked_score;
 use crate::run::devices::Inference;
-use crate::tasks::{inference_batches, pack};
+use crate::run::model::{check_tokenizer, model_folder, tokenizer_family};
+use crate::tasks::batches::{inference_batches, pack};
 
 /// An encoder with a masked-LM head, and its tokenizer.
 #[derive(Debug)]
@@ -61,13 +61,6 @@ pub struct MaskedScore {
     pub loss: Option<f64>,
     /// Texts that were longer than the model reads.
     pub truncated: usize,
-}
-
-fn setting(message: impl Into<String>, hint: impl Into<String>) -> TrainError {
-    TrainError::Setting {
-        message: message.into(),
-        hint: hint.into(),
-    }
 }
 
 impl MaskFiller {

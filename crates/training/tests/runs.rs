@@ -525,7 +525,7 @@ fn a_threshold_is_chosen_on_the_validation_rows() {
     bench.train("run", &[]);
     let predictor = Predictor::open(&bench.path("run"), DeviceSpec::Cpu).unwrap();
     assert_eq!(
-        predictor.task().threshold_origin,
+        predictor.info().threshold_origin,
         "chosen for the best f1 on 2 validation rows"
     );
 }

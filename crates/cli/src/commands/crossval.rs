@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use bertkit_evaluation::{Metric, RunsEstimate};
 use bertkit_training::{
-    Crossval, CrossvalOptions, CrossvalReport, CrossvalRun, DirectoryPolicy, MicroBatch, Override,
-    Prepared, RunConfig, RunState, TrainError, prepare,
+    Crossval, CrossvalOptions, CrossvalReport, CrossvalRun, DirectoryPolicy, FinetuneRun,
+    MicroBatch, Override, RunConfig, RunState, TrainError, prepare,
 };
 use clap::Args;
 use serde_json::{Value, json};
@@ -157,7 +157,7 @@ pub fn run(args: &CrossvalArgs) -> Result<(), CliError> {
 }
 
 /// The first of the runs, prepared, for a trial.
-fn first(config: RunConfig, options: CrossvalOptions) -> Result<Prepared, TrainError> {
+fn first(config: RunConfig, options: CrossvalOptions) -> Result<FinetuneRun, TrainError> {
     let all = Crossval::new(config, options, DirectoryPolicy::DryRun)?;
     let config = all.runs().first().map(|run| run.config.clone());
     prepare(

@@ -10,7 +10,7 @@ use bertkit_data::formats::bioasq::QuestionType;
 use bertkit_data::perturb::Perturbation;
 use bertkit_evaluation::BootstrapOptions;
 use bertkit_training::{
-    Answers, EvalOptions, Evaluation, Perturbed, Predictor, TrainError, evaluate,
+    EvalOptions, Evaluation, Perturbed, Predictor, TaskInput, TrainError, evaluate, task_of_model,
 };
 use clap::{Args, ValueEnum};
 
@@ -172,16 +172,16 @@ pub fn run(args: &EvalArgs) -> Result<(), CliError> {
     ];
     let flag = of_questions.iter().find(|(_, given)| *given);
     let flag = args.questions.given().or(flag.map(|(flag, _)| *flag));
-    match Answers::of(&args.run) {
-        Answers::Questions => {
+    match task_of_model(&args.run).input {
+        TaskInput::Questions => {
             args.tags.refuse()?;
             return questions::run(args);
         }
-        Answers::Tags => {
+        TaskInput::Words => {
             refuse_question(flag)?;
             return tags::run(args);
         }
-        Answers::Texts => {
+        TaskInput::Texts => {
             args.tags.refuse()?;
             refuse_question(flag)?;
         }
@@ -190,8 +190,8 @@ pub fn run(args: &EvalArgs) -> Result<(), CliError> {
     process::leave_on_interrupt()?;
     let predictor = Predictor::open(&args.run, args.machine.chosen(args.quiet))?
         .in_precision(args.products.precision)?;
-    args.read.check_format(predictor.task().relations)?;
-    let options = options(args, predictor.task().header)?;
+    args.read.check_format(predictor.info().relations)?;
+    let options = options(args, predictor.info().header)?;
     let mut progress = RowProgress::new(Display::choose(args.quiet));
     let evaluation = evaluate(&predictor, &options, &mut |done, total| {
         progress.done(done, total)

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use bertkit_training::{Outcome, Override, Prepared, RunConfig, Silent, TrainError, prepare};
+use bertkit_training::{
+    FinetuneOutcome, FinetuneRun, Override, RunConfig, Silent, TrainError, prepare,
+};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
@@ -89,7 +91,7 @@ pub fn run(args: &FinetuneArgs) -> Result<(), CliError> {
 }
 
 /// With the micro-batch that fits, if it is to be found.
-fn settle(prepared: Prepared, quiet: bool) -> Result<Prepared, CliError> {
+fn settle(prepared: FinetuneRun, quiet: bool) -> Result<FinetuneRun, CliError> {
     Ok(match prepared.rows_to_settle()? {
         Some(rows) => prepared.with_micro_batch(micro_batch::find(rows, quiet, &|| false)?),
         None => prepared,
@@ -121,7 +123,7 @@ fn resolve(args: &FinetuneArgs) -> Result<RunConfig, CliError> {
     Ok(RunConfig::resolve(file.as_deref(), &overrides).map_err(TrainError::from)?)
 }
 
-fn dry_run(mut prepared: Prepared, json: bool) -> Result<(), CliError> {
+fn dry_run(mut prepared: FinetuneRun, json: bool) -> Result<(), CliError> {
     let estimate = prepared.estimate()?;
     if json {
         let value = json!({
@@ -135,7 +137,7 @@ fn dry_run(mut prepared: Prepared, json: bool) -> Result<(), CliError> {
     render::stdout(&text)
 }
 
-fn as_text(outcome: &Outcome, directory: &Path) -> String {
+fn as_text(outcome: &FinetuneOutcome, directory: &Path) -> String {
     let mut text = format!("model      {}\n", outcome.model.display());
     let steps = crate::format::plural(outcome.steps, "step");
     text += &format!("trained    {steps} in {}\n", duration(outcome.seconds));
@@ -160,7 +162,7 @@ fn as_text(outcome: &Outcome, directory: &Path) -> String {
     text
 }
 
-fn as_json(outcome: &Outcome) -> Value {
+fn as_json(outcome: &FinetuneOutcome) -> Value {
     let best = outcome.best.as_ref().map(|best| {
         let metrics: Map<_, _> = best
             .metrics
@@ -205,8 +207,8 @@ mod tests {
         )
     }
 
-    fn outcome() -> Outcome {
-        Outcome {
+    fn outcome() -> FinetuneOutcome {
+        FinetuneOutcome {
             model: "runs/a/model".into(),
             steps: 171,
             seconds: 75.0,
@@ -241,7 +243,7 @@ mod tests {
         assert_eq!(value["best"]["metrics"]["f1"], 0.75);
         assert_eq!(value["best"]["metrics"]["roc_auc"], Value::Null);
         assert_eq!(value["threshold"]["value"], 0.25);
-        let none = Outcome {
+        let none = FinetuneOutcome {
             best: None,
             threshold: None,
             ..outcome()

@@ -11,8 +11,8 @@ use bertkit_data::DataError;
 use bertkit_data::documents::documents;
 use bertkit_data::examples::{Examples, Selection};
 use bertkit_data::formats::{Cell, Format, Table, read_table_from, write_table};
-use bertkit_data::labels::TaskKind;
-use bertkit_training::{Answer, Answers, Predictor, TaskInfo};
+use bertkit_data::labels::LabelKind;
+use bertkit_training::{Answer, Predictor, TaskInfo, TaskInput, task_of_model};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
@@ -163,16 +163,16 @@ pub fn run(args: &PredictArgs) -> Result<(), CliError> {
     ];
     let flag = of_questions.iter().find(|(_, given)| *given);
     let flag = flag.map(|(flag, _)| *flag);
-    match Answers::of(&args.run) {
-        Answers::Questions => {
+    match task_of_model(&args.run).input {
+        TaskInput::Questions => {
             args.tags.refuse()?;
             return questions::run(args);
         }
-        Answers::Tags => {
+        TaskInput::Words => {
             refuse_question(flag)?;
             return tags::run(args);
         }
-        Answers::Texts => {
+        TaskInput::Texts => {
             args.tags.refuse()?;
             refuse_question(flag)?;
         }
@@ -190,9 +190,9 @@ pub fn run(args: &PredictArgs) -> Result<(), CliError> {
         Source::Texts => texts(args, &predictor)?,
         Source::Lines => lines(args, &predictor, io::stdin().lock())?,
         Source::Table(input, target) => {
-            args.read.check_format(predictor.task().relations)?;
-            let options = args.read.options(args.header || predictor.task().header)?;
-            let reading = predictor.task().reading();
+            args.read.check_format(predictor.info().relations)?;
+            let options = args.read.options(args.header || predictor.info().header)?;
+            let reading = predictor.info().reading();
             let table = match input.to_str() {
                 Some("-") => read_table_from(io::stdin().lock(), "standard input", &options)?,
                 _ => reading.table(&input, &options)?,
@@ -201,7 +201,7 @@ pub fn run(args: &PredictArgs) -> Result<(), CliError> {
         }
     };
     if cut > 0 && !args.quiet {
-        let limit = count(predictor.task().max_length as u64);
+        let limit = count(predictor.info().max_length as u64);
         let texts = plural(cut as u64, "text");
         render::note(&format!(
             "cut to the model's limit of {limit} tokens: {texts}"
@@ -282,18 +282,18 @@ fn texts(args: &PredictArgs, predictor: &Predictor) -> Result<usize, CliError> {
         .cloned()
         .map(Some)
         .chain(std::iter::repeat(None));
-    let reading = predictor.task().reading();
+    let reading = predictor.info().reading();
     let marked = args.text.iter().map(|text| reading.marked_text(text));
     let marked = marked.collect::<Result<Vec<_>, _>>()?;
     let texts: Vec<_> = marked.into_iter().zip(pairs).collect();
-    if predictor.task().text_pair.is_some() && args.text_pair.is_empty() {
+    if predictor.info().text_pair.is_some() && args.text_pair.is_empty() {
         return Err(CliError::usage(
             "this model was trained on pairs of texts, but there is no second text",
             "give it with --text-pair TEXT",
         ));
     }
     let answers = predictor.predict(&texts, &mut |_| {})?;
-    show(args, predictor.task(), &texts, &answers)?;
+    show(args, predictor.info(), &texts, &answers)?;
     Ok(cut(&answers))
 }
 
@@ -303,7 +303,7 @@ fn lines(
     predictor: &Predictor,
     mut reader: impl BufRead,
 ) -> Result<usize, CliError> {
-    let pairs = predictor.task().text_pair.is_some();
+    let pairs = predictor.info().text_pair.is_some();
     let mut shortened = 0;
     let mut number = 0;
     loop {
@@ -315,7 +315,7 @@ fn lines(
             return Ok(shortened);
         }
         let answers = predictor.predict(&texts, &mut |_| {})?;
-        show(args, predictor.task(), &texts, &answers)?;
+        show(args, predictor.info(), &texts, &answers)?;
         shortened += cut(&answers);
     }
 }
@@ -388,7 +388,7 @@ fn answer_json(task: &TaskInfo, text: &str, pair: Option<&str>, answer: &Answer)
         object.insert("text_pair".into(), pair.into());
     }
     object.insert("prediction".into(), prediction(task, answer));
-    if task.kind != TaskKind::Regression {
+    if task.kind != LabelKind::Regression {
         let named = task
             .classes
             .iter()
@@ -404,11 +404,11 @@ fn answer_json(task: &TaskInfo, text: &str, pair: Option<&str>, answer: &Answer)
 fn answer_line(task: &TaskInfo, text: &str, pair: Option<&str>, answer: &Answer) -> String {
     let mut fields = vec![one_line(&answer.prediction)];
     match task.kind {
-        TaskKind::Regression => {}
-        TaskKind::Classification => {
+        LabelKind::Regression => {}
+        LabelKind::Classification => {
             fields.push(probability(task, answer, &answer.prediction).unwrap_or_default());
         }
-        TaskKind::MultiLabel => {
+        LabelKind::MultiLabel => {
             let separator = task.label_separator.as_deref().unwrap_or("|");
             let labels = answer.prediction.split(separator);
             let each: Vec<_> = labels
@@ -440,7 +440,7 @@ fn one_line(text: &str) -> String {
 /// The class or the classes, or the number of a regression.
 fn prediction(task: &TaskInfo, answer: &Answer) -> Value {
     match (task.kind, answer.prediction.parse::<f64>()) {
-        (TaskKind::Regression, Ok(number)) => json!(number),
+        (LabelKind::Regression, Ok(number)) => json!(number),
         _ => answer.prediction.clone().into(),
     }
 }
@@ -581,7 +581,7 @@ fn predict_table(
     table: Table,
     target: &Target,
 ) -> Result<usize, CliError> {
-    let task = predictor.task();
+    let task = predictor.info();
     let text = args.text_column.as_deref().unwrap_or(&task.text);
     let marked = task.reading().marked(&table, &text.into())?;
     let examples = examples(args, task, marked.as_ref().unwrap_or(&table))?;
@@ -687,7 +687,7 @@ fn joined(
     answers: &[Answer],
 ) -> (Vec<String>, Vec<Vec<Value>>, Vec<String>) {
     let mut added = vec!["prediction".to_owned()];
-    if task.kind != TaskKind::Regression {
+    if task.kind != LabelKind::Regression {
         added.extend(
             task.classes
                 .iter()
@@ -744,7 +744,7 @@ mod tests {
     use super::*;
     use bertkit_data::formats::ReadOptions;
 
-    fn task(kind: TaskKind) -> TaskInfo {
+    fn task(kind: LabelKind) -> TaskInfo {
         TaskInfo {
             kind,
             classes: vec!["ham".into(), "spam".into()],
@@ -777,36 +777,36 @@ mod tests {
     fn an_answer_is_one_line_whatever_the_text_holds() {
         let spam = answer("spam", &[0.25, 0.75]);
         let line = answer_line(
-            &task(TaskKind::Classification),
+            &task(LabelKind::Classification),
             "a\tb\nc\u{1b}[2J",
             None,
             &spam,
         );
         assert_eq!(line, "spam\t0.7500\ta b c [2J");
         let both = answer("ham|spam", &[0.6, 0.75]);
-        let line = answer_line(&task(TaskKind::MultiLabel), "a", Some("b"), &both);
+        let line = answer_line(&task(LabelKind::MultiLabel), "a", Some("b"), &both);
         assert_eq!(line, "ham|spam\t0.6000|0.7500\ta\tb");
         let none = answer_line(
-            &task(TaskKind::MultiLabel),
+            &task(LabelKind::MultiLabel),
             "a",
             None,
             &answer("", &[0.1, 0.2]),
         );
         assert_eq!(none, "\t\ta");
-        let number = answer_line(&task(TaskKind::Regression), "a", None, &answer("2.5", &[]));
+        let number = answer_line(&task(LabelKind::Regression), "a", None, &answer("2.5", &[]));
         assert_eq!(number, "2.5\ta");
     }
 
     #[test]
     fn an_answer_in_json_names_its_probabilities() {
         let spam = answer("spam", &[0.25, 0.75]);
-        let value = answer_json(&task(TaskKind::Classification), "a", None, &spam);
+        let value = answer_json(&task(LabelKind::Classification), "a", None, &spam);
         assert_eq!(
             value.to_string(),
             r#"{"text":"a","prediction":"spam","probabilities":{"ham":0.25,"spam":0.75},"truncated":false}"#
         );
         let number = answer_json(
-            &task(TaskKind::Regression),
+            &task(LabelKind::Regression),
             "a",
             Some("b"),
             &answer("2.5", &[]),
@@ -829,7 +829,7 @@ mod tests {
     fn a_table_keeps_its_columns_and_replaces_old_predictions() {
         let table = table("id,prediction,text\n1,old,\"a,b\"\n2,old,\n");
         let answers = [answer("spam", &[0.25, 0.75]), answer("ham", &[0.75, 0.25])];
-        let (columns, rows, replaced) = joined(table, &task(TaskKind::Classification), &answers);
+        let (columns, rows, replaced) = joined(table, &task(LabelKind::Classification), &answers);
         assert_eq!(
             columns,
             [

@@ -41,10 +41,10 @@ use crate::engine::store::Progress;
 use crate::engine::trainer::{LoopConfig, Trainer};
 use crate::engine::trial;
 use crate::error::TrainError;
-use crate::prepare::{fresh_config, model_folder, shorten, tokenizer_family};
 use crate::run::devices::{self, Devices};
 use crate::run::directory::{DirectoryPolicy, RunDirectory};
 use crate::run::environment;
+use crate::run::model::{fresh_config, model_folder, shorten, tokenizer_family};
 use crate::run::resume::{self, check_resumable};
 use crate::run::setup::{self, RunSetup};
 

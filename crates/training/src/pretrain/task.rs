@@ -14,7 +14,7 @@ use crate::engine::task::{LossSums, LossTerm, Task, Validation};
 use crate::error::TrainError;
 use crate::run::directory::RunDirectory;
 use crate::run::setup::Export;
-use crate::tasks::attended;
+use crate::tasks::batches::attended;
 
 /// Pretraining.
 #[derive(Debug)]

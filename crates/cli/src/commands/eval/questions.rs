@@ -2,7 +2,7 @@
 
 use bertkit_evaluation::BootstrapOptions;
 use bertkit_training::{
-    Answerer, QuestionEvalOptions, QuestionEvaluation, QuestionGroup, evaluate_questions,
+    QuestionAnswerer, QuestionEvalOptions, QuestionEvaluation, QuestionGroup, evaluate_questions,
 };
 
 use super::{EvalArgs, perturbed};
@@ -15,7 +15,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CliError> {
     let group = group(args)?;
     process::use_threads(args.machine.threads)?;
     process::leave_on_interrupt()?;
-    let mut answerer = Answerer::open(&args.run, args.machine.chosen(args.quiet))?
+    let mut answerer = QuestionAnswerer::open(&args.run, args.machine.chosen(args.quiet))?
         .in_precision(args.products.precision)?;
     if let Some(threshold) = args.null_threshold {
         answerer.set_null_threshold(threshold);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bertkit_data::formats::squad::{Question, QuestionOptions, questions_of_table, read_questions};
 use bertkit_data::formats::{ReadOptions, Table, read_table, read_table_from};
 use bertkit_data::questions::Prediction;
-use bertkit_training::{Answerer, proposals, write_atomically};
+use bertkit_training::{QuestionAnswerer, proposals, write_atomically};
 use serde_json::{Map, Value, json};
 
 use super::{PredictArgs, Target, folder_of, one_line, with_columns};
@@ -23,7 +23,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CliError> {
     let source = Source::choose(args)?;
     process::use_threads(args.machine.threads)?;
     process::leave_on_interrupt()?;
-    let mut answerer = Answerer::open(&args.run, args.machine.chosen(args.quiet))?
+    let mut answerer = QuestionAnswerer::open(&args.run, args.machine.chosen(args.quiet))?
         .in_precision(args.products.precision)?;
     if let Some(threshold) = args.null_threshold {
         answerer.set_null_threshold(threshold);
@@ -100,7 +100,7 @@ impl Source {
 }
 
 /// Answers what --question asks.
-fn texts(args: &PredictArgs, answerer: &Answerer) -> Result<(), CliError> {
+fn texts(args: &PredictArgs, answerer: &QuestionAnswerer) -> Result<(), CliError> {
     let contexts: Vec<Arc<str>> = args
         .context
         .iter()
@@ -189,7 +189,7 @@ impl<'a> Answer<'a> {
 /// Answers the questions of a file.
 fn file(
     args: &PredictArgs,
-    answerer: &Answerer,
+    answerer: &QuestionAnswerer,
     input: &Path,
     output: &Output,
 ) -> Result<(), CliError> {
@@ -237,7 +237,7 @@ fn file(
 }
 
 /// How questions are read: as in training, unless columns are given. What answers are right does not matter.
-fn options(args: &PredictArgs, answerer: &Answerer, read: ReadOptions) -> QuestionOptions {
+fn options(args: &PredictArgs, answerer: &QuestionAnswerer, read: ReadOptions) -> QuestionOptions {
     let settings = &answerer.info().settings;
     let column = |given: &Option<String>, trained: &str| given.as_deref().unwrap_or(trained).into();
     QuestionOptions {
@@ -276,7 +276,7 @@ fn best(path: &Path, questions: &[Question], answers: &[Prediction]) -> Result<(
 /// The table, or ids and questions, with answers beside them; and the columns that these replace.
 fn beside(
     table: Option<Table>,
-    answerer: &Answerer,
+    answerer: &QuestionAnswerer,
     questions: &[Question],
     answers: &[Prediction],
 ) -> (Vec<String>, Vec<Vec<Value>>, Vec<String>) {

@@ -9,12 +9,14 @@ use bertkit_evaluation::{BootstrapOptions, Predictions, Report};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::folds::documents;
+use super::info::{TagColumns, TagInfo};
+use super::predict::Tagger;
 use crate::config::FoldConfig;
-use crate::error::TrainError;
-use crate::evaluation::{Perturbed, add_findings, measure_again, name_of, write_evaluation};
-use crate::folds;
-use crate::tagger::Tagger;
-use crate::tasks::{TagColumns, TagInfo};
+use crate::error::{TrainError, setting};
+use crate::tasks::descriptor::UnseenData;
+use crate::tasks::evaluation::{Perturbed, add_findings, measure_again, name_of, write_evaluation};
+use crate::tasks::folds;
 
 /// What to evaluate a tagger on, and how.
 #[derive(Debug, Clone)]
@@ -77,13 +79,6 @@ impl TagEvaluation {
     }
 }
 
-fn setting(message: String, hint: &str) -> TrainError {
-    TrainError::Setting {
-        message,
-        hint: hint.into(),
-    }
-}
-
 /// Lets file and model call the one type of entities that both have by the model's name, where one of them does not
 /// name it: bare `B` and `I` say no more than that.
 fn align_types(corpus: &mut TaggedCorpus, info: &TagInfo) {
@@ -138,7 +133,7 @@ pub fn evaluate_tags(
         notes.push(format!("{unseen}; scored as missed"));
     }
     if let Some(fold) = options.fold {
-        let documents = options.by_document.then(|| folds::documents(&corpus));
+        let documents = options.by_document.then(|| documents(&corpus));
         let all = corpus.sentences.len();
         let split = folds::divide(fold, all, None, documents.as_deref())?;
         corpus.sentences = folds::choose(corpus.sentences, &split.held_out);
@@ -221,6 +216,28 @@ pub fn evaluate_tags(
         evaluation.written = Some(written);
     }
     Ok(evaluation)
+}
+
+/// Evaluates a finished run on what it has not seen.
+///
+/// # Errors
+/// As [`evaluate_tags`], and if the model cannot be opened.
+pub(crate) fn evaluate_unseen(
+    unseen: &UnseenData<'_>,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<(), TrainError> {
+    let options = TagEvalOptions {
+        data: unseen.data.into(),
+        columns: TagColumns::default(),
+        by_document: unseen.is_grouped(),
+        strict: false,
+        bootstrap: unseen.bootstrap.clone(),
+        perturbations: Vec::new(),
+        name: Some(unseen.name.into()),
+        fold: unseen.config.data.fold,
+    };
+    let tagger = Tagger::open(unseen.run, unseen.device)?;
+    evaluate_tags(&tagger, &options, progress).map(drop)
 }
 
 /// How many sentences a change reaches, and the changed ones: word by word, so that each keeps its tag.

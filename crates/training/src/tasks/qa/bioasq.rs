@@ -8,7 +8,7 @@ use bertkit_evaluation::{
     RankedAnswers, pool_snippets, pool_snippets_above,
 };
 
-use crate::questions::{Proposal, QuestionResult};
+use super::results::{Proposal, QuestionResult};
 
 /// The answers to a file's questions of a type: what is scored, and the rows that are kept. `rows` are the snippets'.
 ///

@@ -1,211 +1,32 @@
-//! A model that finds answers in texts, ready to be asked, and how good it is on a file of questions.
+//! Evaluation of a question-answering model on a file of questions.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use bertkit_data::formats::ReadOptions;
 use bertkit_data::formats::bioasq::{AskedQuestion, QuestionType};
-use bertkit_data::formats::squad::{Question, QuestionOptions, read_questions};
+use bertkit_data::formats::squad::{Question, read_questions};
 use bertkit_data::perturb::Perturbation;
-use bertkit_data::questions::{Features, Prediction};
-use bertkit_data::tokenizer::TextTokenizer;
+use bertkit_data::questions::Prediction;
 use bertkit_evaluation::{
     AnswerPredictions, BootstrapOptions, FactoidPredictions, Predictions, RankedAnswers, Report,
     pool_snippets,
 };
-use bertkit_model::heads::JointSpan;
-use bertkit_model::{
-    DeviceSpec, HeadPolicy, Initializer, ModelError, ModelFolder, Precision, SpanModel,
-};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::bioasq;
-use crate::config::{FoldConfig, QuestionConfig, QuestionHead};
-use crate::error::TrainError;
-use crate::evaluation::{Perturbed, add_findings, measure_again, name_of};
-use crate::folds;
-use crate::prepare::{model_folder, open_tokenizer};
-use crate::run::devices::Inference;
+use super::bioasq;
+use super::folds::of_questions;
+use super::info::question_options;
+use super::predict::QuestionAnswerer;
+use super::results::{Proposal, QuestionResult, proposals};
+use super::task::{no_answer_score, predictions};
+use crate::config::FoldConfig;
+use crate::error::{TrainError, setting};
 use crate::run::directory::write_atomically;
-use crate::tasks::questions::{decode, no_answer_score, predictions, scores};
-use crate::tasks::{QuestionInfo, TaskInfo};
-
-/// Questions that are asked together: memory follows them, and not the file.
-const PORTION: usize = 128;
-
-/// A question-answering model with its tokenizer.
-#[derive(Debug)]
-pub struct Answerer {
-    model: SpanModel,
-    tokenizer: TextTokenizer,
-    info: QuestionInfo,
-    notes: Vec<String>,
-    run: Option<PathBuf>,
-    inference: Inference,
-}
-
-fn setting(message: impl Into<String>, hint: impl Into<String>) -> TrainError {
-    TrainError::Setting {
-        message: message.into(),
-        hint: hint.into(),
-    }
-}
-
-impl Answerer {
-    /// Opens a run directory that `finetune --task qa` has finished, or a model folder in Hugging Face's layout whose class
-    /// is a question answering one.
-    ///
-    /// # Errors
-    /// There is no such model, or it cannot be read.
-    pub fn open(path: &Path, device: DeviceSpec) -> Result<Self, TrainError> {
-        let folder = model_folder(path);
-        let run = folder != path;
-        let opened = ModelFolder::open(&folder)?;
-        let inference = Inference::on(device)?;
-        let device = inference.device.device.clone();
-        if opened.checkpoint.shape("qa_outputs.weight").is_none() {
-            return Err(setting(
-                format!(
-                    "the model in `{}` has no head that finds answers",
-                    path.display()
-                ),
-                format!(
-                    "give it such a head first: bertkit finetune --task qa --model {} --train FILE --output DIR",
-                    path.display()
-                ),
-            ));
-        }
-        let mut notes = Vec::new();
-        let described = folder.join(TaskInfo::FILE);
-        let longest = opened.config.max_length();
-        let info: QuestionInfo = if described.is_file() {
-            let text = std::fs::read_to_string(&described).map_err(|source| TrainError::Read {
-                path: described.clone(),
-                source,
-            })?;
-            serde_json::from_str(&text).map_err(|e| {
-                setting(
-                    format!("`{}` cannot be read: {e}", described.display()),
-                    "train again, or remove that file to use the model as transformers would",
-                )
-            })?
-        } else {
-            notes.push(format!(
-                "`{}` was not trained by bertkit: windows are those of BERT's run_squad.py, and every question is answered",
-                folder.display()
-            ));
-            QuestionInfo::new(
-                longest.min(QuestionConfig::MAX_LENGTH),
-                QuestionConfig::default(),
-                true,
-            )
-        };
-        if info.max_length > longest {
-            return Err(setting(
-                format!(
-                    "`{}` speaks of inputs of {} tokens, but the model has positions for {longest}",
-                    described.display(),
-                    info.max_length
-                ),
-                "the file and the weights do not belong together",
-            ));
-        }
-        let tokenizer = open_tokenizer(&folder, &opened.config)?;
-        notes.extend(tokenizer.warnings().iter().cloned());
-        let (mut model, _) =
-            SpanModel::load(&opened, 0, &device, HeadPolicy::Required).map_err(ModelError::from)?;
-        if info.settings.head == QuestionHead::Joint {
-            let init = Initializer::placeholders(&device);
-            model.head.joint =
-                JointSpan::read(&opened.checkpoint, opened.config.hidden_size, &init)
-                    .map_err(ModelError::from)?;
-            if model.head.joint.is_none() {
-                return Err(setting(
-                    format!(
-                        "`{}` says that ends are scored after starts, but the weights have nothing for it",
-                        described.display()
-                    ),
-                    format!("take weights and `{}` from the same folder", TaskInfo::FILE),
-                ));
-            }
-        }
-        Ok(Self {
-            model,
-            tokenizer,
-            info,
-            notes,
-            run: run.then(|| path.into()),
-            inference,
-        })
-    }
-
-    /// Multiplies matrices in that precision from now on; in f32 if it is not said.
-    ///
-    /// # Errors
-    /// The device does not have it.
-    pub fn in_precision(mut self, precision: Precision) -> Result<Self, TrainError> {
-        self.inference.set(precision)?;
-        Ok(self)
-    }
-
-    /// How the model is asked.
-    pub fn info(&self) -> &QuestionInfo {
-        &self.info
-    }
-
-    /// Answers from now on at that threshold: a question is answered unless "there is no answer" scores by more than it
-    /// above the best answer.
-    pub fn set_null_threshold(&mut self, threshold: f64) {
-        self.info.settings.null_threshold = Some(threshold);
-        self.info.null_threshold_origin = "as asked for".into();
-    }
-
-    /// What the user should know about the folder.
-    pub fn notes(&self) -> &[String] {
-        &self.notes
-    }
-
-    /// The run directory, if one was opened.
-    pub fn run_directory(&self) -> Option<&Path> {
-        self.run.as_deref()
-    }
-
-    /// The best answers to each question; [`Prediction::text`] at the threshold of [`Self::info`] is the one to give.
-    /// `progress` hears how many questions are done.
-    ///
-    /// # Errors
-    /// A question leaves no room for its text, or the model's scores are no numbers.
-    pub fn answer(
-        &self,
-        questions: &[Question],
-        progress: &mut dyn FnMut(usize),
-    ) -> Result<Vec<Prediction>, TrainError> {
-        let (windows, decoding) = (self.info.features(), self.info.decoding());
-        let mut answers = Vec::with_capacity(questions.len());
-        for portion in questions.chunks(PORTION) {
-            let features = Features::new(portion, &self.tokenizer, &windows)?;
-            let (before, all) = (answers.len(), features.windows().len());
-            let beam = self.info.settings.n_best;
-            // In questions, of which each has some of the windows.
-            let mut tell = |done| progress(before + portion.len() * done / (all + 1));
-            let found = self
-                .inference
-                .run(|| scores(&self.model, &features, beam, &mut tell));
-            let broken = found.iter().position(|scores| !scores.is_finite());
-            if let Some(window) = broken {
-                let id = &portion[features.windows()[window].question].id;
-                return Err(setting(
-                    format!("the model's scores for question `{id}` are no numbers"),
-                    "its weights are damaged, or its training ran away: take other weights, or train again with a lower learning rate",
-                ));
-            }
-            answers.extend(decode(portion, &features, &found, &decoding));
-            progress(answers.len());
-        }
-        Ok(answers)
-    }
-}
+use crate::run::tables::read_options;
+use crate::tasks::descriptor::UnseenData;
+use crate::tasks::evaluation::{Perturbed, add_findings, measure_again, name_of};
+use crate::tasks::folds;
 
 /// What questions are drawn together with for intervals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -258,42 +79,6 @@ impl QuestionEvalOptions {
     pub const LIST_THRESHOLD: f64 = 0.42;
 }
 
-/// An answer that a model considered.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Proposal {
-    /// Its text; empty says that there is no answer.
-    pub text: String,
-    /// Its share among the answers considered; of several snippets the sum.
-    pub probability: f64,
-    /// Where it begins in the text, in characters; not for "no answer" and not over several snippets.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub start: Option<usize>,
-}
-
-/// What the model said to one question.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct QuestionResult {
-    /// The question's name.
-    pub id: String,
-    /// Where the question stands in its file, if that is a table.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub line: Option<u64>,
-    /// The question.
-    pub question: String,
-    /// The true answers; none where the text holds none.
-    pub answers: Vec<String>,
-    /// The model's answer; empty if it gives none.
-    pub prediction: String,
-    /// By how much "there is no answer" scores above the best answer; not over several snippets.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub no_answer_score: Option<f64>,
-    /// The best answers, best first.
-    pub n_best: Vec<Proposal>,
-    /// What it is resampled with, if groups are: a number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<usize>,
-}
-
 /// An evaluation on questions.
 #[derive(Debug, Clone)]
 pub struct QuestionEvaluation {
@@ -331,24 +116,6 @@ impl QuestionEvaluation {
     }
 }
 
-/// How questions are read: as in training, unless columns are given.
-pub(crate) fn question_options(
-    read: ReadOptions,
-    settings: &QuestionConfig,
-    strict: bool,
-) -> QuestionOptions {
-    let column = |name: &Option<String>| name.as_deref().map(Into::into);
-    QuestionOptions {
-        read,
-        question: settings.question.as_str().into(),
-        context: settings.context.as_str().into(),
-        answer: column(&settings.answer),
-        start: column(&settings.start),
-        id: column(&settings.id),
-        strict,
-    }
-}
-
 /// Evaluates a model on a file of questions. `progress` hears questions done and questions in all,
 /// those that are asked again after a change included.
 ///
@@ -358,7 +125,7 @@ pub(crate) fn question_options(
 /// # Errors
 /// The file cannot be used, no question has a true answer, or a report cannot be written.
 pub fn evaluate_questions(
-    answerer: &Answerer,
+    answerer: &QuestionAnswerer,
     options: &QuestionEvalOptions,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<QuestionEvaluation, TrainError> {
@@ -416,7 +183,7 @@ pub fn evaluate_questions(
         ));
     }
     if let Some(fold) = options.fold {
-        let split = folds::of_questions(fold, &questions)?;
+        let split = of_questions(fold, &questions)?;
         questions = folds::choose(questions, &split.held_out);
     }
     let total = questions.len();
@@ -481,6 +248,37 @@ pub fn evaluate_questions(
     };
     evaluation.written = write(answerer, options, &evaluation)?;
     Ok(evaluation)
+}
+
+/// Evaluates a finished run on what it has not seen.
+///
+/// # Errors
+/// As [`evaluate_questions`], and if the model cannot be opened.
+pub(crate) fn evaluate_unseen(
+    unseen: &UnseenData<'_>,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<(), TrainError> {
+    let config = &unseen.config.data;
+    let options = QuestionEvalOptions {
+        question_type: None,
+        list_threshold: QuestionEvalOptions::LIST_THRESHOLD,
+        data: unseen.data.into(),
+        read: read_options(config)?,
+        question: None,
+        context: None,
+        answer: None,
+        start: None,
+        id: None,
+        strict: false,
+        pool_snippets: false,
+        group: config.fold.map(|_| QuestionGroup::Context),
+        bootstrap: unseen.bootstrap.clone(),
+        perturbations: Vec::new(),
+        name: Some(unseen.name.into()),
+        fold: config.fold,
+    };
+    let answerer = QuestionAnswerer::open(unseen.run, unseen.device)?;
+    evaluate_questions(&answerer, &options, progress).map(drop)
 }
 
 /// The questions of a file of BioASQ's own that are scored, and their type; `None` of other files.
@@ -566,16 +364,6 @@ fn perturb(
     (changed, others)
 }
 
-/// The answers that a model considered, best first.
-pub fn proposals(prediction: &Prediction) -> Vec<Proposal> {
-    let proposal = |candidate: &bertkit_data::questions::Candidate| Proposal {
-        text: candidate.text.clone(),
-        probability: candidate.probability,
-        start: (!candidate.is_null()).then_some(candidate.start),
-    };
-    prediction.n_best.iter().map(proposal).collect()
-}
-
 /// Snippets taken together by their questions.
 fn pooled(rows: &[QuestionResult]) -> (FactoidPredictions, Vec<QuestionResult>) {
     let candidate = |proposal: &Proposal| bertkit_evaluation::Candidate {
@@ -659,7 +447,7 @@ fn group_of(question: &Question, group: QuestionGroup) -> (bool, &str) {
 }
 
 fn write(
-    answerer: &Answerer,
+    answerer: &QuestionAnswerer,
     options: &QuestionEvalOptions,
     evaluation: &QuestionEvaluation,
 ) -> Result<Option<[PathBuf; 3]>, TrainError> {

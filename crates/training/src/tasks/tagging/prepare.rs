@@ -6,21 +6,25 @@ use bertkit_data::alignment::LabelledTokens;
 use bertkit_data::formats::tagged::{TagPolicy, TaggedCorpus, TaggedSentence, read_tagged};
 use bertkit_data::splits;
 use bertkit_data::tagging::Scheme;
-use bertkit_evaluation::TaskKind as MetricTask;
+use bertkit_evaluation::TaskKind as PredictionKind;
 use bertkit_model::heads::Crf;
 use bertkit_model::{ModelError, TokenModel};
 use burn::module::Module;
 
-use super::{
-    Learner, Prepared, Reader, RunContext, TrainableRun, check_choosing, chooser_line, model_line,
-    running_lines, setting, settle_metric, total_steps,
-};
+use super::folds::documents;
+use super::info::{TagColumns, TagInfo};
+use super::task::{TagTask, TaggedRows};
 use crate::config::{NerConfig, Sampler, TagHead};
 use crate::engine::observer::{Event, Observer, Summary};
 use crate::engine::param_groups::freeze;
-use crate::error::TrainError;
-use crate::folds;
-use crate::tasks::{TagColumns, TagInfo, TagTask, TagTaskName, TaggedRows, Task};
+use crate::engine::task::Task;
+use crate::error::{TrainError, setting};
+use crate::run::context::{RunContext, TextEncoder};
+use crate::run::finetune::{FinetuneRun, total_steps};
+use crate::run::selection::{check_validation, selection_metric};
+use crate::run::summary::{chooser_line, model_line, running_lines};
+use crate::tasks::folds;
+use crate::tasks::kind::TaskKind;
 
 /// A quarter of the window is shared with the next one, unless something else is asked for.
 const OVERLAP: usize = 4;
@@ -74,7 +78,7 @@ fn split(
         }
     };
     let sentences = &corpus.sentences;
-    let documents = by_document.then(|| folds::documents(corpus));
+    let documents = by_document.then(|| documents(corpus));
     let rows: Vec<usize> = match data.fold {
         None => (0..sentences.len()).collect(),
         Some(fold) => {
@@ -104,10 +108,10 @@ fn split(
 }
 
 /// Reads the data, settles the tags, and brings tokenizer and model.
-pub(super) fn prepare(
+pub(crate) fn prepare(
     mut context: RunContext,
     observer: &mut dyn Observer,
-) -> Result<Prepared, TrainError> {
+) -> Result<FinetuneRun, TrainError> {
     let config = context.config.clone();
     let ner = config.task.ner.clone().unwrap_or_default();
     if config.training.sampler == Sampler::Balanced {
@@ -129,17 +133,17 @@ pub(super) fn prepare(
         }
         valid = corpus.sentences;
     }
-    check_choosing(&config, valid.len())?;
-    let best_metric = settle_metric(&config, MetricTask::Entities)?;
+    check_validation(&config, valid.len())?;
+    let best_metric = selection_metric(&config, PredictionKind::Entities)?;
 
     let texts = train.iter().map(|sentence| sentence.text.as_str());
-    let Reader {
+    let TextEncoder {
         tokenizer,
         mut encoder,
         max_length,
-    } = context.reader(texts, observer)?;
+    } = context.text_encoder(texts, observer)?;
     let info = TagInfo {
-        task: TagTaskName::Ner,
+        task: TaskKind::Ner,
         scheme: ner.scheme,
         head: ner.head,
         label: ner.label,
@@ -177,10 +181,7 @@ pub(super) fn prepare(
             _ => None,
         };
         if known.is_some() {
-            // They were unused by the model without them.
-            context.lines.retain(|(name, text)| {
-                name != "not used" || !text.split(", ").all(|name| name.starts_with("crf."))
-            });
+            context.mark_as_used("crf.");
         }
         model.head.crf = Some(known.unwrap_or_else(|| Crf::zeros(outputs, &device)));
     }
@@ -200,8 +201,7 @@ pub(super) fn prepare(
     };
     let model = freeze(model, |path| task.param_group(path));
     let summary = summarise(&context, &ner, &task, &model)?;
-    let learner = Learner::Tags(Box::new(TrainableRun { task, model }));
-    context.ready(learner, summary)
+    context.finish(task, model, summary)
 }
 
 fn summarise(

@@ -3,356 +3,29 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use bertkit_data::batches::{BatchPolicy, PackedBatch, balanced, plan};
-use bertkit_data::documents::{Bags, Sections};
-use bertkit_data::labels::TaskKind;
-use bertkit_data::relations::MarkStyle;
-use bertkit_data::tokenizer::{Encoding, TextTokenizer};
-use bertkit_evaluation::{
-    ClassPredictions, Metric, MultiLabelPredictions, Predictions, ProbabilityKind,
-    ScorePredictions, apply_temperature, best_threshold, fit_temperature,
-};
+use bertkit_data::batches::{BatchPolicy, balanced, plan};
+use bertkit_data::labels::LabelKind;
+use bertkit_data::tokenizer::TextTokenizer;
+use bertkit_evaluation::{Metric, best_threshold, fit_temperature};
 use bertkit_model::losses::{ClassLoss, binary_cross_entropy, binary_focal, squared_error};
 use bertkit_model::weights::to_vec;
 use bertkit_model::{Batch, DropoutStream, EncoderConfig, Mode, Naming, SequenceModel};
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
-use serde::{Deserialize, Serialize};
 
-use super::{FineTuned, attended};
-use crate::config::{Calibrate, LossConfig, Pool, Sampler, Threshold, TrainingConfig};
+use super::documents::document_logits;
+use super::info::{DocumentInfo, TaskInfo};
+use super::rows::{Rows, Targets};
+use crate::config::{Calibrate, LossConfig, Sampler, Threshold, TrainingConfig};
 use crate::engine::param_groups::{ParamGroup, param_group};
 use crate::engine::task::{LossSums, LossTerm, Task, Validation};
 use crate::error::TrainError;
-use crate::prepare::Reading;
-use crate::run::directory::{RunDirectory, write_atomically};
+use crate::run::directory::RunDirectory;
+use crate::run::finetune::FinetuneTask;
+use crate::run::selection;
 use crate::run::setup::Export;
-
-/// What a trained model answers, and how its answers are read; `bertkit.json` in the model's folder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TaskInfo {
-    /// Classes, several labels, or a number.
-    pub kind: TaskKind,
-    /// Names of the classes, by output; empty for a number.
-    pub classes: Vec<String>,
-    /// The positive one of two classes.
-    pub positive: Option<usize>,
-    /// Where a probability counts: one for two classes, one a class for several labels.
-    pub thresholds: Vec<f64>,
-    /// How the thresholds came about, as a sentence.
-    pub threshold_origin: String,
-    /// What logits are divided by before they become probabilities; 1 if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub temperature: Option<f64>,
-    /// Longest input in tokens.
-    pub max_length: usize,
-    /// The column that held the text in training.
-    pub text: String,
-    /// The column that held the second text.
-    pub text_pair: Option<String>,
-    /// The column that held the label.
-    pub label: String,
-    /// What separated several labels in a cell.
-    pub label_separator: Option<String>,
-    /// Whether the training file's first row named its columns.
-    pub header: bool,
-    /// How texts longer than the model reads are divided and put together; without it they are cut.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub documents: Option<DocumentInfo>,
-    /// How texts show the entities that they are about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub entities: Option<MarkStyle>,
-    /// Whether files hold sentences and labels with or without a header, as BioBERT's.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub relations: bool,
-    /// The classes whose averages are taken; all if empty.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub averaged: Vec<String>,
-}
-
-/// How a document is read in sections.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DocumentInfo {
-    /// What a document has of its sections.
-    pub pool: Pool,
-    /// Where it is divided.
-    pub sections: Sections,
-    /// The column whose equal values made rows one document.
-    pub group_by: Option<String>,
-}
-
-impl TaskInfo {
-    /// How tables are read for this model.
-    pub fn reading(&self) -> Reading {
-        Reading {
-            relations: self.relations,
-            entities: self.entities,
-        }
-    }
-
-    /// The file beside the weights.
-    pub const FILE: &'static str = "bertkit.json";
-
-    /// The number of outputs of the head.
-    pub fn outputs(&self) -> usize {
-        self.classes.len().max(1)
-    }
-
-    /// The numbers of a head as answers, row after row: probabilities of the classes, calibrated if
-    /// the model is, or the number itself.
-    pub fn answers(&self, logits: &[f32]) -> Vec<f64> {
-        let mut answers = probabilities(self.kind, logits, self.outputs());
-        if let Some(temperature) = self.temperature {
-            match self.kind {
-                TaskKind::Classification => {
-                    let kind = ProbabilityKind::Exclusive(self.outputs());
-                    apply_temperature(&mut answers, kind, temperature);
-                }
-                TaskKind::MultiLabel => {
-                    apply_temperature(&mut answers, ProbabilityKind::Independent, temperature);
-                }
-                TaskKind::Regression => {}
-            }
-        }
-        answers
-    }
-}
-
-/// What is to be learnt about each row.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Targets {
-    /// One class a row.
-    Classes(Vec<usize>),
-    /// `[rows, classes]`, row after row.
-    Sets(Vec<bool>),
-    /// One number a row.
-    Scores(Vec<f64>),
-}
-
-impl Targets {
-    /// Those of some rows; `classes` is the width of label sets.
-    pub fn select(&self, rows: &[usize], classes: usize) -> Self {
-        match self {
-            Self::Classes(all) => Self::Classes(rows.iter().map(|&r| all[r]).collect()),
-            Self::Sets(all) => Self::Sets(
-                rows.iter()
-                    .flat_map(|&r| all[r * classes..(r + 1) * classes].to_vec())
-                    .collect(),
-            ),
-            Self::Scores(all) => Self::Scores(rows.iter().map(|&r| all[r]).collect()),
-        }
-    }
-
-    /// These with what a model said of the same rows: class probabilities, row after row, or numbers.
-    pub fn with_answers(self, info: &TaskInfo, answers: Vec<f64>) -> Predictions {
-        match self {
-            Self::Classes(labels) => {
-                let mut predictions = ClassPredictions::from_probabilities(
-                    info.classes.clone(),
-                    labels,
-                    answers,
-                    info.positive,
-                );
-                if info.positive.is_some()
-                    && let Some(&threshold) = info.thresholds.first()
-                {
-                    predictions.decide_at(threshold);
-                }
-                if !info.averaged.is_empty() {
-                    let chosen = |name: &String| info.averaged.contains(name);
-                    let classes = info.classes.iter().enumerate();
-                    let classes = classes.filter(|(_, name)| chosen(name));
-                    predictions.averaged = Some(classes.map(|(class, _)| class).collect());
-                }
-                Predictions::Classes(predictions)
-            }
-            Self::Sets(labels) => Predictions::MultiLabel(MultiLabelPredictions {
-                classes: info.classes.clone(),
-                labels,
-                scores: answers,
-                thresholds: info.thresholds.clone(),
-            }),
-            Self::Scores(targets) => Predictions::Scores(ScorePredictions {
-                targets,
-                predictions: answers,
-            }),
-        }
-    }
-}
-
-/// Token ids and targets of a file's rows.
-#[derive(Debug, Clone)]
-pub struct Rows {
-    /// Token ids of each row; of documents, of all their sections.
-    pub encodings: Vec<Encoding>,
-    /// Which of them each row has.
-    pub ranges: Vec<Range<usize>>,
-    /// Tokens of each row.
-    pub lengths: Vec<usize>,
-    /// Where each row stands in its file.
-    pub lines: Vec<u64>,
-    /// What is to be learnt.
-    pub targets: Targets,
-}
-
-impl Rows {
-    /// From encodings, lines and targets of the same rows.
-    pub fn new(encodings: Vec<Encoding>, lines: Vec<u64>, targets: Targets) -> Self {
-        Self {
-            lengths: encodings.iter().map(Encoding::len).collect(),
-            ranges: (0..encodings.len()).map(|row| row..row + 1).collect(),
-            encodings,
-            lines,
-            targets,
-        }
-    }
-
-    /// Documents, with lines and targets of the same.
-    pub fn of_documents(bags: Bags, lines: Vec<u64>, targets: Targets) -> Self {
-        Self {
-            lengths: bags.lengths(),
-            ranges: (0..bags.len()).map(|document| bags.of(document)).collect(),
-            encodings: bags.sections,
-            lines,
-            targets,
-        }
-    }
-
-    /// The number of rows.
-    pub fn len(&self) -> usize {
-        self.ranges.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.ranges.is_empty()
-    }
-}
-
-/// Encoded rows, packed for the encoder.
-pub(crate) fn pack(encodings: &[Encoding], rows: &[usize]) -> Batch {
-    let packed = PackedBatch::pack(encodings, rows);
-    // Token types are 0 and 1.
-    let types = packed.token_type_ids.iter().map(|&t| t as u8).collect();
-    Batch::new(packed.input_ids, types, &packed.lengths)
-}
-
-/// Batches for inference: rows of like length together, about so many tokens each.
-pub fn inference_batches(lengths: &[usize]) -> Vec<Vec<usize>> {
-    const TOKENS: usize = 2048;
-    plan(lengths, BatchPolicy::Tokens(TOKENS), true, None)
-}
-
-/// Logits of documents, `[documents, outputs]` row after row: sections go through the encoder in batches, and their
-/// features are put together. `progress` hears how many sections are done.
-pub(crate) fn document_logits(
-    model: &SequenceModel,
-    sections: &[Encoding],
-    documents: &[Range<usize>],
-    pool: Pool,
-    progress: &mut dyn FnMut(usize),
-) -> Vec<f32> {
-    // Documents whose features lie on the device together.
-    const TOGETHER: usize = 64;
-    let lengths: Vec<usize> = sections.iter().map(Encoding::len).collect();
-    let mut features: Vec<f32> = Vec::new();
-    let (mut width, mut done) = (0, 0);
-    for batch in inference_batches(&lengths) {
-        let found = model.features(&pack(sections, &batch), Mode::Inference);
-        [_, width] = found.dims();
-        features.resize(sections.len() * width, 0.0);
-        for (&section, row) in batch.iter().zip(to_vec(found).chunks(width)) {
-            features[section * width..(section + 1) * width].copy_from_slice(row);
-        }
-        done += batch.len();
-        progress(done);
-    }
-    let device = model.head.classifier.device();
-    let mut logits = Vec::new();
-    for documents in documents.chunks(TOGETHER) {
-        let (Some(first), Some(last)) = (documents.first(), documents.last()) else {
-            break;
-        };
-        let part = features[first.start * width..last.end * width].to_vec();
-        let shape = [last.end - first.start, width];
-        let part = Tensor::from_data(TensorData::new(part, shape), &device);
-        let within = |range: &Range<usize>| range.start - first.start..range.end - first.start;
-        let documents: Vec<_> = documents.iter().map(within).collect();
-        let pooled = model.head.pool(part, &documents, pool.into());
-        logits.extend(to_vec(model.head.forward(pooled, Mode::Inference)));
-    }
-    logits
-}
-
-/// What the head's outputs say: probabilities of the classes, or the number itself. Row after row.
-fn probabilities(kind: TaskKind, logits: &[f32], outputs: usize) -> Vec<f64> {
-    match kind {
-        TaskKind::Regression => logits.iter().map(|&x| f64::from(x)).collect(),
-        TaskKind::MultiLabel => logits
-            .iter()
-            .map(|&x| 1.0 / (1.0 + (-f64::from(x)).exp()))
-            .collect(),
-        TaskKind::Classification => logits
-            .chunks(outputs)
-            .flat_map(|row| {
-                let top = row.iter().copied().fold(f32::MIN, f32::max);
-                let powers: Vec<f64> = row.iter().map(|&x| f64::from(x - top).exp()).collect();
-                let sum: f64 = powers.iter().sum();
-                powers.into_iter().map(move |p| p / sum)
-            })
-            .collect(),
-    }
-}
-
-/// A model's answer to one text.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Answer {
-    /// The class; several joined by the separator; or the number.
-    pub prediction: String,
-    /// One a class; empty for a number.
-    pub probabilities: Vec<f64>,
-    /// Whether the text was longer than the model reads.
-    pub truncated: bool,
-}
-
-/// The answer that one row of probabilities leads to.
-pub fn decide(info: &TaskInfo, row: &[f64], truncated: bool) -> Answer {
-    let prediction = match info.kind {
-        TaskKind::Regression => {
-            return Answer {
-                prediction: row[0].to_string(),
-                probabilities: Vec::new(),
-                truncated,
-            };
-        }
-        TaskKind::MultiLabel => {
-            let separator = info.label_separator.as_deref().unwrap_or("|");
-            let named: Vec<&str> = (0..row.len())
-                .filter(|&c| row[c] >= info.thresholds[c])
-                .map(|c| info.classes[c].as_str())
-                .collect();
-            named.join(separator)
-        }
-        TaskKind::Classification => {
-            let class = match (info.positive, info.thresholds.first()) {
-                (Some(positive), Some(&threshold)) if row.len() == 2 => {
-                    if row[positive] >= threshold {
-                        positive
-                    } else {
-                        1 - positive
-                    }
-                }
-                _ => (1..row.len()).fold(0, |best, c| if row[c] > row[best] { c } else { best }),
-            };
-            info.classes[class].clone()
-        }
-    };
-    Answer {
-        prediction,
-        probabilities: row.to_vec(),
-        truncated,
-    }
-}
+use crate::run::trained::save;
+use crate::tasks::batches::{attended, inference_batches, pack};
 
 /// Classes, several labels or a number, as a [`Task`].
 #[derive(Debug)]
@@ -419,7 +92,7 @@ impl SequenceTask {
 
     fn answers(&self, logits: &[f32]) -> Vec<f64> {
         let mut answers = self.info.answers(logits);
-        if self.info.kind == TaskKind::Regression {
+        if self.info.kind == LabelKind::Regression {
             let (mean, deviation) = self.scale;
             answers.iter_mut().for_each(|x| *x = *x * deviation + mean);
         }
@@ -563,7 +236,7 @@ impl SequenceTask {
         };
         match chosen {
             Some(thresholds) => {
-                let each = if self.info.kind == TaskKind::MultiLabel {
+                let each = if self.info.kind == LabelKind::MultiLabel {
                     let named = self.info.classes.iter().zip(&thresholds);
                     let named: Vec<String> = named
                         .map(|(class, at)| format!("{class} {at:.4}"))
@@ -816,7 +489,7 @@ impl Task for SequenceTask {
             .targets
             .clone()
             .with_answers(&self.info, self.answers(&logits));
-        Ok(Validation::new(&predictions, loss, self.best_metric))
+        Ok(selection::validation(&predictions, loss, self.best_metric))
     }
 }
 
@@ -827,26 +500,24 @@ impl Export for SequenceTask {
         directory: &RunDirectory,
     ) -> Result<PathBuf, TrainError> {
         self.settle_decisions(&model);
-        let model = if self.info.kind == TaskKind::Regression {
+        let model = if self.info.kind == LabelKind::Regression {
             unscale(model, self.scale)
         } else {
             model
         };
         directory.replace_folder("model", |folder| {
-            model.save(&self.model_config, folder)?;
-            self.tokenizer.save(folder)?;
-            let mut text =
-                serde_json::to_string_pretty(&self.info).map_err(|e| TrainError::Write {
-                    path: PathBuf::from(folder),
-                    source: e.into(),
-                })?;
-            text.push('\n');
-            write_atomically(&folder.join(TaskInfo::FILE), text.as_bytes())
+            save(
+                &model,
+                &self.model_config,
+                &self.tokenizer,
+                &self.info,
+                folder,
+            )
         })
     }
 }
 
-impl FineTuned for SequenceTask {
+impl FinetuneTask for SequenceTask {
     fn threshold(&self) -> Option<(f64, String)> {
         let info = &self.info;
         let at = *info.thresholds.first()?;
@@ -877,63 +548,4 @@ fn unscale(mut model: SequenceModel, (mean, deviation): (f64, f64)) -> SequenceM
     classifier.weight = Param::from_tensor(classifier.weight.val() * deviation);
     classifier.bias = Param::from_tensor(classifier.bias.val() * deviation + mean);
     model
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn info(kind: TaskKind) -> TaskInfo {
-        TaskInfo {
-            kind,
-            classes: vec!["a".into(), "b".into()],
-            positive: Some(1),
-            thresholds: vec![0.7, 0.2],
-            threshold_origin: String::new(),
-            temperature: None,
-            max_length: 8,
-            text: "text".into(),
-            text_pair: None,
-            label: "label".into(),
-            label_separator: Some(";".into()),
-            header: true,
-            documents: None,
-            entities: None,
-            relations: false,
-            averaged: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn probabilities_add_up_to_one_and_survive_large_logits() {
-        let p = probabilities(TaskKind::Classification, &[1000.0, 1000.0, -1e30, 5.0], 2);
-        assert_eq!(p, [0.5, 0.5, 0.0, 1.0]);
-        assert_eq!(probabilities(TaskKind::MultiLabel, &[0.0], 1), [0.5]);
-    }
-
-    #[test]
-    fn a_temperature_divides_the_logits_of_probabilities() {
-        let close = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12);
-        for kind in [
-            TaskKind::Classification,
-            TaskKind::MultiLabel,
-            TaskKind::Regression,
-        ] {
-            let mut info = info(kind);
-            let plain = info.answers(&[0.5, -1.0, 3.0, 2.0]);
-            info.temperature = Some(2.0);
-            let scaled = info.answers(&[1.0, -2.0, 6.0, 4.0]);
-            assert_eq!(close(&plain, &scaled), kind != TaskKind::Regression);
-        }
-    }
-
-    #[test]
-    fn a_threshold_moves_the_decision_between_two_classes() {
-        let one = info(TaskKind::Classification);
-        assert_eq!(decide(&one, &[0.4, 0.6], false).prediction, "a");
-        assert_eq!(decide(&one, &[0.3, 0.7], false).prediction, "b");
-        let several = info(TaskKind::MultiLabel);
-        assert_eq!(decide(&several, &[0.8, 0.3], false).prediction, "a;b");
-        assert_eq!(decide(&several, &[0.6, 0.1], false).prediction, "");
-    }
 }

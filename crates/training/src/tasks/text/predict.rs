@@ -1,33 +1,23 @@
-//! A trained model, ready to answer: what a command, a service or a binding wraps.
+//! Prediction with a text model: what a command, a service or a binding wraps.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bertkit_data::documents::Bags;
-use bertkit_data::labels::{TaskKind, positive_class};
-use bertkit_data::tokenizer::TextTokenizer;
-use bertkit_model::heads::SectionAttention;
+use bertkit_data::labels::{LabelKind, positive_class};
+use bertkit_model::heads::{SectionAttention, SequenceHead};
 use bertkit_model::weights::to_vec;
-use bertkit_model::{
-    DeviceSpec, HeadPolicy, Initializer, Mode, ModelError, ModelFolder, Precision, ProblemType,
-    SequenceModel,
-};
+use bertkit_model::{DeviceSpec, Initializer, Mode, ModelError, ModelFolder, ProblemType};
 
+use super::documents::document_logits;
+use super::info::{Answer, TaskInfo, decide};
 use crate::config::Pool;
 use crate::error::TrainError;
-use crate::prepare::open_tokenizer;
-use crate::run::devices::Inference;
-use crate::tasks::{Answer, TaskInfo, decide, document_logits, inference_batches, pack};
+use crate::run::model::model_folder;
+use crate::run::trained::{OpenedFolder, TrainedModel};
+use crate::tasks::batches::{inference_batches, pack};
 
 /// A classifier or regressor with its tokenizer.
-#[derive(Debug)]
-pub struct Predictor {
-    model: SequenceModel,
-    tokenizer: TextTokenizer,
-    info: TaskInfo,
-    notes: Vec<String>,
-    run: Option<PathBuf>,
-    inference: Inference,
-}
+pub type Predictor = TrainedModel<SequenceHead, TaskInfo>;
 
 /// Model outputs for some texts: one row a text.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,119 +37,53 @@ impl Predictor {
     /// # Errors
     /// There is no model, or it cannot be read.
     pub fn open(path: &Path, device: DeviceSpec) -> Result<Self, TrainError> {
-        let run = path.join("model").join("config.json").is_file();
-        let folder = if run {
-            path.join("model")
-        } else {
-            path.to_path_buf()
-        };
-        if !folder.join("config.json").is_file() {
+        if !model_folder(path).join("config.json").is_file() {
             return Err(match path.is_dir() {
                 true => TrainError::NoModel { path: path.into() },
                 false => missing(path),
             });
         }
-        let opened = ModelFolder::open(&folder)?;
-        let inference = Inference::on(device)?;
-        let device = inference.device.device.clone();
-        let rows = opened.checkpoint.classifier_outputs();
-        check_head(path, &opened, rows)?;
-        let mut notes = Vec::new();
-        let described = folder.join(TaskInfo::FILE);
-        let info = if described.is_file() {
-            let text = std::fs::read_to_string(&described).map_err(|source| TrainError::Read {
-                path: described.clone(),
-                source,
-            })?;
-            serde_json::from_str(&text).map_err(|e| TrainError::Setting {
-                message: format!("`{}` cannot be read: {e}", described.display()),
-                hint: "train again, or remove that file to use the model as transformers would"
-                    .into(),
-            })?
-        } else {
-            let (labels, note) = opened.config.resolve_labels(rows);
-            notes.extend(note);
-            notes.push(format!(
-                "`{}` was not trained by bertkit: task and threshold follow its config.json",
-                folder.display()
-            ));
-            describe(&opened, labels)
+        let mut opened = OpenedFolder::open(path, device)?;
+        let rows = opened.files.checkpoint.classifier_outputs();
+        check_head(path, &opened.files, rows)?;
+        let info: TaskInfo = match opened.description()? {
+            Some(info) => info,
+            None => {
+                let (labels, note) = opened.files.config.resolve_labels(rows);
+                opened.notes.extend(note);
+                opened.notes.push(format!(
+                    "`{}` was not trained by bertkit: task and threshold follow its config.json",
+                    opened.folder.display()
+                ));
+                describe(&opened.files, labels)
+            }
         };
         if let Some(temperature) = info.temperature.filter(|t| !(t.is_finite() && *t > 0.0)) {
             return Err(TrainError::Setting {
                 message: format!(
                     "the temperature in `{}` is {temperature}, expected a number above 0",
-                    described.display()
+                    opened.description_path().display()
                 ),
                 hint: "correct it, or leave it out for probabilities as the model gives them"
                     .into(),
             });
         }
         let outputs = info.outputs();
-        if let Some(found) = rows.filter(|&found| found != outputs) {
-            return Err(TrainError::Setting {
-                message: format!(
-                    "the head in `{}` has {found} outputs, but {outputs} classes are named",
-                    folder.display()
-                ),
-                hint: format!(
-                    "`{}` and the weights do not belong together",
-                    TaskInfo::FILE
-                ),
-            });
-        }
-        let tokenizer = open_tokenizer(&folder, &opened.config)?;
-        notes.extend(tokenizer.warnings().iter().cloned());
-        let (mut model, _) = SequenceModel::load(&opened, outputs, &device, HeadPolicy::Required)
-            .map_err(ModelError::from)?;
+        opened.check_outputs(outputs, &format!("{outputs} classes are named"))?;
+        let tokenizer = opened.tokenizer()?;
+        let mut model = opened.model::<SequenceHead>(outputs)?;
         let pool = info.documents.as_ref().map(|documents| documents.pool);
         if pool == Some(Pool::Attention) {
-            let mut init = Initializer::placeholders(&device);
-            let h = opened.config.hidden_size;
-            model.head.sections = SectionAttention::read(&opened.checkpoint, h, &mut init)
+            let mut init = Initializer::placeholders(&opened.device());
+            let h = opened.files.config.hidden_size;
+            model.head.sections = SectionAttention::read(&opened.files.checkpoint, h, &mut init)
                 .map_err(ModelError::from)?;
             if model.head.sections.is_none() {
-                return Err(TrainError::Setting {
-                    message: format!(
-                        "`{}` says that sections are weighed, but the weights have nothing for it",
-                        described.display()
-                    ),
-                    hint: format!("take weights and `{}` from the same folder", TaskInfo::FILE),
-                });
+                return Err(opened
+                    .lacks_weights("sections are weighed, but the weights have nothing for it"));
             }
         }
-        Ok(Self {
-            model,
-            tokenizer,
-            info,
-            notes,
-            run: run.then(|| path.into()),
-            inference,
-        })
-    }
-
-    /// Multiplies matrices in that precision from now on; in f32 if it is not said.
-    ///
-    /// # Errors
-    /// The device does not have it.
-    pub fn in_precision(mut self, precision: Precision) -> Result<Self, TrainError> {
-        self.inference.set(precision)?;
-        Ok(self)
-    }
-
-    /// What the answers mean.
-    pub fn task(&self) -> &TaskInfo {
-        &self.info
-    }
-
-    /// What the user should know about the folder.
-    pub fn notes(&self) -> &[String] {
-        &self.notes
-    }
-
-    /// The run directory, if one was opened.
-    pub fn run_directory(&self) -> Option<&Path> {
-        self.run.as_deref()
+        Ok(opened.trained(model, tokenizer, info))
     }
 
     /// Runs the model over texts, or pairs of texts. `progress` hears how many rows are done.
@@ -339,21 +263,21 @@ fn check_head(path: &Path, opened: &ModelFolder, rows: Option<usize>) -> Result<
 fn describe(opened: &ModelFolder, classes: Vec<String>) -> TaskInfo {
     let config = &opened.config;
     let kind = match config.problem_type {
-        Some(ProblemType::Regression) => TaskKind::Regression,
-        Some(ProblemType::MultiLabelClassification) => TaskKind::MultiLabel,
-        Some(ProblemType::SingleLabelClassification) => TaskKind::Classification,
+        Some(ProblemType::Regression) => LabelKind::Regression,
+        Some(ProblemType::MultiLabelClassification) => LabelKind::MultiLabel,
+        Some(ProblemType::SingleLabelClassification) => LabelKind::Classification,
         // As transformers takes a single output without a problem type.
-        None if classes.len() == 1 => TaskKind::Regression,
-        None => TaskKind::Classification,
+        None if classes.len() == 1 => LabelKind::Regression,
+        None => LabelKind::Classification,
     };
-    let classes = if kind == TaskKind::Regression {
+    let classes = if kind == LabelKind::Regression {
         Vec::new()
     } else {
         classes
     };
-    let binary = kind == TaskKind::Classification && classes.len() == 2;
+    let binary = kind == LabelKind::Classification && classes.len() == 2;
     let thresholds = match kind {
-        TaskKind::MultiLabel => vec![0.5; classes.len()],
+        LabelKind::MultiLabel => vec![0.5; classes.len()],
         _ if binary => vec![0.5],
         _ => Vec::new(),
     };

@@ -6,23 +6,26 @@ use std::path::Path;
 use bertkit_data::examples::MissingPolicy;
 use bertkit_data::formats::squad::{Question, QuestionOptions, read_questions};
 use bertkit_data::splits;
-use bertkit_evaluation::TaskKind as MetricTask;
+use bertkit_evaluation::TaskKind as PredictionKind;
 use bertkit_model::heads::{Answerable, JointSpan};
 use bertkit_model::{EncoderConfig, Initializer, ModelError, SpanModel};
 use burn::module::Module;
 use burn::tensor::Device;
 
-use super::{
-    Learner, Prepared, Reader, RunContext, TrainableRun, chooser_line, model_line, read_options,
-    running_lines, setting, settle_metric, total_steps,
-};
+use super::folds::of_questions;
+use super::info::{QuestionInfo, question_options};
+use super::task::{QuestionRows, QuestionTask};
 use crate::config::{QuestionHead, RunConfig};
 use crate::engine::observer::{Event, Observer, Summary};
 use crate::engine::param_groups::freeze;
-use crate::error::TrainError;
-use crate::folds;
-use crate::questions::question_options;
-use crate::tasks::{QuestionInfo, QuestionRows, QuestionTask, Task};
+use crate::engine::task::Task;
+use crate::error::{TrainError, setting};
+use crate::run::context::{RunContext, TextEncoder};
+use crate::run::finetune::{FinetuneRun, total_steps};
+use crate::run::selection::selection_metric;
+use crate::run::summary::{chooser_line, model_line, running_lines};
+use crate::run::tables::read_options;
+use crate::tasks::folds;
 
 /// The questions of a file that say what is right, and notes about the others.
 fn read(
@@ -74,10 +77,10 @@ fn split(
 }
 
 /// The answer to each question, in a text.
-pub(super) fn prepare(
+pub(crate) fn prepare(
     mut context: RunContext,
     observer: &mut dyn Observer,
-) -> Result<Prepared, TrainError> {
+) -> Result<FinetuneRun, TrainError> {
     let config = context.config.clone();
     let settings = config.task.qa.clone().unwrap_or_default();
     let strict = config.data.missing == MissingPolicy::Refuse;
@@ -87,7 +90,7 @@ pub(super) fn prepare(
     let questions = match config.data.fold {
         None => questions,
         Some(fold) => {
-            let split = folds::of_questions(fold, &questions)?;
+            let split = of_questions(fold, &questions)?;
             let line = fold.line(split.held_out.len(), questions.len(), "questions");
             context.lines.push(line);
             folds::choose(questions, &split.train)
@@ -111,11 +114,11 @@ pub(super) fn prepare(
     let texts = contexts
         .into_iter()
         .chain(train.iter().map(|question| question.question.as_str()));
-    let Reader {
+    let TextEncoder {
         tokenizer,
         mut encoder,
         max_length,
-    } = context.reader(texts, observer)?;
+    } = context.text_encoder(texts, observer)?;
 
     let unanswerable = |questions: &[Question]| questions.iter().any(|q| q.impossible);
     let some_without = unanswerable(&train) || unanswerable(&valid);
@@ -137,10 +140,10 @@ pub(super) fn prepare(
         ));
     }
     let metric_task = match valid.questions.iter().any(|q| q.impossible) {
-        true => MetricTask::AnswersOrNone,
-        false => MetricTask::Answers,
+        true => PredictionKind::AnswersOrNone,
+        false => PredictionKind::Answers,
     };
-    let best_metric = settle_metric(&config, metric_task)?;
+    let best_metric = selection_metric(&config, metric_task)?;
     let give = "give some with --valid FILE or --valid-fraction 0.1";
     if valid.questions.is_empty() && config.training.early_stopping > 0 {
         return Err(setting(
@@ -177,8 +180,7 @@ pub(super) fn prepare(
     };
     let model = freeze(model, |path| task.param_group(path));
     let summary = summarise(&mut context, &task, &model)?;
-    let learner = Learner::Questions(Box::new(TrainableRun { task, model }));
-    context.ready(learner, summary)
+    context.finish(task, model, summary)
 }
 
 /// What scores ends after starts: the folder's, or fresh; `some_without` is whether some questions have no answer.
@@ -198,10 +200,7 @@ fn joint(
     let Some(mut known) = known.transpose().map_err(ModelError::from)?.flatten() else {
         return Ok(fresh);
     };
-    // They were unused by the model without them.
-    context.lines.retain(|(name, text)| {
-        name != "not used" || !text.split(", ").all(|name| name.starts_with("joint."))
-    });
+    context.mark_as_used("joint.");
     let answerable: Option<Answerable> = match some_without {
         true => known.answerable.or(fresh.answerable),
         false => None,

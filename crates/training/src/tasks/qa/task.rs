@@ -1,12 +1,12 @@
 //! Where in a text the answer to a question lies.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use bertkit_data::batches::{BatchPolicy, PackedBatch, plan};
+use bertkit_data::batches::{BatchPolicy, plan};
 use bertkit_data::formats::squad::Question;
 use bertkit_data::questions::{
-    DecodeOptions, FeatureOptions, Features, Prediction, SpanScore, Stride, WindowScores,
+    DecodeOptions, FeatureOptions, Features, Prediction, SpanScore, WindowScores,
 };
 use bertkit_data::tokenizer::TextTokenizer;
 use bertkit_evaluation::{
@@ -17,73 +17,18 @@ use bertkit_model::weights::to_vec;
 use bertkit_model::{Batch, EncoderConfig, Mode, Naming, SpanModel};
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
-use super::{FineTuned, TaskInfo, attended, inference_batches};
-use crate::config::{QuestionConfig, TrainingConfig};
+use super::info::QuestionInfo;
+use crate::config::TrainingConfig;
 use crate::engine::param_groups::{ParamGroup, param_group};
 use crate::engine::task::{LossSums, LossTerm, Task, Validation};
 use crate::error::TrainError;
-use crate::run::directory::{RunDirectory, write_atomically};
+use crate::run::directory::RunDirectory;
+use crate::run::finetune::FinetuneTask;
+use crate::run::selection;
 use crate::run::setup::Export;
-
-/// What a question-answering model's `bertkit.json` calls its task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Named {
-    #[serde(rename = "qa")]
-    Questions,
-}
-
-/// How a model is asked and its answers are read; `bertkit.json` in the model's folder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct QuestionInfo {
-    task: Named,
-    /// Tokens of an input at most: question, part of the text and special tokens.
-    pub max_length: usize,
-    /// How windows are cut, answers are chosen and, in training, columns were called.
-    #[serde(flatten)]
-    pub settings: QuestionConfig,
-    /// How [`QuestionConfig::null_threshold`] came about, as a sentence.
-    pub null_threshold_origin: String,
-    /// Whether the training file's first row named its columns.
-    pub header: bool,
-}
-
-impl QuestionInfo {
-    /// Of these settings; where they have no threshold, every question is answered.
-    pub fn new(max_length: usize, settings: QuestionConfig, header: bool) -> Self {
-        let origin = match settings.null_threshold {
-            Some(_) => "as asked for",
-            None => "none: every question is answered",
-        };
-        Self {
-            task: Named::Questions,
-            max_length,
-            settings,
-            null_threshold_origin: origin.into(),
-            header,
-        }
-    }
-
-    /// How questions and texts become inputs.
-    pub fn features(&self) -> FeatureOptions {
-        FeatureOptions {
-            max_length: self.max_length,
-            max_question_length: self.settings.max_question_length,
-            stride: Stride::Step(self.settings.stride),
-        }
-    }
-
-    /// How scores become answers.
-    pub fn decoding(&self) -> DecodeOptions {
-        DecodeOptions {
-            n_best: self.settings.n_best,
-            max_answer_length: self.settings.max_answer_length,
-            impossible: self.settings.null_threshold.is_some(),
-            max_context: false,
-        }
-    }
-}
+use crate::run::trained::save;
+use crate::tasks::batches::{attended, inference_batches, to_batch};
 
 /// Questions as windows of tokens.
 #[derive(Debug, Clone)]
@@ -147,7 +92,7 @@ impl QuestionRows {
     fn joint_loss(&self, model: &SpanModel) -> f64 {
         let batches = inference_batches(&self.lengths).into_iter().map(|places| {
             let windows: Vec<usize> = places.iter().map(|&place| self.windows[place]).collect();
-            let batch = batch(self.features.pack(&windows));
+            let batch = to_batch(self.features.pack(&windows));
             let texts = texts(&self.features, &windows);
             let targets = self.span_targets(&windows);
             let loss = model.joint_loss(&batch, &texts, &targets, Mode::Inference);
@@ -155,13 +100,6 @@ impl QuestionRows {
         });
         batches.sum()
     }
-}
-
-/// The input of the encoder.
-fn batch(packed: PackedBatch) -> Batch {
-    // Token types are 0 and 1.
-    let types = packed.token_type_ids.iter().map(|&t| t as u8).collect();
-    Batch::new(packed.input_ids, types, &packed.lengths)
 }
 
 /// What a model says of a window.
@@ -225,7 +163,7 @@ pub(crate) fn scores(
     for windows in inference_batches(&features.lengths()) {
         let packed = features.pack(&windows);
         let lengths = packed.lengths.clone();
-        let batch = batch(packed);
+        let batch = to_batch(packed);
         if let Some(joint) = &model.head.joint {
             let odds = joint.answerable.is_some();
             let found = model.joint_scores(&batch, &texts(features, &windows), beam);
@@ -443,7 +381,7 @@ impl Task for QuestionTask {
         WindowsBatch {
             windows,
             lengths: packed.lengths.clone(),
-            batch: batch(packed),
+            batch: to_batch(packed),
         }
     }
 
@@ -527,7 +465,7 @@ impl Task for QuestionTask {
     fn validate(&self, model: &SpanModel) -> Result<Validation, TrainError> {
         let (answers, loss) = self.answers(model);
         let predictions = Predictions::Answers(self.decided(&answers));
-        Ok(Validation::new(&predictions, loss, self.best_metric))
+        Ok(selection::validation(&predictions, loss, self.best_metric))
     }
 }
 
@@ -538,21 +476,19 @@ impl Export for QuestionTask {
         directory: &RunDirectory,
     ) -> Result<PathBuf, TrainError> {
         self.settle_threshold(&model);
-        directory.replace_folder("model", |folder: &Path| {
-            model.save(&self.model_config, folder)?;
-            self.tokenizer.save(folder)?;
-            let mut text =
-                serde_json::to_string_pretty(&self.info).map_err(|e| TrainError::Write {
-                    path: PathBuf::from(folder),
-                    source: e.into(),
-                })?;
-            text.push('\n');
-            write_atomically(&folder.join(TaskInfo::FILE), text.as_bytes())
+        directory.replace_folder("model", |folder| {
+            save(
+                &model,
+                &self.model_config,
+                &self.tokenizer,
+                &self.info,
+                folder,
+            )
         })
     }
 }
 
-impl FineTuned for QuestionTask {
+impl FinetuneTask for QuestionTask {
     fn threshold(&self) -> Option<(f64, String)> {
         let at = self.info.settings.null_threshold?;
         Some((at, self.info.null_threshold_origin.clone()))

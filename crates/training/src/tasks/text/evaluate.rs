@@ -1,27 +1,30 @@
 //! How good a trained model is on a labelled file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bertkit_data::columns::Column;
 use bertkit_data::documents::documents;
 use bertkit_data::examples::{Examples, MissingPolicy, RawExample, Selection};
 use bertkit_data::formats::ReadOptions;
-use bertkit_data::labels::{LabelSet, TaskKind};
+use bertkit_data::labels::{LabelKind, LabelSet};
 use bertkit_data::perturb::Perturbation;
 use bertkit_evaluation::{
-    BootstrapOptions, CALIBRATION_BINS, Calibration, Comparison, ComparisonOptions, Coverage,
-    Metric, Predictions, Report, calibration, compare, coverage,
+    BootstrapOptions, CALIBRATION_BINS, Calibration, Coverage, Report, calibration, coverage,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::documents::gather;
+use super::folds::of_rows;
+use super::info::{TaskInfo, decide};
+use super::predict::{Outputs, Predictor};
+use super::rows::Targets;
 use crate::config::FoldConfig;
-use crate::error::TrainError;
-use crate::folds;
-use crate::predictor::{Outputs, Predictor};
-use crate::prepare::gather;
-use crate::run::directory::write_atomically;
-use crate::tasks::{Targets, TaskInfo, decide};
+use crate::error::{TrainError, setting};
+use crate::run::tables::read_options;
+use crate::tasks::descriptor::UnseenData;
+use crate::tasks::evaluation::{Perturbed, add_findings, measure_again, name_of, write_evaluation};
+use crate::tasks::folds;
 
 /// What to evaluate on, and how.
 #[derive(Debug, Clone)]
@@ -72,17 +75,6 @@ pub struct RowResult {
     pub group: Option<String>,
 }
 
-/// What changes to the texts do to a model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Perturbed {
-    /// The changes.
-    pub perturbation: Perturbation,
-    /// Rows whose text they changed.
-    pub changed: usize,
-    /// The answers to the original texts (`a`) beside those to the changed ones (`b`).
-    pub comparison: Comparison,
-}
-
 /// An evaluation.
 #[derive(Debug, Clone)]
 pub struct Evaluation {
@@ -108,13 +100,6 @@ pub struct Evaluation {
     pub written: Option<(PathBuf, PathBuf)>,
 }
 
-fn setting(message: String, hint: &str) -> TrainError {
-    TrainError::Setting {
-        message,
-        hint: hint.into(),
-    }
-}
-
 /// Evaluates a model on a labelled file. `progress` hears rows done and rows in all; those of changed texts count too.
 ///
 /// Reports are written below the run directory, if one was opened: `eval/NAME.json` and
@@ -127,7 +112,7 @@ pub fn evaluate(
     options: &EvalOptions,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Evaluation, TrainError> {
-    let mut info = predictor.task().clone();
+    let mut info = predictor.info().clone();
     let mut notes = Vec::new();
     if let Some(at) = options.threshold {
         set_threshold(&mut info, at)?;
@@ -137,7 +122,7 @@ pub fn evaluate(
     let mut inputs = Inputs::of(&mut examples, &info)?;
     let (mut targets, unseen) = truth(&info, &examples)?;
     if let Some(fold) = options.fold {
-        let split = folds::of_rows(fold, &examples, &targets, options.group.is_some())?;
+        let split = of_rows(fold, &examples, &targets, options.group.is_some())?;
         targets = targets.select(&split.held_out, info.classes.len());
         inputs = inputs.choose(&split.held_out);
         examples.rows = folds::choose(examples.rows, &split.held_out);
@@ -215,7 +200,7 @@ pub fn evaluate(
         .thresholds
         .first()
         .map(|&at| (at, info.threshold_origin.clone()));
-    let several = info.kind == TaskKind::MultiLabel;
+    let several = info.kind == LabelKind::MultiLabel;
     let mut evaluation = Evaluation {
         report,
         threshold,
@@ -241,7 +226,36 @@ pub fn evaluate(
     Ok(evaluation)
 }
 
-/// What a model is asked about.
+/// Evaluates a finished run on what it has not seen.
+///
+/// # Errors
+/// As [`evaluate`], and if the model cannot be opened.
+pub(crate) fn evaluate_unseen(
+    unseen: &UnseenData<'_>,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<(), TrainError> {
+    let config = &unseen.config.data;
+    let options = EvalOptions {
+        data: unseen.data.into(),
+        read: read_options(config)?,
+        text: None,
+        text_pair: None,
+        label: None,
+        group: config.group.clone().filter(|_| unseen.is_grouped()),
+        label_separator: None,
+        missing: config.missing,
+        strict: false,
+        bootstrap: unseen.bootstrap.clone(),
+        threshold: None,
+        perturbations: Vec::new(),
+        name: Some(unseen.name.into()),
+        fold: config.fold,
+    };
+    let predictor = Predictor::open(unseen.run, unseen.device)?;
+    evaluate(&predictor, &options, progress).map(drop)
+}
+
+/// The inputs of an evaluation.
 enum Inputs {
     /// Texts, or pairs of texts.
     Texts(Vec<(String, Option<String>)>),
@@ -319,58 +333,6 @@ impl Inputs {
     }
 }
 
-/// Answers to the same rows side by side, in every metric of the task.
-fn beside(
-    original: &Predictions,
-    again: &Predictions,
-    bootstrap: &BootstrapOptions,
-) -> Result<Comparison, TrainError> {
-    let options = ComparisonOptions {
-        bootstrap: bootstrap.clone(),
-        permutations: bootstrap.resamples,
-    };
-    let metrics = Metric::for_task(original.task());
-    compare(original, again, metrics, &options).map_err(|e| {
-        setting(
-            e.to_string(),
-            "the model gave no usable numbers to the changed texts: leave --perturb out",
-        )
-    })
-}
-
-/// Measures again under each change. `answer_again` hears the number of the pass, from 1, and the change; it says how many
-/// rows the change reached, and what the model answers then.
-pub(crate) fn measure_again(
-    perturbations: &[Perturbation],
-    original: &Predictions,
-    bootstrap: &BootstrapOptions,
-    mut answer_again: impl FnMut(usize, &Perturbation) -> Result<(usize, Predictions), TrainError>,
-) -> Result<Vec<Perturbed>, TrainError> {
-    let numbered = perturbations.iter().enumerate();
-    let each = numbered.map(|(number, perturbation)| {
-        let (changed, again) = answer_again(number + 1, perturbation)?;
-        Ok(Perturbed {
-            perturbation: perturbation.clone(),
-            changed,
-            comparison: beside(original, &again, bootstrap)?,
-        })
-    });
-    each.collect()
-}
-
-/// Adds to a report what changes do and what the user should know, where there is any of it.
-pub(crate) fn add_findings(report: &mut Value, perturbed: &[Perturbed], notes: &[String]) {
-    let Some(object) = report.as_object_mut() else {
-        return;
-    };
-    if !perturbed.is_empty() {
-        object.insert("perturbed".into(), json!(perturbed));
-    }
-    if !notes.is_empty() {
-        object.insert("notes".into(), json!(notes));
-    }
-}
-
 fn set_threshold(info: &mut TaskInfo, at: f64) -> Result<(), TrainError> {
     if !(0.0..=1.0).contains(&at) {
         return Err(setting(
@@ -427,14 +389,14 @@ fn read(options: &EvalOptions, info: &TaskInfo) -> Result<Examples, TrainError> 
 /// The truth of each row, and a sentence about labels that training never saw.
 fn truth(info: &TaskInfo, examples: &Examples) -> Result<(Targets, Option<String>), TrainError> {
     match info.kind {
-        TaskKind::Regression => {
+        LabelKind::Regression => {
             let numbers = examples.numbers()?;
             Ok((
                 Targets::Scores(numbers.into_iter().map(|n| n.unwrap_or(f64::NAN)).collect()),
                 None,
             ))
         }
-        TaskKind::Classification => {
+        LabelKind::Classification => {
             let set = LabelSet::new(info.classes.clone())?;
             let (classes, unseen) = examples.classes(&set);
             let beyond = info.classes.len();
@@ -443,7 +405,7 @@ fn truth(info: &TaskInfo, examples: &Examples) -> Result<(Targets, Option<String
                 unseen.summary(),
             ))
         }
-        TaskKind::MultiLabel => {
+        LabelKind::MultiLabel => {
             let set = LabelSet::new(info.classes.clone())?;
             if examples.label_separator.is_none() {
                 return Err(setting(
@@ -475,50 +437,6 @@ fn group_numbers(options: &EvalOptions, examples: &Examples) -> Option<Vec<usize
             .or_insert(next)
     });
     Some(groups.collect())
-}
-
-/// The name of an evaluation: as asked for, or that of its file.
-pub(crate) fn name_of(given: Option<&str>, data: &Path) -> String {
-    let stem = || Some(data.file_stem()?.to_string_lossy().into_owned());
-    let given = given.map(str::to_owned);
-    given.or_else(stem).unwrap_or_else(|| "data".into())
-}
-
-/// Keeps a report and its rows below a run directory; gives back where.
-pub(crate) fn write_evaluation(
-    run: &Path,
-    name: &str,
-    report: &serde_json::Value,
-    rows: &[impl Serialize],
-) -> Result<(PathBuf, PathBuf), TrainError> {
-    let folder = run.join("eval");
-    let failed = |path: &Path, source: std::io::Error| TrainError::Write {
-        path: path.into(),
-        source,
-    };
-    std::fs::create_dir_all(&folder).map_err(|e| failed(&folder, e))?;
-    let (json_path, rows_path) = (
-        folder.join(format!("{name}.json")),
-        folder.join(format!("{name}.predictions.jsonl")),
-    );
-    let mut lines = String::new();
-    for row in rows {
-        lines.push_str(&serde_json::to_string(row).map_err(|e| failed(&rows_path, e.into()))?);
-        lines.push('\n');
-    }
-    let report = format!("{report:#}\n");
-    let written = write_atomically(&rows_path, lines.as_bytes()).and_then(|()| {
-        // Rows without their report would be half of it.
-        write_atomically(&json_path, report.as_bytes()).inspect_err(|_| {
-            let _ = std::fs::remove_file(&rows_path);
-        })
-    });
-    if let Err(error) = written {
-        // Goes only if it is empty.
-        let _ = std::fs::remove_dir(&folder);
-        return Err(error);
-    }
-    Ok((json_path, rows_path))
 }
 
 impl Evaluation {

@@ -1,194 +1,33 @@
 //! One tag a word: named entities.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use bertkit_data::DataError;
-use bertkit_data::alignment::{
-    LabelledTokens, TagWindow, TagWindowOptions, TagWindows, tag_windows,
-};
-use bertkit_data::batches::{BatchPolicy, PackedBatch, plan};
-use bertkit_data::columns::Column;
-use bertkit_data::formats::parse_delimiter;
-use bertkit_data::formats::tagged::{TagLevel, TagPolicy, TaggedOptions, TaggedSentence};
-use bertkit_data::tagging::{DEFAULT_TYPE, Scheme, TagSet};
+use bertkit_data::alignment::{TagWindow, TagWindows, tag_windows};
+use bertkit_data::batches::{BatchPolicy, plan};
+use bertkit_data::formats::tagged::TaggedSentence;
+use bertkit_data::tagging::TagSet;
 use bertkit_data::tokenizer::TextTokenizer;
-use bertkit_evaluation::{EntityPredictions, Metric, Predictions};
+use bertkit_evaluation::{Metric, Predictions};
 use bertkit_model::heads::Crf;
 use bertkit_model::losses::ClassLoss;
 use bertkit_model::weights::to_vec;
 use bertkit_model::{Batch, EncoderConfig, Mode, Naming, TokenModel};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use super::crf::{Chain, Likelihood, Scores, first_best};
-use super::{FineTuned, attended, inference_batches};
-use crate::config::{DataConfig, FileFormat, LossConfig, TagHead, TrainingConfig};
+use super::info::TagInfo;
+use crate::config::{LossConfig, TagHead, TrainingConfig};
 use crate::engine::param_groups::{ParamGroup, param_group};
 use crate::engine::task::{LossSums, LossTerm, Task, Validation};
 use crate::error::TrainError;
-use crate::run::directory::{RunDirectory, write_atomically};
+use crate::run::directory::RunDirectory;
+use crate::run::finetune::FinetuneTask;
+use crate::run::selection;
 use crate::run::setup::Export;
-
-/// Says in `bertkit.json` that words are tagged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TagTaskName {
-    /// Named entities.
-    Ner,
-}
-
-/// How a tagger's words are tagged, and how its files were read; `bertkit.json` in the model's folder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TagInfo {
-    /// What tells these files from those of other tasks.
-    pub task: TagTaskName,
-    /// The tags, by output.
-    pub tags: TagSet,
-    /// Their scheme.
-    pub scheme: Scheme,
-    /// What chooses the tags of a sentence.
-    pub head: TagHead,
-    /// Which tokens of a word were trained to give its tag.
-    pub label: LabelledTokens,
-    /// Tokens that neighbouring windows of a long sentence share, at least.
-    pub overlap: usize,
-    /// Longest window in tokens.
-    pub max_length: usize,
-    /// How the training file was read.
-    pub columns: TagColumns,
-}
-
-/// Where words and tags stand in a file; what is not said finds out by itself.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct TagColumns {
-    /// The format.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub format: Option<FileFormat>,
-    /// The character between the fields of CSV, or its name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub delimiter: Option<String>,
-    /// The column of the words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub word: Option<String>,
-    /// The column of the tags.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tag: Option<String>,
-    /// The column of the ids of sentences, in CSV.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sentence: Option<String>,
-    /// Outer entities or those within.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub level: Option<TagLevel>,
-    /// The type of entities whose tags are bare letters.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub type_name: Option<String>,
-}
-
-impl From<&DataConfig> for TagColumns {
-    fn from(data: &DataConfig) -> Self {
-        Self {
-            format: data.format,
-            delimiter: data.delimiter.clone(),
-            word: data.word_column.clone(),
-            tag: data.tag_column.clone(),
-            sentence: data.sentence_column.clone(),
-            level: data.level,
-            type_name: data.type_name.clone(),
-        }
-    }
-}
-
-impl TagColumns {
-    /// These where they say something, otherwise `others`. Another format has other columns.
-    #[must_use]
-    pub fn or(self, others: &Self) -> Self {
-        if self.format.is_some() && self.format != others.format {
-            return Self {
-                type_name: self.type_name.or_else(|| others.type_name.clone()),
-                ..self
-            };
-        }
-        Self {
-            format: self.format.or(others.format),
-            delimiter: self.delimiter.or_else(|| others.delimiter.clone()),
-            word: self.word.or_else(|| others.word.clone()),
-            tag: self.tag.or_else(|| others.tag.clone()),
-            sentence: self.sentence.or_else(|| others.sentence.clone()),
-            level: self.level.or(others.level),
-            type_name: self.type_name.or_else(|| others.type_name.clone()),
-        }
-    }
-
-    /// The options for reading a file.
-    ///
-    /// # Errors
-    /// The delimiter is none.
-    pub fn options(&self, tags: TagPolicy) -> Result<TaggedOptions, DataError> {
-        let column = |name: &Option<String>| name.as_deref().map(Column::from);
-        let delimiter = self.delimiter.as_deref().map(parse_delimiter).transpose()?;
-        Ok(TaggedOptions {
-            format: self.format.map(FileFormat::tagged),
-            word: column(&self.word),
-            tag: column(&self.tag),
-            sentence: column(&self.sentence),
-            delimiter,
-            tags,
-            level: self.level.unwrap_or_default(),
-            entity_type: self
-                .type_name
-                .clone()
-                .unwrap_or_else(|| DEFAULT_TYPE.into()),
-            ..TaggedOptions::default()
-        })
-    }
-}
-
-impl TagInfo {
-    /// The name of a tag, with its type even where the model's tags are bare letters.
-    fn full_name(&self, tag: usize) -> String {
-        let name = &self.tags.names()[tag];
-        match (name.len(), self.tags.types()) {
-            (1, [kind]) if tag != self.tags.outside() => format!("{name}-{kind}"),
-            _ => name.clone(),
-        }
-    }
-
-    /// The tags of sentences as their scores read them: truth in BIO, predictions in BIO as the model gave them, broken
-    /// or not; those of other schemes by the entities that they mark.
-    ///
-    /// # Panics
-    /// If there are not as many tags as words.
-    pub fn predictions(
-        &self,
-        sentences: &[TaggedSentence],
-        tags: &[Vec<usize>],
-    ) -> EntityPredictions {
-        let predicted = |(sentence, tags): (&TaggedSentence, &Vec<usize>)| match self.scheme {
-            Scheme::Bio => tags.iter().map(|&tag| self.full_name(tag)).collect(),
-            _ => Scheme::Bio.tags(&self.tags.entities(tags), sentence.len()),
-        };
-        let gold = |sentence: &TaggedSentence| {
-            let outside = || vec!["O".to_owned(); sentence.len()];
-            sentence.tags(Scheme::Bio).unwrap_or_else(outside)
-        };
-        EntityPredictions {
-            gold: sentences.iter().map(gold).collect(),
-            predicted: sentences.iter().zip(tags).map(predicted).collect(),
-        }
-    }
-
-    /// How sentences are cut.
-    pub(crate) fn windows(&self) -> TagWindowOptions {
-        TagWindowOptions {
-            max_length: self.max_length,
-            overlap: self.overlap,
-            labelled: self.label,
-        }
-    }
-}
+use crate::run::trained::save;
+use crate::tasks::batches::{self, attended, inference_batches};
 
 /// Sentences and the windows that the model reads of them.
 #[derive(Debug)]
@@ -235,9 +74,7 @@ fn pack(windows: &[TagWindow], chosen: &[usize]) -> Batch {
         .map(|&at| windows[at].encoding.clone())
         .collect();
     let all: Vec<usize> = (0..encodings.len()).collect();
-    let packed = PackedBatch::pack(&encodings, &all);
-    let types = packed.token_type_ids.iter().map(|&t| t as u8).collect();
-    Batch::new(packed.input_ids, types, &packed.lengths)
+    batches::pack(&encodings, &all)
 }
 
 /// The logits of the first token of each word that begins in each window, `[words, tags]` each. `progress` hears how
@@ -659,7 +496,7 @@ impl Task for TagTask {
         let tags = windows.merge(&self.info.tags, &decoded.tags);
         let predictions = self.info.predictions(&self.valid.sentences, &tags);
         let predictions = Predictions::Entities(predictions);
-        Ok(Validation::new(&predictions, loss, self.best_metric))
+        Ok(selection::validation(&predictions, loss, self.best_metric))
     }
 }
 
@@ -669,21 +506,16 @@ impl Export for TagTask {
         model: TokenModel,
         directory: &RunDirectory,
     ) -> Result<PathBuf, TrainError> {
-        directory.replace_folder("model", |folder| self.save(&model, folder))
+        directory.replace_folder("model", |folder| {
+            save(
+                &model,
+                &self.model_config,
+                &self.tokenizer,
+                &self.info,
+                folder,
+            )
+        })
     }
 }
 
-impl FineTuned for TagTask {}
-
-impl TagTask {
-    fn save(&self, model: &TokenModel, folder: &Path) -> Result<(), TrainError> {
-        model.save(&self.model_config, folder)?;
-        self.tokenizer.save(folder)?;
-        let path = folder.join(super::TaskInfo::FILE);
-        let text = serde_json::to_string_pretty(&self.info).map_err(|e| TrainError::Write {
-            path: path.clone(),
-            source: e.into(),
-        })?;
-        write_atomically(&path, (text + "\n").as_bytes())
-    }
-}
+impl FinetuneTask for TagTask {}

@@ -1,0 +1,28 @@
+//! Which rows a run's fold holds out: the same in training and in evaluation.
+
+use bertkit_data::DataError;
+use bertkit_data::splits::{self, Split};
+
+use crate::config::FoldConfig;
+
+/// Divides rows as the fold says, by class and by whole groups where these are given.
+pub(crate) fn divide<S: AsRef<str>>(
+    fold: FoldConfig,
+    rows: usize,
+    classes: Option<&[usize]>,
+    groups: Option<&[S]>,
+) -> Result<Split, DataError> {
+    let mut folds = splits::folds(rows, classes, groups, fold.of, fold.seed)?;
+    // `RunConfig::check` holds it between 1 and the number of folds.
+    Ok(folds.swap_remove(fold.number - 1))
+}
+
+/// The items at those places, which are ascending.
+pub(crate) fn choose<T>(items: Vec<T>, places: &[usize]) -> Vec<T> {
+    let mut places = places.iter().copied().peekable();
+    let numbered = items.into_iter().enumerate();
+    numbered
+        .filter(|(at, _)| places.next_if_eq(at).is_some())
+        .map(|(_, item)| item)
+        .collect()
+}
