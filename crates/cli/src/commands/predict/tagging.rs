@@ -13,7 +13,9 @@ use bertkit_data::formats::{read_table, read_table_from};
 use bertkit_training::{FoundEntity, TaggedWords, Tagger};
 use serde_json::json;
 
-use super::{PredictArgs, Target, of_table, one_line, read_lines, replace_file, with_columns};
+use super::PredictArgs;
+use super::input::{LINES_AT_ONCE, of_table, one_line, piped, read_lines};
+use super::output::{Target, replace_file, with_columns, writable};
 use crate::format::{count, plural};
 use crate::process;
 use crate::progress::{Display, RowProgress};
@@ -65,7 +67,7 @@ impl Source {
         let Some(input) = &args.input else {
             of_table(args)?;
             return match args.text.is_empty() {
-                true => super::piped().map(|()| Self::Lines),
+                true => piped().map(|()| Self::Lines),
                 false => Ok(Self::Texts),
             };
         };
@@ -85,7 +87,7 @@ impl Source {
             ));
         }
         if let Some(path) = &args.output {
-            super::writable(path)?;
+            writable(path)?;
         }
         Ok(Self::Words(input.clone()))
     }
@@ -229,7 +231,7 @@ fn table(
     let mut progress = RowProgress::new(Display::choose(args.quiet));
     let mut values = Vec::with_capacity(texts.len());
     // In portions, so that there is progress to show.
-    for portion in texts.chunks(super::LINES_AT_ONCE) {
+    for portion in texts.chunks(LINES_AT_ONCE) {
         let found = tagger.entities(portion)?;
         values.extend(
             found

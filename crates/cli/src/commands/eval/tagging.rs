@@ -1,6 +1,5 @@
 //! `bertkit eval` of models that tag words.
 
-use bertkit_evaluation::BootstrapOptions;
 use bertkit_training::{TagEvalOptions, TagEvaluation, Tagger, evaluate_tags};
 
 use super::{EvalArgs, keep, perturbed};
@@ -21,12 +20,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CliError> {
         columns,
         by_document,
         strict: args.strict,
-        bootstrap: BootstrapOptions {
-            resamples: args.bootstrap as usize,
-            confidence: args.confidence,
-            seed: args.seed,
-            ..BootstrapOptions::default()
-        },
+        bootstrap: args.bootstrap(),
         perturbations: args.perturb.clone(),
         name: args.name.clone(),
         fold: None,

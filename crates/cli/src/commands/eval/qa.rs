@@ -1,6 +1,5 @@
 //! `bertkit eval` of models that find answers.
 
-use bertkit_evaluation::BootstrapOptions;
 use bertkit_training::{
     QuestionAnswerer, QuestionEvalOptions, QuestionEvaluation, QuestionGroup, evaluate_questions,
 };
@@ -36,12 +35,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CliError> {
             .list_threshold
             .unwrap_or(QuestionEvalOptions::LIST_THRESHOLD),
         group,
-        bootstrap: BootstrapOptions {
-            resamples: args.bootstrap as usize,
-            confidence: args.confidence,
-            seed: args.seed,
-            ..BootstrapOptions::default()
-        },
+        bootstrap: args.bootstrap(),
         perturbations: args.perturb.clone(),
         name: args.name.clone(),
         fold: None,

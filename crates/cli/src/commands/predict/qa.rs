@@ -12,7 +12,9 @@ use bertkit_data::questions::Prediction;
 use bertkit_training::{QuestionAnswerer, proposals, write_atomically};
 use serde_json::{Map, Value, json};
 
-use super::{PredictArgs, Target, folder_of, one_line, with_columns};
+use super::PredictArgs;
+use super::input::one_line;
+use super::output::{Target, folder_of, with_columns};
 use crate::format::plural;
 use crate::process;
 use crate::progress::{Display, RowProgress};
