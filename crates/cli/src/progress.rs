@@ -1,5 +1,4 @@
-//! What a run tells the user while it works, on standard error: a bar on a terminal, a line every
-//! ten seconds elsewhere, nothing if it shall be quiet.
+//! Progress of a run on standard error: a bar on a terminal, a line every ten seconds elsewhere, nothing if quiet.
 
 use std::time::{Duration, Instant};
 
@@ -12,23 +11,23 @@ use crate::render;
 /// Time between two lines where there is no bar.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
-/// How much an earlier value counts in a smoothed one, per step: about the last 20 steps are seen.
+/// Weight per step of the exponential moving average: it covers about the last 20 steps.
 const SMOOTHING: f64 = 0.95;
 
-/// Metrics in a line, besides the loss.
+/// Number of metrics in a line, besides the loss.
 pub const SHOWN_METRICS: usize = 4;
 
-/// Metrics of pretraining in a line: all but the summands of the loss, whatever the objective.
+/// Number of pretraining metrics in a line: enough for all but the terms of the loss.
 pub const SHOWN_OF_PRETRAINING: usize = 6;
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Display {
-    /// Not at all.
+    /// No progress.
     Quiet,
-    /// As lines.
+    /// Lines.
     Lines,
-    /// As a bar, with lines above it.
+    /// A bar, with lines above it.
     Bar,
 }
 
@@ -43,10 +42,10 @@ impl Display {
     }
 }
 
-/// Shows a run.
+/// Shows the progress of a run.
 pub struct Progress {
     display: Display,
-    /// What it trains on.
+    /// The noun for an input.
     item: &'static str,
     shown_metrics: usize,
     bar: Option<ProgressBar>,
@@ -56,7 +55,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Shows a fine-tuning run in this way.
+    /// Shows a fine-tuning run.
     pub fn new(display: Display) -> Self {
         Self {
             display,
@@ -69,7 +68,7 @@ impl Progress {
         }
     }
 
-    /// Shows a pretraining run in this way.
+    /// Shows a pretraining run.
     pub fn of_pretraining(display: Display) -> Self {
         let mut progress = Self::new(display);
         progress.item = "sequence";
@@ -77,7 +76,7 @@ impl Progress {
         progress
     }
 
-    /// A line, above the bar if there is one.
+    /// Prints a line, above the bar if there is one.
     fn line(&self, text: &str) {
         match (&self.bar, self.display) {
             (_, Display::Quiet) => {}
@@ -112,7 +111,7 @@ impl Progress {
         self.pace.update(report);
         if let Some(bar) = &self.bar {
             bar.set_message(self.pace.shown(report));
-            // Under a budget in time, how many there will be is told anew with each one.
+            // With a time budget, the estimated number of steps changes with each step.
             bar.set_length(report.steps);
             bar.set_position(report.step);
             return;
@@ -128,7 +127,7 @@ impl Progress {
             .is_none_or(|last| last.elapsed() >= BETWEEN_LINES)
     }
 
-    /// Something that takes a while goes on, before the first step or between two.
+    /// Reports slow work before the first step or between steps.
     fn busy(&mut self, what: &str) {
         if self.display == Display::Bar {
             let bar = self.bar.get_or_insert_with(|| {
@@ -185,7 +184,7 @@ impl Observer for Progress {
 }
 
 impl Drop for Progress {
-    /// A run that ends in an error leaves no half a line behind.
+    /// Removes the bar when a run ends in an error.
     fn drop(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
@@ -193,7 +192,7 @@ impl Drop for Progress {
     }
 }
 
-/// The sentences of a summary, aligned.
+/// The lines of a summary, aligned.
 pub fn summary_lines(summary: &Summary) -> Vec<String> {
     let names = summary.lines.iter().map(|(name, _)| name.chars().count());
     let width = names.max().unwrap_or(0);
@@ -201,10 +200,10 @@ pub fn summary_lines(summary: &Summary) -> Vec<String> {
     summary.lines.iter().map(line).collect()
 }
 
-/// Loss, speed and time left, smoothed over the last steps.
+/// Loss, speed and remaining time, averaged over the last steps.
 #[derive(Debug, Default)]
 struct Pace {
-    /// Whether the first report counts from the beginning of the run, not from a checkpoint.
+    /// Whether the first report counts from the start of the run and not from a checkpoint.
     from_start: bool,
     last_seconds: Option<f64>,
     weight: f64,
@@ -216,7 +215,7 @@ struct Pace {
 
 impl Pace {
     fn update(&mut self, report: &StepReport) {
-        // A loss that is no number would stay in the mean for ever; the run ends on it anyway.
+        // A loss that is not a number would never leave the average; the run ends on it anyway.
         if report.loss.is_finite() {
             self.loss = SMOOTHING * self.loss + (1.0 - SMOOTHING) * report.loss;
             self.weight = SMOOTHING * self.weight + (1.0 - SMOOTHING);
@@ -247,8 +246,8 @@ impl Pace {
         (self.timed > 0.0).then(|| left * self.seconds / self.timed)
     }
 
-    /// `loss 0.4120  1 min 20 s left  12,345 tokens/s  rate 3.10e-5`, the most wanted first: a narrow
-    /// terminal cuts the end.
+    /// `loss 0.4120  1 min 20 s left  12,345 tokens/s  rate 3.10e-5`, the most important first: a narrow terminal
+    /// truncates the line.
     fn shown(&self, report: &StepReport) -> String {
         let mut text = format!("loss {:.4}", self.loss());
         if let Some(left) = self.seconds_left(report) {
@@ -285,9 +284,9 @@ fn evaluation_line(report: &EvaluationReport, shown: usize) -> String {
     )
 }
 
-/// `f1 0.8123  roc_auc undefined  loss 0.4021`: the metric that chooses, so many in all, and the loss.
+/// `f1 0.8123  roc_auc undefined  loss 0.4021`: the first `shown` metrics and the loss.
 ///
-/// The run directory keeps all of them.
+/// The run directory has all of them.
 pub fn metrics(metrics: &[(String, Option<f64>)], shown: usize) -> String {
     let (first, rest) = metrics.split_at(metrics.len().min(shown));
     let loss = rest.iter().filter(|(name, _)| name == "loss");
@@ -307,7 +306,7 @@ pub struct RowProgress {
 }
 
 impl RowProgress {
-    /// Shows progress in this way. Nothing appears before the first report.
+    /// Shows nothing before the first report.
     pub fn new(display: Display) -> Self {
         let now = Instant::now();
         Self {
@@ -318,7 +317,7 @@ impl RowProgress {
         }
     }
 
-    /// So many of so many rows are done.
+    /// Reports that `done` of `total` rows are done.
     pub fn done(&mut self, done: usize, total: usize) {
         let (done, total) = (done as u64, total as u64);
         match self.display {
@@ -355,7 +354,7 @@ impl Drop for RowProgress {
     }
 }
 
-/// A style without colour; the default one if a template were wrong, which a test excludes.
+/// A style without colour; the default style if the template is invalid, which a test excludes.
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())

@@ -9,7 +9,8 @@ use bertkit_training::TagColumns;
 use bertkit_training::config::FileFormat;
 use clap::{Args, ValueEnum};
 
-use crate::render::{self, CliError};
+use crate::error::CliError;
+use crate::render;
 
 /// How a table is read.
 #[derive(Debug, Clone, Default, Args)]

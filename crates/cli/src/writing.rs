@@ -1,4 +1,4 @@
-//! Where the commands that train write, and what they tell before they do.
+//! Output flags of the commands that train, and the text that they print before and after training.
 
 use std::path::{Path, PathBuf};
 
@@ -8,9 +8,9 @@ use bertkit_training::{
 };
 use clap::Args;
 
+use crate::error::CliError;
 use crate::format::{bytes, count, duration};
 use crate::progress::summary_lines;
-use crate::render::CliError;
 
 /// The run directory, and how a run tells of itself.
 #[derive(Debug, Args)]
@@ -45,7 +45,7 @@ pub struct OutputFlags {
 }
 
 impl OutputFlags {
-    /// What happens to a run directory that is already there.
+    /// What to do with an existing run directory.
     pub fn policy(&self) -> DirectoryPolicy {
         let writes_nothing = self.dry_run || self.try_micro_batch.is_some();
         match (writes_nothing, self.resume, self.overwrite) {
@@ -56,16 +56,16 @@ impl OutputFlags {
         }
     }
 
-    /// The key that --output stands for.
+    /// The override of the key `output` that --output sets.
     pub fn directory(&self) -> Option<Override> {
         let path = self.output.as_ref()?.to_string_lossy().into_owned();
         Some(Override::flag("output", path, "--output"))
     }
 
-    /// The configuration that the run to resume was started with; `sets` may name its directory too.
+    /// The configuration of the run to resume; `sets` may name its directory too.
     ///
     /// # Errors
-    /// Nothing names the directory, no run began in it, or it is a run of another command.
+    /// No directory is given, no run was started in it, or another command started it.
     pub fn resumed_config(&self, sets: &[Override], kind: Kind) -> Result<PathBuf, CliError> {
         let set = sets
             .iter()
@@ -118,7 +118,7 @@ impl Kind {
         }
     }
 
-    /// Whether the file is one of its configurations.
+    /// Whether the file is a configuration of this command.
     fn wrote(self, file: &Path) -> bool {
         match self {
             Self::Finetune => RunConfig::resolve_unchecked(Some(file), &[]).is_ok(),
@@ -127,7 +127,7 @@ impl Kind {
     }
 }
 
-/// Summary and estimate as comments, so that what a dry run prints is a configuration as a whole.
+/// Summary and estimate as TOML comments, so that the output of a dry run is a valid configuration.
 pub fn comments(summary: &Summary, estimate: &Estimate) -> String {
     let mut text = String::from("\n");
     for line in summary_lines(summary) {
@@ -142,7 +142,7 @@ pub fn comments(summary: &Summary, estimate: &Estimate) -> String {
     text
 }
 
-/// A profile as a table: milliseconds of an update, and shares.
+/// A profile as a table: milliseconds per update and shares.
 pub fn profile_table(profile: &Profile) -> String {
     let updates = profile.updates.max(1) as f64;
     let all = profile.seconds().max(1e-9);

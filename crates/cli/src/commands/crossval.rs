@@ -16,12 +16,13 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::eval::confidence;
+use crate::error::CliError;
 use crate::format::{bytes, duration, plural};
 use crate::micro_batch;
 use crate::overrides::Settings;
 use crate::process;
 use crate::progress::{Display, Progress, RowProgress, SHOWN_METRICS, metrics};
-use crate::render::{self, CliError};
+use crate::render;
 use crate::writing::{OutputFlags, comments};
 
 const EXAMPLES: &str = "\

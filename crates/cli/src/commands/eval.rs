@@ -12,11 +12,12 @@ use bertkit_evaluation::BootstrapOptions;
 use bertkit_training::{Perturbed, TaskInput, task_of_model};
 use clap::{Args, ValueEnum};
 
+use crate::error::CliError;
 use crate::reading::{
     MachineFlags, Missing, ProductFlags, QuestionFlags, ReadFlags, TagFlags, finite,
     refuse_question, share,
 };
-use crate::render::{self, CliError};
+use crate::render;
 
 const EXAMPLES: &str = "\
 Examples:

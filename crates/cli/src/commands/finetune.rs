@@ -1,4 +1,4 @@
-//! `bertkit finetune`: a table of texts and labels to a model.
+//! `bertkit finetune`: fine-tunes a model on labelled data.
 
 use std::path::{Path, PathBuf};
 
@@ -8,12 +8,13 @@ use bertkit_training::{
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use crate::error::CliError;
 use crate::format::{count, duration};
 use crate::micro_batch;
 use crate::overrides::Settings;
 use crate::process;
 use crate::progress::{Display, Progress, SHOWN_METRICS, metrics};
-use crate::render::{self, CliError};
+use crate::render;
 use crate::writing::{Kind, OutputFlags, comments, profile_table};
 
 const EXAMPLES: &str = "\
@@ -51,10 +52,10 @@ pub struct FinetuneArgs {
     output: OutputFlags,
 }
 
-/// Does the run.
+/// Runs the command.
 ///
 /// # Errors
-/// Contradicting flags, and whatever stops the run.
+/// Contradicting flags, or an error of the run.
 pub fn run(args: &FinetuneArgs) -> Result<(), CliError> {
     let config = resolve(args)?;
     let flags = &args.output;
@@ -90,7 +91,7 @@ pub fn run(args: &FinetuneArgs) -> Result<(), CliError> {
     }
 }
 
-/// With the micro-batch that fits, if it is to be found.
+/// Sets the largest micro-batch that fits, if the configuration asks for it.
 fn settle(prepared: FinetuneRun, quiet: bool) -> Result<FinetuneRun, CliError> {
     Ok(match prepared.rows_to_settle()? {
         Some(rows) => prepared.with_micro_batch(micro_batch::find(rows, quiet, &|| false)?),
@@ -98,7 +99,7 @@ fn settle(prepared: FinetuneRun, quiet: bool) -> Result<FinetuneRun, CliError> {
     })
 }
 
-/// The configuration that file and flags make together.
+/// The configuration given by file and flags.
 fn resolve(args: &FinetuneArgs) -> Result<RunConfig, CliError> {
     if let Some((flag, other)) = args.settings.contradiction() {
         return Err(CliError::usage(
@@ -115,7 +116,7 @@ fn resolve(args: &FinetuneArgs) -> Result<RunConfig, CliError> {
         (None, true) => Some(args.output.resumed_config(&sets, Kind::Finetune)?),
         (None, false) => None,
     };
-    // What a flag must take away depends on the file; a wrong file is told of here.
+    // Which keys a flag must remove depends on the file; an invalid file is reported here.
     let base = RunConfig::resolve_unchecked(file.as_deref(), &[]).map_err(TrainError::from)?;
     let mut overrides = args.settings.overrides(&base);
     overrides.extend(args.output.directory());

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use bertkit_training::{TaskInput, task_of_model};
 use clap::Args;
 
+use crate::error::CliError;
 use crate::reading::{MachineFlags, ProductFlags, ReadFlags, TagFlags, finite, refuse_question};
-use crate::render::CliError;
 
 const EXAMPLES: &str = "\
 Examples:

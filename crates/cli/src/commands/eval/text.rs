@@ -4,9 +4,10 @@ use bertkit_data::DataError;
 use bertkit_training::{EvalOptions, Evaluation, Predictor, TrainError, evaluate};
 
 use super::{EvalArgs, keep, perturbed};
+use crate::error::CliError;
 use crate::process;
 use crate::progress::{Display, RowProgress};
-use crate::render::{self, CliError};
+use crate::render;
 
 /// Evaluates.
 pub(super) fn run(args: &EvalArgs) -> Result<(), CliError> {

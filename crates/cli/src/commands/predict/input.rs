@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, IsTerminal};
 
 use super::PredictArgs;
-use crate::render::CliError;
+use crate::error::CliError;
 
 /// Lines that are predicted together: enough to fill batches, few enough to answer soon.
 pub(super) const LINES_AT_ONCE: usize = 1024;

@@ -9,8 +9,8 @@ use bertkit_data::formats::{Cell, Format, Table, write_table};
 use serde_json::Value;
 
 use super::PredictArgs;
+use crate::error::CliError;
 use crate::process;
-use crate::render::CliError;
 
 /// Where a table goes, and how.
 pub(super) struct Target {

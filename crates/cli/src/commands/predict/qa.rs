@@ -18,7 +18,7 @@ use super::output::{Target, folder_of, with_columns};
 use crate::format::plural;
 use crate::process;
 use crate::progress::{Display, RowProgress};
-use crate::render::{self, CliError};
+use crate::render;
 
 /// Answers questions.
 pub(super) fn run(args: &PredictArgs) -> Result<(), CliError> {

@@ -19,7 +19,7 @@ use super::output::{Target, replace_file, with_columns, writable};
 use crate::format::{count, plural};
 use crate::process;
 use crate::progress::{Display, RowProgress};
-use crate::render::{self, CliError};
+use crate::render;
 
 /// The column that a table of texts gets.
 const ENTITIES: &str = "entities";

@@ -14,10 +14,11 @@ use serde_json::{Map, Value, json};
 use super::PredictArgs;
 use super::input::{of_table, one_line, piped, read_lines};
 use super::output::{Target, with_columns};
+use crate::error::CliError;
 use crate::format::{count, plural};
 use crate::process;
 use crate::progress::{Display, RowProgress};
-use crate::render::{self, CliError};
+use crate::render;
 
 /// Predicts texts.
 pub(super) fn run(args: &PredictArgs) -> Result<(), CliError> {

@@ -1,10 +1,8 @@
 //! `bertkit pretrain`, as a user runs it: what it learns, what it leaves behind, how it goes on after
 //! an interruption, and what it refuses. `SNAPSHOTS=overwrite` writes its page anew.
-#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use safetensors::SafeTensors;
@@ -12,75 +10,7 @@ use serde_json::Value;
 use snapbox::{assert_data_eq, file, str};
 use tempfile::TempDir;
 
-/// What a command left behind.
-struct Run {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bertkit"));
-    command.args(arguments).current_dir(folder);
-    command.env_remove("RUST_BACKTRACE").env_remove("COLUMNS");
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-fn finish(child: Child) -> Run {
-    let output = child.wait_with_output().unwrap();
-    Run {
-        code: output.status.code(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
-fn bertkit(folder: &Path, arguments: &[&str]) -> Run {
-    finish(command(folder, arguments).spawn().unwrap())
-}
-
-#[track_caller]
-fn done(folder: &Path, arguments: &[&str]) -> Run {
-    let run = bertkit(folder, arguments);
-    assert_eq!(run.code, Some(0), "{}", run.err);
-    run
-}
-
-/// One message with this exit code and a hint, and nothing on standard output.
-#[track_caller]
-fn refused(folder: &Path, arguments: &[&str], code: i32, part: &str) -> String {
-    let run = bertkit(folder, arguments);
-    assert_eq!(
-        (run.code, run.out.as_str()),
-        (Some(code), ""),
-        "{part}: {}",
-        run.err
-    );
-    let messages = run.err.lines().filter(|line| line.starts_with("error:"));
-    assert_eq!(messages.count(), 1, "{}", run.err);
-    assert!(
-        run.err.contains("\nhint: ") || run.err.contains("try '--help'"),
-        "{}",
-        run.err
-    );
-    assert!(run.err.contains(part), "expected `{part}`: {}", run.err);
-    assert!(!run.err.contains("panicked"), "{}", run.err);
-    run.err
-}
-
-/// The names in a folder, in order, hidden ones too.
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap();
-    let mut names: Vec<_> = entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
+use crate::harness::{command, finish, names, refused, signal, succeeds};
 
 /// Texts in which the place follows from the animal, `repeats` times over.
 fn texts(repeats: usize) -> String {
@@ -110,7 +40,7 @@ fn folder() -> TempDir {
     }
     fs::write(path.join("rows.csv"), rows).unwrap();
     let train = ["tokenizer", "train", "corpus", "--output", "tok", "--quiet"];
-    done(path, &train);
+    succeeds(path, &train);
     folder
 }
 
@@ -161,9 +91,9 @@ fn metric(run: &Path, split: &str, name: &str) -> Vec<f64> {
 
 #[test]
 fn the_help_is_a_page_one_can_read() {
-    let page = done(Path::new("."), &["pretrain", "--help"]).out;
+    let page = succeeds(Path::new("."), &["pretrain", "--help"]).out;
     assert_data_eq!(page, file!["snapshots/pretrain.txt"].raw());
-    let page = done(Path::new("."), &["fill-mask", "--help"]).out;
+    let page = succeeds(Path::new("."), &["fill-mask", "--help"]).out;
     assert_data_eq!(page, file!["snapshots/fill-mask.txt"].raw());
 }
 
@@ -181,7 +111,7 @@ fn masked_words_are_learnt_and_the_result_is_told_shown_and_fine_tuned() {
     ];
     let evaluations = ["--evaluate-steps", "50"];
     let probe = ["--probe", "rows.csv", "--probe-steps", "100"];
-    let run = done(
+    let run = succeeds(
         path,
         &arguments("runs/a", &[&more[..], &evaluations, &probe].concat()),
     );
@@ -226,7 +156,7 @@ next       bertkit finetune --model runs/a --train FILE --output DIR
     // The run directory is a model for all other commands, and for more pretraining.
     let tune = ["finetune", "--model", "runs/a", "--train", "rows.csv"];
     let tune = [&tune[..], &["--output", "runs/b", "--device", "cpu"]].concat();
-    done(
+    succeeds(
         path,
         &[&tune[..], &["--epochs", "1", "--max-length", "24"]].concat(),
     );
@@ -236,17 +166,21 @@ next       bertkit finetune --model runs/a --train FILE --output DIR
         &["--steps", "2", "--max-length", "24", "--device", "cpu"],
     ]
     .concat();
-    let run = done(
+    let run = succeeds(
         path,
         &[&["pretrain", "--output", "runs/c"], &more[..]].concat(),
     );
     assert!(!run.err.contains("fresh weights"), "{}", run.err);
     assert!(metric(&path.join("runs/c"), "train", "loss")[0] < 1.5);
 
-    // It can be asked directly, and says how often it knows.
+    masks_are_filled(path);
+}
+
+/// The run `runs/a` predicts masked tokens and measures its accuracy; what has no such head is refused.
+fn masks_are_filled(path: &Path) {
     let ask = ["fill-mask", "runs/a", "--device", "cpu"];
     let text = ["--text", "the [MASK] sees a bird in the [MASK] ."];
-    let run = done(path, &[&ask[..], &text, &["--top", "2", "--json"]].concat());
+    let run = succeeds(path, &[&ask[..], &text, &["--top", "2", "--json"]].concat());
     let masks: Vec<Value> = run
         .out
         .lines()
@@ -261,7 +195,7 @@ next       bertkit finetune --model runs/a --train FILE --output DIR
         assert!(chances.len() == 2 && chances[0] >= chances[1] && chances[0] < 1.0);
     }
     let rows = ["--data", "rows.csv", "--rows", "10", "--every", "3"];
-    let run = done(path, &[&ask[..], &rows, &["--json", "--quiet"]].concat());
+    let run = succeeds(path, &[&ask[..], &rows, &["--json", "--quiet"]].concat());
     let score: Value = serde_json::from_str(&run.out).unwrap();
     let (masked, right) = (score["masked"].as_u64(), score["right"].as_u64());
     assert!(
@@ -269,29 +203,19 @@ next       bertkit finetune --model runs/a --train FILE --output DIR
         "{score}"
     );
     let late = ["--data", "rows.csv", "--first", "40"];
-    refused(
-        path,
-        &[&ask[..], &late].concat(),
-        2,
-        "has a token number 40",
-    );
+    refused(path, &[&ask[..], &late].concat(), "has a token number 40");
     let none = ["--text", "no mask here"];
-    refused(
-        path,
-        &[&ask[..], &none].concat(),
-        2,
-        "there is no [MASK] in",
-    );
+    refused(path, &[&ask[..], &none].concat(), "there is no [MASK] in");
     let tuned = ["fill-mask", "runs/b", "--text", "[MASK]"];
-    refused(path, &tuned, 2, "has no head for masked tokens");
-    refused(path, &["fill-mask", "runs/a"], 2, "--text");
+    refused(path, &tuned, "has no head for masked tokens");
+    refused(path, &["fill-mask", "runs/a"], "--text");
 }
 
 #[test]
 fn replaced_tokens_leave_two_models_and_numbers_of_both() {
     let folder = folder();
     let path = folder.path();
-    let run = done(
+    let run = succeeds(
         path,
         &arguments("rtd", &["--objective", "rtd", "--json", "--quiet"]),
     );
@@ -313,7 +237,7 @@ fn replaced_tokens_leave_two_models_and_numbers_of_both() {
     }
     let tune = ["finetune", "--model", "rtd", "--train", "rows.csv"];
     let tune = [&tune[..], &["--output", "tuned", "--device", "cpu"]].concat();
-    done(
+    succeeds(
         path,
         &[&tune[..], &["--epochs", "1", "--max-length", "24"]].concat(),
     );
@@ -341,11 +265,11 @@ fn a_tied_generator_is_the_model_under_another_head() {
     let path = folder.path();
     let sizes = ["--set", "generator.size=1.0", "--set", "generator.tied=all"];
     let tied = [&["--objective", "rtd", "--quiet"][..], &sizes].concat();
-    done(path, &arguments("tied", &tied));
+    succeeds(path, &arguments("tied", &tied));
     let [model, generator] = ["model", "generator"].map(|part| path.join("tied").join(part));
     assert!(encoder_of(&model) == encoder_of(&generator));
     let ask = ["fill-mask", "tied/generator", "--text", "[MASK] dog"];
-    done(path, &ask);
+    succeeds(path, &ask);
 
     // Going on takes the generator's head from beside the model; apart, they part.
     let go_on = [
@@ -360,14 +284,14 @@ fn a_tied_generator_is_the_model_under_another_head() {
     ];
     let go_on = [&["pretrain", "--objective", "rtd"][..], &go_on].concat();
     let again = [&go_on[..], &sizes, &["--output", "again"]].concat();
-    let run = done(path, &again);
+    let run = succeeds(path, &again);
     assert!(
         run.err.contains("head of its own from tied/generator"),
         "{}",
         run.err
     );
     assert!(encoder_of(&path.join("again/model")) == encoder_of(&path.join("again/generator")));
-    done(path, &[&go_on[..], &["--output", "apart"]].concat());
+    succeeds(path, &[&go_on[..], &["--output", "apart"]].concat());
     assert!(encoder_of(&path.join("apart/model")) != encoder_of(&path.join("apart/generator")));
 }
 
@@ -376,10 +300,10 @@ fn the_same_seed_gives_the_same_bytes_with_or_without_a_tokenizer() {
     let folder = folder();
     let path = folder.path();
     for run in ["a", "b"] {
-        done(path, &arguments(run, &["--quiet"]));
+        succeeds(path, &arguments(run, &["--quiet"]));
     }
-    done(path, &arguments("c", &["--quiet", "--seed", "7"]));
-    done(path, &arguments("threads", &["--quiet", "--threads", "2"]));
+    succeeds(path, &arguments("c", &["--quiet", "--seed", "7"]));
+    succeeds(path, &arguments("threads", &["--quiet", "--threads", "2"]));
     let a = weights(&path.join("a"));
     assert!(a == weights(&path.join("b")));
     assert!(a == weights(&path.join("threads")));
@@ -389,9 +313,9 @@ fn the_same_seed_gives_the_same_bytes_with_or_without_a_tokenizer() {
     let least = ["--corpus", "corpus", "--config", "model.toml"];
     let short = ["--max-length", "24", "--steps", "3", "--device", "cpu"];
     let own = |run| [&["pretrain", "--output", run][..], &least, &short].concat();
-    let run = done(path, &own("own"));
+    let run = succeeds(path, &own("own"));
     assert!(run.err.contains(", trained on the corpus\n"), "{}", run.err);
-    done(path, &own("again"));
+    succeeds(path, &own("again"));
     assert!(weights(&path.join("own")) == weights(&path.join("again")));
     assert!(path.join("own/model/tokenizer.json").exists());
 }
@@ -405,7 +329,7 @@ fn a_dry_run_prints_a_configuration_and_leaves_nothing_behind() {
         "new/run",
         &["--dry-run", "--whole-word", "--schedule", "bert"],
     );
-    let run = done(path, &dry);
+    let run = succeeds(path, &dry);
     assert!(run.out.contains("unit = \"whole-word\"\n"), "{}", run.out);
     for part in ["# corpus ", "# memory  about ", "# time    about "] {
         assert!(run.out.contains(part), "{part}: {}", run.out);
@@ -415,10 +339,10 @@ fn a_dry_run_prints_a_configuration_and_leaves_nothing_behind() {
     // What it prints is the configuration of the same run.
     let direct = ["--whole-word", "--schedule", "bert", "--quiet"];
     let direct = arguments("direct", &direct);
-    done(path, &direct);
+    succeeds(path, &direct);
     fs::write(path.join("run.toml"), run.out).unwrap();
     let file = ["pretrain", "--config", "run.toml", "--output", "new/run"];
-    done(path, &file);
+    succeeds(path, &file);
     assert!(weights(&path.join("direct")) == weights(&path.join("new/run")));
 }
 
@@ -488,13 +412,6 @@ fn a_run_killed_at_any_moment_resumes_to_the_same_weights() {
     }
 }
 
-#[cfg(unix)]
-fn interrupt(child: &Child) {
-    let id = child.id().to_string();
-    let status = Command::new("kill").args(["-INT", &id]).status().unwrap();
-    assert!(status.success());
-}
-
 /// Waits until a file holds so many lines.
 #[cfg(unix)]
 fn wait_for_lines(file: &Path, lines: usize) {
@@ -509,12 +426,12 @@ fn an_interrupted_run_writes_a_checkpoint_and_says_how_to_go_on() {
     let folder = folder();
     let path = folder.path();
     let settings = ["--steps", "150", "--packing", "within"];
-    done(path, &arguments("whole", &settings));
+    succeeds(path, &arguments("whole", &settings));
     let child = command(path, &arguments("stopped", &settings))
         .spawn()
         .unwrap();
     wait_for_lines(&path.join("stopped/metrics.jsonl"), 25);
-    interrupt(&child);
+    signal("INT", &child);
     let run = finish(child);
     assert_eq!((run.code, run.out.as_str()), (Some(130), ""), "{}", run.err);
     for part in [
@@ -524,7 +441,7 @@ fn an_interrupted_run_writes_a_checkpoint_and_says_how_to_go_on() {
     ] {
         assert!(run.err.contains(part), "`{part}`: {}", run.err);
     }
-    let run = done(path, &["pretrain", "--resume", "--output", "stopped"]);
+    let run = succeeds(path, &["pretrain", "--resume", "--output", "stopped"]);
     assert!(run.err.contains("continuing after step "), "{}", run.err);
     assert!(weights(&path.join("whole")) == weights(&path.join("stopped")));
     assert_eq!(
@@ -548,7 +465,7 @@ fn interrupting_the_tokenising_leaves_nothing() {
     while !path.join("runs/a/.shards.tmp").exists() {
         std::thread::sleep(Duration::from_millis(1));
     }
-    interrupt(&child);
+    signal("INT", &child);
     let run = finish(child);
     assert_eq!((run.code, run.out.as_str()), (Some(130), ""), "{}", run.err);
     assert!(run.err.contains("error: interrupted"), "{}", run.err);
@@ -582,14 +499,14 @@ fn texts_that_cannot_be_learnt_from_are_refused_and_nothing_is_written() {
         ("binary", "`binary/b.txt`"),
         ("pictures", "`pictures`"),
     ] {
-        refused(path, &arguments("runs/a", &["--corpus", corpus]), 2, part);
+        refused(path, &arguments("runs/a", &["--corpus", corpus]), part);
         assert_eq!(names(path), before, "{corpus}");
     }
     let none = ["pretrain", "--tokenizer", "tok", "--output", "runs/a"];
-    let error = refused(path, &none, 2, "--corpus PATH");
+    let error = refused(path, &none, "--corpus PATH");
     assert!(error.contains("--model DIR"), "{error}");
     // One document is enough to train on, and then none is held out.
-    let run = done(path, &arguments("runs/a", &["--corpus", "few"]));
+    let run = succeeds(path, &arguments("runs/a", &["--corpus", "few"]));
     assert!(
         run.err.contains("note: the corpus is a single document"),
         "{}",
@@ -605,7 +522,7 @@ fn settings_that_do_not_fit_are_refused_before_any_text_is_read() {
     let vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\nthe\ncat\n";
     fs::write(path.join("unmasked/vocab.txt"), vocabulary).unwrap();
     let kmers = ["tokenizer", "train", "--type", "kmer:2", "--output", "dna"];
-    done(path, &[&kmers[..], &["--quiet"]].concat());
+    succeeds(path, &[&kmers[..], &["--quiet"]].concat());
     let before = names(path);
     for (more, part) in [
         (&["--tokenizer", "unmasked"][..], "has no mask token"),
@@ -647,18 +564,18 @@ fn settings_that_do_not_fit_are_refused_before_any_text_is_read() {
         (&["--probe-every", "3"], "--probe FILE"),
         (&["--recipe", "electra-small"], "cannot be used with"),
     ] {
-        refused(path, &arguments("runs/a", more), 2, part);
+        refused(path, &arguments("runs/a", more), part);
         assert_eq!(names(path), before, "{more:?}");
     }
     let recipe = ["pretrain", "--recipe", "electra-smal", "--corpus", "corpus"];
-    refused(path, &recipe, 2, "'electra-small'");
+    refused(path, &recipe, "'electra-small'");
     fs::write(path.join("typo.toml"), "[training]\nstep = 3\n").unwrap();
     let typo = arguments("runs/a", &["--config", "typo.toml"]);
-    let error = refused(path, &typo, 2, "line 2");
+    let error = refused(path, &typo, "line 2");
     assert!(error.contains("`steps`"), "{error}");
     let wanted = ["--vocab-size", "8000", "--output", "other"];
     let train = [&["tokenizer", "train", "corpus"][..], &wanted].concat();
-    refused(path, &train, 2, "fewer than 8,000");
+    refused(path, &train, "fewer than 8,000");
     assert!(!path.join("runs").exists());
 }
 
@@ -666,15 +583,15 @@ fn settings_that_do_not_fit_are_refused_before_any_text_is_read() {
 fn a_run_directory_is_only_taken_for_what_it_is() {
     let folder = folder();
     let path = folder.path();
-    done(path, &arguments("run", &["--quiet"]));
-    refused(path, &arguments("run", &[]), 2, "`run` is not empty");
+    succeeds(path, &arguments("run", &["--quiet"]));
+    refused(path, &arguments("run", &[]), "`run` is not empty");
     let resume = ["pretrain", "--resume", "--output", "run"];
-    refused(path, &resume, 2, "the run is finished");
-    refused(path, &["pretrain", "--resume"], 2, "--output DIR");
+    refused(path, &resume, "the run is finished");
+    refused(path, &["pretrain", "--resume"], "--output DIR");
     let nowhere = ["pretrain", "--resume", "--output", "nowhere"];
-    refused(path, &nowhere, 2, "no checkpoint to resume from");
+    refused(path, &nowhere, "no checkpoint to resume from");
     let tune = ["finetune", "--resume", "--output", "run"];
-    let error = refused(path, &tune, 2, "`run` is a run of `bertkit pretrain`");
+    let error = refused(path, &tune, "`run` is a run of `bertkit pretrain`");
     assert!(error.contains("`bertkit pretrain --resume --output run`"));
     // Its tokenised text is kept, and used again.
     let modified = |name: &str| {
@@ -682,7 +599,7 @@ fn a_run_directory_is_only_taken_for_what_it_is() {
         file.modified().unwrap()
     };
     let before = modified("run/shards/manifest.json");
-    done(path, &arguments("run", &["--overwrite", "--quiet"]));
+    succeeds(path, &arguments("run", &["--overwrite", "--quiet"]));
     assert_eq!(modified("run/shards/manifest.json"), before);
 }
 
@@ -695,13 +612,13 @@ fn a_run_is_not_resumed_with_other_text_tokenizer_or_settings() {
         .spawn()
         .unwrap();
     wait_for_lines(&path.join("run/metrics.jsonl"), 5);
-    interrupt(&child);
+    signal("INT", &child);
     assert_eq!(finish(child).code, Some(130));
     let resume = ["pretrain", "--resume", "--output", "run"];
     let with = |more: &[&'static str]| [&resume[..], more].concat();
     let part = "`training.batch_size` was 4 and is 8 now";
-    refused(path, &with(&["--batch-size", "8"]), 2, part);
-    done(
+    refused(path, &with(&["--batch-size", "8"]), part);
+    succeeds(
         path,
         &[
             "tokenizer",
@@ -714,7 +631,7 @@ fn a_run_is_not_resumed_with_other_text_tokenizer_or_settings() {
         ],
     );
     let part = "`tokenizer.path` was \"tok\" and is \"other\" now";
-    refused(path, &with(&["--tokenizer", "other"]), 2, part);
+    refused(path, &with(&["--tokenizer", "other"]), part);
 
     // Another tokenizer under the same name: the ids of two words have changed places.
     let vocabulary = fs::read_to_string(path.join("tok/tokenizer.json")).unwrap();
@@ -724,18 +641,18 @@ fn a_run_is_not_resumed_with_other_text_tokenizer_or_settings() {
         .replace("\"...\"", "\"dog\"");
     assert_ne!(swapped, vocabulary);
     fs::write(path.join("tok/tokenizer.json"), swapped).unwrap();
-    refused(path, &resume, 2, "the tokenizer has changed");
+    refused(path, &resume, "the tokenizer has changed");
     fs::write(path.join("tok/tokenizer.json"), vocabulary).unwrap();
 
     fs::write(path.join("corpus/b.txt"), texts(3)).unwrap();
-    refused(path, &resume, 2, "the data files have changed");
+    refused(path, &resume, "the data files have changed");
     fs::remove_file(path.join("corpus/b.txt")).unwrap();
     let checkpoints = names(&path.join("run/checkpoints"));
     let child = command(path, &resume).spawn().unwrap();
     let newest = path.join("run/metrics.jsonl");
     let lines = fs::read_to_string(&newest).unwrap().lines().count();
     wait_for_lines(&newest, lines + 4);
-    interrupt(&child);
+    signal("INT", &child);
     assert_eq!(finish(child).code, Some(130));
     assert_ne!(names(&path.join("run/checkpoints")), checkpoints);
 }
@@ -744,7 +661,7 @@ fn a_run_is_not_resumed_with_other_text_tokenizer_or_settings() {
 fn damaged_shards_are_told_and_a_missing_manifest_too() {
     let folder = folder();
     let path = folder.path();
-    done(path, &arguments("first", &["--shards", "kept", "--quiet"]));
+    succeeds(path, &arguments("first", &["--shards", "kept", "--quiet"]));
     let shard = names(&path.join("kept"))
         .into_iter()
         .find(|name| name != "manifest.json" && name != "lock")
@@ -755,13 +672,13 @@ fn damaged_shards_are_told_and_a_missing_manifest_too() {
     bytes[middle] ^= 0x10;
     fs::write(&shard, &bytes).unwrap();
     let again = arguments("second", &["--shards", "kept"]);
-    let error = refused(path, &again, 2, "damaged");
+    let error = refused(path, &again, "damaged");
     assert!(error.contains("hint: remove `kept`"), "{error}");
     assert!(!path.join("second").exists());
     fs::remove_dir_all(path.join("kept")).unwrap();
-    done(path, &again);
+    succeeds(path, &again);
     assert!(weights(&path.join("first")) == weights(&path.join("second")));
     let foreign = arguments("third", &["--shards", "corpus"]);
-    refused(path, &foreign, 2, "`corpus`");
+    refused(path, &foreign, "`corpus`");
     assert!(!path.join("third").exists());
 }

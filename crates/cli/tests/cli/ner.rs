@@ -1,53 +1,12 @@
 //! Named entities from the command line: learnt, kept, scored, predicted, and refused where the input is bad.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Exit code, standard output and standard error.
-fn bertkit(folder: &Path, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bertkit"));
-    command.args(arguments).current_dir(folder);
-    command.env_remove("RUST_BACKTRACE").env_remove("COLUMNS");
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    // A command that refuses its arguments does not read.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = child.wait_with_output().unwrap();
-    (
-        output.status.code(),
-        String::from_utf8(output.stdout).unwrap(),
-        String::from_utf8(output.stderr).unwrap(),
-    )
-}
-
-#[track_caller]
-fn succeeds(folder: &Path, arguments: &[&str]) -> String {
-    let (code, out, err) = bertkit(folder, arguments, "");
-    assert_eq!(code, Some(0), "{err}");
-    out
-}
-
-/// One message with a hint, exit code 2, and nothing on standard output.
-#[track_caller]
-fn refused(folder: &Path, arguments: &[&str], part: &str) {
-    let (code, out, err) = bertkit(folder, arguments, "");
-    assert_eq!((code, out.as_str()), (Some(2), ""), "{err}");
-    assert_eq!(err.matches("error:").count(), 1, "{err}");
-    assert!(
-        err.contains("\nhint: ") || err.contains("'--help'"),
-        "{err}"
-    );
-    assert!(err.contains(part), "expected `{part}`: {err}");
-}
+use crate::harness::{Run, bertkit, bertkit_reading, command, refused, stdout_of, tiny};
 
 /// Eight sentences of two documents, with two types of entities.
 const SENTENCES: &str = "\
@@ -101,18 +60,9 @@ fn folder() -> TempDir {
     folder
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
 /// Trains a small fresh tagger on all eight sentences until it knows them.
 fn learn(folder: &Path, output: &str, more: &[&str]) -> String {
-    succeeds(folder, &learning(&tiny(), output, more))
-}
-
-fn tiny() -> String {
-    let path = root().join("configs/models/tiny.toml");
-    path.to_str().unwrap().to_owned()
+    stdout_of(folder, &learning(&tiny(), output, more))
 }
 
 fn learning<'a>(config: &'a str, output: &'a str, more: &[&'a str]) -> Vec<&'a str> {
@@ -146,7 +96,7 @@ fn f1(folder: &Path, run: &str, more: &[&str]) -> f64 {
         "0",
     ];
     let report: Value =
-        serde_json::from_str(&succeeds(folder, &[&arguments, more].concat())).unwrap();
+        serde_json::from_str(&stdout_of(folder, &[&arguments, more].concat())).unwrap();
     report["metrics"]["f1_micro"]["value"].as_f64().unwrap()
 }
 
@@ -173,7 +123,7 @@ fn eight_sentences_are_learnt_kept_and_tagged_again_as_they_were() {
         assert_eq!(f1(path, output, &[]), 1.0, "{output}");
         // The folder alone gives the same answers as the run.
         let tag =
-            |run: &str| succeeds(path, &["predict", run, "--input", "train.conll", "--quiet"]);
+            |run: &str| stdout_of(path, &["predict", run, "--input", "train.conll", "--quiet"]);
         let tagged = tag(output);
         assert_eq!(tagged, tag(&format!("{output}/model")), "{output}");
         let words = tagged.lines().filter(|line| line.contains('\t'));
@@ -190,7 +140,7 @@ fn entities_of_a_text_have_characters_types_and_scores() {
     let folder = folder();
     let path = folder.path();
     learn(path, "run", &[]);
-    let out = succeeds(
+    let out = stdout_of(
         path,
         &[
             "predict",
@@ -221,7 +171,7 @@ fn entities_of_a_text_have_characters_types_and_scores() {
             .all(|line| (0.0..=1.0).contains(&line[4].parse::<f64>().unwrap()))
     );
 
-    let (code, out, err) = bertkit(
+    let Run { code, out, err } = bertkit_reading(
         path,
         &["predict", "run", "--json"],
         "Ann went to New York\n\n",
@@ -251,7 +201,7 @@ fn entities_of_a_text_have_characters_types_and_scores() {
         "id,note\n1,Bob saw Marie\n2,the rain\n",
     )
     .unwrap();
-    succeeds(
+    stdout_of(
         path,
         &[
             "predict",
@@ -277,7 +227,7 @@ fn a_file_comes_back_in_its_own_form_with_what_was_found() {
     learn(path, "run", &[]);
     let spans = "{\"id\": 7, \"text\": \"Bob saw Marie\"}\n";
     fs::write(path.join("texts.jsonl"), spans).unwrap();
-    let line = succeeds(
+    let line = stdout_of(
         path,
         &[
             "predict",
@@ -297,7 +247,7 @@ fn a_file_comes_back_in_its_own_form_with_what_was_found() {
     );
     let words = "sentence,word\n1,Bob\n1,saw\n1,Marie\n2,Berlin\n2,is\n2,large\n";
     fs::write(path.join("words.csv"), words).unwrap();
-    succeeds(
+    stdout_of(
         path,
         &[
             "predict",
@@ -331,7 +281,7 @@ fn three_ways_to_score_stand_side_by_side_with_intervals_by_sentence_or_document
         "--bootstrap",
         "50",
     ];
-    let text = succeeds(path, &arguments);
+    let text = stdout_of(path, &arguments);
     for part in ["seqeval", "strict", "conlleval", "PER", "LOC"] {
         assert!(text.contains(part), "{part}: {text}");
     }
@@ -340,20 +290,20 @@ fn three_ways_to_score_stand_side_by_side_with_intervals_by_sentence_or_document
         &["--group", "document", "--json", "--perturb", "case:upper"],
     ]
     .concat();
-    let report: Value = serde_json::from_str(&succeeds(path, &by_document)).unwrap();
+    let report: Value = serde_json::from_str(&stdout_of(path, &by_document)).unwrap();
     assert_eq!(report["rows"], 8);
     assert_eq!(report["perturbed"][0]["comparison"]["groups"], 2);
     // What was kept is enough to compare two runs.
-    succeeds(path, &["eval", "run/model", "--data", "train.conll"]);
+    stdout_of(path, &["eval", "run/model", "--data", "train.conll"]);
     learn(
         path,
         "other",
         &["--set", "training.epochs=4", "--seed", "7"],
     );
     for run in ["run", "other"] {
-        succeeds(path, &["eval", run, "--data", "train.conll", "--quiet"]);
+        stdout_of(path, &["eval", run, "--data", "train.conll", "--quiet"]);
     }
-    let compared = succeeds(path, &["compare", "run", "other"]);
+    let compared = stdout_of(path, &["compare", "run", "other"]);
     assert!(compared.contains("f1_micro"), "{compared}");
 }
 
@@ -364,11 +314,9 @@ fn a_run_goes_on_where_it_was_interrupted() {
     let more = ["--head", "crf", "--checkpoint-steps", "1"];
     learn(path, "whole", &more);
     let config = tiny();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bertkit"));
-    command
-        .args(learning(&config, "parts", &more))
-        .current_dir(path);
-    let mut child = command.stdin(Stdio::null()).spawn().unwrap();
+    let mut child = command(path, &learning(&config, "parts", &more))
+        .spawn()
+        .unwrap();
     let checkpoints = path.join("parts/checkpoints");
     let begun = || fs::read_dir(&checkpoints).is_ok_and(|mut all| all.next().is_some());
     while !begun() && child.try_wait().unwrap().is_none() {
@@ -379,7 +327,7 @@ fn a_run_goes_on_where_it_was_interrupted() {
     child.wait().unwrap();
     let model = path.join("parts/model/model.safetensors");
     if !model.exists() {
-        succeeds(
+        stdout_of(
             path,
             &["finetune", "--resume", "--output", "parts", "--quiet"],
         );
@@ -392,8 +340,8 @@ fn a_run_goes_on_where_it_was_interrupted() {
 fn bad_files_of_words_are_refused_with_file_and_line() {
     let folder = folder();
     let path = folder.path();
-    let config = root().join("configs/models/tiny.toml");
-    let config = config.to_str().unwrap();
+    let config = tiny();
+    let config = config.as_str();
     let files = [
         ("empty.conll", "", "is empty"),
         ("broken.conll", "Ann\tB-PER\nsaw\nMarie\tB-PER\n", "line 2"),
@@ -454,10 +402,9 @@ fn what_training_never_saw_is_told_and_scored_as_missed_or_refused() {
         "Marie\tB-PER\nlikes\tO\nRust\tB-LANG\n",
     )
     .unwrap();
-    let (code, _, err) = bertkit(
+    let Run { code, err, .. } = bertkit(
         path,
         &["eval", "run", "--data", "new.conll", "--bootstrap", "0"],
-        "",
     );
     assert_eq!(code, Some(0), "{err}");
     assert!(
@@ -535,7 +482,7 @@ fn a_checkpoint_tags_ncbi_disease_as_transformers_did() {
     let model = models.join("derived-bert-tiny-ncbi-ner");
     let test = data.join("ner/ncbi_disease/test.tsv");
     let (model, test) = (model.to_str().unwrap(), test.to_str().unwrap());
-    let tagged = succeeds(
+    let tagged = stdout_of(
         Path::new("."),
         &["predict", model, "--input", test, "--quiet"],
     );

@@ -1,35 +1,20 @@
 //! `bertkit bench`, as a user and as a script runs it. `SNAPSHOTS=overwrite` writes its page anew.
-#![allow(clippy::unwrap_used)]
-
-use std::path::Path;
-use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use snapbox::{assert_data_eq, file, str};
 
-/// Exit code, standard output and standard error of `bertkit bench`.
-fn bench(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_bertkit"))
-        .arg("bench")
-        .args(arguments)
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
-        .env_remove("RUST_BACKTRACE")
-        .env_remove("COLUMNS")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    (
-        output.status.code(),
-        String::from_utf8(output.stdout).unwrap(),
-        String::from_utf8(output.stderr).unwrap(),
-    )
+use crate::harness::{self, Run};
+
+/// Runs `bertkit bench` in the repository.
+fn bench(arguments: &[&str]) -> Run {
+    harness::bertkit(&harness::root(), &[&["bench"], arguments].concat())
 }
 
 #[test]
 fn the_help_is_a_page_one_can_read() {
-    let (code, page, _) = bench(&["--help"]);
-    assert_eq!(code, Some(0));
-    assert_data_eq!(page, file!["snapshots/bench.txt"].raw());
+    let run = bench(&["--help"]);
+    assert_eq!(run.code, Some(0));
+    assert_data_eq!(run.out, file!["snapshots/bench.txt"].raw());
 }
 
 #[test]
@@ -37,7 +22,7 @@ fn each_measurement_is_one_json_object_with_every_step() {
     let tiny = ["--config", "configs/models/tiny.toml", "--device", "cpu"];
     let what = ["--lengths", "5,3", "--work", "all", "--dropout", "0.2"];
     let how = ["--warmup", "1", "--steps", "2", "--threads", "1", "--json"];
-    let (code, out, err) = bench(&[&tiny[..], &what, &how].concat());
+    let Run { code, out, err } = bench(&[&tiny[..], &what, &how].concat());
     assert_eq!(code, Some(0), "{err}");
     let found: Vec<Value> = out
         .lines()
@@ -60,7 +45,7 @@ fn each_measurement_is_one_json_object_with_every_step() {
 
 #[test]
 fn a_table_has_a_row_for_each_length() {
-    let (code, out, err) = bench(&[
+    let Run { code, out, err } = bench(&[
         "--size",
         "tiny",
         "--lengths",
@@ -87,7 +72,7 @@ fn a_table_has_a_row_for_each_length() {
 
 #[test]
 fn what_cannot_be_timed_is_refused() {
-    let (code, _, err) = bench(&["--size", "tiny", "--lengths", "600", "--device", "cpu"]);
+    let Run { code, err, .. } = bench(&["--size", "tiny", "--lengths", "600", "--device", "cpu"]);
     assert_eq!(code, Some(2));
     assert_data_eq!(
         err,
@@ -98,7 +83,7 @@ hint: give shorter --lengths
 
 "#]]
     );
-    let (code, _, err) = bench(&["--lengths", "4,5", "--batch", "2"]);
+    let Run { code, err, .. } = bench(&["--lengths", "4,5", "--batch", "2"]);
     assert_eq!(code, Some(2));
     assert!(err.contains("leave --batch out"), "{err}");
     for wrong in [
@@ -107,9 +92,9 @@ hint: give shorter --lengths
         ["--dropout", "1"],
         ["--work", "sleep"],
     ] {
-        assert_eq!(bench(&wrong).0, Some(2), "{wrong:?}");
+        assert_eq!(bench(&wrong).code, Some(2), "{wrong:?}");
     }
-    let (code, _, err) = bench(&["--config", "no.toml"]);
+    let Run { code, err, .. } = bench(&["--config", "no.toml"]);
     assert_eq!(code, Some(2));
     assert!(err.contains("no.toml"), "{err}");
 }

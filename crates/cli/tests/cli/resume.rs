@@ -1,64 +1,35 @@
 //! A process that is killed at any moment goes on, once resumed, to the same final weights.
-#![allow(clippy::unwrap_used, missing_docs)]
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-fn bertkit(folder: &Path, run: &str, more: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bertkit"));
-    command
-        .current_dir(folder)
-        .args([
-            "finetune",
-            "--train",
-            "train.csv",
-            "--output",
-            run,
-            "--device",
-            "cpu",
-            "--quiet",
-        ])
-        .args([
-            "--epochs",
-            "4",
-            "--batch-size",
-            "4",
-            "--valid-fraction",
-            "0.2",
-            "--checkpoint-steps",
-            "3",
-        ])
-        .args([
-            "--learning-rate",
-            "1e-3",
-            "--set",
-            "tokenizer.vocab_size=300",
-        ])
-        .args([
-            "--set",
-            "model.fresh.num_hidden_layers=2",
-            "--set",
-            "model.fresh.hidden_size=64",
-        ])
-        .args([
-            "--set",
-            "model.fresh.num_attention_heads=2",
-            "--set",
-            "model.fresh.intermediate_size=128",
-        ])
-        .args(more)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    command
+use crate::harness::{command, finish};
+
+/// A short run into `run`.
+fn finetune(folder: &Path, run: &str, more: &[&str]) -> Command {
+    let mut arguments = vec!["finetune", "--train", "train.csv", "--output", run];
+    arguments.extend(["--device", "cpu", "--quiet", "--epochs", "4"]);
+    arguments.extend(["--batch-size", "4", "--valid-fraction", "0.2"]);
+    arguments.extend(["--checkpoint-steps", "3", "--learning-rate", "1e-3"]);
+    for setting in [
+        "tokenizer.vocab_size=300",
+        "model.fresh.num_hidden_layers=2",
+        "model.fresh.hidden_size=64",
+        "model.fresh.num_attention_heads=2",
+        "model.fresh.intermediate_size=128",
+    ] {
+        arguments.extend(["--set", setting]);
+    }
+    arguments.extend(more);
+    command(folder, &arguments)
 }
 
-fn finish(child: Child) -> String {
-    let output = child.wait_with_output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{stderr}");
-    stderr
+/// Runs to the end.
+#[track_caller]
+fn completes(folder: &Path, run: &str, more: &[&str]) {
+    let run = finish(finetune(folder, run, more).spawn().unwrap());
+    assert_eq!(run.code, Some(0), "{}", run.err);
 }
 
 fn train_csv(folder: &Path) {
@@ -85,7 +56,7 @@ fn a_run_killed_at_any_moment_resumes_to_the_same_weights() {
     let folder = folder.path();
     train_csv(folder);
     let started = Instant::now();
-    finish(bertkit(folder, "whole", &[]).spawn().unwrap());
+    completes(folder, "whole", &[]);
     let mut length = started.elapsed();
     let weights =
         |run: &str| std::fs::read(folder.join(run).join("model/model.safetensors")).unwrap();
@@ -99,7 +70,7 @@ fn a_run_killed_at_any_moment_resumes_to_the_same_weights() {
             break;
         }
         let run = format!("killed-{attempt}");
-        let mut child = bertkit(folder, &run, &[]).spawn().unwrap();
+        let mut child = finetune(folder, &run, &[]).spawn().unwrap();
         std::thread::sleep(length.mul_f64(share));
         // SIGKILL on Unix: the process has no say in it.
         child.kill().unwrap();
@@ -112,7 +83,7 @@ fn a_run_killed_at_any_moment_resumes_to_the_same_weights() {
         // Killed once more on the way, then left to finish. A kill before the first file leaves nothing to resume.
         let begun = |run: &str| folder.join(run).join("config.toml").exists();
         if begun(&run) && !folder.join(&run).join("model").exists() {
-            let mut child = bertkit(folder, &run, &["--resume"]).spawn().unwrap();
+            let mut child = finetune(folder, &run, &["--resume"]).spawn().unwrap();
             std::thread::sleep(Duration::from_millis(30) + length.mul_f64(0.1));
             child.kill().unwrap();
             child.wait().unwrap();
@@ -123,7 +94,7 @@ fn a_run_killed_at_any_moment_resumes_to_the_same_weights() {
             } else {
                 "--overwrite"
             };
-            finish(bertkit(folder, &run, &[how]).spawn().unwrap());
+            completes(folder, &run, &[how]);
         }
         assert!(
             weights(&run) == expected,

@@ -1,78 +1,16 @@
 //! Every bad input ends in one message that begins with `error:`, a hint, and exit code 2 (usage,
 //! configuration, data) or 1 (the run); nothing half-written is left.
-#![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
 use tempfile::TempDir;
 
-/// What a command left behind.
-struct Run {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
+use crate::harness::{
+    bertkit, bertkit_reading, golden_model, names, one_error, refused, tiny, vocabulary,
+};
 
-fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bertkit"));
-    command.args(arguments).current_dir(folder);
-    command.env_remove("RUST_BACKTRACE").stdin(Stdio::null());
-    command
-}
-
-fn finish(mut command: Command) -> Run {
-    let output = command.output().unwrap();
-    Run {
-        code: output.status.code(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
-fn bertkit(folder: &Path, arguments: &[&str]) -> Run {
-    finish(command(folder, arguments))
-}
-
-/// One message with a hint, this exit code, and nothing on standard output.
-#[track_caller]
-fn one_error(run: &Run, code: i32, part: &str) {
-    let err = &run.err;
-    assert_eq!((run.code, run.out.as_str()), (Some(code), ""), "{err}");
-    let messages = err.lines().filter(|line| line.starts_with("error:"));
-    assert_eq!(messages.count(), 1, "{err}");
-    assert!(
-        err.contains("\nhint: ") || err.contains("try '--help'"),
-        "{err}"
-    );
-    assert!(err.contains(part), "expected `{part}`: {err}");
-    assert!(
-        !err.contains("panicked") && !err.contains("bug in bertkit"),
-        "{err}"
-    );
-}
-
-#[track_caller]
-fn refused(folder: &Path, arguments: &[&str], part: &str) {
-    one_error(&bertkit(folder, arguments), 2, part);
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// The names in a folder, in order.
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap();
-    let mut names: Vec<_> = entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
-
-/// `text,label` and forty rows of two classes, in words that the model of [`model`] knows too.
+/// `text,label` and forty rows of two classes, in words that [`golden_model`] knows.
 fn table() -> String {
     let mut table = String::from("text,label\n");
     for row in 0..40 {
@@ -92,25 +30,8 @@ fn folder() -> TempDir {
 /// A folder as above, and in `model` a classifier of three classes with its tokenizer.
 fn folder_with_model() -> TempDir {
     let folder = folder();
-    model(&folder.path().join("model"), "bert-sequence-3");
+    golden_model(&folder.path().join("model"), "bert-sequence-3");
     folder
-}
-
-/// One of the golden cases as a model folder, with a vocabulary of its 97 tokens.
-fn model(folder: &Path, case: &str) {
-    fs::create_dir(folder).unwrap();
-    let case = root().join("crates/model/tests/golden/cases").join(case);
-    for name in ["config.json", "model.safetensors"] {
-        fs::copy(case.join(name), folder.join(name)).unwrap();
-    }
-    fs::write(folder.join("vocab.txt"), vocabulary(97)).unwrap();
-}
-
-fn vocabulary(tokens: usize) -> String {
-    let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
-    let mut text = special.join("\n") + "\n";
-    (1..=tokens - special.len()).for_each(|word| text += &format!("w{word}\n"));
-    text
 }
 
 /// A run of two steps with a small fresh model into `out`, and more arguments.
@@ -143,14 +64,9 @@ fn training<'a>(config: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     arguments
 }
 
-fn config() -> String {
-    let path = root().join("configs/models/tiny.toml");
-    path.to_str().unwrap().to_owned()
-}
-
 #[track_caller]
 fn training_refused(folder: &Path, more: &[&str], part: &str) {
-    refused(folder, &training(&config(), more), part);
+    refused(folder, &training(&tiny(), more), part);
     assert!(!folder.join("out").exists());
 }
 
@@ -451,7 +367,7 @@ fn models_whose_head_does_not_classify_texts_are_refused_with_what_to_do() {
         ("electra-discriminator", "has no head that classifies texts"),
     ] {
         let folder = folder();
-        model(&folder.path().join("model"), case);
+        golden_model(&folder.path().join("model"), case);
         for arguments in [
             ["eval", "model", "--data", "train.csv"],
             ["predict", "model", "--text", "w1"],
@@ -507,10 +423,7 @@ fn texts_of_no_characters_and_of_a_million_are_answered() {
     let long = "w1 ".repeat(350_000);
     let word = "x".repeat(1_000_000);
     let lines = format!("\n{long}\n{word}\n");
-    fs::write(folder.path().join("lines.txt"), lines).unwrap();
-    let mut command = command(folder.path(), &["predict", "model", "--json"]);
-    command.stdin(fs::File::open(folder.path().join("lines.txt")).unwrap());
-    let run = finish(command);
+    let run = bertkit_reading(folder.path(), &["predict", "model", "--json"], &lines);
     assert_eq!(run.code, Some(0), "{}", run.err);
     let answers: Vec<serde_json::Value> = run
         .out
@@ -549,7 +462,7 @@ fn predict_refuses_flags_for_a_table_without_a_table() {
 fn run_directories_with_files_of_others_are_left_alone() {
     let folder = folder();
     let path = folder.path();
-    let config = config();
+    let config = tiny();
     let with = |more: &[&'static str]| bertkit(path, &training(&config, more));
     fs::create_dir(path.join("out")).unwrap();
     fs::write(path.join("out/thesis.txt"), "x").unwrap();
@@ -583,7 +496,7 @@ fn a_file_where_the_run_directory_belongs_is_refused() {
             let mut arguments = training("", more);
             let at = arguments.iter().position(|&a| a == "out").unwrap();
             arguments[at] = output;
-            let config = config();
+            let config = tiny();
             arguments[2] = &config;
             refused(folder.path(), &arguments, "`file` is a file");
         }
@@ -594,7 +507,7 @@ fn a_file_where_the_run_directory_belongs_is_refused() {
 #[test]
 fn a_run_that_diverges_names_the_rows_and_keeps_no_such_weights() {
     let folder = folder();
-    let config = config();
+    let config = tiny();
     let runaway = ["--learning-rate", "0.9", "--warmup", "0", "--quiet"];
     // Of the first, no weights are looked at before the loss has gone.
     for (decay, checkpoint_steps, what) in [
@@ -627,9 +540,11 @@ fn a_run_that_diverges_names_the_rows_and_keeps_no_such_weights() {
 #[cfg(target_os = "linux")]
 mod refusing_system {
     use std::io::{BufRead, BufReader, Write};
+    use std::process::{Command, Stdio};
     use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::harness::{Run, command, finish, signal};
 
     /// Runs bertkit where no file can grow beyond `blocks` of 512 bytes: a disk that fills up.
     fn in_little_space(folder: &Path, blocks: u32, arguments: &[&str]) -> Run {
@@ -638,13 +553,14 @@ mod refusing_system {
         command.args(["-c", &script, env!("CARGO_BIN_EXE_bertkit")]);
         command.args(arguments).current_dir(folder);
         command.env_remove("RUST_BACKTRACE").stdin(Stdio::null());
-        finish(command)
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        finish(command.spawn().unwrap())
     }
 
     #[test]
     fn no_space_at_the_start_leaves_nothing() {
         let folder = folder();
-        let config = config();
+        let config = tiny();
         let run = in_little_space(folder.path(), 0, &training(&config, &["--quiet"]));
         one_error(&run, 1, "could not write `out/config.toml`");
         assert_eq!(names(folder.path()), ["train.csv"]);
@@ -657,7 +573,7 @@ mod refusing_system {
     #[test]
     fn no_space_on_the_way_leaves_what_was_complete_and_resume_finishes() {
         let folder = folder();
-        let (path, config) = (folder.path(), config());
+        let (path, config) = (folder.path(), tiny());
         let more = ["--quiet", "--max-steps", "4", "--checkpoint-steps", "1"];
         let run = in_little_space(path, 16, &training(&config, &more));
         one_error(&run, 1, "could not write weights to `out/checkpoints/");
@@ -715,13 +631,7 @@ mod refusing_system {
                 .open("/dev/full")
                 .unwrap();
             let mut command = command(path, arguments);
-            let output = command.stdout(full).stderr(Stdio::piped()).spawn().unwrap();
-            let output = output.wait_with_output().unwrap();
-            let run = Run {
-                code: output.status.code(),
-                out: String::new(),
-                err: String::from_utf8(output.stderr).unwrap(),
-            };
+            let run = finish(command.stdout(full).spawn().unwrap());
             one_error(&run, 1, "could not write to standard output");
         }
     }
@@ -730,8 +640,7 @@ mod refusing_system {
     fn a_reader_that_goes_away_is_no_error() {
         let folder = folder_with_model();
         let mut command = command(folder.path(), &["predict", "model", "--quiet"]);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         // Predicted 1,024 at a time: the first answers come before the input ends.
@@ -747,12 +656,6 @@ mod refusing_system {
         assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
     }
 
-    fn signal(name: &str, child: &std::process::Child) {
-        let id = child.id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &id]).status();
-        assert!(sent.unwrap().success());
-    }
-
     #[test]
     fn an_interruption_before_the_first_step_leaves_nothing() {
         for name in ["INT", "TERM"] {
@@ -765,19 +668,16 @@ mod refusing_system {
                     .unwrap()
                     .success()
             );
-            let config = config();
+            let config = tiny();
             let arguments = training(&config, &["--train", "pipe.csv"]);
-            let mut command = command(folder.path(), &arguments);
-            let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-            let child = child.spawn().unwrap();
+            let child = command(folder.path(), &arguments).spawn().unwrap();
             // Opens once the other side reads: the run is then waiting for its data.
             let writer = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
             signal(name, &child);
-            let output = child.wait_with_output().unwrap();
+            let run = finish(child);
             drop(writer);
-            let err = String::from_utf8(output.stderr).unwrap();
-            assert_eq!(output.status.code(), Some(130), "{err}");
-            assert!(err.contains("nothing was written"), "{err}");
+            assert_eq!(run.code, Some(130), "{}", run.err);
+            assert!(run.err.contains("nothing was written"), "{}", run.err);
             assert_eq!(names(folder.path()), ["pipe.csv", "train.csv"]);
         }
     }
@@ -785,24 +685,22 @@ mod refusing_system {
     #[test]
     fn an_interrupted_run_leaves_a_checkpoint_that_resume_continues_under_the_same_terms() {
         let folder = folder();
-        let (path, config) = (folder.path(), config());
+        let (path, config) = (folder.path(), tiny());
         let metrics = path.join("out/metrics.jsonl");
         let more = ["--max-steps", "400", "--epochs", "500", "--quiet"];
-        let mut command = command(path, &training(&config, &more));
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = child.spawn().unwrap();
+        let child = command(path, &training(&config, &more)).spawn().unwrap();
         let started = Instant::now();
         while fs::read_to_string(&metrics).map_or(0, |text| text.lines().count()) < 4 {
             assert!(started.elapsed() < Duration::from_secs(60));
             std::thread::sleep(Duration::from_millis(2));
         }
         signal("INT", &child);
-        let output = child.wait_with_output().unwrap();
-        let err = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(130), "{err}");
+        let run = finish(child);
+        assert_eq!(run.code, Some(130), "{}", run.err);
         assert!(
-            err.contains("bertkit finetune --resume --output out"),
-            "{err}"
+            run.err.contains("bertkit finetune --resume --output out"),
+            "{}",
+            run.err
         );
         let checkpoints = path.join("out/checkpoints");
         assert!(names(&checkpoints).contains(&"latest".to_owned()));

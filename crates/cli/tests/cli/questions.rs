@@ -1,47 +1,12 @@
 //! Questions about texts from the command line: learnt, kept, scored, answered, and refused where the input is bad.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Exit code, standard output and standard error.
-fn bertkit(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_bertkit"))
-        .args(arguments)
-        .current_dir(folder)
-        .env_remove("RUST_BACKTRACE")
-        .env_remove("COLUMNS")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    (
-        output.status.code(),
-        String::from_utf8(output.stdout).unwrap(),
-        String::from_utf8(output.stderr).unwrap(),
-    )
-}
-
-#[track_caller]
-fn succeeds(folder: &Path, arguments: &[&str]) -> String {
-    let (code, out, err) = bertkit(folder, arguments);
-    assert_eq!(code, Some(0), "{err}");
-    out
-}
-
-#[track_caller]
-fn refused(folder: &Path, arguments: &[&str], part: &str) {
-    let (code, out, err) = bertkit(folder, arguments);
-    assert_eq!((code, out.as_str()), (Some(2), ""), "{err}");
-    assert!(
-        err.contains("\nhint: ") || err.contains("'--help'"),
-        "{err}"
-    );
-    assert!(err.contains(part), "expected `{part}`: {err}");
-}
+use crate::harness::{Run, bertkit, refused, stdout_of, tiny};
 
 const CONTEXTS: [(&str, &str, &str); 4] = [
     (
@@ -89,12 +54,6 @@ fn folder() -> TempDir {
     folder
 }
 
-fn tiny() -> String {
-    let path: PathBuf =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/models/tiny.toml");
-    path.to_str().unwrap().to_owned()
-}
-
 /// With which few examples are learnt by heart.
 const SETTINGS: [&str; 8] = [
     "training.epochs=200",
@@ -118,12 +77,12 @@ fn learn(folder: &Path, output: &str, more: &[&str]) -> String {
     if !more.contains(&"--valid") {
         arguments.extend(["--valid-fraction", "0"]);
     }
-    succeeds(folder, &arguments)
+    stdout_of(folder, &arguments)
 }
 
 fn report(folder: &Path, arguments: &[&str]) -> Value {
     let more = ["--json", "--quiet", "--bootstrap", "20"];
-    serde_json::from_str(&succeeds(folder, &[&["eval"], arguments, &more].concat())).unwrap()
+    serde_json::from_str(&stdout_of(folder, &[&["eval"], arguments, &more].concat())).unwrap()
 }
 
 fn value(report: &Value, metric: &str) -> f64 {
@@ -146,7 +105,7 @@ fn eight_questions_are_learnt_kept_and_answered_again_as_they_were() {
         assert!(value(&found, "exact_match") > 0.8, "{output}: {found}");
         let best = |run: &str| {
             let out = format!("{}.json", run.replace('/', "-"));
-            succeeds(
+            stdout_of(
                 path,
                 &[
                     "predict",
@@ -175,7 +134,7 @@ fn eight_questions_are_learnt_kept_and_answered_again_as_they_were() {
         ],
     );
     assert_eq!(found["perturbed"][0]["changed"], 8, "{found}");
-    let found = succeeds(path, &["compare", "whole", "windows", "--name", "train"]);
+    let found = stdout_of(path, &["compare", "whole", "windows", "--name", "train"]);
     assert!(
         found.contains("8 rows of `train`") && found.contains("exact_match"),
         "{found}"
@@ -188,7 +147,7 @@ fn eight_questions_are_learnt_kept_and_answered_again_as_they_were() {
         (&"red boat".into(), &"noon".into())
     );
     let (question, context) = ("what is it ?", CONTEXTS[2].0);
-    let answer = succeeds(
+    let answer = stdout_of(
         path,
         &[
             "predict",
@@ -262,7 +221,7 @@ fn ends_are_learnt_after_starts_kept_and_found_again() {
     let best = |run: &str| {
         let out = format!("best-{}.json", run.replace('/', "-"));
         let asked = ["predict", run, "--input", "some.json", "--output", &out];
-        succeeds(path, &[&asked[..], &["--quiet"]].concat());
+        stdout_of(path, &[&asked[..], &["--quiet"]].concat());
         fs::read_to_string(path.join(out)).unwrap()
     };
     assert_eq!(best("some"), best("some/model"));
@@ -292,7 +251,7 @@ fn ends_are_learnt_after_starts_kept_and_found_again() {
         "--head",
         "joint",
     ];
-    let (code, _, err) = bertkit(path, &again);
+    let Run { code, err, .. } = bertkit(path, &again);
     assert!(code == Some(0) && !err.contains("joint."), "{err}");
     let found = report(path, &["again", "--data", "some.json"]);
     assert!(value(&found, "exact_match") > 0.8, "{found}");
@@ -408,7 +367,7 @@ fn questions_of_bioasq_for_yes_or_no_are_classified_over_their_snippets() {
         "yesno",
         "--quiet",
     ]);
-    succeeds(path, &arguments);
+    stdout_of(path, &arguments);
     let found = report(path, &["yesno", "--data", "yesno.json"]);
     // One answer a question, whatever number of snippets it has.
     assert_eq!(found["rows"], 8, "{found}");
@@ -453,7 +412,7 @@ fn tables_of_questions_are_read_and_get_answers_beside_them() {
         ),
         1.0
     );
-    let answers = succeeds(path, &["predict", "run", "--input", "train.csv", "--quiet"]);
+    let answers = stdout_of(path, &["predict", "run", "--input", "train.csv", "--quiet"]);
     let mut lines = answers.lines();
     assert_eq!(lines.next(), Some("q,passage,gold,at,answer,score,start"));
     assert!(
@@ -489,19 +448,19 @@ fn answers_that_are_elsewhere_are_put_right_or_told_of() {
             &[&base[..], &["--valid-fraction", "0", "--overwrite"], more].concat(),
         )
     };
-    let (code, _, err) = run("moved.json", &[]);
+    let Run { code, err, .. } = run("moved.json", &[]);
     assert_eq!(code, Some(0), "{err}");
     assert!(err.contains("moved.json: 1"), "{err}");
     moved["data"][0]["paragraphs"][0]["qas"][0]["answers"][0]["text"] = "blue boat".into();
     fs::write(path.join("absent.json"), moved.to_string()).unwrap();
-    let (code, _, err) = run("absent.json", &["--missing", "refuse"]);
+    let Run { code, err, .. } = run("absent.json", &["--missing", "refuse"]);
     assert_eq!(code, Some(2), "{err}");
     assert!(
         err.contains("0a") && err.contains("absent.json") && err.contains("hint:"),
         "{err}"
     );
     // Otherwise it is counted, and the rest is learnt.
-    let (code, _, err) = run("absent.json", &[]);
+    let Run { code, err, .. } = run("absent.json", &[]);
     assert_eq!(code, Some(0), "{err}");
     assert!(
         err.contains("absent.json: 1 of 8 answers") && err.contains("not in the text"),
@@ -514,15 +473,10 @@ fn bad_files_of_questions_are_refused() {
     let folder = folder();
     let path = folder.path();
     let config = tiny();
-    let with = |more: &[&'static str]| {
-        [
-            &[
-                "finetune", "--task", "qa", "--config", &config, "--output", "out",
-            ],
-            more,
-        ]
-        .concat()
-    };
+    let base = [
+        "finetune", "--task", "qa", "--config", &config, "--output", "out",
+    ];
+    let with = |more: &[&'static str]| [&base[..], more].concat();
     for (name, text, part) in [
         ("empty.json", "", "empty.json"),
         ("broken.json", "{\"data\": [", "broken.json"),

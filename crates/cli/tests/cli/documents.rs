@@ -1,47 +1,12 @@
 //! Texts longer than the model reads, rows that are one document, and sequences that are not words.
-#![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Exit code, standard output and standard error.
-fn bertkit(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_bertkit"))
-        .args(arguments)
-        .current_dir(folder)
-        .env_remove("RUST_BACKTRACE")
-        .env_remove("COLUMNS")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    (
-        output.status.code(),
-        String::from_utf8(output.stdout).unwrap(),
-        String::from_utf8(output.stderr).unwrap(),
-    )
-}
-
-#[track_caller]
-fn succeeds(folder: &Path, arguments: &[&str]) -> String {
-    let (code, out, err) = bertkit(folder, arguments);
-    assert_eq!(code, Some(0), "{err}");
-    out
-}
-
-#[track_caller]
-fn refused(folder: &Path, arguments: &[&str], part: &str) {
-    let (code, out, err) = bertkit(folder, arguments);
-    assert_eq!((code, out.as_str()), (Some(2), ""), "{err}");
-    assert!(
-        err.contains("\nhint: ") || err.contains("'--help'"),
-        "{err}"
-    );
-    assert!(err.contains(part), "expected `{part}`: {err}");
-}
+use crate::harness::{refused, stdout_of, tiny};
 
 /// Eight patients of three notes; the last words of the longest one alone say what is to be learnt.
 fn folder() -> TempDir {
@@ -60,12 +25,6 @@ fn folder() -> TempDir {
     fs::write(folder.path().join("notes.csv"), notes).unwrap();
     fs::write(folder.path().join("documents.csv"), documents).unwrap();
     folder
-}
-
-fn tiny() -> String {
-    let path: PathBuf =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/models/tiny.toml");
-    path.to_str().unwrap().to_owned()
 }
 
 fn learning<'a>(config: &'a str, output: &'a str, more: &[&'a str]) -> Vec<&'a str> {
@@ -89,12 +48,12 @@ fn learning<'a>(config: &'a str, output: &'a str, more: &[&'a str]) -> Vec<&'a s
 }
 
 fn learn(folder: &Path, output: &str, more: &[&str]) -> String {
-    succeeds(folder, &learning(&tiny(), output, more))
+    stdout_of(folder, &learning(&tiny(), output, more))
 }
 
 fn accuracy(folder: &Path, arguments: &[&str]) -> (f64, Value) {
     let more = ["--json", "--quiet", "--bootstrap", "20"];
-    let text = succeeds(folder, &[&["eval"], arguments, &more].concat());
+    let text = stdout_of(folder, &[&["eval"], arguments, &more].concat());
     let report: Value = serde_json::from_str(&text).unwrap();
     (
         report["metrics"]["accuracy"]["value"].as_f64().unwrap(),
@@ -103,7 +62,7 @@ fn accuracy(folder: &Path, arguments: &[&str]) -> (f64, Value) {
 }
 
 fn probabilities(folder: &Path, run: &str) -> Vec<f64> {
-    let table = succeeds(
+    let table = stdout_of(
         folder,
         &["predict", run, "--input", "documents.csv", "--quiet"],
     );
@@ -187,7 +146,7 @@ fn rows_of_a_group_are_one_document_in_training_evaluation_and_prediction() {
     let rows = fs::read_to_string(path.join("run/eval/notes.predictions.jsonl")).unwrap();
     let first: Value = serde_json::from_str(rows.lines().next().unwrap()).unwrap();
     assert_eq!((&first["line"], &first["group"]), (&2.into(), &"p0".into()));
-    let table = succeeds(path, &["predict", "run", "--input", "notes.csv", "--quiet"]);
+    let table = stdout_of(path, &["predict", "run", "--input", "notes.csv", "--quiet"]);
     let answers: Vec<&str> = table
         .lines()
         .skip(1)
@@ -270,7 +229,7 @@ fn sequences_of_nucleotides_are_learnt_from_fasta_files() {
     learn(path, "run", &more);
     let (accuracy, report) = accuracy(path, &["run", "--data", data, "--name", "all"]);
     assert_eq!((accuracy, &report["rows"]), (1.0, &16.into()));
-    let table = succeeds(path, &["predict", "run", "--input", "long.fa", "--quiet"]);
+    let table = stdout_of(path, &["predict", "run", "--input", "long.fa", "--quiet"]);
     assert!(
         table.lines().skip(1).all(|line| line.contains(",lncRNA,")),
         "{table}"

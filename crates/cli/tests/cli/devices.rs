@@ -1,30 +1,16 @@
 //! Devices from the command line: listed without being started, refused before any data is read, and trained on.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 
 use serde_json::Value;
 use snapbox::{assert_data_eq, file};
 
-fn bertkit(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bertkit"));
-    command.args(arguments).current_dir(folder);
-    command.env_remove("RUST_BACKTRACE").env_remove("COLUMNS");
-    command.envs(variables.iter().copied());
-    command.output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
+use crate::harness::{Run, bertkit, command, finish, one_error, stdout_of, succeeds};
 
 /// What `bertkit devices --json` prints.
 fn listed() -> Value {
-    let output = bertkit(Path::new("."), &["devices", "--json"], &[]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    serde_json::from_str(&stdout_of(Path::new("."), &["devices", "--json"])).unwrap()
 }
 
 fn has(backend: &str) -> bool {
@@ -35,8 +21,8 @@ fn has(backend: &str) -> bool {
 
 #[test]
 fn the_help_page_is_as_documented() {
-    let output = bertkit(Path::new("."), &["devices", "--help"], &[]);
-    assert_data_eq!(text(&output.stdout), file!["snapshots/devices.txt"].raw());
+    let page = stdout_of(Path::new("."), &["devices", "--help"]);
+    assert_data_eq!(page, file!["snapshots/devices.txt"].raw());
 }
 
 #[test]
@@ -47,15 +33,16 @@ fn the_cpu_is_always_listed_and_the_table_says_what_auto_takes() {
         (&first["device"], &first["precisions"][0]),
         (&"cpu".into(), &"f32".into())
     );
-    let output = bertkit(Path::new("."), &["devices"], &[]);
-    let table = text(&output.stdout);
+    let Run {
+        out: table, err, ..
+    } = succeeds(Path::new("."), &["devices"]);
     assert!(table.starts_with("device  name"), "{table}");
     let auto = devices["auto"].as_str().unwrap();
     assert!(
         table.contains(&format!("--device auto takes {auto}\n")),
         "{table}"
     );
-    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+    assert!(err.is_empty(), "{err}");
 }
 
 #[test]
@@ -80,10 +67,8 @@ fn a_device_that_is_not_there_is_told_before_any_data_is_read() {
         let commands: [&[&str]; 4] = [&finetune, &pretrain, &crossval, &bench];
         for command in commands {
             let arguments = [command, &["--device", device]].concat();
-            let output = bertkit(folder.path(), &arguments, &[]);
-            let err = text(&output.stderr);
-            assert_eq!(output.status.code(), Some(2), "{arguments:?}: {err}");
-            assert!(output.stdout.is_empty());
+            let Run { code, out, err } = bertkit(folder.path(), &arguments);
+            assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}: {err}");
             let first = err.lines().next().unwrap();
             assert!(
                 first.starts_with("error: ") && first.contains(device),
@@ -105,7 +90,6 @@ fn a_device_that_does_not_start_gives_one_error_and_no_panic() {
         return;
     }
     // Burn's thread for the device refuses this number and ends in a panic.
-    let broken = [("CUBECL_WGPU_MAX_TASKS", "0")];
     let arguments = [
         "bench",
         "--size",
@@ -115,11 +99,12 @@ fn a_device_that_does_not_start_gives_one_error_and_no_panic() {
         "--device",
         "wgpu",
     ];
-    let output = bertkit(Path::new("."), &arguments, &broken);
-    let err = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{err}");
+    let mut broken = command(Path::new("."), &arguments);
+    let broken = broken.env("CUBECL_WGPU_MAX_TASKS", "0");
+    let run = finish(broken.spawn().unwrap());
+    one_error(&run, 1, "is listed but does not compute");
+    let err = run.err;
     assert!(err.starts_with("error: the device `wgpu:0"), "{err}");
-    assert!(err.contains("is listed but does not compute"), "{err}");
     assert!(err.contains("\nhint: ") && !err.contains("panic"), "{err}");
 }
 
@@ -168,9 +153,7 @@ fn fine_tuning_on_wgpu_lowers_the_loss_and_its_model_answers_as_on_the_cpu() {
     ] {
         arguments.extend(["--set", size]);
     }
-    let output = bertkit(folder.path(), &arguments, &[]);
-    let err = text(&output.stderr);
-    assert!(output.status.success(), "{err}");
+    succeeds(folder.path(), &arguments);
     let run = folder.path().join("run");
     let environment = fs::read_to_string(run.join("environment.json")).unwrap();
     assert!(
@@ -198,9 +181,7 @@ fn fine_tuning_on_wgpu_lowers_the_loss_and_its_model_answers_as_on_the_cpu() {
         word => word,
     });
     let halves: Vec<&str> = halves.chain(["--profile"]).collect();
-    let output = bertkit(folder.path(), &halves, &[]);
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{err}");
+    let out = stdout_of(folder.path(), &halves);
     assert!(out.contains("\nexchange "), "{out}");
     for (whole, halves) in losses.iter().zip(losses_of(&folder.path().join("halves"))) {
         assert!((whole - halves).abs() <= 1e-3, "{whole} and {halves}");
@@ -209,10 +190,9 @@ fn fine_tuning_on_wgpu_lowers_the_loss_and_its_model_answers_as_on_the_cpu() {
     let predict = |device: &str| -> Vec<f64> {
         let mut arguments = vec!["predict", "run", "--device", device];
         arguments.extend(["--text", "a good day", "--text", "the bad night"]);
-        let output = bertkit(folder.path(), &arguments, &[]);
-        assert!(output.status.success(), "{}", text(&output.stderr));
+        let table = stdout_of(folder.path(), &arguments);
         let fields = |line: &str| line.split('\t').nth(1).unwrap().parse().unwrap();
-        text(&output.stdout).lines().map(fields).collect()
+        table.lines().map(fields).collect()
     };
     for (cpu, wgpu) in predict("cpu").into_iter().zip(predict("wgpu")) {
         assert!((cpu - wgpu).abs() <= 1e-4, "{cpu} and {wgpu}");
@@ -241,16 +221,14 @@ fn a_micro_batch_is_found_by_trials_and_told() {
         common.push("--set");
         common.push(Box::leak(format!("model.fresh.{size}").into_boxed_str()));
     }
-    let run = |words: &[&str]| bertkit(folder.path(), &[words, &common].concat(), &[]);
-    let output = run(&["finetune", "--output", "run", "--micro-batch", "auto"]);
-    let err = text(&output.stderr);
-    assert!(output.status.success(), "{err}");
+    let run = |words: &[&str]| succeeds(folder.path(), &[words, &common].concat());
+    let err = run(&["finetune", "--output", "run", "--micro-batch", "auto"]).err;
     let note = "note: micro-batch: all 4 rows of a batch fit into memory\n";
     assert!(err.contains(note), "{err}");
     let config = fs::read_to_string(folder.path().join("run/config.toml")).unwrap();
     assert!(config.contains("micro_batch = 4"), "{config}");
 
-    let output = run(&[
+    let run = run(&[
         "crossval",
         "--folds",
         "2",
@@ -259,6 +237,5 @@ fn a_micro_batch_is_found_by_trials_and_told() {
         "--micro-batch",
         "auto",
     ]);
-    let err = text(&output.stderr);
-    assert!(output.status.success() && err.contains(note), "{err}");
+    assert!(run.err.contains(note), "{}", run.err);
 }

@@ -1,47 +1,12 @@
 //! `bertkit crossval`: folds, seeds, resuming, and what cannot be divided.
-#![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Exit code, standard output and standard error.
-fn bertkit(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_bertkit"))
-        .args(arguments)
-        .current_dir(folder)
-        .env_remove("RUST_BACKTRACE")
-        .env_remove("COLUMNS")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    (
-        output.status.code(),
-        String::from_utf8(output.stdout).unwrap(),
-        String::from_utf8(output.stderr).unwrap(),
-    )
-}
-
-#[track_caller]
-fn succeeds(folder: &Path, arguments: &[&str]) -> String {
-    let (code, out, err) = bertkit(folder, arguments);
-    assert_eq!(code, Some(0), "{err}");
-    out
-}
-
-#[track_caller]
-fn refused(folder: &Path, arguments: &[&str], part: &str) {
-    let (code, out, err) = bertkit(folder, arguments);
-    assert_eq!((code, out.as_str()), (Some(2), ""), "{err}");
-    assert!(
-        err.contains("\nhint: ") || err.contains("'--help'"),
-        "{err}"
-    );
-    assert!(err.contains(part), "expected `{part}`: {err}");
-}
+use crate::harness::{Run, bertkit, command, finish, refused, signal, stdout_of, tiny};
 
 /// Twenty-four rows of two classes and six speakers; one row more has no label.
 fn folder() -> TempDir {
@@ -57,12 +22,6 @@ fn folder() -> TempDir {
     }
     fs::write(folder.path().join("rows.csv"), table + "24,s9,nothing,\n").unwrap();
     folder
-}
-
-fn tiny() -> String {
-    let path: PathBuf =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/models/tiny.toml");
-    path.to_str().unwrap().to_owned()
 }
 
 fn arguments<'a>(config: &'a str, more: &[&'a str]) -> Vec<&'a str> {
@@ -90,7 +49,7 @@ fn every_row_is_held_out_once_and_groups_stay_whole() {
     let more = [
         "--train", "rows.csv", "--group", "speaker", "--folds", "3", "--output", "runs",
     ];
-    let text = succeeds(path, &arguments(&config, &more));
+    let text = stdout_of(path, &arguments(&config, &more));
     for part in ["fold-1", "fold-3", "mean", "sd", "interval", "all rows"] {
         assert!(text.contains(part), "{part}: {text}");
     }
@@ -137,7 +96,7 @@ fn finished_runs_are_left_alone_and_the_rest_is_made() {
     let more = [
         "--train", "rows.csv", "--folds", "2", "--seeds", "2", "--output", "runs",
     ];
-    let whole = succeeds(path, &arguments(&config, &more));
+    let whole = stdout_of(path, &arguments(&config, &more));
     refused(path, &arguments(&config, &more), "not empty");
     // As if it had been stopped before the last run.
     fs::remove_dir_all(path.join("runs/fold-2-seed-43")).unwrap();
@@ -146,7 +105,7 @@ fn finished_runs_are_left_alone_and_the_rest_is_made() {
     let kept = path.join("runs/fold-1-seed-42/model/model.safetensors");
     let before = fs::metadata(&kept).unwrap().modified().unwrap();
     let resume = ["crossval", "--resume", "--output", "runs", "--quiet"];
-    let again = succeeds(path, &resume);
+    let again = stdout_of(path, &resume);
     assert_eq!(whole, again);
     assert_eq!(fs::read(path.join("runs/crossval.json")).unwrap(), result);
     assert_eq!(fs::metadata(&kept).unwrap().modified().unwrap(), before);
@@ -159,35 +118,22 @@ fn finished_runs_are_left_alone_and_the_rest_is_made() {
     );
     // Each run alone, in a process of its own, two at a time: to the same numbers.
     let aside = [&more[..6], &["--output", "aside", "--parallel", "2"]].concat();
-    assert_eq!(whole, succeeds(path, &arguments(&config, &aside)));
+    assert_eq!(whole, stdout_of(path, &arguments(&config, &aside)));
 }
 
-/// Starts, and ends it as soon as the first run has begun: killed, or, with `signal`, asked to stop. Exit code and standard
-/// error.
-fn cut_short(folder: &Path, run: &str, arguments: &[&str], signal: bool) -> (Option<i32>, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_bertkit"))
-        .args(arguments)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+/// Starts a command and ends it as soon as the run `run` has begun: by a kill or, with `interrupt`, by a signal it handles.
+fn cut_short(folder: &Path, run: &str, arguments: &[&str], interrupt: bool) -> Run {
+    let mut child = command(folder, arguments).spawn().unwrap();
     let begun = || folder.join(run).join("metrics.jsonl").is_file();
     while !begun() && child.try_wait().unwrap().is_none() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    if signal {
-        let id = child.id().to_string();
-        Command::new("kill").args(["-INT", &id]).status().unwrap();
+    if interrupt {
+        signal("INT", &child);
     } else {
         child.kill().unwrap();
     }
-    let output = child.wait_with_output().unwrap();
-    (
-        output.status.code(),
-        String::from_utf8(output.stderr).unwrap(),
-    )
+    finish(child)
 }
 
 #[test]
@@ -204,17 +150,17 @@ fn runs_that_were_cut_short_go_on_to_the_same_numbers() {
         "training.epochs=20",
     ];
     let with = |output| arguments(&config, &[&more[..], &["--output", output]].concat());
-    let whole = succeeds(path, &with("whole"));
+    let whole = stdout_of(path, &with("whole"));
     let resume = |output, more: &[&str]| {
         let base = ["crossval", "--resume", "--output", output, "--quiet"];
-        succeeds(path, &[&base[..], more].concat())
+        stdout_of(path, &[&base[..], more].concat())
     };
     cut_short(path, "killed/fold-1", &with("killed"), false);
     assert_eq!(whole, resume("killed", &[]));
     if cfg!(target_os = "linux") {
         let parallel = ["--parallel", "2"];
         let arguments = [&with("stopped")[..], &parallel].concat();
-        let (code, err) = cut_short(path, "stopped/fold-1", &arguments, true);
+        let Run { code, err, .. } = cut_short(path, "stopped/fold-1", &arguments, true);
         // A machine that is busy elsewhere may let it come to its end.
         if code != Some(0) {
             assert_eq!(code, Some(130), "{err}");
@@ -252,7 +198,7 @@ fn questions_are_divided_by_their_texts() {
         "runs",
         "--json",
     ];
-    let all: Value = serde_json::from_str(&succeeds(path, &arguments(&config, &more))).unwrap();
+    let all: Value = serde_json::from_str(&stdout_of(path, &arguments(&config, &more))).unwrap();
     let pooled = &all["pooled"][0]["report"];
     assert_eq!(
         (&pooled["rows"], &pooled["bootstrap"]["groups"]),
@@ -276,7 +222,7 @@ fn a_class_rarer_than_the_folds_is_told_and_known_to_every_run() {
     let more = ["--train", "rows.csv", "--folds", "2", "--output", "runs"];
     let loud: Vec<&str> = arguments(&config, &more);
     let loud: Vec<&str> = loud.into_iter().filter(|flag| *flag != "--quiet").collect();
-    let (code, out, err) = bertkit(path, &loud);
+    let Run { code, out, err } = bertkit(path, &loud);
     assert_eq!(code, Some(0), "{err}");
     let told = "class `unsure` has 1 row, but there are 2 folds";
     assert_eq!(err.matches(told).count(), 1, "{err}");
@@ -293,7 +239,7 @@ fn seeds_repeat_a_run_on_one_split_for_every_task() {
     let more = [
         "--train", "rows.csv", "--test", "test.csv", "--seeds", "2", "--output", "runs", "--json",
     ];
-    let all: Value = serde_json::from_str(&succeeds(path, &arguments(&config, &more))).unwrap();
+    let all: Value = serde_json::from_str(&stdout_of(path, &arguments(&config, &more))).unwrap();
     assert_eq!(all["runs"][1]["name"], "seed-43");
     assert_eq!(all["across"]["f1"]["count"], 2);
     assert!(path.join("runs/seed-42/model/config.json").is_file());
@@ -312,7 +258,7 @@ fn seeds_repeat_a_run_on_one_split_for_every_task() {
         "names",
         "--json",
     ];
-    let all: Value = serde_json::from_str(&succeeds(path, &arguments(&config, &more))).unwrap();
+    let all: Value = serde_json::from_str(&stdout_of(path, &arguments(&config, &more))).unwrap();
     assert_eq!(all["runs"][0]["report"]["task"], "entities");
     let rows = fs::read_to_string(path.join("names/predictions.jsonl")).unwrap();
     let first: Value = serde_json::from_str(rows.lines().next().unwrap()).unwrap();
@@ -334,7 +280,7 @@ fn seeds_repeat_a_run_on_one_split_for_every_task() {
         "documents",
         "--json",
     ];
-    let all: Value = serde_json::from_str(&succeeds(path, &arguments(&config, &more))).unwrap();
+    let all: Value = serde_json::from_str(&stdout_of(path, &arguments(&config, &more))).unwrap();
     assert_eq!(all["pooled"][0]["report"]["bootstrap"]["groups"], 4);
 }
 

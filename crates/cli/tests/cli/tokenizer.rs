@@ -1,58 +1,28 @@
 //! `bertkit tokenizer`: what it writes, what it shows, and what it refuses.
-#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use snapbox::{assert_data_eq, file, str};
 use tempfile::TempDir;
 
-/// What a command left behind.
-struct Run {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
+use crate::harness::{self, Run};
 
-fn bertkit(folder: &Path, arguments: &[&str]) -> Run {
-    let output = Command::new(env!("CARGO_BIN_EXE_bertkit"))
-        .arg("tokenizer")
-        .args(arguments)
-        .current_dir(folder)
-        .env_remove("RUST_BACKTRACE")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    Run {
-        code: output.status.code(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
+fn tokenizer<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    [&["tokenizer"], arguments].concat()
 }
 
 #[track_caller]
-fn done(folder: &Path, arguments: &[&str]) -> Run {
-    let run = bertkit(folder, arguments);
-    assert_eq!(run.code, Some(0), "{}", run.err);
-    run
+fn succeeds(folder: &Path, arguments: &[&str]) -> Run {
+    harness::succeeds(folder, &tokenizer(arguments))
 }
 
-/// One message with a hint, code 2, nothing on standard output, and no folder `tok`.
+/// Expects one error, and that no folder `tok` is left.
 #[track_caller]
-fn refused(folder: &Path, arguments: &[&str], part: &str) {
-    let run = bertkit(folder, arguments);
-    assert_eq!((run.code, run.out.as_str()), (Some(2), ""), "{}", run.err);
-    let messages = run.err.lines().filter(|line| line.starts_with("error:"));
-    assert_eq!(messages.count(), 1, "{}", run.err);
-    assert!(
-        run.err.contains("\nhint: ") || run.err.contains("try '--help'"),
-        "{}",
-        run.err
-    );
-    assert!(run.err.contains(part), "expected `{part}`: {}", run.err);
-    assert!(!run.err.contains("panicked"), "{}", run.err);
+fn refused(folder: &Path, arguments: &[&str], part: &str) -> String {
+    let error = harness::refused(folder, &tokenizer(arguments), part);
     assert!(!folder.join("tok").exists() && !folder.join(".tok.tmp").exists());
+    error
 }
 
 /// A folder with a few lines of text in `corpus`, and a note that is none.
@@ -73,7 +43,7 @@ fn folder() -> TempDir {
 
 #[test]
 fn the_help_is_a_page_one_can_read() {
-    let page = |arguments: &[&str]| done(Path::new("."), arguments).out;
+    let page = |arguments: &[&str]| succeeds(Path::new("."), arguments).out;
     assert_data_eq!(
         page(&["train", "--help"]),
         file!["snapshots/tokenizer-train.txt"].raw()
@@ -99,7 +69,7 @@ fn every_type_is_trained_saved_and_shown() {
         let mut arguments = vec!["train", "corpus", "--type", kind, "--output", "tok"];
         arguments.extend(["--overwrite", "--quiet", "--check-words", "5"]);
         arguments.extend(size.into_iter().flat_map(|size| ["--vocab-size", size]));
-        let run = done(folder, &arguments);
+        let run = succeeds(folder, &arguments);
         assert!(
             run.out.contains(&format!("tokenizer       {kind}, ")),
             "{}",
@@ -113,7 +83,7 @@ fn every_type_is_trained_saved_and_shown() {
         } else {
             "bert"
         };
-        let shown = done(folder, &["show", "tok", "--family", family, text]).out;
+        let shown = succeeds(folder, &["show", "tok", "--family", family, text]).out;
         assert!((3..14).contains(&shown.lines().count()), "{kind}: {shown}");
         assert!(!folder.join(".tok.tmp").exists());
     }
@@ -122,7 +92,7 @@ fn every_type_is_trained_saved_and_shown() {
 #[test]
 fn the_summary_tells_what_became_of_the_text() {
     let folder = folder();
-    let run = done(
+    let run = succeeds(
         folder.path(),
         &[
             "train",
@@ -152,7 +122,7 @@ note: passed over 1 file, such as `corpus/picture.png`: not named as text
 
 "#]]
     );
-    let shown = done(folder.path(), &["show", "tok", "Љубав!", "tower"]);
+    let shown = succeeds(folder.path(), &["show", "tok", "Љубав!", "tower"]);
     assert_data_eq!(
         shown.out,
         str![[r#"
@@ -174,16 +144,15 @@ fn a_vocabulary_beyond_the_text_is_refused_with_the_number_that_it_supports() {
     let folder = folder();
     let folder = folder.path();
     let arguments = ["train", "corpus", "--vocab-size", "8000", "--output", "tok"];
-    refused(folder, &arguments, "fewer than 8,000");
-    let error = bertkit(folder, &arguments).err;
+    let error = refused(folder, &arguments, "fewer than 8,000");
     let number = error.split("--vocab-size ").nth(1).unwrap();
     let number = number.split(',').next().unwrap();
-    done(
+    succeeds(
         folder,
         &["train", "corpus", "--vocab-size", number, "--output", "tok"],
     );
     // Where no number was asked for, the text decides.
-    done(
+    succeeds(
         folder,
         &["train", "corpus", "--output", "tok", "--overwrite"],
     );
@@ -199,7 +168,7 @@ fn a_pattern_and_a_vocabulary_are_a_tokenizer() {
         "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nC\nCl\n=\nO\n",
     )
     .unwrap();
-    let run = done(
+    let run = succeeds(
         folder,
         &["show", "regex:smiles.txt", "ClC=O N?x", "--vocabulary", "."],
     );
@@ -224,9 +193,9 @@ fn an_output_folder_is_only_replaced_on_request_and_only_if_it_is_a_tokenizer() 
     let folder = folder();
     let folder = folder.path();
     let arguments = ["train", "--type", "kmer:2", "--output", "made"];
-    done(folder, &arguments);
+    succeeds(folder, &arguments);
     refused(folder, &arguments, "holds a tokenizer already");
-    done(folder, &[&arguments[..], &["--overwrite"]].concat());
+    succeeds(folder, &[&arguments[..], &["--overwrite"]].concat());
     fs::write(folder.join("made/thesis.doc"), "years of work").unwrap();
     refused(
         folder,
@@ -329,7 +298,7 @@ fn a_text_beyond_the_memory_is_sampled_and_says_so() {
         "--output",
         "tok",
     ];
-    let run = done(folder.path(), &arguments);
+    let run = succeeds(folder.path(), &arguments);
     assert!(run.err.contains("a random sample of "), "{}", run.err);
     assert!(run.err.contains("--max-memory"), "{}", run.err);
 }

@@ -1,61 +1,17 @@
 //! `bertkit compare`, and what `bertkit eval` says beyond metrics. `SNAPSHOTS=overwrite` writes the page anew.
-#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use snapbox::{assert_data_eq, file};
 use tempfile::TempDir;
 
-/// Exit code, standard output and standard error.
-fn bertkit(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_bertkit"))
-        .args(arguments)
-        .current_dir(folder)
-        .env_remove("RUST_BACKTRACE")
-        .env_remove("COLUMNS")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    (
-        output.status.code(),
-        String::from_utf8(output.stdout).unwrap(),
-        String::from_utf8(output.stderr).unwrap(),
-    )
-}
+use crate::harness::{golden_model, refused, stdout_of, tiny};
 
-#[track_caller]
-fn succeeds(folder: &Path, arguments: &[&str]) -> String {
-    let (code, out, err) = bertkit(folder, arguments);
-    assert_eq!(code, Some(0), "{err}");
-    out
-}
-
-/// One message with a hint, exit code 2, and nothing on standard output.
-#[track_caller]
-fn refused(folder: &Path, arguments: &[&str], part: &str) {
-    let (code, out, err) = bertkit(folder, arguments);
-    assert_eq!((code, out.as_str()), (Some(2), ""), "{err}");
-    assert!(err.starts_with("error: ") && err.contains(part), "{err}");
-    assert!(
-        err.contains("\nhint: ") || err.contains("'--help'"),
-        "{err}"
-    );
-}
-
-/// The model of a golden case as that of a run directory.
+/// A run directory whose model is that of a golden case.
 fn run_directory(folder: &Path, name: &str, case: &str) {
-    let model = folder.join(name).join("model");
-    fs::create_dir_all(&model).unwrap();
-    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/golden/cases");
-    for name in ["config.json", "model.safetensors"] {
-        fs::copy(cases.join(case).join(name), model.join(name)).unwrap();
-    }
-    let mut vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].join("\n") + "\n";
-    (1..=92).for_each(|word| vocabulary += &format!("w{word}\n"));
-    fs::write(model.join("vocab.txt"), vocabulary).unwrap();
+    golden_model(&folder.join(name).join("model"), case);
 }
 
 /// A table with a text of eight words, this label and a document of three rows for each row.
@@ -86,12 +42,12 @@ fn evaluate(folder: &Path, run: &str, more: &[&str]) {
     let arguments = [
         "eval", run, "--data", "test.csv", "--device", "cpu", "--quiet",
     ];
-    succeeds(folder, &[&arguments, more].concat());
+    stdout_of(folder, &[&arguments, more].concat());
 }
 
 #[test]
 fn the_help_is_a_page_one_can_read() {
-    let page = succeeds(Path::new("."), &["compare", "--help"]);
+    let page = stdout_of(Path::new("."), &["compare", "--help"]);
     assert_data_eq!(page, file!["snapshots/compare.txt"].raw());
 }
 
@@ -101,7 +57,7 @@ fn a_difference_is_shown_with_its_interval_and_said_plainly() {
     let path = folder.path();
     evaluate(path, "a", &[]);
     evaluate(path, "b", &[]);
-    let text = succeeds(path, &["compare", "a", "b", "--metric", "accuracy"]);
+    let text = stdout_of(path, &["compare", "a", "b", "--metric", "accuracy"]);
     assert!(
         text.starts_with("A is a\nB is b\n30 rows of `test`; "),
         "{text}"
@@ -109,7 +65,7 @@ fn a_difference_is_shown_with_its_interval_and_said_plainly() {
     let arguments = [
         "compare", "a", "b", "--metric", "accuracy", "--metric", "log_loss",
     ];
-    let found = succeeds(
+    let found = stdout_of(
         path,
         &[&arguments[..], &["--json", "--permutations", "999"]].concat(),
     );
@@ -148,7 +104,7 @@ fn groups_of_the_evaluation_stay_together() {
     evaluate(path, "b", &[]);
     refused(path, &["compare", "a", "b"], "with the same groups");
     evaluate(path, "b", &["--group", "document"]);
-    let text = succeeds(path, &["compare", "a", "b"]);
+    let text = stdout_of(path, &["compare", "a", "b"]);
     assert!(
         text.contains("all 1,024 permutations of 10 groups"),
         "{text}"
@@ -175,7 +131,7 @@ fn several_labels_and_numbers_read_back() {
             _ => &[],
         };
         evaluate(path, run, more);
-        let found = succeeds(path, &["compare", run, run, "--metric", metric, "--json"]);
+        let found = stdout_of(path, &["compare", run, run, "--metric", metric, "--json"]);
         let found: Value = serde_json::from_str(&found).unwrap();
         let report = fs::read_to_string(path.join(run).join("eval/test.json")).unwrap();
         let report: Value = serde_json::from_str(&report).unwrap();
@@ -254,7 +210,7 @@ fn runs_that_cannot_be_compared_are_refused() {
         "it has 1 rows, but its report was made of 30",
     );
     fs::write(&rows, &text).unwrap();
-    succeeds(path, &compare);
+    stdout_of(path, &compare);
     fs::write(path.join("b/eval/test.json"), "{}").unwrap();
     refused(path, &compare, "test.json` cannot be used");
 }
@@ -274,7 +230,7 @@ fn changed_texts_are_measured_beside_the_original() {
         "50",
     ];
     let changes = ["--perturb", "typos:0.3", "--perturb", "accents"];
-    let text = succeeds(path, &[&arguments[..], &changes].concat());
+    let text = stdout_of(path, &[&arguments[..], &changes].concat());
     assert!(
         text.contains("perturbed by accents: 0 of 30 texts changed"),
         "{text}"
@@ -311,11 +267,10 @@ fn a_temperature_is_fitted_stored_and_applied() {
         table(40, |row| ["no", "yes"][row / 2 % 2].into()),
     )
     .unwrap();
-    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/models/tiny.toml");
-    let config = config.to_str().unwrap();
+    let config = tiny();
     let train = [
         &[
-            "finetune", "--config", config, "--train", "test.csv", "--valid", "test.csv",
+            "finetune", "--config", &config, "--train", "test.csv", "--valid", "test.csv",
         ][..],
         &[
             "--set",
@@ -341,14 +296,14 @@ fn a_temperature_is_fitted_stored_and_applied() {
         "--output",
         "run",
     ];
-    let out = succeeds(path, &[&train[..], &calibrated].concat());
+    let out = stdout_of(path, &[&train[..], &calibrated].concat());
     assert!(out.contains("calibrated temperature "), "{out}");
     assert!(out.contains("the lowest cost (1 for a false positive, 3 for a false negative)"));
     let file = path.join("run/model/bertkit.json");
     let mut info: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
     let temperature = info["temperature"].as_f64().unwrap();
     let probability = || {
-        let out = succeeds(
+        let out = stdout_of(
             path,
             &[
                 "predict", "run", "--text", "w1 w2 w3", "--json", "--device", "cpu",
@@ -411,7 +366,7 @@ fn a_precision_rounds_the_products_of_evaluation_and_prediction() {
     let rounded = |precision: &str| {
         let text = "w1 w2 w3 w4 w5";
         let flags = ["predict", "a", "--json", "--text", text, "--device", "cpu"];
-        let out = succeeds(path, &[&flags[..], &["--precision", precision]].concat());
+        let out = stdout_of(path, &[&flags[..], &["--precision", precision]].concat());
         let answer: Value = serde_json::from_str(&out).unwrap();
         let probabilities = answer["probabilities"].as_object().unwrap();
         let values = probabilities.values().map(|value| value.as_f64().unwrap());
@@ -425,7 +380,7 @@ fn a_precision_rounds_the_products_of_evaluation_and_prediction() {
     let eval = ["eval", "a", "--data", "test.csv", "--json", "--quiet"];
     let report = |precision| {
         let flags = ["--device", "cpu", "--precision", precision];
-        succeeds(path, &[&eval[..], &flags].concat())
+        stdout_of(path, &[&eval[..], &flags].concat())
     };
     assert_ne!(report("f32"), report("f16"));
     let part = "cannot multiply in tf32";

@@ -1,37 +1,27 @@
 //! `bertkit corpus stats` as a user meets it: the table, and every mistake in one message with a hint.
-#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-/// What a command left behind.
-struct Run {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
+use crate::harness::{self, Run};
 
 const TEXT: &str =
     "The cat sat.\nA dog ran away!\n\nThe cat sat.\nA dog ran away!\n\nThe \u{2603} is here.\n";
 
-/// Runs `bertkit corpus stats` with the tokenizer of [`folder`].
-fn stats(folder: &TempDir, arguments: &[&str]) -> Run {
-    let output = Command::new(env!("CARGO_BIN_EXE_bertkit"))
-        .args(["corpus", "stats", "--tokenizer", "tok"])
-        .args(arguments)
-        .current_dir(folder.path())
-        .env_remove("RUST_BACKTRACE")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    Run {
-        code: output.status.code(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
+/// `bertkit corpus stats` with the tokenizer of [`folder`].
+fn arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&["corpus", "stats", "--tokenizer", "tok"], more].concat()
+}
+
+fn stats(folder: &TempDir, more: &[&str]) -> Run {
+    harness::bertkit(folder.path(), &arguments(more))
+}
+
+#[track_caller]
+fn refused(folder: &TempDir, more: &[&str], part: &str) {
+    harness::refused(folder.path(), &arguments(more), part);
 }
 
 /// A folder with a tokenizer and a text.
@@ -47,18 +37,6 @@ fn write(folder: &TempDir, name: &str, content: impl AsRef<[u8]>) {
     let path = folder.path().join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, content).unwrap();
-}
-
-/// One message with a hint, exit code 2, and nothing on standard output.
-#[track_caller]
-fn refused(folder: &TempDir, arguments: &[&str], part: &str) {
-    let run = stats(folder, arguments);
-    let err = &run.err;
-    assert_eq!((run.code, run.out.as_str()), (Some(2), ""), "{err}");
-    let messages = err.lines().filter(|line| line.starts_with("error:"));
-    assert_eq!(messages.count(), 1, "{err}");
-    assert!(err.contains("\nhint: "), "{err}");
-    assert!(err.contains(part), "expected `{part}`: {err}");
 }
 
 #[test]

@@ -1,40 +1,14 @@
 //! What a user sees: help, errors with hints, and the configurations that come with bertkit.
-//!
-//! `SNAPSHOTS=overwrite cargo test -p bertkit` writes the pages under `tests/snapshots` anew.
-#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use bertkit_training::pretrain::PretrainConfig;
 use bertkit_training::{Override, RunConfig};
 use snapbox::{IntoData, assert_data_eq, file, str};
 use tempfile::TempDir;
 
-/// What a command left behind.
-struct Run {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-/// Runs bertkit in `folder`, with nothing on standard input and no terminal.
-fn bertkit(folder: &Path, arguments: &[&str]) -> Run {
-    let output = Command::new(env!("CARGO_BIN_EXE_bertkit"))
-        .args(arguments)
-        .current_dir(folder)
-        .env_remove("RUST_BACKTRACE")
-        .env_remove("COLUMNS")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    Run {
-        code: output.status.code(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
-}
+use crate::harness::{self, bertkit, root, stdout_of, tiny};
 
 /// A folder with a small labelled table.
 fn folder() -> TempDir {
@@ -48,24 +22,10 @@ fn folder() -> TempDir {
     folder
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn tiny() -> String {
-    root()
-        .join("configs/models/tiny.toml")
-        .to_str()
-        .unwrap()
-        .to_owned()
-}
-
-/// A usage or data error: code 2, nothing on standard output, and this on standard error.
+/// What the one error of this command says.
 #[track_caller]
 fn refused(folder: &Path, arguments: &[&str]) -> String {
-    let run = bertkit(folder, arguments);
-    assert_eq!((run.code, run.out.as_str()), (Some(2), ""), "{}", run.err);
-    run.err
+    harness::refused(folder, arguments, "error: ")
 }
 
 #[test]
@@ -104,8 +64,9 @@ fn the_version_is_the_packages() {
 
 #[test]
 fn no_command_shows_the_help_and_is_a_usage_error() {
-    let error = refused(Path::new("."), &[]);
-    assert!(error.contains("Commands:"), "{error}");
+    let run = bertkit(Path::new("."), &[]);
+    assert_eq!((run.code, run.out.as_str()), (Some(2), ""), "{}", run.err);
+    assert!(run.err.contains("Commands:"), "{}", run.err);
 }
 
 #[test]

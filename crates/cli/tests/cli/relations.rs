@@ -1,53 +1,14 @@
 //! Relations between entities: BioBERT's files, anonymised entities, and markers that the vocabulary lacks.
-#![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
 use serde_json::Value;
 
-/// Exit code, standard output and standard error.
-fn bertkit(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_bertkit"))
-        .args(arguments)
-        .current_dir(folder)
-        .env_remove("RUST_BACKTRACE")
-        .env_remove("COLUMNS")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    (
-        output.status.code(),
-        String::from_utf8(output.stdout).unwrap(),
-        String::from_utf8(output.stderr).unwrap(),
-    )
-}
-
-#[track_caller]
-fn succeeds(folder: &Path, arguments: &[&str]) -> String {
-    let (code, out, err) = bertkit(folder, arguments);
-    assert_eq!(code, Some(0), "{err}");
-    out
-}
-
-#[track_caller]
-fn refused(folder: &Path, arguments: &[&str], part: &str) {
-    let (code, out, err) = bertkit(folder, arguments);
-    assert_eq!((code, out.as_str()), (Some(2), ""), "{err}");
-    assert!(
-        err.contains("\nhint: ") || err.contains("'--help'"),
-        "{err}"
-    );
-    assert!(err.contains(part), "expected `{part}`: {err}");
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
+use crate::harness::{golden_model, refused, stdout_of, tiny};
 
 fn learn(folder: &Path, more: &[&str]) -> String {
-    let tiny = root().join("configs/models/tiny.toml");
+    let tiny = tiny();
     let mut arguments = vec![
         "finetune",
         "--quiet",
@@ -57,7 +18,7 @@ fn learn(folder: &Path, more: &[&str]) -> String {
         "0",
     ];
     if !more.contains(&"--model") {
-        arguments.extend(["--config", tiny.to_str().unwrap()]);
+        arguments.extend(["--config", &tiny]);
         for setting in [
             "model.fresh.hidden_size=32",
             "model.fresh.intermediate_size=64",
@@ -75,12 +36,12 @@ fn learn(folder: &Path, more: &[&str]) -> String {
     ]);
     arguments.extend(["--set", "training.batch_size=4"]);
     arguments.extend(more);
-    succeeds(folder, &arguments)
+    stdout_of(folder, &arguments)
 }
 
 fn metric(folder: &Path, arguments: &[&str], name: &str) -> f64 {
     let more = ["--json", "--quiet", "--bootstrap", "0"];
-    let text = succeeds(folder, &[&["eval"], arguments, &more].concat());
+    let text = stdout_of(folder, &[&["eval"], arguments, &more].concat());
     let report: Value = serde_json::from_str(&text).unwrap();
     report["metrics"][name]["value"].as_f64().unwrap()
 }
@@ -129,7 +90,7 @@ fn files_of_relations_are_read_with_and_without_a_header() {
             "{name}"
         );
     }
-    let table = succeeds(path, &["predict", "run", "--input", "test.tsv", "--quiet"]);
+    let table = stdout_of(path, &["predict", "run", "--input", "test.tsv", "--quiet"]);
     assert!(
         table.starts_with("index,sentence,label,prediction,"),
         "{table}"
@@ -146,15 +107,7 @@ fn entities_are_marked_by_columns_or_tags_and_their_markers_join_the_vocabulary(
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     // A model whose vocabulary has 97 words and no markers.
-    let model = path.join("model");
-    fs::create_dir(&model).unwrap();
-    let case = root().join("crates/model/tests/golden/cases/bert-sequence-3");
-    for name in ["config.json", "model.safetensors"] {
-        fs::copy(case.join(name), model.join(name)).unwrap();
-    }
-    let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].join("\n");
-    let words: String = (1..=92).map(|word| format!("w{word}\n")).collect();
-    fs::write(model.join("vocab.txt"), format!("{special}\n{words}")).unwrap();
+    golden_model(&path.join("model"), "bert-sequence-3");
     // Only which of the words is the first entity tells the labels apart.
     let mut table = String::from("text,start1,end1,start2,end2,label\n");
     for row in 0..16 {
@@ -193,7 +146,7 @@ fn entities_are_marked_by_columns_or_tags_and_their_markers_join_the_vocabulary(
         metric(path, &["run", "--data", "train.csv"], "f1_micro"),
         1.0
     );
-    let answers = succeeds(
+    let answers = stdout_of(
         path,
         &[
             "predict",
