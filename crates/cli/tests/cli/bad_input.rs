@@ -1,5 +1,5 @@
-//! Every bad input ends in one message that begins with `error:`, a hint, and exit code 2 (usage,
-//! configuration, data) or 1 (the run); nothing half-written is left.
+//! Bad input ends in one message that begins with `error:`, a hint, and exit code 2 (usage, configuration, data) or 1
+//! (the run). No partial files are left.
 
 use std::fs;
 use std::path::Path;
@@ -348,7 +348,7 @@ fn model_folders_that_do_not_fit_together_are_refused_by_every_command() {
         let finetune = ["finetune", "--model", "model", "--train", "train.csv"];
         let finetune = [&finetune[..], &["--output", "out"]].concat();
         refused(path, &finetune, part);
-        // These two ask for a run or a model, and say so if there is neither.
+        // These commands look for a run or a model, and report that there is neither.
         let part = if part == "config.json" {
             "holds no trained model"
         } else {
@@ -509,7 +509,7 @@ fn a_run_that_diverges_names_the_rows_and_keeps_no_such_weights() {
     let folder = folder();
     let config = tiny();
     let runaway = ["--learning-rate", "0.9", "--warmup", "0", "--quiet"];
-    // Of the first, no weights are looked at before the loss has gone.
+    // In the first case, the loss diverges before any weight is checked.
     for (decay, checkpoint_steps, what) in [
         (
             "optimizer.weight_decay=1e30",
@@ -546,7 +546,7 @@ mod refusing_system {
     use super::*;
     use crate::harness::{Run, command, finish, signal};
 
-    /// Runs bertkit where no file can grow beyond `blocks` of 512 bytes: a disk that fills up.
+    /// Runs bertkit with files limited to `blocks` of 512 bytes, as on a full disk.
     fn in_little_space(folder: &Path, blocks: u32, arguments: &[&str]) -> Run {
         let mut command = Command::new("sh");
         let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
@@ -643,13 +643,13 @@ mod refusing_system {
         let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
-        // Predicted 1,024 at a time: the first answers come before the input ends.
+        // Predictions are made 1,024 at a time: the first answers come before the input ends.
         input.write_all("w1\n".repeat(1024).as_bytes()).unwrap();
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
         assert!(line.starts_with("LABEL_"), "{line}");
         drop(output);
-        // The process may be gone before it has read all.
+        // The process may have ended before it reads everything.
         let _ = input.write_all("w1\n".repeat(4096).as_bytes());
         drop(input);
         let output = child.wait_with_output().unwrap();
@@ -671,7 +671,7 @@ mod refusing_system {
             let config = tiny();
             let arguments = training(&config, &["--train", "pipe.csv"]);
             let child = command(folder.path(), &arguments).spawn().unwrap();
-            // Opens once the other side reads: the run is then waiting for its data.
+            // Opens when the other side reads: the run is then waiting for its data.
             let writer = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
             signal(name, &child);
             let run = finish(child);

@@ -1,4 +1,4 @@
-//! `bertkit bench`, as a user and as a script runs it. `SNAPSHOTS=overwrite` writes its page anew.
+//! `bertkit bench`.
 
 use serde_json::Value;
 use snapbox::{assert_data_eq, file, str};
@@ -39,7 +39,7 @@ fn each_measurement_is_one_json_object_with_every_step() {
     }
     assert_eq!(found[0]["dropout"], 0.0);
     assert_eq!(found[1]["dropout"], 0.2);
-    // With the classifier of two classes.
+    // The classifier has two classes.
     assert_eq!(found[1]["parameters"], 4_385_920 + 2 * 129);
 }
 

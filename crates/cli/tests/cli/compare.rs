@@ -1,4 +1,4 @@
-//! `bertkit compare`, and what `bertkit eval` says beyond metrics. `SNAPSHOTS=overwrite` writes the page anew.
+//! `bertkit compare`, and what `bertkit eval` reports besides metrics.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ fn run_directory(folder: &Path, name: &str, case: &str) {
     golden_model(&folder.join(name).join("model"), case);
 }
 
-/// A table with a text of eight words, this label and a document of three rows for each row.
+/// A table with a text of eight words, this label, and a document of three rows for each row.
 fn table(rows: usize, label: impl Fn(usize) -> String) -> String {
     let mut table = String::from("text,label,document\n");
     for row in 0..rows {
@@ -26,7 +26,7 @@ fn table(rows: usize, label: impl Fn(usize) -> String) -> String {
     table
 }
 
-/// Two runs of three classes that answer otherwise, and a table in `test.csv`.
+/// Two runs of three classes with different predictions, and a table in `test.csv`.
 fn two_runs() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     run_directory(folder.path(), "a", "bert-sequence-3");
@@ -73,7 +73,7 @@ fn a_difference_is_shown_with_its_interval_and_said_plainly() {
     assert_eq!(found["task"], "multiclass");
     let comparison = &found["comparison"];
     assert_eq!(comparison["permutations"], 999);
-    // The reports of both runs say the same.
+    // The values are those of the reports of both runs.
     for (number, name) in ["accuracy", "log_loss"].into_iter().enumerate() {
         for run in ["a", "b"] {
             let report = fs::read_to_string(path.join(run).join("eval/test.json")).unwrap();
@@ -84,7 +84,7 @@ fn a_difference_is_shown_with_its_interval_and_said_plainly() {
             );
         }
     }
-    // One model takes every row for class 2, the other for class 0, which no row is of.
+    // One model predicts class 2 for every row, the other class 0, which has no rows.
     let accuracy = &comparison["metrics"][0];
     assert!((accuracy["difference"].as_f64().unwrap() + 0.8).abs() < 1e-12);
     assert_eq!(comparison["mcnemar"]["only_a"], 24);

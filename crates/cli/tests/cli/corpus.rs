@@ -1,4 +1,4 @@
-//! `bertkit corpus stats` as a user meets it: the table, and every mistake in one message with a hint.
+//! `bertkit corpus stats`: the table, and bad input.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `bertkit crossval`: folds, seeds, resuming, and what cannot be divided.
+//! `bertkit crossval`: folds, seeds, resuming, and data that cannot be divided.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::harness::{Run, bertkit, command, finish, refused, signal, stdout_of, tiny};
 
-/// Twenty-four rows of two classes and six speakers; one row more has no label.
+/// Twenty-four rows of two classes and six speakers, and one row without a label.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut table = String::from("id,speaker,text,label\n");
@@ -63,7 +63,7 @@ fn every_row_is_held_out_once_and_groups_stay_whole() {
         .map(|row| row["line"].as_u64().unwrap())
         .collect();
     assert_eq!(lines, (2..26).collect::<Vec<_>>());
-    // The four rows of a speaker are held out by one fold, and are drawn together.
+    // The four rows of a speaker are held out by the same fold, and are drawn together.
     for speaker in rows.chunks(4) {
         assert!(speaker.iter().all(|row| row["run"] == speaker[0]["run"]));
     }
@@ -73,7 +73,7 @@ fn every_row_is_held_out_once_and_groups_stay_whole() {
     assert_eq!(all["runs"].as_array().unwrap().len(), 3);
     assert_eq!(all["pooled"][0]["report"]["rows"], 24);
     assert_eq!(all["pooled"][0]["report"]["bootstrap"]["groups"], 6);
-    // What a run has learnt from is none of what it was measured on.
+    // The training rows of a run are not evaluated by it.
     let summary = fs::read_to_string(path.join("runs/fold-1/config.toml")).unwrap();
     assert!(summary.contains("[data.fold]"), "{summary}");
     let mean = all["across"]["accuracy"]["mean"].as_f64().unwrap();
@@ -116,7 +116,7 @@ fn finished_runs_are_left_alone_and_the_rest_is_made() {
         &[&resume[..], &["--only", "fold-9"]].concat(),
         "fold-2-seed-43",
     );
-    // Each run alone, in a process of its own, two at a time: to the same numbers.
+    // Each run in a child process, two at a time, gives the same numbers.
     let aside = [&more[..6], &["--output", "aside", "--parallel", "2"]].concat();
     assert_eq!(whole, stdout_of(path, &arguments(&config, &aside)));
 }
@@ -161,7 +161,7 @@ fn runs_that_were_cut_short_go_on_to_the_same_numbers() {
         let parallel = ["--parallel", "2"];
         let arguments = [&with("stopped")[..], &parallel].concat();
         let Run { code, err, .. } = cut_short(path, "stopped/fold-1", &arguments, true);
-        // A machine that is busy elsewhere may let it come to its end.
+        // On a busy machine it may have finished.
         if code != Some(0) {
             assert_eq!(code, Some(130), "{err}");
             assert!(
@@ -204,7 +204,7 @@ fn questions_are_divided_by_their_texts() {
         (&pooled["rows"], &pooled["bootstrap"]["groups"]),
         (&18.into(), &6.into())
     );
-    // As many questions in each fold: the mean over the folds is that over all.
+    // The folds have equally many questions, so the mean over folds is the mean over all.
     for metric in ["exact_match", "f1"] {
         let mean = all["across"][metric]["mean"].as_f64().unwrap();
         let whole = pooled["metrics"][metric]["value"].as_f64().unwrap();
@@ -312,7 +312,7 @@ fn what_cannot_be_divided_is_refused() {
         &with(&["--folds", "3", "--parallel", "2", "--max-memory", "1M"]),
         "more than the 1.0 MiB",
     );
-    // What stops the first run is told before anything is written.
+    // An error of the first run is reported before anything is written.
     refused(
         path,
         &with(&["--folds", "3", "--positive", "maybe"]),

@@ -1,4 +1,4 @@
-//! Devices from the command line: listed without being started, refused before any data is read, and trained on.
+//! Devices: listed without being started, rejected before any data is read, and trained on.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use snapbox::{assert_data_eq, file};
 
 use crate::harness::{Run, bertkit, command, finish, one_error, stdout_of, succeeds};
 
-/// What `bertkit devices --json` prints.
+/// The output of `bertkit devices --json`.
 fn listed() -> Value {
     serde_json::from_str(&stdout_of(Path::new("."), &["devices", "--json"])).unwrap()
 }
@@ -49,7 +49,7 @@ fn the_cpu_is_always_listed_and_the_table_says_what_auto_takes() {
 fn a_device_that_is_not_there_is_told_before_any_data_is_read() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("rows.csv"), "text,label\na,x\nb,y\n").unwrap();
-    // The files are not there either; the device comes first.
+    // The files do not exist either, but the device is checked first.
     let model = ["--model", "absent", "--output", "run"];
     let finetune = [&["finetune", "--train", "absent.csv"][..], &model].concat();
     let pretrain = [
@@ -89,7 +89,7 @@ fn a_device_that_does_not_start_gives_one_error_and_no_panic() {
         println!("left out: there is no adapter of wgpu here");
         return;
     }
-    // Burn's thread for the device refuses this number and ends in a panic.
+    // Burn's device thread rejects this number and panics.
     let arguments = [
         "bench",
         "--size",
@@ -108,8 +108,8 @@ fn a_device_that_does_not_start_gives_one_error_and_no_panic() {
     assert!(err.contains("\nhint: ") && !err.contains("panic"), "{err}");
 }
 
-/// A few steps from fresh weights on the first adapter of wgpu, which may be a software one: a model as small as can be,
-/// since most of the time goes into compiling shaders.
+/// A few steps from fresh weights on the first wgpu adapter, which may be a software one. The model is minimal, since
+/// most of the time goes into compiling shaders.
 #[test]
 fn fine_tuning_on_wgpu_lowers_the_loss_and_its_model_answers_as_on_the_cpu() {
     if !has("wgpu") {
@@ -174,7 +174,7 @@ fn fine_tuning_on_wgpu_lowers_the_loss_and_its_model_answers_as_on_the_cpu() {
     println!("{} steps: loss {first:.4} to {last:.4}", losses.len());
     assert!(last < 0.7 * first, "{losses:?}");
 
-    // The same batches in two halves, each on a replica of its own: two of the same adapter. Shaders are compiled by now.
+    // The same batches in two halves, on two replicas on the same adapter. Shaders are compiled by now.
     let halves = arguments.iter().map(|&word| match word {
         "run" => "halves",
         "wgpu" => "wgpu:0,wgpu:0",

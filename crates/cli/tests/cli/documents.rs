@@ -1,4 +1,4 @@
-//! Texts longer than the model reads, rows that are one document, and sequences that are not words.
+//! Texts longer than the model's input, rows that form one document, and biological sequences.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::harness::{refused, stdout_of, tiny};
 
-/// Eight patients of three notes; the last words of the longest one alone say what is to be learnt.
+/// Eight patients with three notes; only the last words of the longest note determine the label.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut notes = String::from("patient,note,label\n");
@@ -82,11 +82,11 @@ fn what_stands_behind_the_longest_input_is_learnt_from_sections() {
             1.0,
             "{pool}"
         );
-        // The folder alone answers as the run does.
+        // The model folder alone predicts like the run.
         let model = format!("{pool}/model");
         assert_eq!(probabilities(path, pool), probabilities(path, &model));
     }
-    // The first section alone does not hold it.
+    // The first section does not contain the words that determine the label.
     learn(
         path,
         "first",

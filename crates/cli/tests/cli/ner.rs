@@ -1,4 +1,4 @@
-//! Named entities from the command line: learnt, kept, scored, predicted, and refused where the input is bad.
+//! Named entities: training, evaluation, prediction, and bad input.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ fn folder() -> TempDir {
     folder
 }
 
-/// Trains a small fresh tagger on all eight sentences until it knows them.
+/// Trains a small fresh tagger until it knows all eight sentences.
 fn learn(folder: &Path, output: &str, more: &[&str]) -> String {
     stdout_of(folder, &learning(&tiny(), output, more))
 }
@@ -121,7 +121,7 @@ fn eight_sentences_are_learnt_kept_and_tagged_again_as_they_were() {
     ] {
         learn(path, output, more);
         assert_eq!(f1(path, output, &[]), 1.0, "{output}");
-        // The folder alone gives the same answers as the run.
+        // The model folder alone predicts like the run.
         let tag =
             |run: &str| stdout_of(path, &["predict", run, "--input", "train.conll", "--quiet"]);
         let tagged = tag(output);
@@ -293,7 +293,7 @@ fn three_ways_to_score_stand_side_by_side_with_intervals_by_sentence_or_document
     let report: Value = serde_json::from_str(&stdout_of(path, &by_document)).unwrap();
     assert_eq!(report["rows"], 8);
     assert_eq!(report["perturbed"][0]["comparison"]["groups"], 2);
-    // What was kept is enough to compare two runs.
+    // The saved predictions are enough to compare two runs.
     stdout_of(path, &["eval", "run/model", "--data", "train.conll"]);
     learn(
         path,
@@ -453,7 +453,7 @@ fn what_training_never_saw_is_told_and_scored_as_missed_or_refused() {
         ],
         "no/such",
     );
-    // A model that answers something else knows nothing of words.
+    // A model for another task cannot read words.
     fs::remove_file(path.join("run/model/bertkit.json")).unwrap();
     let config = fs::read_to_string(path.join("run/model/config.json")).unwrap();
     fs::write(
@@ -468,8 +468,8 @@ fn what_training_never_saw_is_told_and_scored_as_missed_or_refused() {
     );
 }
 
-/// The predictions that transformers wrote of a real model, word by word; `BERTKIT_MODELS_DIR` and `BERTKIT_DATA_DIR` name the
-/// folders of checkpoints and data, which are too large for the repository.
+/// Compares a real checkpoint with the predictions of transformers, word by word. `BERTKIT_MODELS_DIR` and
+/// `BERTKIT_DATA_DIR` name the folders of checkpoints and data, which are too large for the repository.
 #[test]
 fn a_checkpoint_tags_ncbi_disease_as_transformers_did() {
     let of = |name: &str| std::env::var_os(name).map(PathBuf::from);
@@ -490,13 +490,13 @@ fn a_checkpoint_tags_ncbi_disease_as_transformers_did() {
     let (mut ours, mut theirs) = (sentences(&tagged), sentences(&expected));
     assert_eq!((ours.len(), theirs.len()), (940, 940));
     for (ours, theirs) in ours.iter_mut().zip(&mut theirs) {
-        // The reference cut its sentences at 128 tokens; bertkit tags all words.
+        // The reference truncated sentences at 128 tokens; bertkit tags all words.
         ours.truncate(theirs.len());
         assert_eq!(ours, theirs);
     }
 }
 
-/// Word and first letter of the last column, sentence by sentence.
+/// Word and first letter of the last column, by sentence.
 fn sentences(text: &str) -> Vec<Vec<(String, char)>> {
     let mut all = vec![Vec::new()];
     for line in text.lines() {

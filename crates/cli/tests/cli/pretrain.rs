@@ -1,5 +1,4 @@
-//! `bertkit pretrain`, as a user runs it: what it learns, what it leaves behind, how it goes on after
-//! an interruption, and what it refuses. `SNAPSHOTS=overwrite` writes its page anew.
+//! `bertkit pretrain`: training, output, resuming after interruptions, and bad input.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::harness::{command, finish, names, refused, signal, succeeds};
 
-/// Texts in which the place follows from the animal, `repeats` times over.
+/// Texts in which the animal determines the place, `repeats` times.
 fn texts(repeats: usize) -> String {
     let animals = [("cat", "garden"), ("dog", "forest"), ("fox", "river")];
     let mut text = String::new();
@@ -79,7 +78,7 @@ fn weights(run: &Path) -> Vec<u8> {
     fs::read(run.join("model/model.safetensors")).unwrap()
 }
 
-/// The values of one number in `metrics.jsonl`.
+/// The values of a metric in `metrics.jsonl`.
 fn metric(run: &Path, split: &str, name: &str) -> Vec<f64> {
     let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     let lines = text
@@ -139,7 +138,8 @@ next       bertkit finetune --model runs/a --train FILE --output DIR
     let directory = path.join("runs/a");
     let losses = metric(&directory, "train", "loss");
     assert_eq!(losses.len(), 150);
-    // What follows from the sentence is known; the verb is one of three, the animal unknown where the place is masked too.
+    // Words that follow from the sentence are learnt; the verb is one of three, and the animal is unknown if the place
+    // is masked too.
     let accuracy = metric(&directory, "valid", "mlm_accuracy");
     assert!(losses[0] > 3.0 && accuracy.len() == 3 && accuracy[2] > 0.5);
     let last = losses[140..].iter().sum::<f64>() / 10.0;
@@ -153,7 +153,7 @@ next       bertkit finetune --model runs/a --train FILE --output DIR
     ];
     assert_eq!(names(&directory), left);
 
-    // The run directory is a model for all other commands, and for more pretraining.
+    // The run directory is a model for all other commands, and for further pretraining.
     let tune = ["finetune", "--model", "runs/a", "--train", "rows.csv"];
     let tune = [&tune[..], &["--output", "runs/b", "--device", "cpu"]].concat();
     succeeds(
@@ -176,7 +176,7 @@ next       bertkit finetune --model runs/a --train FILE --output DIR
     masks_are_filled(path);
 }
 
-/// The run `runs/a` predicts masked tokens and measures its accuracy; what has no such head is refused.
+/// The run `runs/a` predicts masked tokens and measures its accuracy; a model without such a head is refused.
 fn masks_are_filled(path: &Path) {
     let ask = ["fill-mask", "runs/a", "--device", "cpu"];
     let text = ["--text", "the [MASK] sees a bird in the [MASK] ."];
@@ -271,7 +271,7 @@ fn a_tied_generator_is_the_model_under_another_head() {
     let ask = ["fill-mask", "tied/generator", "--text", "[MASK] dog"];
     succeeds(path, &ask);
 
-    // Going on takes the generator's head from beside the model; apart, they part.
+    // Continuing loads the generator's head from the folder beside the model; untied, the two encoders differ.
     let go_on = [
         "--model",
         "tied",
@@ -309,7 +309,7 @@ fn the_same_seed_gives_the_same_bytes_with_or_without_a_tokenizer() {
     assert!(a == weights(&path.join("threads")));
     assert!(a != weights(&path.join("c")));
 
-    // Without one, a tokenizer is trained on the text.
+    // Without `--tokenizer`, one is trained on the text.
     let least = ["--corpus", "corpus", "--config", "model.toml"];
     let short = ["--max-length", "24", "--steps", "3", "--device", "cpu"];
     let own = |run| [&["pretrain", "--output", run][..], &least, &short].concat();
@@ -336,7 +336,7 @@ fn a_dry_run_prints_a_configuration_and_leaves_nothing_behind() {
     }
     assert_eq!(names(path), before);
 
-    // What it prints is the configuration of the same run.
+    // The output is the configuration of the same run.
     let direct = ["--whole-word", "--schedule", "bert", "--quiet"];
     let direct = arguments("direct", &direct);
     succeeds(path, &direct);
@@ -350,7 +350,7 @@ fn a_dry_run_prints_a_configuration_and_leaves_nothing_behind() {
 fn a_run_killed_at_any_moment_resumes_to_the_same_weights() {
     let folder = folder();
     let path = folder.path();
-    // Passes of 12 updates, so that checkpoints lie within them.
+    // Epochs of 12 updates, so that checkpoints fall within them.
     let settings = [
         "--quiet",
         "--steps",
@@ -373,12 +373,12 @@ fn a_run_killed_at_any_moment_resumes_to_the_same_weights() {
     for share in [0.05, 0.3, 0.5, 0.7, 0.9] {
         let run = format!("killed-{share}");
         let directory = path.join(&run);
-        // A machine that has become faster since is done before the kill: it is tried again, earlier.
+        // If the machine has become faster and the run ends before the kill, try again with an earlier kill.
         let killed = (0..5).any(|_| {
             let _ = fs::remove_dir_all(&directory);
             let mut child = spawn(&run, &[]);
             std::thread::sleep(length.mul_f64(share));
-            // SIGKILL on Unix: the process has no say in it.
+            // SIGKILL on Unix: the process cannot handle it.
             child.kill().unwrap();
             let killed = !child.wait().unwrap().success();
             if !killed {
@@ -395,7 +395,7 @@ fn a_run_killed_at_any_moment_resumes_to_the_same_weights() {
             child.wait().unwrap();
         }
         if !directory.join("model").exists() {
-            // Killed before the first step: a tokenised text, whole or not, is in nobody's way.
+            // Killed before the first step: tokenised text, complete or not, does not block the next run.
             let how: &[&str] = if begun() { &["--resume"] } else { &[] };
             let run = finish(spawn(&run, how));
             assert_eq!(run.code, Some(0), "{}", run.err);
@@ -412,7 +412,7 @@ fn a_run_killed_at_any_moment_resumes_to_the_same_weights() {
     }
 }
 
-/// Waits until a file holds so many lines.
+/// Waits until a file has this many lines.
 #[cfg(unix)]
 fn wait_for_lines(file: &Path, lines: usize) {
     while fs::read_to_string(file).unwrap_or_default().lines().count() < lines {
@@ -456,7 +456,7 @@ fn interrupting_the_tokenising_leaves_nothing() {
     let folder = folder();
     let path = folder.path();
     fs::create_dir(path.join("large")).unwrap();
-    // Several of the batches between which an interruption is seen.
+    // Enough text for several batches, between which interruptions are checked.
     fs::write(path.join("large/a.txt"), texts(150_000)).unwrap();
     let before = names(path);
     let child = command(path, &arguments("runs/a", &["--corpus", "large"]))
@@ -505,7 +505,7 @@ fn texts_that_cannot_be_learnt_from_are_refused_and_nothing_is_written() {
     let none = ["pretrain", "--tokenizer", "tok", "--output", "runs/a"];
     let error = refused(path, &none, "--corpus PATH");
     assert!(error.contains("--model DIR"), "{error}");
-    // One document is enough to train on, and then none is held out.
+    // One document is enough to train on; then none is held out.
     let run = succeeds(path, &arguments("runs/a", &["--corpus", "few"]));
     assert!(
         run.err.contains("note: the corpus is a single document"),
@@ -593,7 +593,7 @@ fn a_run_directory_is_only_taken_for_what_it_is() {
     let tune = ["finetune", "--resume", "--output", "run"];
     let error = refused(path, &tune, "`run` is a run of `bertkit pretrain`");
     assert!(error.contains("`bertkit pretrain --resume --output run`"));
-    // Its tokenised text is kept, and used again.
+    // The tokenised text is kept and reused.
     let modified = |name: &str| {
         let file = fs::metadata(path.join(name)).unwrap();
         file.modified().unwrap()
@@ -633,7 +633,7 @@ fn a_run_is_not_resumed_with_other_text_tokenizer_or_settings() {
     let part = "`tokenizer.path` was \"tok\" and is \"other\" now";
     refused(path, &with(&["--tokenizer", "other"]), part);
 
-    // Another tokenizer under the same name: the ids of two words have changed places.
+    // Another tokenizer under the same name: the ids of two words are swapped.
     let vocabulary = fs::read_to_string(path.join("tok/tokenizer.json")).unwrap();
     let swapped = vocabulary
         .replace("\"cat\"", "\"...\"")

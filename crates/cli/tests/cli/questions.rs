@@ -1,4 +1,4 @@
-//! Questions about texts from the command line: learnt, kept, scored, answered, and refused where the input is bad.
+//! Question answering: training, evaluation, prediction, and bad input.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ const CONTEXTS: [(&str, &str, &str); 4] = [
     ),
 ];
 
-/// Two questions about each of four texts, in SQuAD's form; with `impossible`, the second has no answer.
+/// Two questions about each of four texts in SQuAD format; with `impossible`, the second has no answer.
 fn squad(impossible: bool) -> Value {
     let texts = CONTEXTS.iter().enumerate().map(|(number, (context, what, end))| {
         let answer = |text: &str| json!([{ "text": text, "answer_start": context.find(text).unwrap() }]);
@@ -54,7 +54,7 @@ fn folder() -> TempDir {
     folder
 }
 
-/// With which few examples are learnt by heart.
+/// Settings with which a few examples are learnt by heart.
 const SETTINGS: [&str; 8] = [
     "training.epochs=200",
     "optimizer.learning_rate=5e-3",
@@ -139,7 +139,7 @@ fn eight_questions_are_learnt_kept_and_answered_again_as_they_were() {
         found.contains("8 rows of `train`") && found.contains("exact_match"),
         "{found}"
     );
-    // The answers by id, as the official script takes them.
+    // The answers by id, in the format of the official script.
     let kept = fs::read_to_string(path.join("whole/eval/train.predictions.json")).unwrap();
     let kept: Value = serde_json::from_str(&kept).unwrap();
     assert_eq!(
@@ -184,7 +184,7 @@ fn questions_without_an_answer_are_told_by_a_threshold() {
     ] {
         assert_eq!(value(&found, metric), 1.0, "{metric}: {found}");
     }
-    // So sure that nothing has an answer.
+    // At this threshold nothing has an answer.
     let none = report(
         path,
         &["run", "--data", "some.json", "--null-threshold=-1000"],
@@ -225,7 +225,7 @@ fn ends_are_learnt_after_starts_kept_and_found_again() {
         fs::read_to_string(path.join(out)).unwrap()
     };
     assert_eq!(best("some"), best("some/model"));
-    // The head goes on from where it was, and tells what belongs together.
+    // Training continues with the saved head, including its `joint.*` weights.
     let again = [
         "finetune",
         "--task",
@@ -279,7 +279,7 @@ fn ends_are_learnt_after_starts_kept_and_found_again() {
     );
 }
 
-/// BioASQ's own form: two questions with two snippets, a list, and one for yes or no.
+/// BioASQ format: two factoid questions, a list question and a yes/no question.
 fn bioasq() -> Value {
     let id = |number: usize| format!("{number}123456789abcdef01234567");
     let text = |number: usize| json!({ "text": CONTEXTS[number].0, "document": "d" });
@@ -299,15 +299,15 @@ fn questions_of_bioasq_are_learnt_and_scored_over_their_snippets() {
     fs::write(path.join("bioasq.json"), bioasq().to_string()).unwrap();
     learn(path, "run", &["--train", "bioasq.json"]);
     let with = |more: &[&str]| report(path, &[&["run", "--data", "bioasq.json"], more].concat());
-    // One of two is right; the other's name stands in no snippet.
+    // One of two is right; the name of the other occurs in no snippet.
     let found = with(&["--question-type", "factoid"]);
     for metric in ["strict_accuracy", "lenient_accuracy", "mrr"] {
         assert_eq!(value(&found, metric), 0.5, "{metric}: {found}");
     }
-    // Both things of the list are found, and nothing else.
+    // Both items of the list are found, and nothing else.
     let found = with(&["--question-type", "list"]);
     assert_eq!(value(&found, "f1_samples"), 1.0, "{found}");
-    // So high a threshold leaves the best one.
+    // A threshold this high leaves the best answer.
     let found = with(&["--question-type", "list", "--list-threshold", "9"]);
     assert_eq!(value(&found, "precision_samples"), 1.0, "{found}");
     assert_eq!(value(&found, "recall_samples"), 0.5, "{found}");
@@ -369,7 +369,7 @@ fn questions_of_bioasq_for_yes_or_no_are_classified_over_their_snippets() {
     ]);
     stdout_of(path, &arguments);
     let found = report(path, &["yesno", "--data", "yesno.json"]);
-    // One answer a question, whatever number of snippets it has.
+    // One answer per question, whatever the number of snippets.
     assert_eq!(found["rows"], 8, "{found}");
     assert_eq!(value(&found, "accuracy"), 1.0, "{found}");
     let other = file.to_string().replace("\"yes\"", "\"perhaps\"");
@@ -459,7 +459,7 @@ fn answers_that_are_elsewhere_are_put_right_or_told_of() {
         err.contains("0a") && err.contains("absent.json") && err.contains("hint:"),
         "{err}"
     );
-    // Otherwise it is counted, and the rest is learnt.
+    // By default such answers are counted, and the rest is trained on.
     let Run { code, err, .. } = run("absent.json", &[]);
     assert_eq!(code, Some(0), "{err}");
     assert!(
@@ -566,8 +566,8 @@ fn bad_files_of_questions_are_refused() {
     );
 }
 
-/// What transformers found with a real model; `BERTKIT_MODELS_DIR` and `BERTKIT_DATA_DIR` name the folders of checkpoints and
-/// data, which are too large for the repository.
+/// Compares a real checkpoint with the predictions of transformers. `BERTKIT_MODELS_DIR` and `BERTKIT_DATA_DIR` name
+/// the folders of checkpoints and data, which are too large for the repository.
 #[test]
 fn a_checkpoint_answers_xquad_as_transformers_did() {
     let of = |name: &str| std::env::var_os(name).map(PathBuf::from);

@@ -1,4 +1,4 @@
-//! Relations between entities: BioBERT's files, anonymised entities, and markers that the vocabulary lacks.
+//! Relations between entities: BioBERT's files, anonymised entities, and markers missing from the vocabulary.
 
 use std::fs;
 use std::path::Path;
@@ -106,9 +106,9 @@ fn files_of_relations_are_read_with_and_without_a_header() {
 fn entities_are_marked_by_columns_or_tags_and_their_markers_join_the_vocabulary() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    // A model whose vocabulary has 97 words and no markers.
+    // A model with a vocabulary of 97 words and no markers.
     golden_model(&path.join("model"), "bert-sequence-3");
-    // Only which of the words is the first entity tells the labels apart.
+    // Only the position of the first entity distinguishes the labels.
     let mut table = String::from("text,start1,end1,start2,end2,label\n");
     for row in 0..16 {
         let places = [

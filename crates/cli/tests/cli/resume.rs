@@ -1,4 +1,4 @@
-//! A process that is killed at any moment goes on, once resumed, to the same final weights.
+//! A run killed at any moment resumes to the same final weights.
 
 use std::path::Path;
 use std::process::Command;
@@ -63,7 +63,7 @@ fn a_run_killed_at_any_moment_resumes_to_the_same_weights() {
     let expected = weights("whole");
 
     let mut killed = 0;
-    // A machine that was busy during the first run lets others end before they are killed: they count shorter then.
+    // If runs end before they are killed because the first one was slowed down, kill the next ones earlier.
     let shares = [0.1, 0.35, 0.5, 0.65, 0.8, 0.95];
     for (attempt, share) in shares.into_iter().cycle().take(30).enumerate() {
         if killed == shares.len() {
@@ -72,7 +72,7 @@ fn a_run_killed_at_any_moment_resumes_to_the_same_weights() {
         let run = format!("killed-{attempt}");
         let mut child = finetune(folder, &run, &[]).spawn().unwrap();
         std::thread::sleep(length.mul_f64(share));
-        // SIGKILL on Unix: the process has no say in it.
+        // SIGKILL on Unix: the process cannot handle it.
         child.kill().unwrap();
         let status = child.wait().unwrap();
         if status.success() {
@@ -80,7 +80,7 @@ fn a_run_killed_at_any_moment_resumes_to_the_same_weights() {
             continue;
         }
         killed += 1;
-        // Killed once more on the way, then left to finish. A kill before the first file leaves nothing to resume.
+        // Killed once more while resuming, then left to finish. A kill before the first file leaves nothing to resume.
         let begun = |run: &str| folder.join(run).join("config.toml").exists();
         if begun(&run) && !folder.join(&run).join("model").exists() {
             let mut child = finetune(folder, &run, &["--resume"]).spawn().unwrap();

@@ -1,4 +1,4 @@
-//! `bertkit tokenizer`: what it writes, what it shows, and what it refuses.
+//! `bertkit tokenizer`: training, output, and bad input.
 
 use std::fs;
 use std::path::Path;
@@ -25,7 +25,7 @@ fn refused(folder: &Path, arguments: &[&str], part: &str) -> String {
     error
 }
 
-/// A folder with a few lines of text in `corpus`, and a note that is none.
+/// A folder with a few lines of text in `corpus`, and a file that is not text.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let corpus = folder.path().join("corpus");
@@ -151,7 +151,7 @@ fn a_vocabulary_beyond_the_text_is_refused_with_the_number_that_it_supports() {
         folder,
         &["train", "corpus", "--vocab-size", number, "--output", "tok"],
     );
-    // Where no number was asked for, the text decides.
+    // Without `--vocab-size`, the text determines the number.
     succeeds(
         folder,
         &["train", "corpus", "--output", "tok", "--overwrite"],

@@ -1,4 +1,4 @@
-//! What a user sees: help, errors with hints, and the configurations that come with bertkit.
+//! Help, usage errors with hints, and the configurations that come with bertkit.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ fn folder() -> TempDir {
     folder
 }
 
-/// What the one error of this command says.
+/// The standard error of a command that ends in one error.
 #[track_caller]
 fn refused(folder: &Path, arguments: &[&str]) -> String {
     harness::refused(folder, arguments, "error: ")
@@ -200,7 +200,7 @@ hint: start the run without --resume
     );
 }
 
-/// Fine-tunes a fresh tiny model on a table of this text; expects that the table is refused.
+/// Fine-tunes a fresh tiny model on a table with this text, and expects an error.
 #[track_caller]
 fn table_refused(name: &str, text: &str, more: &[&str]) -> String {
     let folder = folder();
@@ -377,7 +377,7 @@ fn predict_refuses_what_it_could_not_write_before_it_begins() {
     assert!(error.contains("--input FILE"), "{error}");
 }
 
-/// Whether a configuration is one of pretraining.
+/// Whether this is a pretraining configuration.
 fn pretrains(path: &Path) -> bool {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     path.starts_with(root().join("configs/pretrain")) || name.ends_with("-pretrain")
@@ -433,7 +433,7 @@ fn small_configurations_run_dry_and_write_nothing() {
     let mut seen = 0;
     for path in configurations().into_iter().filter(|path| !pretrains(path)) {
         let config = RunConfig::resolve_unchecked(Some(&path), &[]).unwrap();
-        // Weights of the larger ones would take longer to draw than the test is worth.
+        // Initialising larger models would take too long.
         let small = |fresh: &bertkit_training::config::FreshModel| {
             fresh.num_hidden_layers <= 2 && fresh.hidden_size <= 128
         };
@@ -462,7 +462,7 @@ fn small_configurations_run_dry_and_write_nothing() {
             "only train.csv"
         );
 
-        // The whole output is the configuration of the same run.
+        // The entire output is the configuration of the same run.
         fs::write(folder.path().join("again.toml"), &run.out).unwrap();
         let again = RunConfig::resolve(Some(&folder.path().join("again.toml")), &[]).unwrap();
         assert_eq!((again.data.max_length, again.device.as_str()), (16, "cpu"));
