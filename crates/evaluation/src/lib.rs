@@ -50,7 +50,7 @@ pub use calibration::{
 };
 pub use coverage::{Coverage, CoverageLevel, coverage};
 pub use evaluate::{evaluate, score};
-pub use folds::{PoolError, RunsEstimate, across_runs, across_values, pool};
+pub use folds::{RunsEstimate, across_runs, across_values, pool};
 pub use metric::{Metric, UnknownMetric};
 pub use metrics::{
     AnswerScore, Candidate, NoAnswerThreshold, PooledAnswers, best_no_answer_threshold,
@@ -58,7 +58,7 @@ pub use metrics::{
 };
 pub use predictions::{
     Answer, AnswerPredictions, ClassPredictions, EntityPredictions, EntitySpan, EvaluationError,
-    FactoidPredictions, ListAnswer, ListPredictions, MultiLabelPredictions, Predictions,
+    FactoidPredictions, ListAnswer, ListPredictions, MultiLabelPredictions, PoolError, Predictions,
     RankedAnswers, ScorePredictions, SpanPredictions, TaskKind,
 };
 pub use report::{

@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::metrics::answers::{AnswerFormula, AnswerScore, Questions};
 use crate::metrics::class::ClassFormula;
 use crate::metrics::counts::{Average, Score};
-use crate::metrics::entities::{EntityFormula, Scheme};
+use crate::metrics::entities::EntityFormula;
 use crate::metrics::factoid::FactoidFormula;
 use crate::metrics::multilabel::LabelFormula;
 use crate::metrics::regression::ScoreFormula;
-use crate::predictions::TaskKind;
+use crate::metrics::scheme::Scheme;
+use crate::predictions::kind::TaskKind;
 
 /// What describes a metric: its name, which way is better, and how it is computed for each kind of predictions that it
 /// applies to.

@@ -233,10 +233,10 @@ proptest! {
         let groups = grouped.then(|| (0..rows).map(|row| row % 4).collect());
         let options = BootstrapOptions { seed, groups, ..Default::default() };
         let metrics = Metric::for_task(predictions.task());
-        let evaluator = Evaluator::new(&predictions, metrics);
+        let evaluator = evaluator(&predictions, metrics);
         for weights in Resampler::new(&predictions, &options).map(3, |weights| weights.to_vec()) {
             let resample = materialised(&predictions, &weights);
-            let direct = Evaluator::new(&resample, metrics).outcome(&vec![1.0; resample.rows()]);
+            let direct = super::evaluator(&resample, metrics).outcome(&vec![1.0; resample.rows()]);
             let weighted = evaluator.outcome(&weights);
             for ((metric, a), b) in metrics.iter().zip(&weighted.metrics).zip(&direct.metrics) {
                 prop_assert!(close(a, b), "{metric}: {a:?} weighted, {b:?} direct");
