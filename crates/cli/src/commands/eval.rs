@@ -1,6 +1,7 @@
 //! `bertkit eval`: a model and labelled texts to metrics with intervals.
 
 mod qa;
+mod rows;
 mod tagging;
 mod text;
 
@@ -182,6 +183,11 @@ pub fn run(args: &EvalArgs) -> Result<(), CliError> {
             args.tags.refuse()?;
             refuse_question(flag)?;
             text::run(args)
+        }
+        TaskInput::Rows(open) => {
+            args.tags.refuse()?;
+            refuse_question(flag)?;
+            rows::run(args, open)
         }
     }
 }

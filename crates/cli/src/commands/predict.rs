@@ -3,6 +3,7 @@
 mod input;
 mod output;
 mod qa;
+mod rows;
 mod tagging;
 mod text;
 
@@ -165,6 +166,11 @@ pub fn run(args: &PredictArgs) -> Result<(), CliError> {
             args.tags.refuse()?;
             refuse_question(flag)?;
             text::run(args)
+        }
+        TaskInput::Rows(open) => {
+            args.tags.refuse()?;
+            refuse_question(flag)?;
+            rows::run(args, open)
         }
     }
 }

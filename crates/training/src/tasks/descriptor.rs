@@ -5,6 +5,7 @@ use std::path::Path;
 use bertkit_evaluation::{BootstrapOptions, TaskKind as PredictionKind};
 use bertkit_model::DeviceSpec;
 
+use super::rows::RowModel;
 use super::stored::{StoredEvaluation, StoredFiles};
 use crate::config::RunConfig;
 use crate::engine::observer::Observer;
@@ -13,7 +14,7 @@ use crate::run::context::RunContext;
 use crate::run::finetune::FinetuneRun;
 
 /// What a trained model reads, which decides how `predict` and `eval` read files and flags.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum TaskInput {
     /// Texts, or pairs of texts: for a [`Predictor`](crate::Predictor).
     Texts,
@@ -21,6 +22,8 @@ pub enum TaskInput {
     Words,
     /// Questions about texts: for a [`QuestionAnswerer`](crate::QuestionAnswerer).
     Questions,
+    /// Rows of a table, for the [`RowModel`] that this opens from a run directory or a model folder.
+    Rows(fn(&Path, DeviceSpec) -> Result<Box<dyn RowModel>, TrainError>),
 }
 
 /// A task: one constant for each, in the file `mod.rs` of its folder.

@@ -8,6 +8,7 @@ pub(crate) mod evaluation;
 pub(crate) mod folds;
 pub(crate) mod kind;
 pub(crate) mod qa;
+pub(crate) mod rows;
 pub(crate) mod stored;
 pub(crate) mod tagging;
 pub(crate) mod text;
