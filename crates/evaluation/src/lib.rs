@@ -57,9 +57,9 @@ pub use metrics::{
     pool_snippets, pool_snippets_above,
 };
 pub use predictions::{
-    Answer, AnswerPredictions, ClassPredictions, EntityPredictions, EntitySpan, EvaluationError,
-    FactoidPredictions, ListAnswer, ListPredictions, MultiLabelPredictions, PoolError, Predictions,
-    RankedAnswers, ScorePredictions, SpanPredictions, TaskKind,
+    Answer, AnswerPredictions, ChoicePredictions, ClassPredictions, EntityPredictions, EntitySpan,
+    EvaluationError, FactoidPredictions, ListAnswer, ListPredictions, MultiLabelPredictions,
+    PoolError, Predictions, RankedAnswers, ScorePredictions, SpanPredictions, TaskKind,
 };
 pub use report::{
     AnswerReport, BootstrapSummary, ClassReport, ConfusionMatrix, EntityReport, Estimate, Report,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::predictions::answers::{Answer, AnswerPredictions};
+use crate::predictions::set::PredictionSet;
 use crate::undefined::Undefined;
 
 use super::outcome::{Evaluator, Outcome, Value};

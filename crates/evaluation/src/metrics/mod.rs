@@ -7,6 +7,7 @@
 //! metric.
 
 pub(crate) mod answers;
+pub(crate) mod choices;
 pub(crate) mod class;
 pub(crate) mod counts;
 pub(crate) mod entities;
@@ -25,6 +26,7 @@ pub use factoid::{Candidate, PooledAnswers, pool_snippets, pool_snippets_above};
 pub(crate) use outcome::{Evaluator, Outcome};
 
 use answers::AnswerEvaluator;
+use choices::ChoiceEvaluator;
 use class::ClassEvaluator;
 use entities::EntityEvaluator;
 use factoid::QuestionEvaluator;
@@ -61,6 +63,9 @@ pub(crate) fn evaluator<'a>(
         )),
         Predictions::Lists(p) => {
             Box::new(QuestionEvaluator::lists(p, formulas(metrics, |m| m.lists)))
+        }
+        Predictions::Choices(p) => {
+            Box::new(ChoiceEvaluator::new(p, &formulas(metrics, |m| m.choices)))
         }
     }
 }

@@ -28,6 +28,8 @@ pub enum TaskKind {
     Factoid,
     /// A list of answers a question.
     Lists,
+    /// One of several answers to a multiple-choice question.
+    Choices,
 }
 
 impl TaskKind {
@@ -43,6 +45,7 @@ impl TaskKind {
         Self::AnswersOrNone,
         Self::Factoid,
         Self::Lists,
+        Self::Choices,
     ];
 
     /// The name in reports, in snake case, and what a row is called.
@@ -58,6 +61,7 @@ impl TaskKind {
             Self::AnswersOrNone => ("answers_or_none", "question"),
             Self::Factoid => ("factoid", "question"),
             Self::Lists => ("lists", "question"),
+            Self::Choices => ("choices", "row"),
         }
     }
 

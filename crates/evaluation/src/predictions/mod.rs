@@ -1,6 +1,7 @@
 //! Predictions beside the truth: the input of every metric. One file a kind.
 
 pub(crate) mod answers;
+pub(crate) mod choices;
 pub(crate) mod classes;
 pub(crate) mod entities;
 mod error;
@@ -9,12 +10,13 @@ pub(crate) mod kind;
 pub(crate) mod lists;
 pub(crate) mod multilabel;
 pub(crate) mod scores;
-mod set;
+pub(crate) mod set;
 pub(crate) mod spans;
 
 use serde::{Deserialize, Serialize};
 
 pub use answers::{Answer, AnswerPredictions};
+pub use choices::ChoicePredictions;
 pub use classes::ClassPredictions;
 pub use entities::EntityPredictions;
 pub use error::{EvaluationError, PoolError};
@@ -83,6 +85,8 @@ predictions! {
     Factoid(FactoidPredictions),
     /// A list of answers to a question per row.
     Lists(ListPredictions),
+    /// One of several answers per row.
+    Choices(ChoicePredictions),
 }
 
 impl Predictions {

@@ -16,16 +16,7 @@ pub(crate) fn selection_metric(
     task: PredictionKind,
 ) -> Result<Option<Metric>, TrainError> {
     let Some(name) = config.training.best_metric.as_deref() else {
-        return Ok(Some(match task {
-            PredictionKind::Binary => Metric::F1,
-            PredictionKind::Multiclass => Metric::F1Macro,
-            PredictionKind::Multilabel => Metric::F1Micro,
-            PredictionKind::Regression => Metric::R2,
-            PredictionKind::Entities | PredictionKind::Spans => Metric::F1Micro,
-            PredictionKind::Answers | PredictionKind::AnswersOrNone => Metric::F1,
-            PredictionKind::Factoid => Metric::Mrr,
-            PredictionKind::Lists => Metric::F1Samples,
-        }));
+        return Ok(Some(Metric::default_for(task)));
     };
     if name == "loss" {
         return Ok(None);
