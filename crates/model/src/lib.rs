@@ -44,8 +44,8 @@ pub use embeddings::Embeddings;
 pub use encoder::{Encoder, Layer};
 pub use initialize::Initializer;
 pub use model::{
-    DiscriminatorModel, Head, MlmModel, Model, ModelError, ModelFolder, PretrainingModel,
-    SequenceModel, SpanModel, TokenModel,
+    ChoiceModel, DiscriminatorModel, Head, MlmModel, Model, ModelError, ModelFolder,
+    PretrainingModel, SequenceModel, SpanModel, TokenModel,
 };
 pub use names::{Architecture, Naming};
 pub use ops::{
