@@ -1,5 +1,6 @@
 //! The names of the tasks.
 
+use bertkit_data::labels::LabelKind;
 use serde::{Deserialize, Serialize};
 
 /// What a run learns: `task.kind` in the configuration, and in `bertkit.json` beside the weights.
@@ -20,11 +21,21 @@ pub enum TaskKind {
 
 impl TaskKind {
     /// Every task.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: &'static [Self] = &[
         Self::Classification,
         Self::MultiLabel,
         Self::Regression,
         Self::Ner,
         Self::Qa,
     ];
+
+    /// What the labels beside texts are; `None` for tasks whose files have no such labels.
+    pub fn labels(self) -> Option<LabelKind> {
+        match self {
+            Self::Classification => Some(LabelKind::Classification),
+            Self::MultiLabel => Some(LabelKind::MultiLabel),
+            Self::Regression => Some(LabelKind::Regression),
+            Self::Ner | Self::Qa => None,
+        }
+    }
 }

@@ -42,7 +42,7 @@ pub(crate) fn of_kind(kind: Option<TaskKind>) -> &'static TaskDescriptor {
 
 /// The task whose evaluations have such predictions.
 pub(crate) fn of_predictions(predictions: PredictionKind) -> Option<&'static TaskDescriptor> {
-    let mut all = TaskKind::ALL.into_iter().map(TaskKind::descriptor);
+    let mut all = TaskKind::ALL.iter().map(|kind| kind.descriptor());
     all.find(|task| task.predictions.contains(&predictions))
 }
 
@@ -67,7 +67,7 @@ pub fn task_of_model(path: &Path) -> &'static TaskDescriptor {
     let class: Option<Class> = read("config.json").and_then(|t| serde_json::from_str(&t).ok());
     let name = class.and_then(|class| class.architectures.into_iter().next());
     let name = name.unwrap_or_default();
-    let mut all = TaskKind::ALL.into_iter().map(TaskKind::descriptor);
+    let mut all = TaskKind::ALL.iter().map(|kind| kind.descriptor());
     all.find(|task| name.ends_with(task.class_suffix))
         .unwrap_or(&text::TASK)
 }

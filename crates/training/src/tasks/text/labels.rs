@@ -26,7 +26,7 @@ pub(super) fn infer_labels(config: &RunConfig, examples: &Examples) -> Result<La
     let separator = examples.label_separator.as_deref();
     let labels = examples.labels();
     let inferred = infer_task(&labels, separator)?;
-    let (kind, reason) = match config.task.kind.and_then(label_kind) {
+    let (kind, reason) = match config.task.kind.and_then(TaskKind::labels) {
         None => (
             inferred.kind,
             format!("inferred from the labels: {}", inferred.reason),
@@ -266,16 +266,6 @@ pub(super) fn check_calibration(
             "give some with --valid FILE or --valid-fraction 0.1",
         )),
         Calibrate::Temperature => Ok(()),
-    }
-}
-
-/// What the labels of a text task are; `None` for tasks whose files have no labels beside texts.
-fn label_kind(task: TaskKind) -> Option<LabelKind> {
-    match task {
-        TaskKind::Classification => Some(LabelKind::Classification),
-        TaskKind::MultiLabel => Some(LabelKind::MultiLabel),
-        TaskKind::Regression => Some(LabelKind::Regression),
-        TaskKind::Ner | TaskKind::Qa => None,
     }
 }
 
