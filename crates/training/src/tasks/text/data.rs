@@ -159,7 +159,7 @@ pub(super) fn fold_rows(
 impl Inputs {
     /// The texts of some rows, second texts included.
     pub fn texts<'a>(&'a self, rows: &'a [usize]) -> impl Iterator<Item = &'a str> {
-        rows.iter().flat_map(|&row| {
+        rows.iter().flat_map(move |&row| {
             let texts = match &self.documents {
                 Some(documents) => documents[row].as_slice(),
                 None => std::slice::from_ref(&self.examples.rows[row].text),

@@ -342,7 +342,7 @@ fn set_threshold(info: &mut TaskInfo, at: f64) -> Result<(), TrainError> {
     }
     if info.thresholds.is_empty() {
         return Err(setting(
-            "a threshold decides between two classes, or for each of several labels; this model has neither".into(),
+            "a threshold decides between two classes, or for each of several labels; this model has neither",
             "leave --threshold out",
         ));
     }
@@ -409,7 +409,7 @@ fn truth(info: &TaskInfo, examples: &Examples) -> Result<(Targets, Option<String
             let set = LabelSet::new(info.classes.clone())?;
             if examples.label_separator.is_none() {
                 return Err(setting(
-                    "the model gives several labels, but nothing says what separates them in a cell".into(),
+                    "the model gives several labels, but nothing says what separates them in a cell",
                     "give it with --label-separator",
                 ));
             }
