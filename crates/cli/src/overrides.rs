@@ -111,7 +111,7 @@ struct ModelFlags {
 struct TaskFlags {
     /// What is learnt: from texts, told by the labels if not given; from tagged words, ner;
     /// or, from questions about texts, qa
-    #[arg(long, value_parser = ["classification", "multi-label", "regression", "ner", "qa"])]
+    #[arg(long, value_parser = ["classification", "multi-label", "regression", "ner", "qa", "multiple-choice"])]
     task: Option<String>,
     /// Of ner, what chooses the tags: each word by itself, or a CRF over the sentence; of qa, what
     /// chooses an answer's end: each token by itself, or, as in ELECTRA, jointly with the start

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::tasks::kind::TaskKind;
+use crate::tasks::multiple_choice::config::ChoiceConfig;
 
 /// Everything that decides a fine-tuning run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -391,6 +392,9 @@ pub struct TaskConfig {
     /// How questions are answered; there with `kind = "qa"` alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub qa: Option<QuestionConfig>,
+    /// Columns of a multiple-choice table; there with `kind = "multiple-choice"` alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub choice: Option<ChoiceConfig>,
     /// How texts longer than the model reads are divided and put together; they are cut without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub documents: Option<DocumentsConfig>,
@@ -1332,6 +1336,11 @@ impl RunConfig {
                     null_threshold: Some(0.0),
                     ..Default::default()
                 }),
+                choice: Some(ChoiceConfig {
+                    context: Some("x".into()),
+                    answers: vec!["x".into()],
+                    ..Default::default()
+                }),
                 averaged: vec!["x".into()],
                 ..Default::default()
             },
@@ -1426,6 +1435,11 @@ fn check_questions(
     task: &TaskConfig,
     need: &mut impl FnMut(bool, String),
 ) {
+    need(
+        task.kind == Some(TaskKind::MultipleChoice) || task.choice.is_none(),
+        "`task.choice` is about multiple choice: add `--task multiple-choice`, or leave it out"
+            .into(),
+    );
     let asks = task.kind == Some(TaskKind::Qa);
     need(
         asks || task.qa.is_none(),

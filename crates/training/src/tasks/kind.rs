@@ -17,6 +17,8 @@ pub enum TaskKind {
     Ner,
     /// The answer to a question, found in a text.
     Qa,
+    /// The right one of several answers to a question.
+    MultipleChoice,
 }
 
 impl TaskKind {
@@ -27,6 +29,7 @@ impl TaskKind {
         Self::Regression,
         Self::Ner,
         Self::Qa,
+        Self::MultipleChoice,
     ];
 
     /// What the labels beside texts are; `None` for tasks whose files have no such labels.
@@ -35,7 +38,7 @@ impl TaskKind {
             Self::Classification => Some(LabelKind::Classification),
             Self::MultiLabel => Some(LabelKind::MultiLabel),
             Self::Regression => Some(LabelKind::Regression),
-            Self::Ner | Self::Qa => None,
+            Self::Ner | Self::Qa | Self::MultipleChoice => None,
         }
     }
 }

@@ -7,6 +7,7 @@ mod descriptor;
 pub(crate) mod evaluation;
 pub(crate) mod folds;
 pub(crate) mod kind;
+pub(crate) mod multiple_choice;
 pub(crate) mod qa;
 pub(crate) mod rows;
 pub(crate) mod stored;
@@ -31,6 +32,7 @@ impl TaskKind {
             Self::Classification | Self::MultiLabel | Self::Regression => &text::TASK,
             Self::Ner => &tagging::TASK,
             Self::Qa => &qa::TASK,
+            Self::MultipleChoice => &multiple_choice::TASK,
         }
     }
 }
