@@ -23,6 +23,28 @@ pub struct Perturbed {
     pub comparison: Comparison,
 }
 
+/// The bootstrap of an evaluation on `rows` rows, with their groups.
+///
+/// # Errors
+/// The options make no sense for these rows.
+pub(crate) fn bootstrap_with(
+    options: &BootstrapOptions,
+    groups: Option<Vec<usize>>,
+    rows: usize,
+) -> Result<BootstrapOptions, TrainError> {
+    let bootstrap = BootstrapOptions {
+        groups,
+        ..options.clone()
+    };
+    bootstrap.check(rows).map_err(|e| {
+        setting(
+            e.to_string(),
+            "look at --bootstrap, --confidence and --group",
+        )
+    })?;
+    Ok(bootstrap)
+}
+
 /// Answers to the same rows side by side, in every metric of the task.
 fn beside(
     original: &Predictions,

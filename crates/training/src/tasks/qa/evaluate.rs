@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bertkit_data::formats::ReadOptions;
 use bertkit_data::formats::bioasq::{AskedQuestion, QuestionType};
-use bertkit_data::formats::squad::{Question, read_questions};
+use bertkit_data::formats::squad::{Question, QuestionOptions, read_questions};
 use bertkit_data::perturb::Perturbation;
 use bertkit_data::questions::Prediction;
 use bertkit_evaluation::{
@@ -25,7 +25,7 @@ use crate::error::{TrainError, setting};
 use crate::run::directory::write_atomically;
 use crate::run::tables::read_options;
 use crate::tasks::descriptor::UnseenData;
-use crate::tasks::evaluation::{Perturbed, add_findings, measure_again, name_of};
+use crate::tasks::evaluation::{Perturbed, add_findings, bootstrap_with, measure_again, name_of};
 use crate::tasks::folds;
 
 /// What questions are drawn together with for intervals.
@@ -141,6 +141,53 @@ pub fn evaluate_questions(
             "leave one of them out",
         ));
     }
+    let read = read_questions(&options.data, &reading(answerer, options))?;
+    let mut notes: Vec<String> = read.repairs.summary().into_iter().collect();
+    let asked = asked(&read.asked, options, &mut notes)?;
+    let questions = scored_questions(read.items, asked.as_ref(), options, &mut notes)?;
+    let total = questions.len();
+    let passes = 1 + options.perturbations.len();
+    let answers = answerer.answer(&questions, &mut |done| progress(done, passes * total))?;
+    let threshold = answerer.info.settings.null_threshold;
+    let groups = options.group.map(|group| group_numbers(&questions, group));
+    let rows = results(&questions, &answers, threshold, groups.as_deref());
+    let (predictions, rows) = match (&asked, options.pool_snippets) {
+        (Some((kind, asked)), _) => bioasq::pooled(asked, *kind, options.list_threshold, &rows),
+        (None, true) => {
+            let (predictions, rows) = pooled(&rows);
+            (Predictions::Factoid(predictions), rows)
+        }
+        (None, false) => {
+            let found = as_given(&questions, &answers, threshold);
+            (Predictions::Answers(found), rows)
+        }
+    };
+    let bootstrap = bootstrap_with(&options.bootstrap, groups, predictions.rows())?;
+    let report = bertkit_evaluation::evaluate(&predictions, &bootstrap);
+    let ask_again = |pass: usize, perturbation: &Perturbation| {
+        let (changed, others) = perturb(perturbation, bootstrap.seed, &questions);
+        let answers = answerer.answer(&others, &mut |done| {
+            progress(pass * total + done, passes * total);
+        })?;
+        let again = as_given(&others, &answers, threshold);
+        Ok((changed, Predictions::Answers(again)))
+    };
+    let perturbed = measure_again(&options.perturbations, &predictions, &bootstrap, ask_again)?;
+    let origin = answerer.info.null_threshold_origin.clone();
+    let mut evaluation = QuestionEvaluation {
+        report,
+        perturbed,
+        null_threshold: threshold.map(|at| (at, origin)),
+        notes,
+        rows,
+        written: None,
+    };
+    evaluation.written = write(answerer, options, &evaluation)?;
+    Ok(evaluation)
+}
+
+/// How the file is read: as in training, unless columns are given.
+fn reading(answerer: &QuestionAnswerer, options: &QuestionEvalOptions) -> QuestionOptions {
     let mut settings = answerer.info.settings.clone();
     let given = [
         (&mut settings.answer, &options.answer),
@@ -152,13 +199,19 @@ pub fn evaluate_questions(
     }
     settings.question = options.question.clone().unwrap_or(settings.question);
     settings.context = options.context.clone().unwrap_or(settings.context);
-    let reading = question_options(options.read.clone(), &settings, options.strict);
-    let read = read_questions(&options.data, &reading)?;
-    let mut notes: Vec<String> = read.repairs.summary().into_iter().collect();
-    let all = read.items.len();
-    let mut questions = read.items;
-    let asked = asked(&read.asked, options, &mut notes)?;
-    match &asked {
+    question_options(options.read.clone(), &settings, options.strict)
+}
+
+/// The questions that are scored: those with a known answer, or every snippet of the chosen BioASQ questions; of a fold,
+/// those that it holds out.
+fn scored_questions(
+    mut questions: Vec<Question>,
+    asked: Option<&(QuestionType, Vec<&AskedQuestion>)>,
+    options: &QuestionEvalOptions,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Question>, TrainError> {
+    let all = questions.len();
+    match asked {
         None => questions.retain(|question| question.labelled),
         // Any snippet may be answered, whether it holds the answer or not.
         Some((_, asked)) => {
@@ -186,68 +239,28 @@ pub fn evaluate_questions(
         let split = of_questions(fold, &questions)?;
         questions = folds::choose(questions, &split.held_out);
     }
-    let total = questions.len();
-    let passes = 1 + options.perturbations.len();
-    let answers = answerer.answer(&questions, &mut |done| progress(done, passes * total))?;
-    let threshold = answerer.info.settings.null_threshold;
-    let groups = options.group.map(|group| group_numbers(&questions, group));
-    let rows: Vec<QuestionResult> = questions
-        .iter()
-        .zip(&answers)
-        .enumerate()
-        .map(|(row, (question, answer))| QuestionResult {
-            id: question.id.clone(),
-            line: question.line,
-            question: question.question.clone(),
-            answers: question.answers.iter().map(|a| a.text.clone()).collect(),
-            prediction: answer.text(threshold).into(),
-            no_answer_score: Some(no_answer_score(answer)),
-            n_best: proposals(answer),
-            group: groups.as_ref().map(|groups| groups[row]),
-        })
-        .collect();
-    let bootstrap = BootstrapOptions {
-        groups,
-        ..options.bootstrap.clone()
+    Ok(questions)
+}
+
+/// What the model answered to each question.
+fn results(
+    questions: &[Question],
+    answers: &[Prediction],
+    threshold: Option<f64>,
+    groups: Option<&[usize]>,
+) -> Vec<QuestionResult> {
+    let both = questions.iter().zip(answers).enumerate();
+    let result = |(row, (question, answer)): (usize, (&Question, &Prediction))| QuestionResult {
+        id: question.id.clone(),
+        line: question.line,
+        question: question.question.clone(),
+        answers: question.answers.iter().map(|a| a.text.clone()).collect(),
+        prediction: answer.text(threshold).into(),
+        no_answer_score: Some(no_answer_score(answer)),
+        n_best: proposals(answer),
+        group: groups.map(|groups| groups[row]),
     };
-    let (predictions, rows) = match (&asked, options.pool_snippets) {
-        (Some((kind, asked)), _) => bioasq::pooled(asked, *kind, options.list_threshold, &rows),
-        (None, true) => {
-            let (predictions, rows) = pooled(&rows);
-            (Predictions::Factoid(predictions), rows)
-        }
-        (None, false) => {
-            let found = as_given(&questions, &answers, threshold);
-            (Predictions::Answers(found), rows)
-        }
-    };
-    bootstrap.check(predictions.rows()).map_err(|e| {
-        setting(
-            e.to_string(),
-            "look at --bootstrap, --confidence and --group",
-        )
-    })?;
-    let report = bertkit_evaluation::evaluate(&predictions, &bootstrap);
-    let ask_again = |pass: usize, perturbation: &Perturbation| {
-        let (changed, others) = perturb(perturbation, bootstrap.seed, &questions);
-        let answers = answerer.answer(&others, &mut |done| {
-            progress(pass * total + done, passes * total);
-        })?;
-        let again = as_given(&others, &answers, threshold);
-        Ok((changed, Predictions::Answers(again)))
-    };
-    let perturbed = measure_again(&options.perturbations, &predictions, &bootstrap, ask_again)?;
-    let origin = answerer.info.null_threshold_origin.clone();
-    let mut evaluation = QuestionEvaluation {
-        report,
-        perturbed,
-        null_threshold: threshold.map(|at| (at, origin)),
-        notes,
-        rows,
-        written: None,
-    };
-    evaluation.written = write(answerer, options, &evaluation)?;
-    Ok(evaluation)
+    both.map(result).collect()
 }
 
 /// Evaluates a finished run on what it has not seen.

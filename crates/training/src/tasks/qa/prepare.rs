@@ -1,6 +1,6 @@
 //! Runs that learn where answers lie.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 
 use bertkit_data::examples::MissingPolicy;
@@ -101,24 +101,11 @@ pub(crate) fn prepare(
         valid = read(path, &options, observer)?;
     }
 
-    let contexts: HashMap<*const u8, &str> = train
-        .iter()
-        .map(|question| (question.context.as_ptr(), &*question.context))
-        .collect();
-    // In the order of the file, so that a tokenizer comes out the same each time.
-    let mut untold = contexts;
-    let contexts: Vec<&str> = train
-        .iter()
-        .filter_map(|question| untold.remove(&question.context.as_ptr()))
-        .collect();
-    let texts = contexts
-        .into_iter()
-        .chain(train.iter().map(|question| question.question.as_str()));
     let TextEncoder {
         tokenizer,
         mut encoder,
         max_length,
-    } = context.text_encoder(texts, observer)?;
+    } = context.text_encoder(tokenizer_texts(&train), observer)?;
 
     let unanswerable = |questions: &[Question]| questions.iter().any(|q| q.impossible);
     let some_without = unanswerable(&train) || unanswerable(&valid);
@@ -144,19 +131,7 @@ pub(crate) fn prepare(
         false => PredictionKind::Answers,
     };
     let best_metric = selection_metric(&config, metric_task)?;
-    let give = "give some with --valid FILE or --valid-fraction 0.1";
-    if valid.questions.is_empty() && config.training.early_stopping > 0 {
-        return Err(setting(
-            "early stopping is decided on validation questions, and there are none",
-            give,
-        ));
-    }
-    if valid.questions.is_empty() && config.training.best_metric.is_some() {
-        return Err(setting(
-            "the best weights are chosen on validation questions, and there are none",
-            give,
-        ));
-    }
+    check_validation(&config, &valid)?;
     // The head has two outputs whatever classes the checkpoint was for.
     encoder.labels = None;
     encoder.num_labels = None;
@@ -181,6 +156,34 @@ pub(crate) fn prepare(
     let model = freeze(model, |path| task.param_group(path));
     let summary = summarise(&mut context, &task, &model)?;
     context.finish(task, model, summary)
+}
+
+/// The texts that a tokenizer is trained on: each context once, then the questions, in the order of the file, so that the
+/// vocabulary is the same each time.
+fn tokenizer_texts(questions: &[Question]) -> impl Iterator<Item = &str> {
+    let mut seen = HashSet::new();
+    let new = move |question: &&Question| seen.insert(question.context.as_ptr());
+    let contexts = questions.iter().filter(new);
+    let contexts = contexts.map(|question| &*question.context);
+    contexts.chain(questions.iter().map(|question| question.question.as_str()))
+}
+
+/// Refuses what is decided on validation questions where there are none.
+fn check_validation(config: &RunConfig, valid: &QuestionRows) -> Result<(), TrainError> {
+    let give = "give some with --valid FILE or --valid-fraction 0.1";
+    if valid.questions.is_empty() && config.training.early_stopping > 0 {
+        return Err(setting(
+            "early stopping is decided on validation questions, and there are none",
+            give,
+        ));
+    }
+    if valid.questions.is_empty() && config.training.best_metric.is_some() {
+        return Err(setting(
+            "the best weights are chosen on validation questions, and there are none",
+            give,
+        ));
+    }
+    Ok(())
 }
 
 /// What scores ends after starts: the folder's, or fresh; `some_without` is whether some questions have no answer.

@@ -15,7 +15,9 @@ use super::predict::Tagger;
 use crate::config::FoldConfig;
 use crate::error::{TrainError, setting};
 use crate::tasks::descriptor::UnseenData;
-use crate::tasks::evaluation::{Perturbed, add_findings, measure_again, name_of, write_evaluation};
+use crate::tasks::evaluation::{
+    Perturbed, add_findings, bootstrap_with, measure_again, name_of, write_evaluation,
+};
 use crate::tasks::folds;
 
 /// What to evaluate a tagger on, and how.
@@ -111,27 +113,7 @@ pub fn evaluate_tags(
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<TagEvaluation, TrainError> {
     let info = tagger.info();
-    let columns = options.columns.clone().or(&info.columns);
-    let mut corpus = read_tagged(&options.data, &columns.options(TagPolicy::Required)?)?;
-    let mut notes: Vec<String> = corpus.repairs.summary().into_iter().collect();
-    let all = corpus.sentences.len();
-    corpus
-        .sentences
-        .retain(|sentence| sentence.entities.is_some());
-    if corpus.sentences.len() < all {
-        let left = all - corpus.sentences.len();
-        notes.push(format!("{left} of {all} sentences left out: no tags"));
-    }
-    align_types(&mut corpus, info);
-    if let Some(unseen) = corpus.unseen(&info.tags).summary() {
-        if options.strict {
-            return Err(setting(
-                unseen,
-                "correct those types, or leave --strict out to score them as missed",
-            ));
-        }
-        notes.push(format!("{unseen}; scored as missed"));
-    }
+    let (mut corpus, mut notes) = read(info, options)?;
     if let Some(fold) = options.fold {
         let documents = options.by_document.then(|| documents(&corpus));
         let all = corpus.sentences.len();
@@ -183,16 +165,7 @@ pub fn evaluate_tags(
         });
     let rows = rows.collect();
     let predictions = Predictions::Entities(predictions);
-    let bootstrap = BootstrapOptions {
-        groups,
-        ..options.bootstrap.clone()
-    };
-    bootstrap.check(predictions.rows()).map_err(|e| {
-        setting(
-            e.to_string(),
-            "look at --bootstrap, --confidence and --group",
-        )
-    })?;
+    let bootstrap = bootstrap_with(&options.bootstrap, groups, predictions.rows())?;
     let report = bertkit_evaluation::evaluate(&predictions, &bootstrap);
     let tag_again = |pass: usize, perturbation: &Perturbation| {
         let (changed, others) = perturb(perturbation, bootstrap.seed, sentences);
@@ -216,6 +189,35 @@ pub fn evaluate_tags(
         evaluation.written = Some(written);
     }
     Ok(evaluation)
+}
+
+/// The tagged sentences of the file, and notes about it.
+fn read(
+    info: &TagInfo,
+    options: &TagEvalOptions,
+) -> Result<(TaggedCorpus, Vec<String>), TrainError> {
+    let columns = options.columns.clone().or(&info.columns);
+    let mut corpus = read_tagged(&options.data, &columns.options(TagPolicy::Required)?)?;
+    let mut notes: Vec<String> = corpus.repairs.summary().into_iter().collect();
+    let all = corpus.sentences.len();
+    corpus
+        .sentences
+        .retain(|sentence| sentence.entities.is_some());
+    if corpus.sentences.len() < all {
+        let left = all - corpus.sentences.len();
+        notes.push(format!("{left} of {all} sentences left out: no tags"));
+    }
+    align_types(&mut corpus, info);
+    if let Some(unseen) = corpus.unseen(&info.tags).summary() {
+        if options.strict {
+            return Err(setting(
+                unseen,
+                "correct those types, or leave --strict out to score them as missed",
+            ));
+        }
+        notes.push(format!("{unseen}; scored as missed"));
+    }
+    Ok((corpus, notes))
 }
 
 /// Evaluates a finished run on what it has not seen.

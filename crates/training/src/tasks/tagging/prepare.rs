@@ -5,7 +5,7 @@ use std::path::Path;
 use bertkit_data::alignment::LabelledTokens;
 use bertkit_data::formats::tagged::{TagPolicy, TaggedCorpus, TaggedSentence, read_tagged};
 use bertkit_data::splits;
-use bertkit_data::tagging::Scheme;
+use bertkit_data::tagging::{Scheme, TagSet};
 use bertkit_evaluation::TaskKind as PredictionKind;
 use bertkit_model::heads::Crf;
 use bertkit_model::{ModelError, TokenModel};
@@ -14,7 +14,7 @@ use burn::module::Module;
 use super::folds::documents;
 use super::info::{TagColumns, TagInfo};
 use super::task::{TagTask, TaggedRows};
-use crate::config::{NerConfig, Sampler, TagHead};
+use crate::config::{NerConfig, RunConfig, Sampler, TagHead};
 use crate::engine::observer::{Event, Observer, Summary};
 use crate::engine::param_groups::freeze;
 use crate::engine::task::Task;
@@ -220,37 +220,7 @@ fn summarise(
         TagHead::Crf => "the tags of a sentence together, by a CRF",
     };
     say("task", format!("named entities ({head})"));
-    let scheme = match ner.scheme {
-        Scheme::Bio => "BIO",
-        Scheme::Iob1 => "IOB1",
-        Scheme::Bioes => "BIOES",
-        Scheme::Bilou => "BILOU",
-    };
-    say(
-        "entities",
-        format!(
-            "{} as {} tags of {scheme}, on {} of each word",
-            tags.types().join(", "),
-            tags.len(),
-            match ner.label {
-                LabelledTokens::First => "the first token",
-                LabelledTokens::All => "all tokens",
-            },
-        ),
-    );
-    let cut = |rows: &TaggedRows| match rows.windows.cut_sentences {
-        0 => String::new(),
-        cut => format!(
-            "; {cut} longer than {} tokens, read in windows that share {} or more",
-            task.info.max_length, task.info.overlap
-        ),
-    };
-    let words = |rows: &TaggedRows| {
-        rows.sentences
-            .iter()
-            .map(TaggedSentence::len)
-            .sum::<usize>()
-    };
+    say("entities", entities_line(ner, tags));
     let tokens = task.train_tokens();
     let train = config.data.train.as_deref().unwrap_or(Path::new(""));
     say(
@@ -260,31 +230,14 @@ fn summarise(
             task.train.sentences.len(),
             words(&task.train),
             train.display(),
-            cut(&task.train)
+            cut_note(&task.train, &task.info)
         ),
     );
     let valid = &task.valid;
-    let (count, of_words) = (valid.sentences.len(), words(valid));
+    let count = valid.sentences.len();
     say(
         "validation rows",
-        match (&config.data.valid, count) {
-            (_, 0) => {
-                "none: the last weights are kept, and nothing is chosen by validation".to_owned()
-            }
-            (Some(path), _) => format!(
-                "{count} sentences of {of_words} words from {}{}",
-                path.display(),
-                cut(valid)
-            ),
-            (None, _) => format!(
-                "{count} sentences of {of_words} words held out{}{}",
-                match config.data.group {
-                    Some(_) => ", whole documents",
-                    None => " at random",
-                },
-                cut(valid)
-            ),
-        },
+        validation_line(config, valid, &task.info),
     );
     let lost = task.train.windows.words_without_token + valid.windows.words_without_token;
     if lost > 0 {
@@ -308,4 +261,59 @@ fn summarise(
         steps,
         tokens_per_epoch: tokens,
     })
+}
+
+/// The types of entities, and how their tags are learnt.
+fn entities_line(ner: &NerConfig, tags: &TagSet) -> String {
+    let scheme = match ner.scheme {
+        Scheme::Bio => "BIO",
+        Scheme::Iob1 => "IOB1",
+        Scheme::Bioes => "BIOES",
+        Scheme::Bilou => "BILOU",
+    };
+    format!(
+        "{} as {} tags of {scheme}, on {} of each word",
+        tags.types().join(", "),
+        tags.len(),
+        match ner.label {
+            LabelledTokens::First => "the first token",
+            LabelledTokens::All => "all tokens",
+        },
+    )
+}
+
+/// Number of words.
+fn words(rows: &TaggedRows) -> usize {
+    rows.sentences.iter().map(TaggedSentence::len).sum()
+}
+
+/// How many sentences are read in windows; empty if none is.
+fn cut_note(rows: &TaggedRows, info: &TagInfo) -> String {
+    match rows.windows.cut_sentences {
+        0 => String::new(),
+        cut => format!(
+            "; {cut} longer than {} tokens, read in windows that share {} or more",
+            info.max_length, info.overlap
+        ),
+    }
+}
+
+/// The validation sentences and where they come from.
+fn validation_line(config: &RunConfig, valid: &TaggedRows, info: &TagInfo) -> String {
+    let (count, words) = (valid.sentences.len(), words(valid));
+    let cut = cut_note(valid, info);
+    match (&config.data.valid, count) {
+        (_, 0) => "none: the last weights are kept, and nothing is chosen by validation".into(),
+        (Some(path), _) => format!(
+            "{count} sentences of {words} words from {}{cut}",
+            path.display()
+        ),
+        (None, _) => {
+            let how = match config.data.group {
+                Some(_) => ", whole documents",
+                None => " at random",
+            };
+            format!("{count} sentences of {words} words held out{how}{cut}")
+        }
+    }
 }

@@ -23,7 +23,9 @@ use crate::config::FoldConfig;
 use crate::error::{TrainError, setting};
 use crate::run::tables::read_options;
 use crate::tasks::descriptor::UnseenData;
-use crate::tasks::evaluation::{Perturbed, add_findings, measure_again, name_of, write_evaluation};
+use crate::tasks::evaluation::{
+    Perturbed, add_findings, bootstrap_with, measure_again, name_of, write_evaluation,
+};
 use crate::tasks::folds;
 
 /// What to evaluate on, and how.
@@ -146,25 +148,7 @@ pub fn evaluate(
             info.max_length
         ));
     }
-    // Documents of several rows are told apart by their groups.
-    let by_group = info.documents.as_ref().and_then(|d| d.group_by.as_ref());
-    let grouped = options.group.is_some() || by_group.is_some();
-    let rows = examples
-        .rows
-        .iter()
-        .zip(outputs.values.chunks(outputs.width))
-        .zip(&outputs.truncated)
-        .map(|((row, values), &truncated)| {
-            let answer = decide(&info, values, truncated);
-            RowResult {
-                line: row.line,
-                label: row.label.clone().unwrap_or_default(),
-                prediction: answer.prediction,
-                probabilities: answer.probabilities,
-                group: grouped.then(|| row.group.clone().unwrap_or_default()),
-            }
-        })
-        .collect();
+    let rows = results(options, &info, &examples, &outputs);
     let predictions = targets.clone().with_answers(&info, outputs.values);
     predictions.check().map_err(|e| {
         setting(
@@ -172,16 +156,8 @@ pub fn evaluate(
             "the model gave no usable numbers: train it again with a lower learning rate",
         )
     })?;
-    let bootstrap = BootstrapOptions {
-        groups: group_numbers(options, &examples),
-        ..options.bootstrap.clone()
-    };
-    bootstrap.check(examples.rows.len()).map_err(|e| {
-        setting(
-            e.to_string(),
-            "look at --bootstrap, --confidence and --group",
-        )
-    })?;
+    let groups = group_numbers(options, &examples);
+    let bootstrap = bootstrap_with(&options.bootstrap, groups, total)?;
     let report = bertkit_evaluation::evaluate(&predictions, &bootstrap);
     let answer_again = |pass: usize, perturbation: &Perturbation| {
         let (changed, inputs) = inputs.perturbed(perturbation, bootstrap.seed);
@@ -253,6 +229,31 @@ pub(crate) fn evaluate_unseen(
     };
     let predictor = Predictor::open(unseen.run, unseen.device)?;
     evaluate(&predictor, &options, progress).map(drop)
+}
+
+/// What the model predicted for each row.
+fn results(
+    options: &EvalOptions,
+    info: &TaskInfo,
+    examples: &Examples,
+    outputs: &Outputs,
+) -> Vec<RowResult> {
+    // Documents of several rows are identified by their groups.
+    let by_group = info.documents.as_ref().and_then(|d| d.group_by.as_ref());
+    let grouped = options.group.is_some() || by_group.is_some();
+    let values = outputs.values.chunks(outputs.width);
+    let rows = examples.rows.iter().zip(values).zip(&outputs.truncated);
+    let result = |((row, values), &truncated): ((&RawExample, &[f64]), &bool)| {
+        let answer = decide(info, values, truncated);
+        RowResult {
+            line: row.line,
+            label: row.label.clone().unwrap_or_default(),
+            prediction: answer.prediction,
+            probabilities: answer.probabilities,
+            group: grouped.then(|| row.group.clone().unwrap_or_default()),
+        }
+    };
+    rows.map(result).collect()
 }
 
 /// The inputs of an evaluation.
