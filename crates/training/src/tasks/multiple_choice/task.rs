@@ -147,7 +147,7 @@ impl Task for ChoiceTask {
         attended(&batch.batch)
     }
 
-    fn place(&self, batches: &[ChoiceBatch]) -> String {
+    fn describe(&self, batches: &[ChoiceBatch]) -> String {
         const SHOWN: usize = 32;
         let rows = batches.iter().flat_map(|batch| &batch.rows);
         let mut lines: Vec<u64> = rows.map(|&row| self.train.lines[row]).collect();
