@@ -98,7 +98,7 @@ pub(crate) fn try_largest<T: Task>(
     let model = trainer.updates(model, groups, |_, _| ())?;
     // Handed over is not done.
     drop(model);
-    for device in trainer.place.devices() {
+    for device in trainer.placement.devices() {
         device.sync().map_err(|error| TrainError::Setting {
             message: format!("the device gave up: {error}"),
             hint: "use a smaller --micro-batch".into(),

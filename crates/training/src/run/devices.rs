@@ -39,8 +39,8 @@ impl Devices {
         self.first.device.clone().autodiff()
     }
 
-    /// Where the loop computes.
-    pub fn place(&self, profile: bool) -> DevicePlacement {
+    /// The placement of the training loop.
+    pub fn placement(&self, profile: bool) -> DevicePlacement {
         DevicePlacement {
             device: self.training(),
             more: self.more.iter().map(|more| more.device.clone()).collect(),
