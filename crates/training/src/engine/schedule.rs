@@ -5,29 +5,29 @@ use crate::config::{ScheduleConfig, ScheduleKind};
 /// What ends a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Length {
-    /// So many optimizer updates.
+    /// This many optimizer updates.
     Steps(u64),
-    /// So many seconds.
+    /// This many seconds.
     Seconds(f64),
 }
 
-/// A schedule over a run of known length.
+/// A learning-rate schedule over a run of known length.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
     kind: ScheduleKind,
     peak: f64,
     power: f64,
-    /// Where the warm-up ends: an update, or under a budget in time a share of it.
+    /// The end of the warm-up: an update, or a share of the time budget.
     warmup: f64,
-    /// Where it begins, as a share of the peak.
+    /// The rate at the start of the warm-up, as a share of the peak.
     start: f64,
     length: Length,
 }
 
 impl Schedule {
-    /// Over the whole run. Over steps, a warm-up given as a share is rounded up, as
-    /// `TrainingArguments.get_warmup_steps` of transformers does. Over seconds it is a share of them,
-    /// and a warm-up in steps is not looked at.
+    /// The schedule of the whole run. Over steps, a warm-up given as a share is rounded up, as in
+    /// `TrainingArguments.get_warmup_steps` of transformers. Over seconds it is a share of them, and a warm-up in steps is
+    /// ignored.
     pub fn new(config: &ScheduleConfig, peak: f64, length: Length) -> Self {
         let warmup = match length {
             Length::Steps(steps) => config
@@ -45,12 +45,11 @@ impl Schedule {
         }
     }
 
-    /// The rate of update `step`, counted from 0, behind `elapsed` seconds (which are read under a
-    /// budget in time only).
+    /// The learning rate of update `step`, counted from 0, after `elapsed` seconds (used under a time budget only).
     ///
     /// `t` of `T` updates (or seconds) have passed, `w` of them are the warm-up:
     ///
-    /// | | below w | behind it |
+    /// | | before w | after w |
     /// |---|---|---|
     /// | linear | t/w | (T − t)/(T − w) |
     /// | cosine | t/w | (1 + cos π(t − w)/(T − w))/2 |
@@ -78,7 +77,7 @@ impl Schedule {
             };
             return self.peak * (self.start + (1.0 - self.start) * t / w) * rise;
         }
-        // A warm-up that fills the whole run leaves nothing to fall over.
+        // Not 0 if the warm-up fills the whole run.
         let least = match self.length {
             Length::Steps(_) => 1.0,
             Length::Seconds(_) => f64::MIN_POSITIVE,
@@ -94,7 +93,7 @@ impl Schedule {
         self.peak * factor.max(0.0)
     }
 
-    /// The share of the run that is done, 0 to 1.
+    /// The share of the run that is done, from 0 to 1.
     pub fn share(&self, step: u64, elapsed: f64) -> f64 {
         let share = match self.length {
             Length::Steps(steps) => step as f64 / steps.max(1) as f64,
@@ -103,7 +102,7 @@ impl Schedule {
         share.min(1.0)
     }
 
-    /// Whether the run is at its end.
+    /// Whether the run is over.
     pub fn is_over(&self, step: u64, elapsed: f64) -> bool {
         match self.length {
             Length::Steps(steps) => step >= steps,
@@ -111,13 +110,13 @@ impl Schedule {
         }
     }
 
-    /// Updates of the whole run; under a budget in time, as many as there will be at the pace so far.
+    /// Updates of the whole run; under a time budget, extrapolated from the pace so far.
     pub fn expected_steps(&self, step: u64, elapsed: f64) -> u64 {
         match self.length {
             Length::Steps(steps) => steps,
             Length::Seconds(_) => {
                 let share = self.share(step, elapsed).max(f64::MIN_POSITIVE);
-                // A float that is too large becomes the largest number.
+                // The cast saturates.
                 ((step as f64 / share) as u64).max(step)
             }
         }

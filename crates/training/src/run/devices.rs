@@ -9,7 +9,7 @@ use burn::tensor::Device;
 use crate::engine::data_parallel::{DevicePlacement, is_collective};
 use crate::error::TrainError;
 
-/// The devices of a run: the one of the weights that are kept, and those that share the work.
+/// The devices of a run: the one whose weights are saved, and those that share the work.
 #[derive(Debug)]
 pub(crate) struct Devices {
     pub first: ResolvedDevice,
@@ -17,7 +17,10 @@ pub(crate) struct Devices {
 }
 
 impl Devices {
-    /// Those of a configuration, which have that precision all of them.
+    /// The devices named in a configuration.
+    ///
+    /// # Errors
+    /// A device is unknown or absent, or does not support the precision.
     pub fn of(names: &str, precision: Precision) -> Result<Self, TrainError> {
         let list: DeviceList =
             names
@@ -34,7 +37,7 @@ impl Devices {
         Ok(Self { first, more: all })
     }
 
-    /// The first for training.
+    /// The first device, with automatic differentiation.
     pub fn training(&self) -> Device {
         self.first.device.clone().autodiff()
     }
@@ -48,7 +51,7 @@ impl Devices {
         }
     }
 
-    /// Their names; of several, how gradients come from one to the other.
+    /// The names; with several devices, also how gradients are summed.
     pub fn describe(&self) -> String {
         if self.more.is_empty() {
             return self.first.describe();
@@ -64,13 +67,19 @@ impl Devices {
         format!("{}; gradients summed through {way}", names.join(" and "))
     }
 
-    /// How they compute the products of that precision.
+    /// The matrix products of this precision.
+    ///
+    /// # Errors
+    /// The device does not support it.
     pub fn products(&self, precision: Precision) -> Result<Products, TrainError> {
         products(&self.first, precision)
     }
 }
 
-/// How the device computes the products of that precision.
+/// The matrix products of this precision on a device.
+///
+/// # Errors
+/// The device does not support it.
 pub(crate) fn products(
     device: &ResolvedDevice,
     precision: Precision,
@@ -83,35 +92,41 @@ pub(crate) fn products(
         })
 }
 
-/// Where a finished model answers, and in which precision.
+/// Device and precision of inference with a trained model.
 #[derive(Debug)]
 pub(crate) struct Inference {
-    /// The device of its weights.
+    /// The device of the weights.
     pub device: ResolvedDevice,
     products: Products,
 }
 
 impl Inference {
-    /// On that device, in f32.
+    /// Inference on this device, in f32.
+    ///
+    /// # Errors
+    /// The device is absent.
     pub fn on(device: DeviceSpec) -> Result<Self, TrainError> {
         let device = device.resolve()?;
         let products = products(&device, Precision::F32)?;
         Ok(Self { device, products })
     }
 
-    /// In another precision from now on.
+    /// Sets the precision.
+    ///
+    /// # Errors
+    /// The device does not support it.
     pub fn set(&mut self, precision: Precision) -> Result<(), TrainError> {
         self.products = products(&self.device, precision)?;
         Ok(())
     }
 
-    /// Runs the model.
+    /// Runs `work` in the precision.
     pub fn run<R>(&self, work: impl FnOnce() -> R) -> R {
         with_products(self.products, work)
     }
 }
 
-/// How this thread computes a run: its products, and whether layers are computed again.
+/// Runs `run` with these matrix products, and with or without gradient checkpointing.
 pub(crate) fn computing<R>(products: Products, recompute: bool, run: impl FnOnce() -> R) -> R {
     Computing {
         products,
@@ -120,7 +135,7 @@ pub(crate) fn computing<R>(products: Products, recompute: bool, run: impl FnOnce
     .run(run)
 }
 
-/// What a run says of its precision, if it is not the usual one.
+/// The summary line about the precision, unless it is f32.
 pub(crate) fn precision_line(devices: &Devices, precision: Precision) -> Option<(String, String)> {
     let emulated = if is_cpu(&devices.first.device) {
         "; the CPU rounds and multiplies in f32, slower than f32 alone"
