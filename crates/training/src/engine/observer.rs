@@ -107,7 +107,7 @@ pub enum Event {
     /// The run stops before its last update; the reason.
     StoppedEarly(String),
     /// The model was written.
-    RunOutcome {
+    Finished {
         /// Its folder.
         model: PathBuf,
         /// Seconds of training.
