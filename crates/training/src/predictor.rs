@@ -8,7 +8,7 @@ use bertkit_data::tokenizer::TextTokenizer;
 use bertkit_model::heads::SectionAttention;
 use bertkit_model::weights::to_vec;
 use bertkit_model::{
-    DeviceSpec, HeadPolicy, Initializer, Mode, ModelError, ModelFolder, Precision, ProblemType,
+    DeviceSpec, HeadPolicy, Initializer, ModelError, ModelFolder, Precision, ProblemType,
     SequenceModel,
 };
 
@@ -187,8 +187,7 @@ impl Predictor {
             let lengths: Vec<usize> = encodings.iter().map(|e| e.len()).collect();
             for batch in inference_batches(&lengths) {
                 let packed = pack(&encodings, &batch);
-                let forward = || to_vec(self.model.forward(&packed, Mode::Inference));
-                let logits = self.inference.run(forward);
+                let logits = to_vec(self.model.forward(&packed, self.inference.context));
                 let answers = self.info.answers(&logits);
                 for (&row, answer) in batch.iter().zip(answers.chunks(width)) {
                     let at = (first + row) * width;
@@ -233,9 +232,9 @@ impl Predictor {
             let sections = bags.sections.len();
             let mut tell = |done: usize| progress(before + done * documents.len() / sections);
             let pool = settings.pool;
-            let logits = self
-                .inference
-                .run(|| document_logits(&self.model, &bags.sections, &ranges, pool, &mut tell));
+            let context = self.inference.context;
+            let sections = &bags.sections;
+            let logits = document_logits(&self.model, sections, &ranges, pool, context, &mut tell);
             values.extend(self.info.answers(&logits));
         }
         self.checked(values, vec![false; documents.len()])

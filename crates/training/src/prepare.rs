@@ -1554,16 +1554,13 @@ impl Prepared {
     /// # Errors
     /// The loss is no number. What a device has no memory for is a panic of Burn's.
     pub fn try_largest(&self) -> Result<(), TrainError> {
-        let products = self.devices.products(self.config.precision)?;
-        let placement = self.devices.placement(false);
-        devices::computing(products, self.config.training.recompute, || {
-            each!(&self.learner, ready => {
-                let fresh = AdamW::new(&self.config.optimizer);
-                let progress = self.progress.clone();
-                let steps = self.summary.steps;
-                let trainer = trainer(&ready.task, &self.config, placement, fresh, progress, steps);
-                trial::try_largest(trainer, ready.model.clone())
-            })
+        let placement = self.placement(false)?;
+        each!(&self.learner, ready => {
+            let fresh = AdamW::new(&self.config.optimizer);
+            let progress = self.progress.clone();
+            let steps = self.summary.steps;
+            let trainer = trainer(&ready.task, &self.config, placement, fresh, progress, steps);
+            trial::try_largest(trainer, ready.model.clone())
         })
     }
 
@@ -1571,6 +1568,12 @@ impl Prepared {
     #[must_use]
     pub fn with_profile(self, profile: bool) -> Self {
         Self { profile, ..self }
+    }
+
+    /// Where and how the run computes.
+    fn placement(&self, profile: bool) -> Result<DevicePlacement, TrainError> {
+        let (precision, checkpointing) = (self.config.precision, self.config.training.recompute);
+        self.devices.placement(precision, checkpointing, profile)
     }
 
     /// Reads the newest checkpoint; without one the run begins anew, to the same end.
@@ -1604,12 +1607,9 @@ impl Prepared {
     /// The loss is no number from the start.
     pub fn estimate(&mut self) -> Result<Estimate, TrainError> {
         setup::settled(self.config.training.micro_batch)?;
-        let products = self.devices.products(self.config.precision)?;
-        let placement = self.devices.placement(false);
-        devices::computing(products, self.config.training.recompute, || {
-            each!(&self.learner, ready => {
-                ready.estimate(&self.config, placement, &self.progress, &self.summary)
-            })
+        let placement = self.placement(false)?;
+        each!(&self.learner, ready => {
+            ready.estimate(&self.config, placement, &self.progress, &self.summary)
         })
     }
 
@@ -1626,8 +1626,7 @@ impl Prepared {
         interrupt: &AtomicBool,
     ) -> Result<Outcome, TrainError> {
         setup::settled(self.config.training.micro_batch)?;
-        let placement = self.devices.placement(self.profile);
-        let products = self.devices.products(self.config.precision)?;
+        let placement = self.placement(self.profile)?;
         let files = std::iter::once(&self.config.data.train)
             .chain(std::iter::once(&self.config.data.valid))
             .flatten()
@@ -1648,10 +1647,8 @@ impl Prepared {
             summary: self.summary,
         };
         let (config, state) = (self.config, (self.optimizer, self.progress));
-        devices::computing(products, config.training.recompute, || {
-            each!(self.learner, ready => {
-                ready.train(setup, &config, placement, state, observer, interrupt)
-            })
+        each!(self.learner, ready => {
+            ready.train(setup, &config, placement, state, observer, interrupt)
         })
     }
 }
