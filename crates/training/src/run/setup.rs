@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
+use bertkit_model::Context;
 use burn::module::Module;
 use serde_json::Value;
 
@@ -26,6 +27,7 @@ pub(crate) trait Export: Task {
         &mut self,
         model: Self::Model,
         directory: &RunDirectory,
+        context: Context<'_>,
     ) -> Result<PathBuf, TrainError>;
 }
 
@@ -81,6 +83,7 @@ impl RunSetup {
         }
         let directory = &self.directory;
         let mut trainer = trainer(task);
+        let context = trainer.placement.context;
         observer.event(&Event::Started {
             summary: self.summary.clone(),
             from_step: trainer.progress.step,
@@ -90,7 +93,7 @@ impl RunSetup {
         let (steps, seconds) = (trainer.progress.step, trainer.progress.seconds);
         let profile = trainer.watch.as_ref().map(|watch| watch.profile);
 
-        let folder = task.export(model.valid(), directory)?;
+        let folder = task.export(model.valid(), directory, context)?;
         directory.rotate_checkpoints(0, &[])?;
         for pointer in ["latest", "best"] {
             let _ = std::fs::remove_file(directory.path().join("checkpoints").join(pointer));
