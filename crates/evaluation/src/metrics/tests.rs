@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use proptest::prelude::*;
 
+use super::outcome::Value;
 use super::*;
 use crate::predictions::{
     Answer, AnswerPredictions, ClassPredictions, EntityPredictions, EntitySpan, FactoidPredictions,
