@@ -110,7 +110,7 @@ struct ModelFlags {
 #[command(next_help_heading = "Task")]
 struct TaskFlags {
     /// What is learnt: from texts, told by the labels if not given; from tagged words, ner;
-    /// or, from questions about texts, qa
+    /// from questions about texts, qa; or, from questions with several answers, multiple-choice
     #[arg(long, value_parser = ["classification", "multi-label", "regression", "ner", "qa", "multiple-choice"])]
     task: Option<String>,
     /// Of ner, what chooses the tags: each word by itself, or a CRF over the sentence; of qa, what
