@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::config::RunConfig;
+use crate::config::{FinetuneConfig, PretrainConfig};
 use crate::engine::store::MetricLine;
 use crate::error::TrainError;
-use crate::pretrain::config::PretrainConfig;
 
 /// What happens to a run directory that is already there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,7 +161,7 @@ impl RunDirectory {
         let environment = fs::read_to_string(self.path.join("environment.json"));
         let environment = environment.is_ok_and(|text| text.contains("\"bertkit\""));
         if environment
-            || RunConfig::resolve_unchecked(Some(&config), &[]).is_ok()
+            || FinetuneConfig::resolve_unchecked(Some(&config), &[]).is_ok()
             || PretrainConfig::resolve_unchecked(Some(&config), &[]).is_ok()
         {
             return Ok(());

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use bertkit_model::Precision;
 
-use crate::config::{MicroBatch, OptimizerConfig, RunConfig, TrainingConfig};
+use crate::config::{FinetuneConfig, MicroBatch, OptimizerConfig, TrainingConfig};
 use crate::engine::data_parallel::DevicePlacement;
 use crate::engine::observer::{Estimate, EvaluationReport, Observer, Summary};
 use crate::engine::optimizer::AdamW;
@@ -42,7 +42,7 @@ pub(crate) trait FinetuneTask: Export + fmt::Debug + Send + 'static {
 /// A fine-tuning run with its data, task, tokenizer and model prepared.
 #[derive(Debug)]
 pub struct FinetuneRun {
-    config: RunConfig,
+    config: FinetuneConfig,
     policy: DirectoryPolicy,
     directory: RunDirectory,
     devices: Devices,
@@ -72,7 +72,7 @@ pub(crate) trait Trainable: fmt::Debug + Send {
     /// Two updates on the micro-batches that need the most memory, on a copy of the model.
     fn try_largest(
         &self,
-        config: &RunConfig,
+        config: &FinetuneConfig,
         placement: DevicePlacement,
         progress: Progress,
         steps: u64,
@@ -89,7 +89,7 @@ pub(crate) trait Trainable: fmt::Debug + Send {
     /// Time and memory, from timed steps on a copy of the model.
     fn estimate(
         &self,
-        config: &RunConfig,
+        config: &FinetuneConfig,
         placement: DevicePlacement,
         progress: &Progress,
         summary: &Summary,
@@ -99,7 +99,7 @@ pub(crate) trait Trainable: fmt::Debug + Send {
     fn train(
         self: Box<Self>,
         setup: RunSetup,
-        config: &RunConfig,
+        config: &FinetuneConfig,
         placement: DevicePlacement,
         state: (AdamW, Progress),
         observer: &mut dyn Observer,
@@ -128,7 +128,7 @@ pub struct FinetuneOutcome {
 
 impl FinetuneRun {
     pub(crate) fn new(
-        config: RunConfig,
+        config: FinetuneConfig,
         policy: DirectoryPolicy,
         directory: RunDirectory,
         devices: Devices,
@@ -159,7 +159,7 @@ impl FinetuneRun {
     }
 
     /// The resolved configuration.
-    pub fn config(&self) -> &RunConfig {
+    pub fn config(&self) -> &FinetuneConfig {
         &self.config
     }
 
@@ -280,7 +280,7 @@ impl<T: FinetuneTask> Trainable for TrainableRun<T> {
 
     fn try_largest(
         &self,
-        config: &RunConfig,
+        config: &FinetuneConfig,
         placement: DevicePlacement,
         progress: Progress,
         steps: u64,
@@ -303,7 +303,7 @@ impl<T: FinetuneTask> Trainable for TrainableRun<T> {
 
     fn estimate(
         &self,
-        config: &RunConfig,
+        config: &FinetuneConfig,
         placement: DevicePlacement,
         progress: &Progress,
         summary: &Summary,
@@ -335,7 +335,7 @@ impl<T: FinetuneTask> Trainable for TrainableRun<T> {
     fn train(
         self: Box<Self>,
         setup: RunSetup,
-        config: &RunConfig,
+        config: &FinetuneConfig,
         placement: DevicePlacement,
         (optimizer, progress): (AdamW, Progress),
         observer: &mut dyn Observer,
@@ -379,7 +379,7 @@ pub(crate) fn total_steps<T: Task>(task: &T, t: &TrainingConfig) -> Result<u64, 
 /// The training loop of a run.
 fn trainer<'a, T: Task>(
     task: &'a T,
-    config: &RunConfig,
+    config: &FinetuneConfig,
     placement: DevicePlacement,
     optimizer: AdamW,
     mut progress: Progress,
