@@ -266,8 +266,8 @@ mod tests {
             "--config", file, "--seed", "2", "--output", "p", "--set", "seed=3",
         ]);
         let config = config.unwrap();
-        assert_eq!((config.seed, config.output), (3, Some("p".into())));
         assert_eq!(config.data.train, Some("a.csv".into()));
+        assert_eq!((config.seed, config.output), (3, Some("p".into())));
     }
 
     #[test]
