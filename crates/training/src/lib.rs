@@ -7,7 +7,7 @@
 //! use std::path::Path;
 //! use std::sync::atomic::AtomicBool;
 //!
-//! use bertkit_training::{DirectoryPolicy, Override, Predictor, FinetuneConfig, Silent, prepare};
+//! use bertkit_training::{DirectoryPolicy, FinetuneConfig, Override, Predictor, Silent, prepare};
 //!
 //! # fn main() -> Result<(), bertkit_training::TrainError> {
 //! let settings = ["data.train=train.csv", "model.path=models/minilm", "output=runs/first"];
@@ -35,7 +35,7 @@ mod run;
 mod stored;
 mod tasks;
 
-pub use config::{FinetuneConfig, MicroBatch, Override, RunConfigError};
+pub use config::{FinetuneConfig, MicroBatch, Override, RunConfig, RunConfigError};
 pub use crossval::{
     Crossval, CrossvalOptions, CrossvalReport, CrossvalRun, PooledReport, RunReport, RunState,
 };
