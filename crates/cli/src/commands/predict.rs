@@ -9,11 +9,12 @@ mod text;
 
 use std::path::PathBuf;
 
+use bertkit_training::config::flag::finite;
 use bertkit_training::{TaskInput, task_of_model};
 use clap::Args;
 
 use crate::error::CliError;
-use crate::reading::{MachineFlags, ProductFlags, ReadFlags, TagFlags, finite, refuse_question};
+use crate::reading::{MachineFlags, ProductFlags, ReadFlags, TagFlags, refuse_question};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -121,7 +122,7 @@ pub struct PredictArgs {
     #[arg(
         long,
         help_heading = "Table",
-        conflicts_with = "no_header",
+        conflicts_with = "no-header",
         requires = "input"
     )]
     header: bool,
