@@ -19,7 +19,7 @@ const CHUNK: usize = 1 << 20;
 /// Bytes of a file that are read together.
 const RAW: usize = 1 << 18;
 
-/// The largest window of a Zstandard frame: what `zstd --long` writes, whose memory is needed to unpack it.
+/// The largest window of a Zstandard frame: that of its long mode, whose memory is needed to decompress it.
 const ZSTD_WINDOW: u64 = 128 << 20;
 
 /// Counts and hashes the bytes of a file as they are read.

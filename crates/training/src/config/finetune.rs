@@ -4,9 +4,9 @@ use toml::{Table, Value};
 
 use super::data::{DataConfig, FileFormat};
 use super::error::RunConfigError;
-use super::overriding::{Override, Source, at, resolve};
+use super::overriding::{Override, Source, at};
 use super::questions::QuestionConfig;
-use super::run::{RunConfig, RunKind, run_file};
+use super::run::{RunConfig, RunKind, resolve, run_file};
 use super::setting::settings;
 use super::tagging::TagHead;
 use super::task::{LossConfig, TaskConfig};
@@ -25,6 +25,9 @@ settings! {
         training: TrainingConfig,
     }
 }
+
+/// The configuration of a fine-tuning run.
+pub type FinetuneConfig = RunConfig<Finetune>;
 
 run_file! {
     Finetune in FinetuneFile:
@@ -74,10 +77,10 @@ impl RunKind for Finetune {
         let (data, task, training) = (&config.data, &config.task, &config.training);
         need(
             data.train.is_some(),
-            "`data.train` is missing: give the training file with --train FILE".into(),
+            "`data.train` is missing: give the training file with [data.train=FILE]".into(),
         );
         config.header_rules(
-            "there is no model: give a folder with --model DIR, or sizes with --config configs/models/tiny.toml",
+            "there is no model: give a folder with [model.path=DIR], or sizes with [option.config=configs/models/tiny.toml]",
             need,
         );
         let balanced = training.sampler == Sampler::Balanced;
@@ -100,7 +103,7 @@ impl RunKind for Finetune {
         }
         need(
             task.documents.is_none() || data.text_pair.is_none(),
-            "`data.text_pair` cannot be divided into sections: leave it out, or leave `task.documents` and `--pool` out".into(),
+            "`data.text_pair` cannot be divided into sections: leave it out, or leave `task.documents` and `[task.documents.pool]` out".into(),
         );
         need(
             data.group_by.is_none() || data.group.is_none(),
@@ -118,12 +121,12 @@ fn tagging_rules(task: &TaskConfig, need: &mut dyn FnMut(bool, String)) {
     };
     need(
         task.loss == LossConfig::default(),
-        "`task.loss` cannot be chosen with `--head crf`, which has a loss of its own: leave it out"
+        "`task.loss` cannot be chosen with `[task.ner.head=crf]`, which has a loss of its own: leave it out"
             .into(),
     );
     need(
         ner.label == LabelledTokens::First,
-        "`task.ner.label` must be `first` with `--head crf`, whose sequence is that of the words"
+        "`task.ner.label` must be `first` with `[task.ner.head=crf]`, whose sequence is that of the words"
             .into(),
     );
 }
@@ -187,32 +190,32 @@ fn task_rules(config: &RunConfig<Finetune>, need: &mut dyn FnMut(bool, String)) 
     for key in OF_WORDS.iter().filter(|_| !words) {
         need(
             !given(key),
-            format!("`{key}` is about tagged words: add `--task ner`, or leave it out"),
+            format!("`{key}` is about tagged words: add `[task.kind=ner]`, or leave it out"),
         );
     }
     for key in NOT_OF_WORDS.iter().filter(|_| words) {
         need(
             !given(key),
-            format!("`{key}` has no meaning for `--task ner`: leave it out"),
+            format!("`{key}` has no meaning for `[task.kind=ner]`: leave it out"),
         );
     }
     need(
         !words || config.data.format != Some(FileFormat::Relations),
-        "`data.format` has no meaning for `--task ner`: leave it out".into(),
+        "`data.format` has no meaning for `[task.kind=ner]`: leave it out".into(),
     );
     need(
         questions || config.task.qa.is_none(),
-        "`task.qa` is about questions: add `--task qa`, or leave it out".into(),
+        "`task.qa` is about questions: add `[task.kind=qa]`, or leave it out".into(),
     );
     need(
         config.task.kind == Some(TaskKind::MultipleChoice) || config.task.choice.is_none(),
-        "`task.choice` is about multiple choice: add `--task multiple-choice`, or leave it out"
+        "`task.choice` is about multiple choice: add `[task.kind=multiple-choice]`, or leave it out"
             .into(),
     );
     for key in NOT_OF_QUESTIONS.iter().filter(|_| questions) {
         need(
             !given(key),
-            format!("`{key}` has no meaning for `--task qa`: leave it out"),
+            format!("`{key}` has no meaning for `[task.kind=qa]`: leave it out"),
         );
     }
 }
@@ -225,7 +228,7 @@ mod tests {
     use bertkit_evaluation::ThresholdObjective;
 
     use super::*;
-    use crate::config::{FinetuneConfig, Threshold};
+    use crate::config::Threshold;
 
     fn write(text: &str) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
@@ -268,7 +271,7 @@ mod tests {
         let error = FinetuneConfig::resolve(None, &[set]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "unknown key `optimizer.learning_rte` in --set"
+            "unknown key `optimizer.learning_rte` in [option.set]"
         );
         assert_eq!(
             error.hint().unwrap(),
@@ -302,8 +305,8 @@ mod tests {
         for part in [
             "epochs",
             "learning_rate",
-            "--train",
-            "--output",
+            "[data.train=FILE]",
+            "[output=DIR]",
             "no model",
             "gpu",
         ] {

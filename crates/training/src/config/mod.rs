@@ -28,12 +28,12 @@ mod training;
 pub use data::{DataConfig, FileFormat, FoldConfig};
 pub use documents::{DocumentsConfig, Pool, SectionBreaks};
 pub use error::RunConfigError;
-pub use finetune::Finetune;
+pub use finetune::{Finetune, FinetuneConfig};
 pub use form::Form;
 pub use model::{FreshModel, ModelConfig, TokenizerConfig, TokenizerKind};
 pub use optimizer::{OptimizerConfig, ScheduleConfig, ScheduleKind};
 pub use overriding::{Override, Source};
-pub use pretrain::Pretrain;
+pub use pretrain::{Pretrain, PretrainConfig};
 pub use questions::{QuestionConfig, QuestionHead};
 pub use range::Range;
 pub use reference::{Entry, explain, reference};
@@ -42,9 +42,3 @@ pub use setting::{ListItem, Setting, SettingValue};
 pub use tagging::{NerConfig, TagHead};
 pub use task::{Calibrate, ClassWeights, LossConfig, NamedWeights, TaskConfig, Threshold};
 pub use training::{MicroBatch, Sampler, TrainingConfig};
-
-/// The configuration of a fine-tuning run.
-pub type FinetuneConfig = RunConfig<Finetune>;
-
-/// The configuration of a pretraining run.
-pub type PretrainConfig = RunConfig<Pretrain>;

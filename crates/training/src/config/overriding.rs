@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use super::error::RunConfigError;
-use super::run::{RunConfig, RunKind};
 use super::setting::{Setting, join};
 
 /// A new value for a setting, applied after the file is read.
@@ -15,7 +15,7 @@ pub struct Override {
     pub key: String,
     /// The new value.
     pub value: Value,
-    /// What errors call its origin, such as `--text` or `--set`.
+    /// What errors call its origin, such as the name of a flag.
     pub origin: String,
     /// Keys that would win over it, and that are removed first. `stages[].steps` is a key of each item of a list.
     pub replaces: Vec<String>,
@@ -32,7 +32,7 @@ impl Override {
         }
     }
 
-    /// Parses the text behind `--set`: `key=value`, the value in TOML or else taken as a string.
+    /// Parses `key=value`; the value is TOML, or else a string.
     ///
     /// # Errors
     /// There is no `=`.
@@ -49,7 +49,7 @@ impl Override {
         Ok(Self {
             key: key.into(),
             value,
-            origin: "--set".into(),
+            origin: "[option.set]".into(),
             replaces: Vec::new(),
         })
     }
@@ -71,12 +71,14 @@ pub enum Source<'a> {
     },
 }
 
-/// Reads the source over a table of defaults, and applies the overrides in order.
-pub(super) fn resolve<K: RunKind>(
+/// Reads the source over a table of defaults, and applies the overrides in order. `F` is the layout of the file, and
+/// `settings` are the keys that exist.
+pub(super) fn resolve<F: DeserializeOwned>(
     source: Source<'_>,
     overrides: &[Override],
     mut table: Table,
-) -> Result<RunConfig<K>, RunConfigError> {
+    settings: &[Setting],
+) -> Result<F, RunConfigError> {
     match source {
         Source::Nothing => {}
         Source::File(path) => {
@@ -85,12 +87,12 @@ pub(super) fn resolve<K: RunKind>(
                 source,
             };
             let text = std::fs::read_to_string(path).map_err(read)?;
-            lay_text::<K>(&mut table, path, &text)?;
+            lay_text::<F>(&mut table, path, &text)?;
         }
-        Source::Text { name, text } => lay_text::<K>(&mut table, name, text)?,
+        Source::Text { name, text } => lay_text::<F>(&mut table, name, text)?,
     }
     for set in overrides {
-        apply::<K>(&mut table, set)?;
+        apply::<F>(&mut table, set, settings)?;
     }
     table
         .try_into()
@@ -100,12 +102,16 @@ pub(super) fn resolve<K: RunKind>(
 }
 
 /// Lays the tables of a text over others, once it has been parsed alone: so errors have line and caret.
-fn lay_text<K: RunKind>(table: &mut Table, name: &Path, text: &str) -> Result<(), RunConfigError> {
+fn lay_text<F: DeserializeOwned>(
+    table: &mut Table,
+    name: &Path,
+    text: &str,
+) -> Result<(), RunConfigError> {
     let parse = |e: toml::de::Error| RunConfigError::Parse {
         path: name.into(),
         message: plain(e.to_string().trim_end()),
     };
-    toml::from_str::<K::File>(text).map_err(parse)?;
+    toml::from_str::<F>(text).map_err(parse)?;
     lay(table, text.parse::<Table>().map_err(parse)?);
     Ok(())
 }
@@ -166,8 +172,11 @@ fn nearest(settings: &[Setting], key: &str) -> Option<String> {
 }
 
 /// Applies one override.
-fn apply<K: RunKind>(table: &mut Table, set: &Override) -> Result<(), RunConfigError> {
-    let settings = RunConfig::<K>::list();
+fn apply<F: DeserializeOwned>(
+    table: &mut Table,
+    set: &Override,
+    settings: &[Setting],
+) -> Result<(), RunConfigError> {
     let below = |above: &Setting| {
         let rest = set.key.strip_prefix(&above.key)?;
         rest.strip_prefix('.')
@@ -177,10 +186,10 @@ fn apply<K: RunKind>(table: &mut Table, set: &Override) -> Result<(), RunConfigE
         return Err(RunConfigError::UnknownKey {
             key: set.key.clone(),
             origin: set.origin.clone(),
-            nearest: nearest(&settings, &set.key),
+            nearest: nearest(settings, &set.key),
         });
     }
-    let sound = table.clone().try_into::<K::File>().is_ok();
+    let sound = table.clone().try_into::<F>().is_ok();
     for key in &set.replaces {
         remove(table, key);
     }
@@ -214,7 +223,7 @@ fn apply<K: RunKind>(table: &mut Table, set: &Override) -> Result<(), RunConfigE
             _ => return Ok(()),
         }
     }
-    match table.clone().try_into::<K::File>() {
+    match table.clone().try_into::<F>() {
         // A partial `model.fresh` is completed by later overrides: it is judged at the end.
         Err(e) if sound && !e.message().starts_with("missing field") => {
             let value = set.value.as_str();

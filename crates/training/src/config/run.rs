@@ -14,7 +14,7 @@ use super::finetune::Finetune;
 use super::flag::{Parse, flag};
 use super::model::{ModelConfig, TokenizerConfig};
 use super::optimizer::{OptimizerConfig, ScheduleConfig};
-use super::overriding::{Override, Source, at, resolve};
+use super::overriding::{self, Override, Source, at};
 use super::range::Range;
 use super::setting::{Setting, SettingValue, join, settings};
 
@@ -213,7 +213,7 @@ impl<K: RunKind> RunConfig<K> {
         let model = &self.model;
         need(
             self.output.is_some(),
-            "`output` is missing: give the run directory with --output DIR".into(),
+            "`output` is missing: give the run directory with [output=DIR]".into(),
         );
         need(
             model.path.is_some() || model.fresh.is_some(),
@@ -250,6 +250,19 @@ impl<K: RunKind> RunConfig<K> {
         }
         all
     }
+}
+
+/// Reads a source over a table of defaults, and applies the overrides in order.
+///
+/// # Errors
+/// The file cannot be read or parsed, or an override does not fit.
+pub(super) fn resolve<K: RunKind>(
+    source: Source<'_>,
+    overrides: &[Override],
+    defaults: Table,
+) -> Result<RunConfig<K>, RunConfigError> {
+    let settings = RunConfig::<K>::list();
+    overriding::resolve::<K::File>(source, overrides, defaults, &settings).map(Into::into)
 }
 
 fn device(text: &str) -> Result<Value, String> {

@@ -23,7 +23,7 @@ pub enum DirectoryPolicy {
     DryRun,
 }
 
-/// The names that a run writes, and that `--overwrite` therefore may remove.
+/// The names that a run writes, and that overwriting may therefore remove.
 ///
 /// What shows that they are a run's goes last: an overwriting that was cut short can be repeated.
 const OWN: [&str; 8] = [
@@ -124,7 +124,7 @@ impl RunDirectory {
                     "`{}` is a file, expected a directory for the run",
                     file.display()
                 ),
-                hint: "name another directory with --output".into(),
+                hint: "name another directory with [output]".into(),
             });
         }
         let directory = Self { path: path.into() };
@@ -175,10 +175,10 @@ impl RunDirectory {
         foreign.map_or(Ok(()), |name| {
             Err(TrainError::Setting {
                 message: format!(
-                    "`{}` was not written by a run, and --overwrite would replace its `{name}`",
+                    "`{}` was not written by a run, and [option.overwrite] would replace its `{name}`",
                     self.path.display()
                 ),
-                hint: "name another directory with --output, or move that away first".into(),
+                hint: "name another directory with [output], or move that away first".into(),
             })
         })
     }

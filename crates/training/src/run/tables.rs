@@ -26,7 +26,7 @@ pub fn read_options(data: &DataConfig) -> Result<ReadOptions, TrainError> {
                     format!(
                         "`{mark}` is no quotation mark, expected one ASCII character or `none`"
                     ),
-                    "for files without quoting use `--quote none`",
+                    "for files without quoting use `[data.quote=none]`",
                 ));
             }
         },
@@ -37,7 +37,7 @@ pub fn read_options(data: &DataConfig) -> Result<ReadOptions, TrainError> {
         Some(_) => {
             return Err(setting(
                 "`data.escape` is not one ASCII character",
-                "give one with --escape, such as \\",
+                "give one with [data.escape], such as \\",
             ));
         }
     };
@@ -47,7 +47,7 @@ pub fn read_options(data: &DataConfig) -> Result<ReadOptions, TrainError> {
         Some(format) => Some(format.table().ok_or_else(|| {
             setting(
                 format!("`{format}` is no format of tables with a text in each row"),
-                "give csv, tsv or jsonl, or, for tagged words, --task ner",
+                "give csv, tsv or jsonl, or, for tagged words, [task.kind=ner]",
             )
         })?),
     };

@@ -24,11 +24,10 @@ pub use self::masking::MaskingConfig;
 pub use self::objective::Objective;
 pub use self::probe::ProbeConfig;
 pub use self::training::{PretrainingConfig, StageConfig};
-use super::PretrainConfig;
 use super::error::RunConfigError;
 use super::flag::flag;
-use super::overriding::{Override, Source, resolve};
-use super::run::{RunConfig, RunKind, run_file};
+use super::overriding::{Override, Source};
+use super::run::{RunConfig, RunKind, resolve, run_file};
 use super::setting::settings;
 
 settings! {
@@ -55,6 +54,9 @@ settings! {
         probe: ProbeConfig,
     }
 }
+
+/// The configuration of a pretraining run.
+pub type PretrainConfig = RunConfig<Pretrain>;
 
 run_file! {
     Pretrain in PretrainFile:
@@ -94,10 +96,10 @@ impl RunKind for Pretrain {
     fn rules(config: &RunConfig<Self>, need: &mut dyn FnMut(bool, String)) {
         need(
             !config.corpus.paths.is_empty(),
-            "`corpus.paths` is empty: give files or folders with --corpus PATH".into(),
+            "`corpus.paths` is empty: give files or folders with [corpus.paths=PATH]".into(),
         );
         config.header_rules(
-            "there is no model: give sizes with --config configs/models/tiny.toml, or a folder to continue from with --model DIR",
+            "there is no model: give sizes with [option.config=configs/models/tiny.toml], or a folder to continue from with [model.path=DIR]",
             need,
         );
         generator_rules(config, need);
@@ -181,7 +183,7 @@ fn generator_rules(config: &PretrainConfig, need: &mut dyn FnMut(bool, String)) 
     );
     need(
         config.objective.rtd > 0.0 || *g == GeneratorConfig::default(),
-        "`generator` is for replaced-token detection: use `--objective rtd`, or leave it out"
+        "`generator` is for replaced-token detection: use `[objective=rtd]`, or leave it out"
             .into(),
     );
 }
@@ -293,7 +295,7 @@ fn probe_rules(p: &ProbeConfig, need: &mut dyn FnMut(bool, String)) {
     if p.data.is_none() {
         need(
             *p == ProbeConfig::default(),
-            "`probe` has settings, but no rows: give them with --probe FILE".into(),
+            "`probe` has settings, but no rows: give them with [probe.data=FILE]".into(),
         );
     }
     need(
@@ -393,7 +395,7 @@ mod tests {
             "exclude each other",
             "`rate` is 0",
             "training.stages",
-            "--probe",
+            "[probe.data=FILE]",
             "schedule.power",
         ] {
             assert!(text.contains(part), "{part}: {text}");

@@ -1,10 +1,10 @@
 //! The training loop of a pretraining run: its end, its batches and its stages.
 
 use super::budget::Budget;
-use crate::config::MicroBatch;
 use crate::config::flag::{flag, parsed};
 use crate::config::range::{at_least, more_than};
 use crate::config::setting::{ListItem, settings};
+use crate::config::training::MicroBatch;
 
 /// The settings that end a run, of which one is given.
 const ENDS: &[&str] = &["training.steps", "training.budget", "training.epochs"];

@@ -144,7 +144,7 @@ pub(crate) fn resolve_columns(
                 columns.answers.len(),
                 table.columns.join("`, `")
             ),
-            "name them with --set 'task.choice.answers=[\"answer_a\", \"answer_b\"]'",
+            "name them in [task.choice.answers]",
         ));
     }
     Ok(columns)
@@ -193,7 +193,7 @@ pub(crate) fn labels(
                     file.display(),
                     style.describe(row.answers.len())
                 ),
-                "correct the label, or name its column with --label",
+                "correct the label, or name its column with [data.label]",
             )
         })
     };

@@ -220,7 +220,7 @@ impl RowModel for ChoiceModel {
         bootstrap.check(total).map_err(|e| {
             setting(
                 e.to_string(),
-                "look at --bootstrap, --confidence and --group",
+                "look at [option.bootstrap], [option.confidence] and [option.group]",
             )
         })?;
         let report = bertkit_evaluation::evaluate(&predictions, &bootstrap);

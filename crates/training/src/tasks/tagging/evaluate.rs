@@ -130,7 +130,7 @@ pub fn evaluate_tags(
                     "the sentences of `{}` are not divided into documents",
                     options.data.display()
                 ),
-                "leave --group out: intervals are then found by sentence",
+                "leave [option.group] out: intervals are then found by sentence",
             ));
         }
         true => {
@@ -212,7 +212,7 @@ fn read(
         if options.strict {
             return Err(setting(
                 unseen,
-                "correct those types, or leave --strict out to score them as missed",
+                "correct those types, or leave [option.strict] out to score them as missed",
             ));
         }
         notes.push(format!("{unseen}; scored as missed"));

@@ -143,7 +143,7 @@ fn check_overlap(config: &FinetuneConfig, max_length: usize) -> Result<(), Train
                 "neighbouring sections are to share {} tokens, but a section has room for {room}",
                 settings.overlap
             ),
-            "lower --section-overlap, or raise --max-length",
+            "lower [task.documents.overlap], or raise [data.max_length]",
         ));
     }
     Ok(())
