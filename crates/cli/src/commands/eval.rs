@@ -7,8 +7,8 @@ mod text;
 
 use std::path::PathBuf;
 
-use bertkit_data::formats::bioasq::QuestionType;
 use bertkit_data::perturb::Perturbation;
+use bertkit_data::qa::QuestionType;
 use bertkit_evaluation::BootstrapOptions;
 use bertkit_training::config::flag::{finite, share};
 use bertkit_training::{Perturbed, TaskInput, task_of_model};

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use bertkit_data::formats::ReadOptions;
-use bertkit_data::formats::bioasq::{AskedQuestion, QuestionType};
-use bertkit_data::formats::squad::{Question, QuestionOptions, read_questions};
 use bertkit_data::perturb::Perturbation;
-use bertkit_data::questions::Prediction;
+use bertkit_data::qa::{AskedQuestion, Prediction, Question, QuestionType};
+use bertkit_data::sources::ReadOptions;
+use bertkit_data::sources::questions::{QuestionOptions, read_questions};
 use bertkit_evaluation::{
     AnswerPredictions, BootstrapOptions, FactoidPredictions, Predictions, RankedAnswers, Report,
     pool_snippets,

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use bertkit_data::formats::squad::Question;
-use bertkit_data::questions::{Features, Prediction};
+use bertkit_data::qa::Question;
+use bertkit_data::qa::{Features, Prediction};
 use bertkit_model::heads::{JointSpan, SpanHead};
 use bertkit_model::{DeviceSpec, Initializer, ModelError};
 

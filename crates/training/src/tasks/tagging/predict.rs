@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use bertkit_data::alignment::{LabelledTokens, tag_windows};
-use bertkit_data::formats::tagged::{TaggedSentence, TextSpan};
 use bertkit_data::tagging::TagSet;
+use bertkit_data::tagging::alignment::{LabelledTokens, tag_windows};
+use bertkit_data::tagging::{TaggedSentence, TextSpan};
 use bertkit_model::heads::{Crf, TokenHead};
 use bertkit_model::{DeviceSpec, ModelError};
 use serde::Serialize;
