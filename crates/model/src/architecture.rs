@@ -13,6 +13,8 @@ pub enum Architecture {
     Discriminator,
     /// One answer for each sequence.
     Sequence,
+    /// One score for each choice.
+    Choice,
     /// One tag for each token.
     Token,
     /// Start and end of an answer.
@@ -31,6 +33,7 @@ impl Architecture {
                 "ForPreTraining"
             }
             Self::Sequence => "ForSequenceClassification",
+            Self::Choice => "ForMultipleChoice",
             Self::Token => "ForTokenClassification",
             Self::Span => "ForQuestionAnswering",
         }
@@ -39,7 +42,12 @@ impl Architecture {
     /// Whether every family has this head.
     pub(crate) const fn is_common(self) -> bool {
         match self {
-            Self::Encoder | Self::MaskedLm | Self::Sequence | Self::Token | Self::Span => true,
+            Self::Encoder
+            | Self::MaskedLm
+            | Self::Sequence
+            | Self::Choice
+            | Self::Token
+            | Self::Span => true,
             Self::Pretraining | Self::Discriminator | Self::GeneratorAndDiscriminator => false,
         }
     }

@@ -53,8 +53,8 @@ pub use families::{
 };
 pub use initialize::Initializer;
 pub use model::{
-    DiscriminatorModel, Head, MlmModel, Model, ModelError, ModelFolder, PretrainingModel,
-    SequenceModel, SpanModel, TokenModel,
+    ChoiceModel, DiscriminatorModel, Head, MlmModel, Model, ModelError, ModelFolder,
+    PretrainingModel, SequenceModel, SpanModel, TokenModel,
 };
 pub use naming::Naming;
 pub use precision::{MatmulPrecision, ParsePrecisionError, Precision, PrecisionError};

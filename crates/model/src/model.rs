@@ -12,8 +12,8 @@ use crate::context::Context;
 use crate::encoder::Encoder;
 use crate::families::EncoderConfig;
 use crate::heads::{
-    DiscriminatorHead, JointScores, MlmHead, PretrainingHead, SequenceHead, SpanHead, SpanTarget,
-    TokenHead,
+    ChoiceHead, DiscriminatorHead, JointScores, MlmHead, PretrainingHead, SequenceHead, SpanHead,
+    SpanTarget, TokenHead,
 };
 use crate::initialize::Initializer;
 use crate::naming::Naming;
@@ -36,6 +36,8 @@ pub type MlmModel = Model<MlmHead>;
 pub type PretrainingModel = Model<PretrainingHead>;
 /// Replaced tokens.
 pub type DiscriminatorModel = Model<DiscriminatorHead>;
+/// One score per choice.
+pub type ChoiceModel = Model<ChoiceHead>;
 /// One tag per token.
 pub type TokenModel = Model<TokenHead>;
 /// Start and end of an answer.
@@ -147,6 +149,9 @@ head!(
 head!(SequenceHead, Sequence, |config, outputs, init| Self::new(
     config, outputs, init
 ));
+head!(ChoiceHead, Choice, |config, _outputs, init| Self::new(
+    config, init
+));
 head!(TokenHead, Token, |config, outputs, init| Self::new(
     config, outputs, init
 ));
@@ -235,6 +240,15 @@ impl SequenceModel {
     pub fn features(&self, batch: &Batch, context: Context<'_>) -> Tensor<2> {
         let first = self.encoder.forward_first(batch, context);
         self.encoder.pool(first, context)
+    }
+}
+
+impl ChoiceModel {
+    /// A packed batch, each sequence a question with one of its answers, to logits, `[sequences]`.
+    pub fn forward(&self, batch: &Batch, context: Context<'_>) -> Tensor<1> {
+        let first = self.encoder.forward_first(batch, context);
+        self.head
+            .forward(self.encoder.pool(first, context), context)
     }
 }
 

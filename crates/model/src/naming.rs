@@ -105,6 +105,8 @@ impl Naming {
             (Architecture::Sequence, "sections.score") => "section_attention.score",
             (Architecture::Sequence, "dense") => names.sequence_dense,
             (Architecture::Sequence, _) => names.sequence_output,
+            (Architecture::Choice, "dense") => names.choice_dense,
+            (Architecture::Choice, _) => "classifier",
             (Architecture::Token, "crf") => "crf",
             (Architecture::Token, _) => "classifier",
             (Architecture::Span, module) if module.starts_with("joint.") => module,

@@ -66,6 +66,7 @@ pub(super) static ALBERT: FamilyDescriptor = FamilyDescriptor {
         Architecture::Encoder,
         Architecture::Pretraining,
         Architecture::Sequence,
+        Architecture::Choice,
     ],
     check,
     spec,

@@ -243,6 +243,10 @@ pub struct HeadSpec {
     pub sequence_dense: Option<DenseSpec>,
     /// Dropout before the sequence classifier's output layer.
     pub sequence_dropout: f64,
+    /// The nonlinearity of the hidden layer of multiple choice; without it, the score is of the pooled row.
+    pub choice_dense: Option<Activation>,
+    /// Dropout before the score of multiple choice.
+    pub choice_dropout: f64,
     /// Dropout before the token classifier.
     pub token_dropout: f64,
     /// Dropout before the start and end scores of answers.
@@ -320,6 +324,8 @@ pub(crate) fn bert_heads(config: &EncoderConfig) -> HeadSpec {
     HeadSpec {
         sequence_dense: None,
         sequence_dropout: config.classifier_dropout,
+        choice_dense: None,
+        choice_dropout: config.classifier_dropout,
         token_dropout: config.classifier_dropout,
         span_dropout: 0.0,
         pair_dropout: 0.0,

@@ -58,6 +58,7 @@ pub(super) static DISTILBERT: FamilyDescriptor = FamilyDescriptor {
                 writes_decoder_bias: false,
             },
             sequence_dense: "pre_classifier",
+            choice_dense: "pre_classifier",
             ..HeadNames::BERT
         },
     },
@@ -77,6 +78,7 @@ fn head_spec(config: &EncoderConfig) -> HeadSpec {
             activation: Activation::Relu,
             input_dropout: false,
         }),
+        choice_dense: Some(Activation::Relu),
         // DistilBertForTokenClassification uses the model's dropout, not that of its sequence head.
         token_dropout: config.hidden_dropout,
         span_dropout: span_dropout.unwrap_or(0.1),

@@ -1,5 +1,7 @@
 //! ELECTRA (Clark et al. 2020).
 
+use serde_json::Value;
+
 use super::descriptor::{
     ConfigKeys, Defaults, DenseSpec, EncoderConfig, FamilyDescriptor, HeadSpec, ModelType,
     TokenizerStyle, bert_heads, bert_spec, no_check,
@@ -34,6 +36,7 @@ pub(super) static ELECTRA: FamilyDescriptor = FamilyDescriptor {
                 writes_decoder_bias: false,
             },
             sequence_output: "classifier.out_proj",
+            choice_dense: "sequence_summary.summary",
             ..HeadNames::BERT
         },
     },
@@ -50,11 +53,16 @@ pub(super) static ELECTRA: FamilyDescriptor = FamilyDescriptor {
 
 /// As transformers has it: the paper's own code has dropout and a linear layer only, and the two are not interchangeable.
 fn head_spec(config: &EncoderConfig) -> HeadSpec {
+    // The sequence summary of multiple choice has its own dropout.
+    let summary_dropout = config.extra.get("summary_last_dropout");
+    let summary_dropout = summary_dropout.and_then(Value::as_f64);
     HeadSpec {
         sequence_dense: Some(DenseSpec {
             activation: Activation::Gelu,
             input_dropout: true,
         }),
+        choice_dense: Some(Activation::Gelu),
+        choice_dropout: summary_dropout.unwrap_or(0.1),
         // modeling_electra has GELU here whatever the configuration says.
         mlm_activation: Activation::Gelu,
         ..bert_heads(config)

@@ -41,6 +41,8 @@ pub(crate) struct HeadNames {
     /// The hidden layer of the sequence classifier, where it has one.
     pub sequence_dense: &'static str,
     pub sequence_output: &'static str,
+    /// The hidden layer of the head of multiple choice, where it has one.
+    pub choice_dense: &'static str,
 }
 
 /// The names of the masked-LM head.
@@ -88,11 +90,13 @@ impl HeadNames {
             norm: "cls.predictions.transform.LayerNorm",
             decoder: "cls.predictions.decoder.weight",
             bias: "cls.predictions.bias",
+            // Written by transformers before 5 and after: the decoder's bias is the head's.
             decoder_bias: Some("cls.predictions.decoder.bias"),
             writes_decoder_bias: true,
         },
         pair: "cls.seq_relationship",
         sequence_dense: "classifier.dense",
         sequence_output: "classifier",
+        choice_dense: "classifier.dense",
     };
 }

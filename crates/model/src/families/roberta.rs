@@ -52,7 +52,7 @@ pub(super) static ROBERTA: FamilyDescriptor = FamilyDescriptor {
         },
     },
     heads: &[],
-    poolers: &[Architecture::Encoder],
+    poolers: &[Architecture::Encoder, Architecture::Choice],
     check: no_check,
     spec,
     head_spec,
@@ -76,6 +76,7 @@ fn head_spec(config: &EncoderConfig) -> HeadSpec {
             activation: Activation::Tanh,
             input_dropout: true,
         }),
+        choice_dropout: config.hidden_dropout,
         // modeling_roberta has GELU here whatever the configuration says.
         mlm_activation: Activation::Gelu,
         ..bert_heads(config)
