@@ -56,7 +56,7 @@ pub fn prepare(
                 .as_ref()
                 .map_or(Family::default(), |fresh| fresh.family);
             let spec: TokenizerSpec = path.to_string_lossy().parse()?;
-            Some(spec.load(None, tokenizer_family(family))?)
+            Some(spec.load(None, tokenizer_family(family.descriptor()))?)
         }
         _ => None,
     };
