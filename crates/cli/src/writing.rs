@@ -5,19 +5,23 @@ use std::path::{Path, PathBuf};
 use bertkit_training::pretrain::PretrainConfig;
 use bertkit_training::{
     DirectoryPolicy, Estimate, Override, Phase, Profile, RunConfig, Summary, TrainError,
+    finish_interrupted,
 };
 use clap::Args;
+use clap::builder::{StringValueParser, TypedValueParser};
+use serde_json::json;
 
 use crate::error::CliError;
 use crate::format::{bytes, count, duration};
 use crate::progress::summary_lines;
+use crate::render;
 
 /// The run directory, and how a run tells of itself.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputFlags {
     /// The run directory; must be new or empty, unless --resume or --overwrite
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = utf8_path())]
     output: Option<PathBuf>,
     /// Continue from the last checkpoint in the run directory; takes its configuration from there
     /// unless --config is given
@@ -44,6 +48,11 @@ pub struct OutputFlags {
     pub try_micro_batch: Option<usize>,
 }
 
+/// A path that `config.toml` can hold: TOML is UTF-8.
+fn utf8_path() -> impl TypedValueParser<Value = PathBuf> {
+    StringValueParser::new().map(PathBuf::from)
+}
+
 impl OutputFlags {
     /// What to do with an existing run directory.
     pub fn policy(&self) -> DirectoryPolicy {
@@ -54,6 +63,29 @@ impl OutputFlags {
             (.., true) => DirectoryPolicy::Overwrite,
             _ => DirectoryPolicy::New,
         }
+    }
+
+    /// With --resume, finishes a run that was killed after it had written its model and before it had removed its
+    /// checkpoints, and prints its model. Returns whether there was one.
+    ///
+    /// # Errors
+    /// Another process uses the directory, or a checkpoint cannot be removed.
+    pub fn finish_interrupted(&self, directory: Option<&Path>) -> Result<bool, CliError> {
+        let Some(directory) = directory.filter(|_| self.policy() == DirectoryPolicy::Resume) else {
+            return Ok(false);
+        };
+        let Some(model) = finish_interrupted(directory)? else {
+            return Ok(false);
+        };
+        if !self.quiet {
+            render::note("the run had written its model; the checkpoints it left are removed");
+        }
+        render::stdout(&if self.json {
+            format!("{}\n", json!({ "model": model.to_string_lossy() }))
+        } else {
+            format!("model      {}\n", model.display())
+        })?;
+        Ok(true)
     }
 
     /// The override of the key `output` that --output sets.
@@ -80,6 +112,15 @@ impl OutputFlags {
             )
         })?;
         let file = directory.join("config.toml");
+        if directory.join("crossval.toml").is_file() {
+            return Err(CliError::usage(
+                format!("`{}` holds runs of `bertkit crossval`", directory.display()),
+                format!(
+                    "continue them with `bertkit crossval --resume --output {}`",
+                    directory.display()
+                ),
+            ));
+        }
         if !file.is_file() {
             return Err(TrainError::NothingToResume { path: directory }.into());
         }

@@ -41,6 +41,7 @@ use crate::engine::store::Progress;
 use crate::engine::trainer::{LoopConfig, Trainer};
 use crate::engine::trial;
 use crate::error::TrainError;
+use crate::run::checkpoint::RunIdentity;
 use crate::run::devices::{self, Devices};
 use crate::run::directory::{DirectoryPolicy, RunDirectory};
 use crate::run::environment;
@@ -74,6 +75,7 @@ pub struct PreparedPretraining {
     summary: Summary,
     /// The files of the corpus, and their SHA-256.
     files: Vec<(PathBuf, String)>,
+    identity: RunIdentity,
     command: Vec<String>,
     profile: bool,
     run: Box<dyn Run>,
@@ -521,13 +523,14 @@ pub fn prepare(
             opened.origin
         ),
     ));
+    let identity = RunIdentity::new(data, &resumable_settings(&config));
     let builder = Builder {
         config: &config,
         directory: &directory,
         policy,
         source,
         validation,
-        data,
+        identity: &identity,
         device: devices.training(),
     };
     let (run, parameters) = builder.build(opened, &mut lines)?;
@@ -552,6 +555,7 @@ pub fn prepare(
         directory,
         devices,
         files,
+        identity,
         command: Vec::new(),
         profile: false,
         run,
@@ -654,7 +658,7 @@ struct Builder<'a> {
     policy: DirectoryPolicy,
     source: Source,
     validation: Vec<source::MaskedBatch>,
-    data: Vec<String>,
+    identity: &'a RunIdentity,
     device: Device,
 }
 
@@ -855,20 +859,16 @@ impl Builder<'_> {
         let mut ready = TrainableRun {
             model,
             optimizer: AdamW::new(&config.optimizer),
-            progress: Progress {
-                data: self.data,
-                ..Progress::default()
-            },
+            progress: Progress::default(),
             task,
         };
         if self.policy == DirectoryPolicy::Resume {
-            let data = &ready.progress.data;
             let (model, taken_up) = resume::restore(
                 self.directory,
                 &ready.task,
                 ready.model,
                 &config.optimizer,
-                data,
+                self.identity,
             )?;
             ready.model = model;
             if let Some((optimizer, progress)) = taken_up {
@@ -910,16 +910,22 @@ fn compare_with_started(
 ) -> Result<(), TrainError> {
     let path = directory.path().join("config.toml");
     let started = PretrainConfig::resolve_unchecked(Some(&path), &[])?;
-    let relevant = |config: &PretrainConfig| {
-        let mut config = config.clone();
-        config.output = None;
-        config.device = String::new();
-        config.corpus.shards = None;
-        config.training.recompute = false;
-        config.training.micro_batch = None;
-        config.to_toml()
-    };
-    check_resumable(directory, &relevant(&started), &relevant(config))
+    check_resumable(
+        directory,
+        &resumable_settings(&started),
+        &resumable_settings(config),
+    )
+}
+
+/// The settings that must stay the same when a run is resumed.
+fn resumable_settings(config: &PretrainConfig) -> String {
+    let mut config = config.clone();
+    config.output = None;
+    config.device = String::new();
+    config.corpus.shards = None;
+    config.training.recompute = false;
+    config.training.micro_batch = None;
+    config.to_toml()
 }
 
 impl PreparedPretraining {
@@ -1035,6 +1041,7 @@ impl PreparedPretraining {
         let files = files.map(|(path, hash)| (path.as_path(), hash.as_str()));
         let setup = RunSetup {
             command: "pretrain",
+            identity: self.identity,
             policy: self.policy,
             environment: environment::environment(
                 &self.devices,
