@@ -614,6 +614,7 @@ mod tests {
             TaskKind::Answers | TaskKind::AnswersOrNone => of.answers.is_some(),
             TaskKind::Factoid => of.factoid.is_some(),
             TaskKind::Lists => of.lists.is_some(),
+            TaskKind::Choices => of.choices.is_some(),
         }
     }
 

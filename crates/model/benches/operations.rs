@@ -13,9 +13,9 @@ use std::fmt;
 
 use bertkit_model::ops::{
     AttentionPlan, EmbeddingIds, LayerNorm, Linear, attention, dropout, embed, fused_calls,
-    masked_lm, with_composed,
+    masked_lm,
 };
-use bertkit_model::{Activation, DropoutStream, Initializer, Mode, Sequences};
+use bertkit_model::{Activation, Context, Initializer, Sequences, TrainingPass};
 use burn::tensor::{Device, Tensor, TensorData};
 use divan::Bencher;
 
@@ -95,79 +95,81 @@ fn main() {
 }
 
 /// Times the operation that `make` gives for a device.
-fn time(bencher: Bencher<'_, '_>, run: Run, make: impl Fn(&Device) -> Operation) {
-    let measure = || {
-        let before = fused_calls();
-        if run.backward {
-            let operation = make(&Device::flex().autodiff());
-            bencher.bench_local(|| operation().sum().backward());
-        } else {
-            let operation = make(&Device::flex());
-            bencher.bench_local(operation);
-        }
-        assert_eq!(
-            fused_calls() > before,
-            !run.composed,
-            "another form ran than was to be timed"
-        );
+fn time(bencher: Bencher<'_, '_>, run: Run, make: impl Fn(&Device, Context<'static>) -> Operation) {
+    let context = match run.composed {
+        true => Context::default().with_composed_operations(),
+        false => Context::default(),
     };
-    if run.composed {
-        with_composed(measure);
+    let before = fused_calls();
+    if run.backward {
+        let operation = make(&Device::flex().autodiff(), context);
+        bencher.bench_local(|| operation().sum().backward());
     } else {
-        measure();
+        let operation = make(&Device::flex(), context);
+        bencher.bench_local(operation);
     }
+    assert_eq!(
+        fused_calls() > before,
+        !run.composed,
+        "another form ran than was to be timed"
+    );
 }
 
 #[divan::bench(name = "linear 2048 × 384 to 1152, f32, cpu", args = RUNS, sample_count = 20, max_time = 3)]
 fn linear(bencher: Bencher<'_, '_>, run: Run) {
-    time(bencher, run, |device| {
+    time(bencher, run, |device, context| {
         let layer = Linear::new(H, 3 * H, &mut weights(device));
         let x = input([ROWS, H], device);
-        Box::new(move || layer.forward(x.clone()))
+        Box::new(move || layer.forward(x.clone(), context))
     });
 }
 
 #[divan::bench(name = "linear and GELU 2048 × 384 to 1536, f32, cpu", args = RUNS, sample_count = 20, max_time = 3)]
 fn linear_gelu(bencher: Bencher<'_, '_>, run: Run) {
-    time(bencher, run, |device| {
+    time(bencher, run, |device, context| {
         let layer = Linear::new(H, WIDE, &mut weights(device));
         let x = input([ROWS, H], device);
-        Box::new(move || layer.forward_activated(x.clone(), Activation::Gelu))
+        Box::new(move || layer.forward_activated(x.clone(), Activation::Gelu, context))
     });
 }
 
 #[divan::bench(name = "linear, dropout, residual and LayerNorm 2048 × 1536 to 384, f32, cpu", args = RUNS, sample_count = 20, max_time = 3)]
 fn linear_norm(bencher: Bencher<'_, '_>, run: Run) {
-    time(bencher, run, |device| {
+    time(bencher, run, |device, context| {
         let mut init = weights(device);
         let layer = Linear::new(WIDE, H, &mut init);
         let norm = LayerNorm::new(H, 1e-12, &mut init);
         let (x, residual) = (input([ROWS, WIDE], device), input([ROWS, H], device));
         Box::new(move || {
-            let stream = DropoutStream::new(1, 0);
-            let mode = Mode::Training(&stream);
-            layer.forward_into_norm(x.clone(), residual.clone(), &norm, RATE, mode)
+            let pass = TrainingPass::new(1, 0);
+            layer.forward_into_norm(
+                x.clone(),
+                residual.clone(),
+                &norm,
+                RATE,
+                context.training(&pass),
+            )
         })
     });
 }
 
 #[divan::bench(name = "LayerNorm 2048 × 384, f32, cpu", args = RUNS, sample_count = 20, max_time = 3)]
 fn norm(bencher: Bencher<'_, '_>, run: Run) {
-    time(bencher, run, |device| {
+    time(bencher, run, |device, context| {
         let norm = LayerNorm::new(H, 1e-12, &mut weights(device));
         let x = input([ROWS, H], device);
-        Box::new(move || norm.forward(x.clone()))
+        Box::new(move || norm.forward(x.clone(), context))
     });
 }
 
 fn attend(bencher: Bencher<'_, '_>, run: Run, lengths: &[usize], rate: f64) {
-    time(bencher, run, |device| {
+    time(bencher, run, |device, context| {
         let sequences = Sequences::from_lengths(lengths);
-        let plan = AttentionPlan::new(&sequences, device);
+        let plan = AttentionPlan::new(&sequences, device, context);
         let qkv = input([sequences.tokens(), 3 * H], device);
         Box::new(move || {
-            let stream = DropoutStream::new(1, 0);
-            attention(qkv.clone(), &plan, HEADS, rate, Mode::Training(&stream))
+            let pass = TrainingPass::new(1, 0);
+            attention(qkv.clone(), &plan, HEADS, rate, context.training(&pass))
         })
     });
 }
@@ -189,7 +191,7 @@ fn attention_packed(bencher: Bencher<'_, '_>, run: Run) {
 
 #[divan::bench(name = "embeddings 2048 × 384 of 30522 words, dropout 0.1, f32, cpu", args = RUNS, sample_count = 20, max_time = 3)]
 fn embeddings(bencher: Bencher<'_, '_>, run: Run) {
-    time(bencher, run, |device| {
+    time(bencher, run, |device, context| {
         let mut init = weights(device);
         let (word, position) = (init.normal([WORDS, H]), init.normal([512, H]));
         let token_type = init.normal([2, H]);
@@ -200,7 +202,7 @@ fn embeddings(bencher: Bencher<'_, '_>, run: Run) {
             types: vec![0; ROWS],
         };
         Box::new(move || {
-            let stream = DropoutStream::new(1, 0);
+            let pass = TrainingPass::new(1, 0);
             embed(
                 word.val(),
                 position.val(),
@@ -208,7 +210,7 @@ fn embeddings(bencher: Bencher<'_, '_>, run: Run) {
                 ids.clone(),
                 &norm,
                 RATE,
-                Mode::Training(&stream),
+                context.training(&pass),
             )
         })
     });
@@ -218,19 +220,29 @@ fn embeddings(bencher: Bencher<'_, '_>, run: Run) {
 #[divan::bench(name = "dropout 2048 × 384, f32, cpu", sample_count = 20, max_time = 3)]
 fn mask(bencher: Bencher<'_, '_>) {
     let x = numbers([ROWS, H], &Device::flex());
-    bencher.bench_local(|| dropout(x.clone(), RATE, Mode::Training(&DropoutStream::new(1, 0))));
+    bencher.bench_local(|| {
+        let pass = TrainingPass::new(1, 0);
+        dropout(x.clone(), RATE, Context::default().training(&pass))
+    });
 }
 
 /// 15 % of 32 × 128 tokens, over BERT-mini's words.
 #[divan::bench(name = "masked-LM loss 608 × 256 over 30522 words, f32, cpu", args = RUNS, sample_count = 20, max_time = 3)]
 fn vocabulary_loss(bencher: Bencher<'_, '_>, run: Run) {
     let (rows, width) = (608, 256);
-    time(bencher, run, |device| {
+    time(bencher, run, |device, context| {
         let mut init = weights(device);
         let (table, bias) = (init.normal([WORDS, width]), init.zeros([WORDS]));
         let hidden = input([rows, width], device);
         Box::new(move || {
-            masked_lm(hidden.clone(), table.val(), bias.val(), words(rows)).unsqueeze()
+            masked_lm(
+                hidden.clone(),
+                table.val(),
+                bias.val(),
+                words(rows),
+                context,
+            )
+            .unsqueeze()
         })
     });
 }

@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::batch::Batch;
 use crate::config::{ConfigError, EncoderConfig, Family};
+use crate::context::Context;
 use crate::encoder::Encoder;
 use crate::heads::{
     ChoiceHead, DiscriminatorHead, JointScores, MlmHead, PretrainingHead, SequenceHead, SpanHead,
@@ -14,7 +15,6 @@ use crate::heads::{
 };
 use crate::initialize::Initializer;
 use crate::names::{Architecture, Naming};
-use crate::ops::Mode;
 use crate::weights::{self, Checkpoint, HeadPolicy, LoadReport, WeightsError};
 
 /// An encoder and what stands on it.
@@ -228,49 +228,54 @@ impl<H: Head> Model<H> {
 
 impl SequenceModel {
     /// A packed batch to logits, `[batch, outputs]`.
-    pub fn forward(&self, batch: &Batch, mode: Mode<'_>) -> Tensor<2> {
-        self.head.forward(self.features(batch, mode), mode)
+    pub fn forward(&self, batch: &Batch, context: Context<'_>) -> Tensor<2> {
+        self.head.forward(self.features(batch, context), context)
     }
 
     /// A packed batch to what the head reads, `[batch, h]`.
-    pub fn features(&self, batch: &Batch, mode: Mode<'_>) -> Tensor<2> {
-        self.encoder.pool(self.encoder.forward_first(batch, mode))
+    pub fn features(&self, batch: &Batch, context: Context<'_>) -> Tensor<2> {
+        let first = self.encoder.forward_first(batch, context);
+        self.encoder.pool(first, context)
     }
 }
 
 impl ChoiceModel {
     /// A packed batch, each sequence a question with one of its answers, to logits, `[sequences]`.
-    pub fn forward(&self, batch: &Batch, mode: Mode<'_>) -> Tensor<1> {
-        let pooled = self.encoder.pool(self.encoder.forward_first(batch, mode));
-        self.head.forward(pooled, mode)
+    pub fn forward(&self, batch: &Batch, context: Context<'_>) -> Tensor<1> {
+        let first = self.encoder.forward_first(batch, context);
+        self.head
+            .forward(self.encoder.pool(first, context), context)
     }
 }
 
 impl MlmModel {
     /// A packed batch to logits of every row, `[tokens, vocabulary]`.
-    pub fn forward(&self, batch: &Batch, mode: Mode<'_>) -> Tensor<2> {
-        let hidden = self.encoder.forward(batch, mode);
-        self.head.forward(hidden, &self.encoder.embeddings.word)
+    pub fn forward(&self, batch: &Batch, context: Context<'_>) -> Tensor<2> {
+        let hidden = self.encoder.forward(batch, context);
+        self.head
+            .forward(hidden, &self.encoder.embeddings.word, context)
     }
 }
 
 impl TokenModel {
     /// A packed batch to logits of every row, `[tokens, tags]`.
-    pub fn forward(&self, batch: &Batch, mode: Mode<'_>) -> Tensor<2> {
-        self.head.forward(self.encoder.forward(batch, mode), mode)
+    pub fn forward(&self, batch: &Batch, context: Context<'_>) -> Tensor<2> {
+        self.head
+            .forward(self.encoder.forward(batch, context), context)
     }
 
     /// The logits of the rows at the places `rows` names, `[rows, tags]`.
-    pub fn forward_rows(&self, batch: &Batch, rows: &[usize], mode: Mode<'_>) -> Tensor<2> {
+    pub fn forward_rows(&self, batch: &Batch, rows: &[usize], context: Context<'_>) -> Tensor<2> {
         self.head
-            .forward(self.encoder.forward_rows(batch, rows, mode), mode)
+            .forward(self.encoder.forward_rows(batch, rows, context), context)
     }
 }
 
 impl SpanModel {
     /// A packed batch to start and end logits of every row, `[tokens]` each.
-    pub fn forward(&self, batch: &Batch, mode: Mode<'_>) -> (Tensor<1>, Tensor<1>) {
-        self.head.forward(self.encoder.forward(batch, mode), mode)
+    pub fn forward(&self, batch: &Batch, context: Context<'_>) -> (Tensor<1>, Tensor<1>) {
+        self.head
+            .forward(self.encoder.forward(batch, context), context)
     }
 
     /// The loss of a packed batch of windows where ends are scored after starts, `[1]`: see [`SpanHead::joint_loss`].
@@ -282,20 +287,26 @@ impl SpanModel {
         batch: &Batch,
         texts: &[usize],
         targets: &[SpanTarget],
-        mode: Mode<'_>,
+        context: Context<'_>,
     ) -> Tensor<1> {
-        let hidden = self.encoder.forward(batch, mode);
+        let hidden = self.encoder.forward(batch, context);
         self.head
-            .joint_loss(hidden, &batch.sequences, texts, targets, mode)
+            .joint_loss(hidden, &batch.sequences, texts, targets, context)
     }
 
     /// The answers that are proposed where ends are scored after starts: see [`SpanHead::joint_scores`].
     ///
     /// # Panics
     /// As there.
-    pub fn joint_scores(&self, batch: &Batch, texts: &[usize], beam: usize) -> Vec<JointScores> {
-        let hidden = self.encoder.forward(batch, Mode::Inference);
+    pub fn joint_scores(
+        &self,
+        batch: &Batch,
+        texts: &[usize],
+        beam: usize,
+        context: Context<'_>,
+    ) -> Vec<JointScores> {
+        let hidden = self.encoder.forward(batch, context);
         self.head
-            .joint_scores(hidden, &batch.sequences, texts, beam)
+            .joint_scores(hidden, &batch.sequences, texts, beam, context)
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use bertkit_model::heads::{MlmHead, PretrainingHead, SpanHead, TokenHead};
 use bertkit_model::weights::to_vec;
-use bertkit_model::{Batch, Family, Head, HeadPolicy, Mode, Model, ModelFolder};
+use bertkit_model::{Batch, Context, Family, Head, HeadPolicy, Model, ModelFolder};
 use burn::tensor::{Device, Int, Tensor};
 use serde_json::Value;
 
@@ -118,16 +118,17 @@ fn a_pretrained_bert_without_model_type_agrees_from_safetensors_and_from_an_old_
         let model = load::<PretrainingHead>(source, 0);
         for case in cases(&folder) {
             let batch = batch(&case);
-            let hidden = model.encoder.forward(&batch, Mode::Inference);
-            let words = model
-                .head
-                .mlm
-                .forward(hidden.clone(), &model.encoder.embeddings.word);
+            let hidden = model.encoder.forward(&batch, Context::default());
+            let words = model.head.mlm.forward(
+                hidden.clone(),
+                &model.encoder.embeddings.word,
+                Context::default(),
+            );
             check_mlm(&case, &to_vec(words), 591);
             if !case["nsp_logits"].is_null() {
-                let next = model
-                    .head
-                    .next_sentence(model.encoder.pool(first_tokens(hidden, &batch)));
+                let context = Context::default();
+                let pooled = model.encoder.pool(first_tokens(hidden, &batch), context);
+                let next = model.head.next_sentence(pooled, context);
                 near("next sentence", &to_vec(next), &floats(&case["nsp_logits"]));
             }
         }
@@ -142,7 +143,7 @@ fn a_roberta_with_its_position_offset_agrees() {
     let model = load::<MlmHead>(&folder, 0);
     let bias = to_vec(model.head.bias.val());
     for case in cases(&folder) {
-        let logits = to_vec(model.forward(&batch(&case), Mode::Inference));
+        let logits = to_vec(model.forward(&batch(&case), Context::default()));
         // Position 0 of the sequence stands behind <s>.
         let at = (case["masked"].as_u64().unwrap() as usize + 1) * 25;
         // transformers 4.46, which recorded these numbers, lost `lm_head.bias` on loading a RoBERTa
@@ -167,7 +168,7 @@ fn a_bert_with_gamma_and_beta_names_agrees() {
     };
     let model = load::<MlmHead>(&folder, 0);
     for case in cases(&folder) {
-        let logits = to_vec(model.forward(&batch(&case), Mode::Inference));
+        let logits = to_vec(model.forward(&batch(&case), Context::default()));
         near(
             "logits at [CLS]",
             &logits,
@@ -184,7 +185,7 @@ fn a_tagger_and_a_question_answerer_agree() {
     if let Some(folder) = folder("derived-bert-tiny-ncbi-ner") {
         let model = load::<TokenHead>(&folder, 3);
         for case in cases(&folder) {
-            let logits = to_vec(model.forward(&batch(&case), Mode::Inference));
+            let logits = to_vec(model.forward(&batch(&case), Context::default()));
             let expected: Vec<f32> = case["logits"]
                 .as_array()
                 .unwrap()
@@ -197,8 +198,8 @@ fn a_tagger_and_a_question_answerer_agree() {
     if let Some(folder) = folder("derived-bert-tiny-xquad-qa") {
         let model = load::<SpanHead>(&folder, 0);
         for case in cases(&folder) {
-            let hidden = model.encoder.forward(&batch(&case), Mode::Inference);
-            let (start, end) = model.head.forward(hidden, Mode::Inference);
+            let hidden = model.encoder.forward(&batch(&case), Context::default());
+            let (start, end) = model.head.forward(hidden, Context::default());
             near(
                 "start logits",
                 &to_vec(start),

@@ -3,10 +3,9 @@
 
 use bertkit_model::ops::{
     AttentionPlan, EmbeddingIds, LayerNorm, Linear, attention, embed, fused_calls, masked_lm,
-    with_composed,
 };
 use bertkit_model::weights::to_vec;
-use bertkit_model::{Activation, DropoutStream, Initializer, Mode, Sequences};
+use bertkit_model::{Activation, Context, Initializer, Sequences, TrainingPass};
 use burn::module::{Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
@@ -66,12 +65,16 @@ fn norm_of(gamma: &Tensor<2>, beta: &Tensor<2>) -> LayerNorm {
 }
 
 /// The result of `f` and the gradients of its inputs under a loss that weighs every element differently.
-fn run(inputs: &[Tensor<2>], f: impl Fn(&[Tensor<2>]) -> Tensor<2>) -> Vec<Vec<f32>> {
+fn run(
+    inputs: &[Tensor<2>],
+    context: Context<'_>,
+    f: impl Fn(&[Tensor<2>], Context<'_>) -> Tensor<2>,
+) -> Vec<Vec<f32>> {
     let inputs: Vec<Tensor<2>> = inputs
         .iter()
         .map(|x| Tensor::from_data(x.clone().into_data(), &x.device()).require_grad())
         .collect();
-    let y = f(&inputs);
+    let y = f(&inputs, context);
     let weights = numbers(y.dims(), 99, &y.device());
     let gradients = (y.clone() * weights).sum().backward();
     let mut all = vec![to_vec(y)];
@@ -79,7 +82,7 @@ fn run(inputs: &[Tensor<2>], f: impl Fn(&[Tensor<2>]) -> Tensor<2>) -> Vec<Vec<f
     all
 }
 
-fn compare(inputs: &[Tensor<2>], f: impl Fn(&[Tensor<2>]) -> Tensor<2>) {
+fn compare(inputs: &[Tensor<2>], f: impl Fn(&[Tensor<2>], Context<'_>) -> Tensor<2>) {
     let (fused, composed) = both(inputs, f);
     for (i, (a, b)) in fused.iter().zip(&composed).enumerate() {
         let scale = b.iter().map(|x| x.abs()).fold(1.0, f32::max);
@@ -99,12 +102,13 @@ fn compare(inputs: &[Tensor<2>], f: impl Fn(&[Tensor<2>]) -> Tensor<2>) {
 /// The results and gradients of the fused form, which must have run, and of the composed one.
 fn both(
     inputs: &[Tensor<2>],
-    f: impl Fn(&[Tensor<2>]) -> Tensor<2>,
+    f: impl Fn(&[Tensor<2>], Context<'_>) -> Tensor<2>,
 ) -> (Vec<Vec<f32>>, Vec<Vec<f32>>) {
     let before = fused_calls();
-    let fused = run(inputs, &f);
+    let context = Context::default();
+    let fused = run(inputs, context, &f);
     assert!(fused_calls() > before, "the fused form did not run");
-    (fused, with_composed(|| run(inputs, &f)))
+    (fused, run(inputs, context.with_composed_operations(), &f))
 }
 
 /// Rows of a small set of widths: those of vectors, one less, one more, and any.
@@ -123,7 +127,7 @@ proptest! {
             numbers([outputs, inputs], seed ^ 1, &device),
             numbers([1, outputs], seed ^ 2, &device),
         ];
-        compare(&inputs, |x| layer(&x[1], &x[2]).forward(x[0].clone()));
+        compare(&inputs, |x, context| layer(&x[1], &x[2]).forward(x[0].clone(), context));
     }
 
     #[test]
@@ -134,7 +138,9 @@ proptest! {
             numbers([outputs, inputs], seed ^ 1, &device) * 0.3,
             numbers([1, outputs], seed ^ 2, &device),
         ];
-        compare(&inputs, |x| layer(&x[1], &x[2]).forward_activated(x[0].clone(), Activation::Gelu));
+        compare(&inputs, |x, context| {
+            layer(&x[1], &x[2]).forward_activated(x[0].clone(), Activation::Gelu, context)
+        });
     }
 
     #[test]
@@ -145,7 +151,7 @@ proptest! {
             numbers([1, width], seed ^ 2, &device),
             numbers([1, width], seed ^ 3, &device),
         ];
-        compare(&inputs, |x| norm_of(&x[1], &x[2]).forward(x[0].clone()));
+        compare(&inputs, |x, context| norm_of(&x[1], &x[2]).forward(x[0].clone(), context));
     }
 
     #[test]
@@ -165,11 +171,11 @@ proptest! {
             numbers([1, width], seed ^ 4, &device),
             numbers([1, width], seed ^ 5, &device),
         ];
-        compare(&inputs, |x| {
-            let stream = DropoutStream::new(seed, 3);
+        compare(&inputs, |x, context| {
+            let pass = TrainingPass::new(seed, 3);
+            let context = context.training(&pass);
             let norm = norm_of(&x[4], &x[5]);
-            let mode = Mode::Training(&stream);
-            layer(&x[1], &x[2]).forward_into_norm(x[0].clone(), x[3].clone(), &norm, rate, mode)
+            layer(&x[1], &x[2]).forward_into_norm(x[0].clone(), x[3].clone(), &norm, rate, context)
         });
     }
 
@@ -196,11 +202,12 @@ proptest! {
         if types > 0 {
             inputs.push(numbers([types, width], seed ^ 2, &device) * 0.05);
         }
-        compare(&inputs, |x| {
-            let stream = DropoutStream::new(seed, 3);
+        compare(&inputs, |x, context| {
+            let pass = TrainingPass::new(seed, 3);
+            let context = context.training(&pass);
             let norm = norm_of(&x[2], &x[3]);
             let table = x.get(4).cloned();
-            embed(x[0].clone(), x[1].clone(), table, ids.clone(), &norm, rate, Mode::Training(&stream))
+            embed(x[0].clone(), x[1].clone(), table, ids.clone(), &norm, rate, context)
         });
     }
 
@@ -214,8 +221,8 @@ proptest! {
             numbers([1, words], seed ^ 2, &device),
         ];
         prop_assume!(rows > 0);
-        compare(&inputs, |x| {
-            let loss = masked_lm(x[0].clone(), x[1].clone(), vector(&x[2]), targets.clone());
+        compare(&inputs, |x, context| {
+            let loss = masked_lm(x[0].clone(), x[1].clone(), vector(&x[2]), targets.clone(), context);
             loss.reshape([1, 1]) * 0.5
         });
     }
@@ -233,10 +240,11 @@ proptest! {
         let sequences = Sequences::from_lengths(&lengths);
         let qkv = numbers([sequences.tokens(), 3 * heads * d], seed, &device) * 0.5;
         let qkv = Tensor::from_data(qkv.into_data(), &device);
-        compare(&[qkv], |x| {
-            let stream = DropoutStream::new(seed, 3);
-            let plan = AttentionPlan::new(&sequences, &device);
-            attention(x[0].clone(), &plan, heads, rate, Mode::Training(&stream))
+        compare(&[qkv], |x, context| {
+            let pass = TrainingPass::new(seed, 3);
+            let context = context.training(&pass);
+            let plan = AttentionPlan::new(&sequences, &device, context);
+            attention(x[0].clone(), &plan, heads, rate, context)
         });
     }
 }
@@ -252,8 +260,14 @@ fn masked_lm_agrees_over_blocks_of_rows() {
         numbers([words, width], 4, &device) * 0.3,
         numbers([1, words], 5, &device),
     ];
-    compare(&inputs, |x| {
-        let loss = masked_lm(x[0].clone(), x[1].clone(), vector(&x[2]), targets.clone());
+    compare(&inputs, |x, context| {
+        let loss = masked_lm(
+            x[0].clone(),
+            x[1].clone(),
+            vector(&x[2]),
+            targets.clone(),
+            context,
+        );
         loss.reshape([1, 1]) * 0.1
     });
 }
@@ -263,17 +277,21 @@ fn masked_lm_agrees_over_blocks_of_rows() {
 fn gradients_agree_with_finite_differences() {
     let device = Device::flex().autodiff();
     let sequences = Sequences::from_lengths(&[5, 3]);
-    let f = |x: &[Tensor<2>]| {
-        let stream = DropoutStream::new(1, 1);
-        let plan = AttentionPlan::new(&sequences, &device);
-        attention(x[0].clone(), &plan, 2, 0.2, Mode::Training(&stream))
+    let f = |x: &[Tensor<2>], context: Context<'_>| {
+        let pass = TrainingPass::new(1, 1);
+        let context = context.training(&pass);
+        let plan = AttentionPlan::new(&sequences, &device, context);
+        attention(x[0].clone(), &plan, 2, 0.2, context)
     };
     let x = numbers([8, 24], 7, &device);
-    let all = run(std::slice::from_ref(&x), f);
+    let all = run(std::slice::from_ref(&x), Context::default(), f);
     let gradient = Tensor::<2>::from_data(TensorData::new(all[1].clone(), [8, 24]), &device);
     let step = 1e-2;
     let value = |sign: f64| {
-        let y = f(&[x.clone() + gradient.clone() * (sign * step)]);
+        let y = f(
+            &[x.clone() + gradient.clone() * (sign * step)],
+            Context::default(),
+        );
         let weights = numbers(y.dims(), 99, &device);
         f64::from(to_vec((y * weights).sum())[0])
     };
@@ -293,22 +311,32 @@ fn results_do_not_depend_on_the_number_of_threads() {
     let bias = numbers([1, 3000], 9, &device);
     let targets: Vec<u32> = (0..sequences.tokens() as u32).map(|i| i * 7).collect();
     let all = || {
-        run(&[qkv.clone(), words.clone()], |x| {
-            let stream = DropoutStream::new(1, 1);
-            let mode = Mode::Training(&stream);
-            let plan = AttentionPlan::new(&sequences, &device);
-            let ids = EmbeddingIds {
-                words: targets.clone(),
-                positions: sequences.positions(0),
-                types: Vec::new(),
-            };
-            let rows = embed(x[1].clone(), x[1].clone(), None, ids, &norm, 0.1, mode);
-            let context = attention(x[0].clone(), &plan, 4, 0.1, mode) + rows;
-            let wide = layer.forward_activated(context.clone(), Activation::Gelu);
-            let hidden = layer.forward_into_norm(wide, context, &norm, 0.1, mode);
-            let loss = masked_lm(hidden.clone(), x[1].clone(), vector(&bias), targets.clone());
-            hidden * loss.reshape([1, 1])
-        })
+        run(
+            &[qkv.clone(), words.clone()],
+            Context::default(),
+            |x, context| {
+                let pass = TrainingPass::new(1, 1);
+                let context = context.training(&pass);
+                let plan = AttentionPlan::new(&sequences, &device, context);
+                let ids = EmbeddingIds {
+                    words: targets.clone(),
+                    positions: sequences.positions(0),
+                    types: Vec::new(),
+                };
+                let rows = embed(x[1].clone(), x[1].clone(), None, ids, &norm, 0.1, context);
+                let mixed = attention(x[0].clone(), &plan, 4, 0.1, context) + rows;
+                let wide = layer.forward_activated(mixed.clone(), Activation::Gelu, context);
+                let hidden = layer.forward_into_norm(wide, mixed, &norm, 0.1, context);
+                let loss = masked_lm(
+                    hidden.clone(),
+                    x[1].clone(),
+                    vector(&bias),
+                    targets.clone(),
+                    context,
+                );
+                hidden * loss.reshape([1, 1])
+            },
+        )
     };
     let with = |threads| {
         rayon::ThreadPoolBuilder::new()

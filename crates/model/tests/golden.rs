@@ -14,8 +14,8 @@ use bertkit_model::heads::{
 use bertkit_model::losses::{ClassLoss, binary_cross_entropy, squared_error};
 use bertkit_model::weights::{self, to_vec};
 use bertkit_model::{
-    Activation, Architecture, Batch, DeviceSpec, DropoutStream, Encoder, Head, HeadPolicy,
-    Initializer, Mode, Model, ModelFolder, Naming, Precision, ops, with_products,
+    Activation, Architecture, Batch, Context, DeviceSpec, Encoder, Head, HeadPolicy, Initializer,
+    Model, ModelFolder, Naming, Precision, TrainingPass, ops,
 };
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
@@ -104,6 +104,7 @@ struct Case {
     loss: Option<f64>,
     class: String,
     device: Device,
+    context: Context<'static>,
     /// Allowed difference by the largest number of the tensor; `None` takes the case's own bounds.
     relative: Option<f32>,
 }
@@ -146,6 +147,7 @@ impl Case {
             class: about["class"].as_str().unwrap().into(),
             recorded,
             device: device.autodiff(),
+            context: Context::default(),
             relative,
         }
     }
@@ -182,7 +184,7 @@ impl Case {
     }
 
     fn states(&self, encoder: &Encoder) -> Tensor<2> {
-        let states = encoder.hidden_states(&self.batch, Mode::Inference);
+        let states = encoder.hidden_states(&self.batch, self.context);
         for (i, state) in states.iter().enumerate() {
             self.rows_near(&format!("out.hidden_states.{i}"), state.clone());
         }
@@ -253,7 +255,7 @@ impl Case {
         let folder = ModelFolder::open(&self.folder).unwrap();
         let family = folder.config.family;
         let outputs = folder.checkpoint.classifier_outputs().unwrap_or(0);
-        let infer = Mode::Inference;
+        let context = self.context;
         match self
             .class
             .rsplit_once("For")
@@ -280,7 +282,7 @@ impl Case {
                 assert_eq!(report, Default::default());
                 let hidden = self.states(&encoder);
                 self.rows_near("out.last_hidden_state", hidden.clone());
-                let pooled = to_vec(encoder.pool(first_tokens(hidden, &self.batch)));
+                let pooled = to_vec(encoder.pool(first_tokens(hidden, &self.batch), context));
                 self.near(
                     "pooler",
                     &pooled,
@@ -290,9 +292,10 @@ impl Case {
             }
             "MaskedLM" => {
                 let model = self.load::<MlmHead>(0);
+                let words = &model.encoder.embeddings.word;
                 let logits = model
                     .head
-                    .forward(self.states(&model.encoder), &model.encoder.embeddings.word);
+                    .forward(self.states(&model.encoder), words, context);
                 self.rows_near("out.logits", logits.clone());
                 let loss = self.cells_loss(logits);
                 self.check_loss(&model, Model::<MlmHead>::naming(family), loss);
@@ -301,7 +304,7 @@ impl Case {
                 let model = self.load::<DiscriminatorHead>(0);
                 let logits = model
                     .head
-                    .forward(self.states(&model.encoder))
+                    .forward(self.states(&model.encoder), context)
                     .unsqueeze_dim::<2>(1);
                 self.rows_near("out.logits", logits.clone());
                 let labels = self.recorded.ints("in.labels").unwrap();
@@ -314,14 +317,13 @@ impl Case {
             "PreTraining" => {
                 let model = self.load::<PretrainingHead>(0);
                 let hidden = self.states(&model.encoder);
-                let words = model
-                    .head
-                    .mlm
-                    .forward(hidden.clone(), &model.encoder.embeddings.word);
+                let table = &model.encoder.embeddings.word;
+                let words = model.head.mlm.forward(hidden.clone(), table, context);
                 self.rows_near("out.prediction_logits", words.clone());
-                let next = model
-                    .head
-                    .next_sentence(model.encoder.pool(first_tokens(hidden, &self.batch)));
+                let pooled = model
+                    .encoder
+                    .pool(first_tokens(hidden, &self.batch), context);
+                let next = model.head.next_sentence(pooled, context);
                 self.near(
                     "next",
                     &to_vec(next.clone()),
@@ -335,9 +337,10 @@ impl Case {
             "SequenceClassification" => {
                 let model = self.load::<SequenceHead>(outputs);
                 let hidden = self.states(&model.encoder);
-                let logits = model
-                    .head
-                    .forward(model.encoder.pool(first_tokens(hidden, &self.batch)), infer);
+                let pooled = model
+                    .encoder
+                    .pool(first_tokens(hidden, &self.batch), context);
+                let logits = model.head.forward(pooled, context);
                 self.near(
                     "logits",
                     &to_vec(logits.clone()),
@@ -362,7 +365,7 @@ impl Case {
             }
             "TokenClassification" => {
                 let model = self.load::<TokenHead>(outputs);
-                let logits = model.head.forward(self.states(&model.encoder), infer);
+                let logits = model.head.forward(self.states(&model.encoder), context);
                 self.rows_near("out.logits", logits.clone());
                 let loss = self.cells_loss(logits);
                 self.check_loss(&model, Model::<TokenHead>::naming(family), loss);
@@ -370,8 +373,10 @@ impl Case {
             "MultipleChoice" => {
                 let model = self.load::<ChoiceHead>(1);
                 let hidden = self.states(&model.encoder);
-                let pooled = model.encoder.pool(first_tokens(hidden, &self.batch));
-                let logits = model.head.forward(pooled, infer);
+                let pooled = model
+                    .encoder
+                    .pool(first_tokens(hidden, &self.batch), context);
+                let logits = model.head.forward(pooled, context);
                 let labels = self.recorded.ints("in.labels").unwrap();
                 let choices = self.batch.len() / labels.len();
                 let logits = logits.reshape([labels.len(), choices]);
@@ -386,7 +391,7 @@ impl Case {
             }
             "QuestionAnswering" => {
                 let model = self.load::<SpanHead>(0);
-                let (start, end) = model.head.forward(self.states(&model.encoder), infer);
+                let (start, end) = model.head.forward(self.states(&model.encoder), context);
                 let b = self.batch.len();
                 let mut loss = Tensor::zeros([1], &self.device);
                 for (name, logits) in [("start", start), ("end", end)] {
@@ -482,14 +487,14 @@ fn golden_cases_agree_in_states_logits_loss_and_gradients() {
 #[test]
 fn golden_cases_agree_with_the_composed_operations_too() {
     let before = bertkit_model::ops::fused_calls();
-    bertkit_model::ops::with_composed(|| {
-        for entry in std::fs::read_dir(cases_dir()).unwrap() {
-            let folder = entry.unwrap().path();
-            if folder.join("case.json").exists() && !folder.ends_with("optimizer") {
-                Case::open(&folder).run();
-            }
+    for entry in std::fs::read_dir(cases_dir()).unwrap() {
+        let folder = entry.unwrap().path();
+        if folder.join("case.json").exists() && !folder.ends_with("optimizer") {
+            let mut case = Case::open(&folder);
+            case.context = case.context.with_composed_operations();
+            case.run();
         }
-    });
+    }
     assert_eq!(bertkit_model::ops::fused_calls(), before);
 }
 
@@ -556,7 +561,7 @@ fn golden_cases_agree_within_1e_4_on_another_device() {
     println!("on {}", device.describe());
     gelu_has_its_own_gradient(&device.device);
     masks_are_those_of_their_keys_in_every_thread(&device.device);
-    let f32_products = Precision::F32.on(&device.device).unwrap();
+    let f32_precision = Precision::F32.on(&device.device).unwrap();
     let few = ["bert-sequence-3", "bert-masked-lm", "electra-discriminator"];
     let mut folders: Vec<_> = std::fs::read_dir(cases_dir())
         .unwrap()
@@ -568,9 +573,10 @@ fn golden_cases_agree_within_1e_4_on_another_device() {
         let wanted = all || few.iter().any(|name| folder.ends_with(name));
         if wanted && folder.join("case.json").exists() && !folder.ends_with("optimizer") {
             let began = std::time::Instant::now();
-            let case = Case::open_on(&folder, device.device.clone(), Some(1e-4));
-            // As a run in f32 multiplies there: an NVIDIA GPU's own products of f32 may be of TF32.
-            with_products(f32_products, || case.run());
+            let mut case = Case::open_on(&folder, device.device.clone(), Some(1e-4));
+            // As in an f32 run: the native f32 product of an NVIDIA GPU may use TF32.
+            case.context = case.context.with_matmul_precision(f32_precision);
+            case.run();
             seen += 1;
             println!("{}: {:.1} s", case.name, began.elapsed().as_secs_f64());
         }
@@ -581,11 +587,12 @@ fn golden_cases_agree_within_1e_4_on_another_device() {
 /// Several threads that draw at once, as those of several devices do, get the masks of one that draws alone.
 fn masks_are_those_of_their_keys_in_every_thread(device: &Device) {
     let draw = |seed: u64| {
-        let stream = DropoutStream::new(seed, 0);
+        let pass = TrainingPass::new(seed, 0);
+        let context = Context::default().training(&pass);
         let mut masks = Vec::new();
         for _ in 0..12 {
             let ones: Tensor<2> = Tensor::ones([9, 33], device);
-            masks.push(to_vec(ops::dropout(ones, 0.3, Mode::Training(&stream))));
+            masks.push(to_vec(ops::dropout(ones, 0.3, context)));
         }
         masks
     };

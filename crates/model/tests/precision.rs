@@ -3,9 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use bertkit_model::ops::{AttentionPlan, Linear, attention, masked_lm};
-use bertkit_model::{
-    DropoutStream, Initializer, Mode, Precision, Products, Sequences, with_products,
-};
+use bertkit_model::{Context, Initializer, MatmulPrecision, Precision, Sequences, TrainingPass};
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 
 fn numbers<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
@@ -33,48 +31,52 @@ fn distance(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// A layer's worth of operations, with gradients of inputs and weights.
-fn block(way: Products) -> Vec<Vec<f32>> {
+fn block(precision: MatmulPrecision) -> Vec<Vec<f32>> {
     let device = Device::flex().autodiff();
-    with_products(way, || {
-        let x = numbers([9, 16], 1, &device).require_grad();
-        let layer = Linear::new(16, 48, &mut Initializer::new(&device, 1, 0.3));
-        let table = numbers([11, 16], 2, &device).require_grad();
-        let bias = numbers([11], 3, &device).require_grad();
-        let sequences = Sequences::from_lengths(&[4, 2, 3]);
-        let plan = AttentionPlan::new(&sequences, &device);
-        let stream = DropoutStream::new(3, 1);
-        let mode = Mode::Training(&stream);
-        let context = attention(layer.forward(x.clone()), &plan, 2, 0.1, mode);
-        let loss = masked_lm(
-            context,
-            table.clone(),
-            bias.clone(),
-            vec![1, 2, 3, 4, 5, 6, 7, 8, 9],
-        );
-        let gradients = loss.backward();
-        vec![
-            values(loss),
-            values(x.grad(&gradients).unwrap()),
-            values(layer.weight.val().grad(&gradients).unwrap()),
-            values(table.grad(&gradients).unwrap()),
-            values(bias.grad(&gradients).unwrap()),
-        ]
-    })
+    let x = numbers([9, 16], 1, &device).require_grad();
+    let layer = Linear::new(16, 48, &mut Initializer::new(&device, 1, 0.3));
+    let table = numbers([11, 16], 2, &device).require_grad();
+    let bias = numbers([11], 3, &device).require_grad();
+    let sequences = Sequences::from_lengths(&[4, 2, 3]);
+    let pass = TrainingPass::new(3, 1);
+    let context = Context::default()
+        .with_matmul_precision(precision)
+        .training(&pass);
+    let plan = AttentionPlan::new(&sequences, &device, context);
+    let mixed = attention(layer.forward(x.clone(), context), &plan, 2, 0.1, context);
+    let loss = masked_lm(
+        mixed,
+        table.clone(),
+        bias.clone(),
+        vec![1, 2, 3, 4, 5, 6, 7, 8, 9],
+        context,
+    );
+    let gradients = loss.backward();
+    vec![
+        values(loss),
+        values(x.grad(&gradients).unwrap()),
+        values(layer.weight.val().grad(&gradients).unwrap()),
+        values(table.grad(&gradients).unwrap()),
+        values(bias.grad(&gradients).unwrap()),
+    ]
 }
 
 #[test]
 fn losses_and_gradients_are_near_those_of_f32() {
-    let exact = block(Products::Plain);
-    for (way, tolerance) in [
-        (Products::Rounded(FloatDType::BF16), 2e-2),
-        (Products::Rounded(FloatDType::F16), 3e-3),
-        (Products::Split, 2e-5),
+    let exact = block(MatmulPrecision::Native);
+    for (precision, tolerance) in [
+        (MatmulPrecision::Rounded(FloatDType::BF16), 2e-2),
+        (MatmulPrecision::Rounded(FloatDType::F16), 3e-3),
+        (MatmulPrecision::Split, 2e-5),
     ] {
-        for (i, (found, exact)) in block(way).iter().zip(&exact).enumerate() {
+        for (i, (found, exact)) in block(precision).iter().zip(&exact).enumerate() {
             let off = distance(found, exact);
-            assert!(off < tolerance, "{way:?}, output {i}: {off}");
-            if way != Products::Split {
-                assert!(off > 0.0 || i == 0, "{way:?}, output {i} was not rounded");
+            assert!(off < tolerance, "{precision:?}, output {i}: {off}");
+            if precision != MatmulPrecision::Split {
+                assert!(
+                    off > 0.0 || i == 0,
+                    "{precision:?}, output {i} was not rounded"
+                );
             }
         }
     }
@@ -89,32 +91,22 @@ fn a_rounded_product_sums_up_in_f32() {
     row[0] = 1.0;
     let a = Tensor::<2>::from_data(TensorData::new(row, [1, n]), &device);
     let layer = Linear::from_values(vec![1.0; n], vec![0.0], n, &device);
-    let y = with_products(Products::Rounded(FloatDType::BF16), || layer.forward(a));
+    let bf16 = MatmulPrecision::Rounded(FloatDType::BF16);
+    let y = layer.forward(a, Context::default().with_matmul_precision(bf16));
     assert_eq!(values(y), [3.0]);
-}
-
-#[test]
-fn the_way_ends_with_its_scope_also_by_a_panic() {
-    let device = Device::flex();
-    let layer = Linear::new(8, 8, &mut Initializer::new(&device, 1, 0.3));
-    let x = numbers([2, 8], 1, &device);
-    let before = values(layer.forward(x.clone()));
-    let bf16 = Products::Rounded(FloatDType::BF16);
-    let _ = std::panic::catch_unwind(|| with_products(bf16, || panic!("on purpose")));
-    assert_eq!(values(layer.forward(x)), before);
 }
 
 #[test]
 fn the_cpu_has_all_but_tf32() {
     let device = Device::flex();
-    assert_eq!(Precision::F32.on(&device), Ok(Products::Plain));
+    assert_eq!(Precision::F32.on(&device), Ok(MatmulPrecision::Native));
     for (precision, dtype) in [
         (Precision::Bf16, FloatDType::BF16),
         (Precision::F16, FloatDType::F16),
     ] {
         assert_eq!(
             precision.on(&device.clone().autodiff()),
-            Ok(Products::Rounded(dtype))
+            Ok(MatmulPrecision::Rounded(dtype))
         );
     }
     let refused = Precision::Tf32.on(&device).unwrap_err().to_string();

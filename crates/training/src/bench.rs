@@ -12,9 +12,8 @@ use bertkit_model::losses::ClassLoss;
 use bertkit_model::ops::LinearProducts;
 use bertkit_model::weights::to_vec;
 use bertkit_model::{
-    Batch, Computing, DropoutStream, EncoderConfig, Family, Head, HeadPolicy, Initializer,
-    MlmModel, Mode, Model, ModelError, ModelFolder, Precision, ResolvedDevice, SequenceModel,
-    backward, is_cpu,
+    Batch, Context, EncoderConfig, Family, Head, HeadPolicy, Initializer, MlmModel, Model,
+    ModelError, ModelFolder, Precision, ResolvedDevice, SequenceModel, TrainingPass, is_cpu,
 };
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -24,7 +23,7 @@ use crate::engine::optimizer::{AdamW, GradientSum};
 use crate::engine::param_groups::param_group;
 use crate::engine::profile::peak_memory;
 use crate::error::TrainError;
-use crate::run::devices::products;
+use crate::run::devices::context;
 use crate::run::model::fresh_config;
 
 /// Classes of the head that is timed.
@@ -206,21 +205,20 @@ pub fn bench(
     device: &ResolvedDevice,
 ) -> Result<Measurement, TrainError> {
     check(model.config(), options)?;
-    let way = Computing {
-        products: products(device, options.precision)?,
-        recompute: options.recompute,
-    };
+    let context =
+        context(device, options.precision)?.with_gradient_checkpointing(options.recompute);
     if !is_cpu(&device.device) {
         // What an earlier measurement had reserved.
         device.device.memory_cleanup();
     }
-    way.run(|| measure(model, options, device))
+    measure(model, options, device, context)
 }
 
 fn measure(
     model: &BenchModel,
     options: &BenchOptions,
     device: &ResolvedDevice,
+    context: Context<'static>,
 ) -> Result<Measurement, TrainError> {
     let inputs = Inputs {
         lengths: &options.lengths,
@@ -233,7 +231,7 @@ fn measure(
             let model: SequenceModel = model.build(plain)?;
             let timed = time(options, |step| {
                 // Reading the logits waits for a device that computes on its own.
-                to_vec(model.forward(&inputs.batch(step), Mode::Inference));
+                to_vec(model.forward(&inputs.batch(step), context));
                 Ok(())
             })?;
             (model.num_params(), None, timed)
@@ -241,8 +239,8 @@ fn measure(
         Work::Train => {
             let model: SequenceModel = model.build(&plain.clone().autodiff())?;
             let parameters = model.num_params();
-            let timed = train(options, model, layers, |model, step, mode| {
-                let logits = model.forward(&inputs.batch(step), mode);
+            let timed = train(options, model, layers, context, |model, step, context| {
+                let logits = model.forward(&inputs.batch(step), context);
                 let classes: Vec<u32> = inputs.classes(step);
                 class_loss(logits, &classes)
             })?;
@@ -251,15 +249,15 @@ fn measure(
         Work::Mlm => {
             let model: MlmModel = model.build(&plain.clone().autodiff())?;
             let parameters = model.num_params();
-            let timed = train(options, model, layers, |model, step, mode| {
+            let timed = train(options, model, layers, context, |model, step, context| {
                 let batch = inputs.batch(step);
                 let masked = inputs.masked(step);
                 let targets: Vec<u32> = masked.iter().map(|&row| batch.input_ids[row]).collect();
-                let hidden = model.encoder.forward(&batch, mode);
+                let hidden = model.encoder.forward(&batch, context);
                 let rows = integers(masked.iter().map(|&row| row as u32), &hidden.device());
                 let hidden = hidden.select(0, rows);
                 let words = &model.encoder.embeddings.word;
-                model.head.loss(hidden, words, targets) / masked.len() as f64
+                model.head.loss(hidden, words, targets, context) / masked.len() as f64
             })?;
             (parameters, None, timed)
         }
@@ -370,7 +368,8 @@ fn train<M: Module>(
     options: &BenchOptions,
     model: M,
     layers: usize,
-    loss: impl Fn(&M, usize, Mode<'_>) -> Tensor<1>,
+    context: Context<'_>,
+    loss: impl Fn(&M, usize, Context<'_>) -> Tensor<1>,
 ) -> Result<(Vec<f64>, usize), TrainError> {
     let config = RunConfig::default().optimizer;
     let mut optimizer = AdamW::new(&config);
@@ -379,11 +378,12 @@ fn train<M: Module>(
         let Some(model) = kept.take() else {
             return Ok(());
         };
-        let stream = DropoutStream::new(SEED, step as u64);
-        let loss = loss(&model, step, Mode::Training(&stream));
+        let pass = TrainingPass::new(SEED, step as u64);
+        let context = context.training(&pass);
+        let loss = loss(&model, step, context);
         let value = loss.clone().inner();
         let mut gradients = GradientSum::default();
-        backward(loss, |found| gradients.add(&model, found));
+        context.backward(loss, |found| gradients.add(&model, found));
         // As a run does it: what the host wants to know is read once, behind the backward pass.
         let (gradients, value) = gradients.measured(vec![value]);
         let (value, norm) = (value[0], gradients.norm);

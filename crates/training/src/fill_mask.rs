@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bertkit_data::tokenizer::{Encoding, TextTokenizer, TokenizerSpec};
 use bertkit_model::weights::to_vec;
-use bertkit_model::{DeviceSpec, HeadPolicy, MlmModel, Mode, ModelError, ModelFolder, Precision};
+use bertkit_model::{DeviceSpec, HeadPolicy, MlmModel, ModelError, ModelFolder, Precision};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -138,10 +138,9 @@ impl MaskFiller {
                 start += lengths[at];
             }
             let (encoder, head) = (&self.model.encoder, &self.model.head);
-            let values = self.inference.run(|| {
-                let hidden = encoder.forward_rows(&batch, &rows, Mode::Inference);
-                to_vec(head.forward(hidden, &encoder.embeddings.word))
-            });
+            let context = self.inference.context;
+            let hidden = encoder.forward_rows(&batch, &rows, context);
+            let values = to_vec(head.forward(hidden, &encoder.embeddings.word, context));
             let width = values.len() / chosen.len();
             for (&at, row) in chosen.iter().zip(values.chunks(width)) {
                 logits[at] = row.to_vec();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use bertkit_model::heads::SequenceHead;
 use bertkit_model::losses::ClassLoss;
 use bertkit_model::weights::{to_vec, visit};
-use bertkit_model::{Batch, HeadPolicy, Mode, Model, ModelFolder, SequenceModel};
+use bertkit_model::{Batch, Context, HeadPolicy, Model, ModelFolder, SequenceModel};
 use bertkit_training::config::{OptimizerConfig, ScheduleConfig, ScheduleKind};
 use bertkit_training::{AdamW, GradientSum, Length, Schedule, param_group};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -87,7 +87,7 @@ fn golden_optimizer_trace_agrees_in_rates_losses_norms_and_final_weights() {
         let labels: Vec<i32> = labels.iter().map(|&l| l as i32).collect();
         let labels: Tensor<1, Int> = Tensor::from_data(TensorData::new(labels, [n]), &device);
         let weights = Tensor::ones([n], &device);
-        let logits = model.forward(&batch, Mode::Inference);
+        let logits = model.forward(&batch, Context::default());
         let loss = ClassLoss::CROSS_ENTROPY
             .per_row(logits, labels, weights)
             .mean();

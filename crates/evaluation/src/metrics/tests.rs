@@ -1,11 +1,12 @@
 #![allow(clippy::unwrap_used)]
 use proptest::prelude::*;
 
+use super::outcome::Value;
 use super::*;
 use crate::predictions::{
-    Answer, AnswerPredictions, ClassPredictions, EntityPredictions, EntitySpan, FactoidPredictions,
-    ListAnswer, ListPredictions, MultiLabelPredictions, RankedAnswers, ScorePredictions,
-    SpanPredictions,
+    Answer, AnswerPredictions, ChoicePredictions, ClassPredictions, EntityPredictions, EntitySpan,
+    FactoidPredictions, ListAnswer, ListPredictions, MultiLabelPredictions, RankedAnswers,
+    ScorePredictions, SpanPredictions,
 };
 use crate::score;
 use crate::statistics::{BootstrapOptions, Resampler};
@@ -191,6 +192,10 @@ fn materialised(predictions: &Predictions, weights: &[f64]) -> Predictions {
         }),
         Predictions::Lists(p) => Predictions::Lists(ListPredictions {
             questions: repeat(&p.questions, weights),
+        }),
+        Predictions::Choices(p) => Predictions::Choices(ChoicePredictions {
+            labels: repeat(&p.labels, weights),
+            probabilities: repeat(&p.probabilities, weights),
         }),
     }
 }

@@ -4,8 +4,9 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use crate::config::{Activation, EncoderConfig, Family};
+use crate::context::Context;
 use crate::initialize::Initializer;
-use crate::ops::{Linear, Mode, dropout};
+use crate::ops::{Linear, dropout};
 
 /// The head of transformers' `*ForMultipleChoice`: one logit a sequence, where a sequence is a question with one of its
 /// answers. The softmax over the answers to a question is the task's.
@@ -49,18 +50,18 @@ impl ChoiceHead {
     }
 
     /// What [`crate::Encoder::pool`] gives, `[sequences, h]`, to logits `[sequences]`.
-    pub fn forward(&self, pooled: Tensor<2>, mode: Mode<'_>) -> Tensor<1> {
+    pub fn forward(&self, pooled: Tensor<2>, context: Context<'_>) -> Tensor<1> {
         let activation = match self.family {
             Family::Electra => Activation::Gelu,
             Family::Bert | Family::Roberta | Family::Distilbert => Activation::Relu,
         };
         let features = match &self.dense {
-            Some(dense) => dense.forward_activated(pooled, activation),
+            Some(dense) => dense.forward_activated(pooled, activation, context),
             None => pooled,
         };
         let logits = self
             .classifier
-            .forward(dropout(features, self.dropout, mode));
+            .forward(dropout(features, self.dropout, context), context);
         logits.squeeze_dim(1)
     }
 }

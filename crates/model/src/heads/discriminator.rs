@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use crate::config::{Activation, EncoderConfig};
+use crate::context::Context;
 use crate::initialize::Initializer;
 use crate::ops::Linear;
 
@@ -30,8 +31,10 @@ impl DiscriminatorHead {
     }
 
     /// `[rows, h]` to logits `[rows]`.
-    pub fn forward(&self, hidden: Tensor<2>) -> Tensor<1> {
-        let hidden = self.dense.forward_activated(hidden, self.activation);
-        self.prediction.forward(hidden).squeeze_dim(1)
+    pub fn forward(&self, hidden: Tensor<2>, context: Context<'_>) -> Tensor<1> {
+        let hidden = self
+            .dense
+            .forward_activated(hidden, self.activation, context);
+        self.prediction.forward(hidden, context).squeeze_dim(1)
     }
 }

@@ -6,8 +6,9 @@ use burn::tensor::{Bool, Int, Tensor, TensorData};
 
 use super::SpanHead;
 use crate::config::Activation;
+use crate::context::Context;
 use crate::initialize::Initializer;
-use crate::ops::{Linear, Mode, activate, dropout, product};
+use crate::ops::{Linear, activate, dropout, matmul};
 use crate::sequences::{Sequences, index};
 use crate::weights::{Checkpoint, WeightsError, to_vec};
 
@@ -128,19 +129,24 @@ impl JointSpan {
     }
 
     /// The parts of [`Self::end_hidden`] that starts, `[starts, h]`, and ends, `[ends, h]`, add to its output.
-    fn halves(&self, starts: Tensor<2>, ends: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+    fn halves(
+        &self,
+        starts: Tensor<2>,
+        ends: Tensor<2>,
+        context: Context<'_>,
+    ) -> (Tensor<2>, Tensor<2>) {
         let [_, h] = ends.dims();
         let weight = self.end_hidden.weight.val();
         let half = |at: usize| weight.clone().narrow(1, at * h, h).transpose();
-        let starts = product(starts, half(0));
-        let ends = product(ends, half(1)) + self.end_hidden.bias.val().unsqueeze();
+        let starts = matmul(starts, half(0), context);
+        let ends = matmul(ends, half(1), context) + self.end_hidden.bias.val().unsqueeze();
         (starts, ends)
     }
 
     /// The score of each row of both parts together, `[rows, 512]` to `[rows]`.
-    fn scores(&self, hidden: Tensor<2>) -> Tensor<1> {
+    fn scores(&self, hidden: Tensor<2>, context: Context<'_>) -> Tensor<1> {
         let hidden = activate(hidden, Activation::Gelu);
-        self.end_score.forward(hidden).squeeze_dim(1)
+        self.end_score.forward(hidden, context).squeeze_dim(1)
     }
 }
 
@@ -220,24 +226,30 @@ impl Candidates {
     }
 
     /// The logarithm of the odds that there is no answer, `[windows]`.
-    fn no_answer(&self, head: &Answerable, starts: Tensor<1>) -> Tensor<1> {
+    fn no_answer(&self, head: &Answerable, starts: Tensor<1>, context: Context<'_>) -> Tensor<1> {
         let [_, h] = self.hidden.dims();
         let [windows, longest] = [self.windows.len(), self.windows.longest()];
         let shares = softmax(self.padded(starts), 1).reshape([windows, 1, longest]);
         let rows = self.hidden.clone().select(0, self.cells.clone());
         let rows = rows.reshape([windows, longest, h]);
-        let expected = product(shares, rows).reshape([windows, h]);
+        let expected = matmul(shares, rows, context).reshape([windows, h]);
         let first = self.rows(&vec![0; windows]);
         let features = Tensor::cat(vec![first, expected], 1);
-        let hidden = head.hidden.forward_activated(features, Activation::Gelu);
-        head.score.forward(hidden).squeeze_dim(1)
+        let hidden = head
+            .hidden
+            .forward_activated(features, Activation::Gelu, context);
+        head.score.forward(hidden, context).squeeze_dim(1)
     }
 }
 
 impl SpanHead {
     /// Start logits of all candidates, and the head that goes on from there.
-    fn joint_starts(&self, candidates: &Candidates) -> (Tensor<1>, &JointSpan) {
-        let both = self.outputs.forward(candidates.hidden.clone());
+    fn joint_starts(
+        &self,
+        candidates: &Candidates,
+        context: Context<'_>,
+    ) -> (Tensor<1>, &JointSpan) {
+        let both = self.outputs.forward(candidates.hidden.clone(), context);
         let joint = self.joint.as_ref();
         let joint = joint.expect("a head that scores ends after starts has weights for it");
         (both.narrow(1, 0, 1).squeeze_dim(1), joint)
@@ -255,11 +267,11 @@ impl SpanHead {
         sequences: &Sequences,
         texts: &[usize],
         targets: &[SpanTarget],
-        mode: Mode<'_>,
+        context: Context<'_>,
     ) -> Tensor<1> {
-        let hidden = dropout(hidden, self.dropout, mode);
+        let hidden = dropout(hidden, self.dropout, context);
         let candidates = Candidates::new(hidden, sequences, texts);
-        let (starts, joint) = self.joint_starts(&candidates);
+        let (starts, joint) = self.joint_starts(&candidates, context);
         let numbered = || targets.iter().enumerate();
         let first: Vec<usize> = numbered()
             .map(|(window, target)| candidates.at(window, target.start))
@@ -268,19 +280,20 @@ impl SpanHead {
             .map(|(window, target)| candidates.at(window, target.end))
             .collect();
         let device = candidates.hidden.device();
-        let (known, ends) = joint.halves(candidates.rows(&first), candidates.hidden.clone());
+        let (known, ends) =
+            joint.halves(candidates.rows(&first), candidates.hidden.clone(), context);
         let windows = &candidates.windows;
         let owners = (0..windows.len())
             .flat_map(|window| std::iter::repeat_n(window as i32, windows.length(window)));
         let known = known.select(0, index(owners.collect(), &device));
-        let ends = joint.scores(known + ends);
+        let ends = joint.scores(known + ends, context);
         let likelihood = candidates.log_likelihood(starts.clone(), &first)
             + candidates.log_likelihood(ends, &last);
         let loss = likelihood * -0.5;
         let Some(answerable) = &joint.answerable else {
             return loss;
         };
-        let logits = candidates.no_answer(answerable, starts);
+        let logits = candidates.no_answer(answerable, starts, context);
         let signs: Vec<f32> = targets
             .iter()
             .map(|target| if target.impossible { 1.0 } else { -1.0 })
@@ -300,13 +313,14 @@ impl SpanHead {
         sequences: &Sequences,
         texts: &[usize],
         beam: usize,
+        context: Context<'_>,
     ) -> Vec<JointScores> {
         let candidates = Candidates::new(hidden, sequences, texts);
-        let (starts, joint) = self.joint_starts(&candidates);
+        let (starts, joint) = self.joint_starts(&candidates, context);
         let no_answer = joint
             .answerable
             .as_ref()
-            .map(|head| to_vec(candidates.no_answer(head, starts.clone())));
+            .map(|head| to_vec(candidates.no_answer(head, starts.clone(), context)));
         let logits = to_vec(starts);
         let windows = &candidates.windows;
         let device = candidates.hidden.device();
@@ -321,10 +335,10 @@ impl SpanHead {
             let rows = looked_at.iter().map(|&at| at as i32).collect();
             let hidden = candidates.hidden.clone().narrow(0, from, length);
             let known = hidden.clone().select(0, index(rows, &device));
-            let (known, ends) = joint.halves(known, hidden);
+            let (known, ends) = joint.halves(known, hidden, context);
             let (count, width) = (looked_at.len(), WIDTH);
             let sum = known.reshape([count, 1, width]) + ends.reshape([1, length, width]);
-            let scores = to_vec(joint.scores(sum.reshape([count * length, width])));
+            let scores = to_vec(joint.scores(sum.reshape([count * length, width]), context));
             let mut spans = Vec::with_capacity(chosen.len() * beam.min(length));
             let mut first = 0.0;
             for (place, (&start, scores)) in looked_at.iter().zip(scores.chunks(length)).enumerate()
@@ -383,7 +397,6 @@ mod tests {
 
     use super::*;
     use crate::config::{EncoderConfig, Family};
-    use crate::ops::with_composed;
 
     const H: usize = 4;
 
@@ -448,7 +461,7 @@ mod tests {
         )
     }
 
-    fn compare_losses_and_gradients() {
+    fn compare_losses_and_gradients(context: Context<'_>) {
         let device = Device::flex().autodiff();
         for case in cases() {
             let head = head(&case, &device);
@@ -466,13 +479,7 @@ mod tests {
                     impossible: impossible.as_bool().unwrap(),
                 })
                 .collect();
-            let loss = head.joint_loss(
-                hidden.clone(),
-                &sequences,
-                &texts,
-                &targets,
-                Mode::Inference,
-            );
+            let loss = head.joint_loss(hidden.clone(), &sequences, &texts, &targets, context);
             let expected = case["loss"].as_f64().unwrap() as f32;
             near(&to_vec(loss.clone()), &[expected], "loss");
             let gradients = loss.backward();
@@ -500,8 +507,9 @@ mod tests {
 
     #[test]
     fn losses_and_gradients_are_those_of_pytorch() {
-        compare_losses_and_gradients();
-        with_composed(compare_losses_and_gradients);
+        let context = Context::default();
+        compare_losses_and_gradients(context);
+        compare_losses_and_gradients(context.with_composed_operations());
     }
 
     #[test]
@@ -510,7 +518,13 @@ mod tests {
         for case in cases() {
             let (hidden, sequences, texts) = input(&case, &device);
             let beam = case["beam"].as_u64().unwrap() as usize;
-            let found = head(&case, &device).joint_scores(hidden, &sequences, &texts, beam);
+            let found = head(&case, &device).joint_scores(
+                hidden,
+                &sequences,
+                &texts,
+                beam,
+                Context::default(),
+            );
             let expected = case["decoded"].as_array().unwrap();
             assert_eq!(found.len(), expected.len());
             for (found, expected) in found.iter().zip(expected) {

@@ -4,8 +4,9 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use crate::config::{Activation, EncoderConfig, Family};
+use crate::context::Context;
 use crate::initialize::Initializer;
-use crate::ops::{LayerNorm, Linear, masked_lm, product};
+use crate::ops::{LayerNorm, Linear, masked_lm, matmul};
 
 /// Dense, nonlinearity, LayerNorm, then the word table as decoder (Devlin et al. 2019, §3.1).
 ///
@@ -43,9 +44,15 @@ impl MlmHead {
 
     /// `[rows, h]` to logits `[rows, vocabulary]`. `words` is the word embedding, `[vocabulary, e]`,
     /// read where the decoder is tied to it. Pass the masked rows only: the product is the head's cost.
-    pub fn forward(&self, hidden: Tensor<2>, words: &Param<Tensor<2>>) -> Tensor<2> {
+    pub fn forward(
+        &self,
+        hidden: Tensor<2>,
+        words: &Param<Tensor<2>>,
+        context: Context<'_>,
+    ) -> Tensor<2> {
         let table = self.table(words);
-        product(self.transform(hidden), table.transpose()) + self.bias.val().unsqueeze()
+        matmul(self.transform(hidden, context), table.transpose(), context)
+            + self.bias.val().unsqueeze()
     }
 
     /// Cross-entropy of the logits of [`Self::forward`] against `targets`, summed over rows:
@@ -55,14 +62,18 @@ impl MlmHead {
         hidden: Tensor<2>,
         words: &Param<Tensor<2>>,
         targets: Vec<u32>,
+        context: Context<'_>,
     ) -> Tensor<1> {
         let table = self.table(words);
-        masked_lm(self.transform(hidden), table, self.bias.val(), targets)
+        let hidden = self.transform(hidden, context);
+        masked_lm(hidden, table, self.bias.val(), targets, context)
     }
 
-    fn transform(&self, hidden: Tensor<2>) -> Tensor<2> {
-        self.norm
-            .forward(self.dense.forward_activated(hidden, self.activation))
+    fn transform(&self, hidden: Tensor<2>, context: Context<'_>) -> Tensor<2> {
+        let hidden = self
+            .dense
+            .forward_activated(hidden, self.activation, context);
+        self.norm.forward(hidden, context)
     }
 
     fn table(&self, words: &Param<Tensor<2>>) -> Tensor<2> {

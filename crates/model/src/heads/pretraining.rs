@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 
 use super::MlmHead;
 use crate::config::EncoderConfig;
+use crate::context::Context;
 use crate::initialize::Initializer;
 use crate::ops::Linear;
 
@@ -27,7 +28,7 @@ impl PretrainingHead {
     }
 
     /// `[batch, h]` pooled rows to `[batch, 2]` logits.
-    pub fn next_sentence(&self, pooled: Tensor<2>) -> Tensor<2> {
-        self.next_sentence.forward(pooled)
+    pub fn next_sentence(&self, pooled: Tensor<2>, context: Context<'_>) -> Tensor<2> {
+        self.next_sentence.forward(pooled, context)
     }
 }

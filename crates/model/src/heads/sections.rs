@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 
 use super::SequenceHead;
+use crate::context::Context;
 use crate::initialize::Initializer;
 use crate::ops::Linear;
 use crate::weights::{Checkpoint, WeightsError};
@@ -80,8 +81,9 @@ impl SectionAttention {
     }
 
     /// `[sections, h]` to a score each, `[sections, 1]`.
-    fn scores(&self, features: Tensor<2>) -> Tensor<2> {
-        self.score.forward(self.hidden.forward(features).tanh())
+    fn scores(&self, features: Tensor<2>, context: Context<'_>) -> Tensor<2> {
+        let hidden = self.hidden.forward(features, context).tanh();
+        self.score.forward(hidden, context)
     }
 }
 
@@ -96,13 +98,14 @@ impl SequenceHead {
         features: Tensor<2>,
         documents: &[Range<usize>],
         pooling: Pooling,
+        context: Context<'_>,
     ) -> Tensor<2> {
         let [_, h] = features.dims();
         let scores = (pooling == Pooling::Attention).then(|| {
             let attention = self.sections.as_ref();
             attention
                 .expect("a head that weighs sections has weights for it")
-                .scores(features.clone())
+                .scores(features.clone(), context)
         });
         let one = |range: &Range<usize>| {
             let all = features.clone().slice([range.clone(), 0..h]);
@@ -156,7 +159,14 @@ mod tests {
     fn documents_have_the_largest_the_mean_or_the_first_of_their_sections() {
         let device = Device::flex();
         let (head, values) = (head(&device), values());
-        let pooled = |pooling| to_vec(head.pool(features(&values, &device), &DOCUMENTS, pooling));
+        let pooled = |pooling| {
+            to_vec(head.pool(
+                features(&values, &device),
+                &DOCUMENTS,
+                pooling,
+                Context::default(),
+            ))
+        };
         let expected = |of: &dyn Fn(&[f32]) -> f32| -> Vec<f32> {
             let columns = DOCUMENTS.iter().flat_map(|range| {
                 (0..H).map(|c| {
@@ -176,7 +186,12 @@ mod tests {
         let mut even = head.clone();
         let attention = even.sections.as_mut().unwrap();
         attention.score = Linear::from_values(vec![0.0; 128], vec![1.0], 128, &device);
-        let weighed = to_vec(even.pool(features(&values, &device), &DOCUMENTS, Pooling::Attention));
+        let weighed = to_vec(even.pool(
+            features(&values, &device),
+            &DOCUMENTS,
+            Pooling::Attention,
+            Context::default(),
+        ));
         assert!(close(weighed, expected(&mean)));
     }
 
@@ -193,11 +208,18 @@ mod tests {
             Pooling::First,
         ] {
             let value = |values: &[f32]| {
-                let pooled = head.pool(features(values, &device), &DOCUMENTS, pooling);
+                let pooled = head.pool(
+                    features(values, &device),
+                    &DOCUMENTS,
+                    pooling,
+                    Context::default(),
+                );
                 f64::from(to_vec((pooled * weights.clone()).sum())[0])
             };
             let x = features(&values(), &device).require_grad();
-            let sum = (head.pool(x.clone(), &DOCUMENTS, pooling) * weights.clone()).sum();
+            let sum = (head.pool(x.clone(), &DOCUMENTS, pooling, Context::default())
+                * weights.clone())
+            .sum();
             let found = to_vec(x.grad(&sum.backward()).unwrap());
             for (place, found) in found.into_iter().enumerate() {
                 let moved = |by: f32| {

@@ -5,8 +5,9 @@ use burn::tensor::Tensor;
 
 use super::SectionAttention;
 use crate::config::{Activation, EncoderConfig, Family};
+use crate::context::Context;
 use crate::initialize::Initializer;
-use crate::ops::{Linear, Mode, dropout};
+use crate::ops::{Linear, dropout};
 
 /// The classification head as each family has it in transformers, so that what is trained here is
 /// read there:
@@ -44,13 +45,13 @@ impl SequenceHead {
     }
 
     /// What [`crate::Encoder::pool`] gives, or, of documents, [`Self::pool`], `[batch, h]`, to logits `[batch, outputs]`.
-    pub fn forward(&self, pooled: Tensor<2>, mode: Mode<'_>) -> Tensor<2> {
+    pub fn forward(&self, pooled: Tensor<2>, context: Context<'_>) -> Tensor<2> {
         let activation = match self.family {
             Family::Roberta => Activation::Tanh,
             Family::Electra => Activation::Gelu,
             Family::Distilbert | Family::Bert => Activation::Relu,
         };
-        let drop = |x| dropout(x, self.dropout, mode);
+        let drop = |x| dropout(x, self.dropout, context);
         let features = match &self.dense {
             Some(dense) => {
                 let input = if self.family == Family::Distilbert {
@@ -58,10 +59,10 @@ impl SequenceHead {
                 } else {
                     drop(pooled)
                 };
-                dense.forward_activated(input, activation)
+                dense.forward_activated(input, activation, context)
             }
             None => pooled,
         };
-        self.classifier.forward(drop(features))
+        self.classifier.forward(drop(features), context)
     }
 }

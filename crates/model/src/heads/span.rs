@@ -5,8 +5,9 @@ use burn::tensor::Tensor;
 
 use super::JointSpan;
 use crate::config::{EncoderConfig, Family};
+use crate::context::Context;
 use crate::initialize::Initializer;
-use crate::ops::{Linear, Mode, dropout};
+use crate::ops::{Linear, dropout};
 
 /// Two logits a token: start and end of the answer (Devlin et al. 2019, §4.2).
 #[derive(Module, Debug)]
@@ -39,8 +40,10 @@ impl SpanHead {
     }
 
     /// `[rows, h]` to start and end logits, `[rows]` each.
-    pub fn forward(&self, hidden: Tensor<2>, mode: Mode<'_>) -> (Tensor<1>, Tensor<1>) {
-        let logits = self.outputs.forward(dropout(hidden, self.dropout, mode));
+    pub fn forward(&self, hidden: Tensor<2>, context: Context<'_>) -> (Tensor<1>, Tensor<1>) {
+        let logits = self
+            .outputs
+            .forward(dropout(hidden, self.dropout, context), context);
         let part = |i: usize| logits.clone().narrow(1, i, 1).squeeze_dim(1);
         (part(0), part(1))
     }

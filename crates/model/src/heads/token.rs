@@ -5,8 +5,9 @@ use burn::tensor::Tensor;
 
 use super::Crf;
 use crate::config::{EncoderConfig, Family};
+use crate::context::Context;
 use crate::initialize::Initializer;
-use crate::ops::{Linear, Mode, dropout};
+use crate::ops::{Linear, dropout};
 
 /// Dropout → linear on every row (Devlin et al. 2019, §5.3).
 #[derive(Module, Debug)]
@@ -34,7 +35,8 @@ impl TokenHead {
     }
 
     /// `[rows, h]` to logits `[rows, tags]`.
-    pub fn forward(&self, hidden: Tensor<2>, mode: Mode<'_>) -> Tensor<2> {
-        self.classifier.forward(dropout(hidden, self.dropout, mode))
+    pub fn forward(&self, hidden: Tensor<2>, context: Context<'_>) -> Tensor<2> {
+        self.classifier
+            .forward(dropout(hidden, self.dropout, context), context)
     }
 }

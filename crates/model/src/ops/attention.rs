@@ -6,9 +6,10 @@ use burn::tensor::{Bool, Device, Int, Tensor};
 use super::dropout::apply;
 use super::fused::{self, AttentionShape};
 use super::kernels::{Mask, mask_row};
-use super::product::products;
-use super::{Mode, Products, composed, product, use_fused_product};
+use super::{matmul, use_fused_matmul};
+use crate::context::Context;
 use crate::device::is_cpu;
+use crate::precision::MatmulPrecision;
 use crate::sequences::Sequences;
 
 /// GPUs read rows of so many numbers in whole words of 16 bytes, in f32 as in 16 bits, and have fewer kernels to choose and
@@ -35,9 +36,11 @@ struct Padded {
 
 impl AttentionPlan {
     /// For the sequences of one batch.
-    pub fn new(sequences: &Sequences, device: &Device) -> Self {
+    pub fn new(sequences: &Sequences, device: &Device, context: Context<'_>) -> Self {
         let needed = !sequences.is_uniform()
-            && (!is_cpu(device) || composed() || products() != Products::Plain);
+            && (!is_cpu(device)
+                || context.is_composed()
+                || context.matmul_precision() != MatmulPrecision::Native);
         let width = match needed && !is_cpu(device) {
             true => sequences.longest().next_multiple_of(ALIGNED),
             false => sequences.longest(),
@@ -66,13 +69,13 @@ pub fn attention(
     plan: &AttentionPlan,
     heads: usize,
     rate: f64,
-    mode: Mode<'_>,
+    context: Context<'_>,
 ) -> Tensor<2> {
-    if use_fused_product(&qkv) {
+    if use_fused_matmul(&qkv, context) {
         let shape = AttentionShape {
             sequences: plan.sequences.clone(),
             heads,
-            mask: mode.mask(rate),
+            mask: context.mask(rate),
         };
         return fused::attention(qkv, shape);
     }
@@ -92,18 +95,20 @@ pub fn attention(
     let part = |i: usize| cells.clone().narrow(0, i, 1).reshape([b, n, t, d]);
     let (q, k, v) = (part(0), part(1), part(2));
 
-    let scores = product(q / (d as f64).sqrt(), k.transpose()); // [b, n, t, t]
+    let scores = matmul(q / (d as f64).sqrt(), k.transpose(), context); // [b, n, t, t]
     let scores = match &plan.padded {
         Some(padded) => scores.mask_fill(padded.padding.clone().expand([b, n, t, t]), -1e9),
         None => scores,
     };
-    let weights = apply(softmax(scores, 3), rate, mode, |mask| {
+    let weights = apply(softmax(scores, 3), rate, context, |mask| {
         weight_factors(mask, plan, n)
     });
-    let context = product(weights, v).swap_dims(1, 2).reshape([b * t, h]);
+    let mixed = matmul(weights, v, context)
+        .swap_dims(1, 2)
+        .reshape([b * t, h]);
     match &plan.padded {
-        Some(padded) => context.select(0, padded.scatter.clone()),
-        None => context,
+        Some(padded) => mixed.select(0, padded.scatter.clone()),
+        None => mixed,
     }
 }
 

@@ -6,7 +6,8 @@ use burn::tensor::{Device, Int, Tensor, TensorData, module};
 
 use super::fused::{self, Lookup, NormSettings};
 use super::kernels::Ids;
-use super::{LayerNorm, Mode, dropout, use_fused};
+use super::{LayerNorm, dropout, use_fused};
+use crate::context::Context;
 
 /// Which rows of the tables each token adds up.
 #[derive(Debug, Clone)]
@@ -30,14 +31,14 @@ pub fn embed(
     ids: EmbeddingIds,
     norm: &LayerNorm,
     rate: f64,
-    mode: Mode<'_>,
+    context: Context<'_>,
 ) -> Tensor<2> {
     let device = word.device();
-    if use_fused(&word) {
+    if use_fused(&word, context) {
         let [_, e] = word.dims();
         let settings = NormSettings {
             epsilon: norm.epsilon as f32,
-            mask: mode.mask(rate),
+            mask: context.mask(rate),
         };
         let ids = Arc::new(Ids {
             words: ids.words,
@@ -56,7 +57,7 @@ pub fn embed(
     if let Some(table) = token_type {
         sum = sum + lookup(table, ids.types, &device);
     }
-    dropout(norm.forward(sum), rate, mode)
+    dropout(norm.forward(sum, context), rate, context)
 }
 
 /// The rows of `table` (`[n, e]`) that `ids` name: `[tokens, e]`. The gradient adds up over equal ids.

@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 
 use super::fused::{self, NormSettings};
 use super::use_fused;
+use crate::context::Context;
 use crate::initialize::Initializer;
 
 /// Normalises each row to mean 0 and variance 1, then scales and shifts (Ba et al. 2016).
@@ -30,8 +31,8 @@ impl LayerNorm {
     }
 
     /// `[rows, h]` to the same shape.
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        if use_fused(&x) {
+    pub fn forward(&self, x: Tensor<2>, context: Context<'_>) -> Tensor<2> {
+        if use_fused(&x, context) {
             let settings = NormSettings {
                 epsilon: self.epsilon as f32,
                 mask: None,

@@ -4,8 +4,9 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::fused::{self, NormSettings};
-use super::{LayerNorm, Mode, activate, dropout, product, use_fused_product};
+use super::{LayerNorm, activate, dropout, matmul, use_fused_matmul};
 use crate::config::Activation;
+use crate::context::Context;
 use crate::initialize::Initializer;
 use crate::weights::{Checkpoint, WeightsError};
 
@@ -59,19 +60,24 @@ impl Linear {
     }
 
     /// `[rows, in]` to `[rows, out]`.
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        if use_fused_product(&x) {
+    pub fn forward(&self, x: Tensor<2>, context: Context<'_>) -> Tensor<2> {
+        if use_fused_matmul(&x, context) {
             return fused::linear(x, self.weight.val(), self.bias.val());
         }
-        product(x, self.weight.val().transpose()) + self.bias.val().unsqueeze()
+        matmul(x, self.weight.val().transpose(), context) + self.bias.val().unsqueeze()
     }
 
     /// A nonlinearity behind the affine map: `[rows, in]` to `[rows, out]`.
-    pub fn forward_activated(&self, x: Tensor<2>, kind: Activation) -> Tensor<2> {
-        if kind == Activation::Gelu && use_fused_product(&x) {
+    pub fn forward_activated(
+        &self,
+        x: Tensor<2>,
+        kind: Activation,
+        context: Context<'_>,
+    ) -> Tensor<2> {
+        if kind == Activation::Gelu && use_fused_matmul(&x, context) {
             return fused::linear_gelu(x, self.weight.val(), self.bias.val());
         }
-        activate(self.forward(x), kind)
+        activate(self.forward(x, context), kind)
     }
 
     /// `LayerNorm(residual + dropout(x Wᵀ + b))`, the end of both blocks of a layer: `[rows, in]`
@@ -82,12 +88,12 @@ impl Linear {
         residual: Tensor<2>,
         norm: &LayerNorm,
         rate: f64,
-        mode: Mode<'_>,
+        context: Context<'_>,
     ) -> Tensor<2> {
-        if use_fused_product(&x) {
+        if use_fused_matmul(&x, context) {
             let settings = NormSettings {
                 epsilon: norm.epsilon as f32,
-                mask: mode.mask(rate),
+                mask: context.mask(rate),
             };
             return fused::linear_norm(
                 x,
@@ -97,7 +103,8 @@ impl Linear {
                 settings,
             );
         }
-        norm.forward(residual + dropout(self.forward(x), rate, mode))
+        let x = dropout(self.forward(x, context), rate, context);
+        norm.forward(residual + x, context)
     }
 
     /// The device on which the weights lie.

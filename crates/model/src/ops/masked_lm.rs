@@ -3,7 +3,8 @@
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::{fused, product, use_fused_product};
+use super::{fused, matmul, use_fused_matmul};
+use crate::context::Context;
 
 /// `−Σ log softmax(hidden tableᵀ + bias)[target]`, summed over rows: `hidden` `[m, e]`, `table`
 /// `[v, e]`, `bias` `[v]`, `targets` `[m]` to `[1]`.
@@ -17,13 +18,14 @@ pub fn masked_lm(
     table: Tensor<2>,
     bias: Tensor<1>,
     targets: Vec<u32>,
+    context: Context<'_>,
 ) -> Tensor<1> {
-    if use_fused_product(&hidden) {
+    if use_fused_matmul(&hidden, context) {
         return fused::masked_lm(hidden, table, bias, targets);
     }
     let (m, device) = (targets.len(), hidden.device());
     let targets: Vec<i32> = targets.into_iter().map(|id| id as i32).collect();
     let targets: Tensor<2, Int> = Tensor::from_data(TensorData::new(targets, [m, 1]), &device);
-    let logits = product(hidden, table.transpose()) + bias.unsqueeze();
+    let logits = matmul(hidden, table.transpose(), context) + bias.unsqueeze();
     -log_softmax(logits, 1).gather(1, targets).sum()
 }

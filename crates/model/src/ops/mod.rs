@@ -12,59 +12,48 @@ mod kernels;
 mod layer_norm;
 mod linear;
 mod masked_lm;
-mod product;
+mod matmul;
 mod products;
 mod vectors;
 
 pub use activation::activate;
 pub use attention::{AttentionPlan, attention};
-pub use dropout::{DropoutStream, Mode, dropout};
+pub use dropout::dropout;
 pub use embedding::{EmbeddingIds, embed};
+pub(crate) use kernels::{Mask, mix};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use masked_lm::masked_lm;
-pub use product::{ParsePrecisionError, Precision, PrecisionError, Products, with_products};
-pub(crate) use product::{product, products};
+pub(crate) use matmul::matmul;
 pub use products::LinearProducts;
 pub use vectors::{instruction_set, vectorised};
 
-use burn::tensor::{DType, Device, Tensor};
 use std::cell::Cell;
 
+use burn::tensor::{DType, Device, Tensor};
+
+use crate::context::Context;
+use crate::precision::MatmulPrecision;
+
 thread_local! {
-    static COMPOSED: Cell<bool> = const { Cell::new(false) };
     static FUSED_CALLS: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Runs `f` with the composed form of every operation on this thread: the oracle of tests.
-pub fn with_composed<R>(f: impl FnOnce() -> R) -> R {
-    COMPOSED.with(|composed| {
-        let before = composed.replace(true);
-        let result = f();
-        composed.set(before);
-        result
-    })
-}
-
-/// How many fused operations this thread has begun: for tests that must know that they ran.
+/// The number of fused operations that this thread has started, for tests that assert that they ran.
 pub fn fused_calls() -> u64 {
     FUSED_CALLS.with(Cell::get)
 }
 
-/// Whether this thread asked for the composed forms.
-fn composed() -> bool {
-    COMPOSED.with(Cell::get)
-}
-
-/// Whether the fused form of an operation with a matrix product in it applies: the kernels multiply f32.
-fn use_fused_product<const D: usize>(x: &Tensor<D>) -> bool {
-    product::products() == Products::Plain && use_fused(x)
+/// Whether the fused form of an operation that contains a matrix product applies: the kernels
+/// multiply in f32.
+fn use_fused_matmul<const D: usize>(x: &Tensor<D>, context: Context<'_>) -> bool {
+    context.matmul_precision() == MatmulPrecision::Native && use_fused(x, context)
 }
 
 /// Whether the fused form of an operation applies: on the CPU, to f32.
-fn use_fused<const D: usize>(x: &Tensor<D>) -> bool {
+fn use_fused<const D: usize>(x: &Tensor<D>, context: Context<'_>) -> bool {
     let device: Device = x.device();
-    let fused = crate::device::is_cpu(&device) && x.dtype() == DType::F32 && !composed();
+    let fused = crate::device::is_cpu(&device) && x.dtype() == DType::F32 && !context.is_composed();
     if fused {
         FUSED_CALLS.with(|calls| calls.set(calls.get() + 1));
     }

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Scope, ScopedJoinHandle};
 
 use bertkit_model::weights::to_vec;
-use bertkit_model::{Computing, has_nccl, is_cuda};
+use bertkit_model::{Context, has_nccl, is_cuda};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::distributed::{ReduceOperation, all_reduce};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -27,6 +27,8 @@ pub(crate) struct DevicePlacement {
     pub device: Device,
     /// Further devices, which train copies of the same weights on other micro-batches.
     pub more: Vec<Device>,
+    /// How the models are computed.
+    pub context: Context<'static>,
     /// Whether the time of each part of an update is measured.
     pub profile: bool,
 }
@@ -121,7 +123,7 @@ impl<'scope, B: Send + Sync + 'scope> DataParallel<'scope, B> {
     where
         T::Model: 'scope,
     {
-        let way = Computing::here();
+        let context = placement.context;
         let devices = placement.devices().map(|device| device.clone().inner());
         let devices: Vec<Device> = devices.collect();
         let collective = is_collective(&devices);
@@ -137,21 +139,20 @@ impl<'scope, B: Send + Sync + 'scope> DataParallel<'scope, B> {
             let weights = weights.clone();
             let (device, devices) = (device.clone().autodiff(), devices.clone());
             let thread = scope.spawn(move || {
-                way.run(|| {
-                    let model = on_device(model, &weights, &device);
-                    // Copying made every parameter trainable again.
-                    let model = freeze(model, |path| task.param_group(path));
-                    let replica = Replica {
-                        task,
-                        number,
-                        devices,
-                        collective,
-                        model,
-                        optimizer,
-                    };
-                    drop(weights);
-                    replica.work(&received, &reply);
-                });
+                let model = on_device(model, &weights, &device);
+                // Copying made every parameter trainable again.
+                let model = freeze(model, |path| task.param_group(path));
+                let replica = Replica {
+                    task,
+                    number,
+                    devices,
+                    collective,
+                    context,
+                    model,
+                    optimizer,
+                };
+                drop(weights);
+                replica.work(&received, &reply);
             });
             Worker {
                 commands,
@@ -319,6 +320,7 @@ struct Replica<'a, T: Task> {
     devices: Vec<Device>,
     /// Whether NCCL sums gradients.
     collective: bool,
+    context: Context<'static>,
     model: T::Model,
     optimizer: AdamW,
 }
@@ -332,9 +334,10 @@ impl<T: Task> Replica<'_, T> {
             let device = &self.devices[self.number];
             let done = match command {
                 Command::Gradients(step) => {
+                    let (task, model, number) = (self.task, &self.model, self.number);
                     let mut found =
-                        compute_gradients(self.task, &step, self.number, &self.model, None);
-                    let means = step.means(self.number, &found.read());
+                        compute_gradients(task, &step, number, model, self.context, None);
+                    let means = step.means(number, &found.read());
                     gradients = found.gradients;
                     Reply::Gradients(gradients.sizes().collect(), means)
                 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bertkit_model::weights::to_vec;
-use bertkit_model::{DropoutStream, Mode, backward};
+use bertkit_model::{Context, TrainingPass};
 use burn::tensor::Tensor;
 
 use crate::engine::data_parallel::DataParallel;
@@ -53,7 +53,8 @@ impl<T: Task> Trainer<'_, T> {
 
         // Forward, loss terms and backward: here on the first device, in other threads on the others.
         devices.start(&step);
-        let first = compute_gradients(task, &step, 0, &model, self.watch.as_mut());
+        let context = self.placement.context;
+        let first = compute_gradients(task, &step, 0, &model, context, self.watch.as_mut());
         let mut sum = first.gradients;
         let mut means = devices.all_reduce(&mut sum);
         if devices.count() > 1
@@ -147,6 +148,7 @@ pub(crate) fn compute_gradients<T: Task>(
     step: &StepInput<T::Batch>,
     device: usize,
     model: &T::Model,
+    context: Context<'_>,
     mut watch: Option<&mut Stopwatch>,
 ) -> DeviceGradients {
     let mut gradients = step
@@ -155,10 +157,10 @@ pub(crate) fn compute_gradients<T: Task>(
     let mut means = Vec::new();
     for (i, batch) in step.of(device) {
         let number = step.first + i as u64;
-        let dropout = DropoutStream::new(step.seed, number);
-        let mode = Mode::Training(&dropout);
+        let pass = TrainingPass::new(step.seed, number);
+        let context = context.training(&pass);
 
-        let LossSums { sums, features } = task.loss(model, batch, number, mode);
+        let LossSums { sums, features } = task.loss(model, batch, number, context);
         let (loss, term_means) = combine(task.terms(), sums, &step.totals, step.scale);
         means.extend(term_means);
         if let Some(watch) = &mut watch {
@@ -167,13 +169,13 @@ pub(crate) fn compute_gradients<T: Task>(
 
         match (loss, features) {
             (None, _) => {}
-            (Some(loss), None) => backward(loss, |found| gradients.add(model, found)),
+            (Some(loss), None) => context.backward(loss, |found| gradients.add(model, found)),
             (Some(loss), Some(features)) => {
                 let found = loss.backward();
                 let gradient = features.grad(&found).map(to_vec).unwrap_or_default();
                 gradients.add(model, found);
-                for loss in task.second_pass(model, batch, mode, gradient) {
-                    backward(loss, |found| gradients.add(model, found));
+                for loss in task.second_pass(model, batch, context, gradient) {
+                    context.backward(loss, |found| gradients.add(model, found));
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use bertkit_model::{Mode, Naming};
+use bertkit_model::{Context, Naming};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
@@ -140,7 +140,7 @@ pub trait Task: Sync {
         model: &Self::Model,
         batch: &Self::Batch,
         micro_batch: u64,
-        mode: Mode<'_>,
+        context: Context<'_>,
     ) -> LossSums;
 
     /// After a loss on detached features ([`LossSums::features`]): further losses, computed one at a time, whose
@@ -149,7 +149,7 @@ pub trait Task: Sync {
         &'a self,
         _model: &'a Self::Model,
         _batch: &'a Self::Batch,
-        _mode: Mode<'a>,
+        _context: Context<'a>,
         _gradient: Vec<f32>,
     ) -> Box<dyn Iterator<Item = Tensor<1>> + 'a> {
         Box::new(std::iter::empty())
@@ -168,7 +168,8 @@ pub trait Task: Sync {
     ///
     /// # Errors
     /// There are no validation rows, or the selecting metric is not one of the task's.
-    fn validate(&self, model: &Self::Model) -> Result<Validation, TrainError>;
+    fn validate(&self, model: &Self::Model, context: Context<'_>)
+    -> Result<Validation, TrainError>;
 
     /// Whether [`Self::probe`] runs after this update; `last` is true for the last update of the run.
     fn probes(&self, _step: u64, _last: bool) -> bool {

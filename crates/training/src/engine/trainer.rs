@@ -428,7 +428,7 @@ impl<'a, T: Task> Trainer<'a, T> {
             return Ok(());
         }
         session.observer.event(&Event::Evaluating { rows });
-        let validation = self.task.validate(&model.valid())?;
+        let validation = self.task.validate(&model.valid(), self.placement.context)?;
         let p = &mut self.progress;
         let better = match (validation.score, p.best) {
             (Some(score), Some((_, best))) => score > best,

@@ -969,10 +969,7 @@ impl PreparedPretraining {
     /// # Errors
     /// The loss is no number. What a device has no memory for is a panic of Burn's.
     pub fn try_largest(&self) -> Result<(), TrainError> {
-        let products = self.devices.products(self.config.precision)?;
-        devices::computing(products, self.config.training.recompute, || {
-            self.run.try_largest(&self.frame())
-        })
+        self.run.try_largest(&self.frame()?)
     }
 
     /// Whether the time of each part of an update is measured: see [`Profile`].
@@ -981,7 +978,7 @@ impl PreparedPretraining {
         Self { profile, ..self }
     }
 
-    fn frame(&self) -> Frame {
+    fn frame(&self) -> Result<Frame, TrainError> {
         let (c, t) = (&self.config, &self.config.training);
         let length = match t.budget {
             Some(budget) => Length::Seconds(budget.seconds),
@@ -989,7 +986,7 @@ impl PreparedPretraining {
         };
         let a_sequence =
             self.summary.tokens_per_epoch as f64 / self.summary.train_rows.max(1) as f64;
-        Frame {
+        Ok(Frame {
             loop_config: LoopConfig {
                 seed: c.seed,
                 micro_batch: t.micro_batch.and_then(MicroBatch::rows),
@@ -1000,14 +997,16 @@ impl PreparedPretraining {
                 checkpoint_steps: t.checkpoint_steps,
                 keep_checkpoints: t.keep_checkpoints,
             },
-            placement: self.devices.placement(self.profile),
+            placement: self
+                .devices
+                .placement(c.precision, t.recompute, self.profile)?,
             schedule: Schedule::new(&c.schedule, c.optimizer.learning_rate, length),
             length,
             parameters: self.summary.parameters,
             precision: c.precision,
             optimizer: c.optimizer.clone(),
             tokens_per_update: a_sequence * (t.batch_size * t.gradient_accumulation) as f64,
-        }
+        })
     }
 
     /// Expected time and memory, from two timed steps on a copy of the model (after one that warms up).
@@ -1016,10 +1015,7 @@ impl PreparedPretraining {
     /// The loss is no number from the start.
     pub fn estimate(&self) -> Result<Estimate, TrainError> {
         setup::settled(self.config.training.micro_batch)?;
-        let products = self.devices.products(self.config.precision)?;
-        devices::computing(products, self.config.training.recompute, || {
-            self.run.estimate(&self.frame())
-        })
+        self.run.estimate(&self.frame()?)
     }
 
     /// Trains to the end and writes the model.
@@ -1035,8 +1031,7 @@ impl PreparedPretraining {
         interrupt: &AtomicBool,
     ) -> Result<PretrainOutcome, TrainError> {
         setup::settled(self.config.training.micro_batch)?;
-        let frame = self.frame();
-        let products = self.devices.products(self.config.precision)?;
+        let frame = self.frame()?;
         let files = self.files.iter();
         let files = files.map(|(path, hash)| (path.as_path(), hash.as_str()));
         let setup = RunSetup {
@@ -1054,9 +1049,7 @@ impl PreparedPretraining {
             directory: self.directory,
             summary: self.summary,
         };
-        let finished = devices::computing(products, self.config.training.recompute, || {
-            self.run.train(setup, &frame, observer, interrupt)
-        })?;
+        let finished = self.run.train(setup, &frame, observer, interrupt)?;
         let generator = finished.model.with_file_name(HELPER);
         Ok(PretrainOutcome {
             model: finished.model,

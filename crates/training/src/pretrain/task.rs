@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use bertkit_data::tokenizer::TextTokenizer;
-use bertkit_model::{Mode, Naming};
+use bertkit_model::{Context, Naming};
 
 use super::objectives::Learn;
 use super::probe::Probe;
@@ -104,9 +104,9 @@ impl<L: Learn> Task for PretrainTask<L> {
         model: &L::Model,
         batch: &MaskedBatch,
         micro_batch: u64,
-        mode: Mode<'_>,
+        context: Context<'_>,
     ) -> LossSums {
-        self.learn.sums(model, batch, micro_batch, mode).into()
+        self.learn.sums(model, batch, micro_batch, context).into()
     }
 
     fn param_group(&self, path: &str) -> ParamGroup {
@@ -123,9 +123,9 @@ impl<L: Learn> Task for PretrainTask<L> {
     }
 
     /// Nothing is chosen: the last weights of a schedule are the ones that it ends at.
-    fn validate(&self, model: &L::Model) -> Result<Validation, TrainError> {
+    fn validate(&self, model: &L::Model, context: Context<'_>) -> Result<Validation, TrainError> {
         Ok(Validation {
-            metrics: self.learn.metrics(model, &self.validation),
+            metrics: self.learn.metrics(model, &self.validation, context),
             score: None,
         })
     }
@@ -149,7 +149,12 @@ impl<L: Learn> Task for PretrainTask<L> {
 }
 
 impl<L: Learn> Export for PretrainTask<L> {
-    fn export(&mut self, model: L::Model, directory: &RunDirectory) -> Result<PathBuf, TrainError> {
+    fn export(
+        &mut self,
+        model: L::Model,
+        directory: &RunDirectory,
+        _context: Context<'_>,
+    ) -> Result<PathBuf, TrainError> {
         // The model last: it shows that the run is finished.
         let mut helps = false;
         let helper = directory.replace_folder(HELPER, |folder| {

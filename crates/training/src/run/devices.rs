@@ -1,8 +1,7 @@
 //! The devices of a run, and the precision of its matrix products.
 
 use bertkit_model::{
-    Computing, DeviceList, DeviceSpec, ParseDeviceError, Precision, Products, ResolvedDevice,
-    is_cpu, with_products,
+    Context, DeviceList, DeviceSpec, ParseDeviceError, Precision, ResolvedDevice, is_cpu,
 };
 use burn::tensor::Device;
 
@@ -31,7 +30,7 @@ impl Devices {
                 })?;
         let mut all = list.resolve()?;
         for device in &all {
-            products(device, precision)?;
+            context(device, precision)?;
         }
         let first = all.remove(0);
         Ok(Self { first, more: all })
@@ -43,12 +42,22 @@ impl Devices {
     }
 
     /// The placement of the training loop.
-    pub fn placement(&self, profile: bool) -> DevicePlacement {
-        DevicePlacement {
+    ///
+    /// # Errors
+    /// A device does not support the precision.
+    pub fn placement(
+        &self,
+        precision: Precision,
+        gradient_checkpointing: bool,
+        profile: bool,
+    ) -> Result<DevicePlacement, TrainError> {
+        Ok(DevicePlacement {
             device: self.training(),
             more: self.more.iter().map(|more| more.device.clone()).collect(),
+            context: context(&self.first, precision)?
+                .with_gradient_checkpointing(gradient_checkpointing),
             profile,
-        }
+        })
     }
 
     /// The names; with several devices, also how gradients are summed.
@@ -66,30 +75,22 @@ impl Devices {
         };
         format!("{}; gradients summed through {way}", names.join(" and "))
     }
-
-    /// The matrix products of this precision.
-    ///
-    /// # Errors
-    /// The device does not support it.
-    pub fn products(&self, precision: Precision) -> Result<Products, TrainError> {
-        products(&self.first, precision)
-    }
 }
 
-/// The matrix products of this precision on a device.
+/// The context of evaluation on `device` in that precision.
 ///
 /// # Errors
-/// The device does not support it.
-pub(crate) fn products(
+/// The device does not support the precision.
+pub(crate) fn context(
     device: &ResolvedDevice,
     precision: Precision,
-) -> Result<Products, TrainError> {
-    precision
-        .on(&device.device)
-        .map_err(|error| TrainError::Setting {
-            message: format!("{error} ({})", device.name),
-            hint: "use `--precision f32`, which every device has, or another device".into(),
-        })
+) -> Result<Context<'static>, TrainError> {
+    let matmul = precision.on(&device.device);
+    let matmul = matmul.map_err(|error| TrainError::Setting {
+        message: format!("{error} ({})", device.name),
+        hint: "use `--precision f32`, which every device has, or another device".into(),
+    })?;
+    Ok(Context::default().with_matmul_precision(matmul))
 }
 
 /// Device and precision of inference with a trained model.
@@ -97,7 +98,8 @@ pub(crate) fn products(
 pub(crate) struct Inference {
     /// The device of the weights.
     pub device: ResolvedDevice,
-    products: Products,
+    /// How the model is computed.
+    pub context: Context<'static>,
 }
 
 impl Inference {
@@ -107,8 +109,8 @@ impl Inference {
     /// The device is absent.
     pub fn on(device: DeviceSpec) -> Result<Self, TrainError> {
         let device = device.resolve()?;
-        let products = products(&device, Precision::F32)?;
-        Ok(Self { device, products })
+        let context = context(&device, Precision::F32)?;
+        Ok(Self { device, context })
     }
 
     /// Sets the precision.
@@ -116,23 +118,9 @@ impl Inference {
     /// # Errors
     /// The device does not support it.
     pub fn set(&mut self, precision: Precision) -> Result<(), TrainError> {
-        self.products = products(&self.device, precision)?;
+        self.context = context(&self.device, precision)?;
         Ok(())
     }
-
-    /// Runs `work` in the precision.
-    pub fn run<R>(&self, work: impl FnOnce() -> R) -> R {
-        with_products(self.products, work)
-    }
-}
-
-/// Runs `run` with these matrix products, and with or without gradient checkpointing.
-pub(crate) fn computing<R>(products: Products, recompute: bool, run: impl FnOnce() -> R) -> R {
-    Computing {
-        products,
-        recompute,
-    }
-    .run(run)
 }
 
 /// The summary line about the precision, unless it is f32.

@@ -21,7 +21,7 @@ use crate::engine::trainer::{LoopConfig, Trainer};
 use crate::engine::trial;
 use crate::error::TrainError;
 use crate::run::checkpoint::RunIdentity;
-use crate::run::devices::{self, Devices};
+use crate::run::devices::Devices;
 use crate::run::directory::{DirectoryPolicy, RunDirectory};
 use crate::run::environment;
 use crate::run::resume;
@@ -193,13 +193,16 @@ impl FinetuneRun {
     /// # Errors
     /// The loss is not finite. Burn panics where a device runs out of memory.
     pub fn try_largest(&self) -> Result<(), TrainError> {
-        let products = self.devices.products(self.config.precision)?;
-        let placement = self.devices.placement(false);
-        devices::computing(products, self.config.training.recompute, || {
-            let progress = self.progress.clone();
-            self.trainable
-                .try_largest(&self.config, placement, progress, self.summary.steps)
-        })
+        let placement = self.placement(false)?;
+        let progress = self.progress.clone();
+        self.trainable
+            .try_largest(&self.config, placement, progress, self.summary.steps)
+    }
+
+    /// Where and how the run computes.
+    fn placement(&self, profile: bool) -> Result<DevicePlacement, TrainError> {
+        let (precision, checkpointing) = (self.config.precision, self.config.training.recompute);
+        self.devices.placement(precision, checkpointing, profile)
     }
 
     /// Measures the time of each part of an update: see [`Profile`].
@@ -227,12 +230,9 @@ impl FinetuneRun {
     /// The loss is not finite from the start.
     pub fn estimate(&mut self) -> Result<Estimate, TrainError> {
         setup::settled(self.config.training.micro_batch)?;
-        let products = self.devices.products(self.config.precision)?;
-        let placement = self.devices.placement(false);
-        devices::computing(products, self.config.training.recompute, || {
-            self.trainable
-                .estimate(&self.config, placement, &self.progress, &self.summary)
-        })
+        let placement = self.placement(false)?;
+        self.trainable
+            .estimate(&self.config, placement, &self.progress, &self.summary)
     }
 
     /// Trains to the end and writes the model.
@@ -247,8 +247,7 @@ impl FinetuneRun {
         interrupt: &AtomicBool,
     ) -> Result<FinetuneOutcome, TrainError> {
         setup::settled(self.config.training.micro_batch)?;
-        let placement = self.devices.placement(self.profile);
-        let products = self.devices.products(self.config.precision)?;
+        let placement = self.placement(self.profile)?;
         let files = std::iter::once(&self.config.data.train)
             .chain(std::iter::once(&self.config.data.valid))
             .flatten()
@@ -270,10 +269,8 @@ impl FinetuneRun {
             summary: self.summary,
         };
         let (config, state) = (self.config, (self.optimizer, self.progress));
-        devices::computing(products, config.training.recompute, || {
-            self.trainable
-                .train(setup, &config, placement, state, observer, interrupt)
-        })
+        self.trainable
+            .train(setup, &config, placement, state, observer, interrupt)
     }
 }
 

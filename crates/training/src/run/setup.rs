@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
+use bertkit_model::Context;
 use burn::module::Module;
 use serde_json::Value;
 
@@ -28,6 +29,7 @@ pub(crate) trait Export: Task {
         &mut self,
         model: Self::Model,
         directory: &RunDirectory,
+        context: Context<'_>,
     ) -> Result<PathBuf, TrainError>;
 }
 
@@ -87,6 +89,7 @@ impl RunSetup {
             return Err(error);
         }
         let directory = &self.directory;
+        let context = trainer.placement.context;
         observer.event(&Event::Started {
             summary: self.summary.clone(),
             from_step: trainer.progress.step,
@@ -96,7 +99,7 @@ impl RunSetup {
         let (steps, seconds) = (trainer.progress.step, trainer.progress.seconds);
         let profile = trainer.watch.as_ref().map(|watch| watch.profile);
 
-        let folder = task.export(model.valid(), directory)?;
+        let folder = task.export(model.valid(), directory, context)?;
         environment::record_model(directory)?;
         directory.remove_checkpoints()?;
         observer.event(&Event::Finished {

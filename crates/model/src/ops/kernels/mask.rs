@@ -166,14 +166,13 @@ mod tests {
 
     #[test]
     fn successive_steps_and_sites_drop_independently() {
-        use crate::ops::{DropoutStream, Mode};
+        use crate::dropout_stream::DropoutStream;
         let (n, rate) = (1 << 16, 0.1);
         let masks: Vec<Vec<bool>> = (0..12)
             .flat_map(|step| {
                 let stream = DropoutStream::new(7, step);
-                [0, 1].map(|_| Mode::Training(&stream).mask(rate))
+                [0, 1].map(|_| Mask::new(stream.next_key(), rate))
             })
-            .flatten()
             .map(|mask| mask.rows(64, n / 64).iter().map(|&v| v == 0.0).collect())
             .collect();
         for (i, a) in masks.iter().enumerate() {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use bertkit_model::weights::to_vec;
 use bertkit_model::{
-    Batch, DiscriminatorModel, DropoutStream, Electra, HeadPolicy, MlmModel, Mode, ModelFolder,
-    Naming, PretrainingModel,
+    Batch, Context, DiscriminatorModel, Electra, HeadPolicy, MlmModel, ModelFolder, Naming,
+    PretrainingModel, TrainingPass,
 };
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor};
@@ -200,8 +200,8 @@ fn golden_electra_agrees_in_both_losses_and_all_gradients() {
     let view = model.generator();
     let hidden = view
         .encoder
-        .forward_rows(&batch.batch, &batch.rows, Mode::Inference);
-    let sums = ReplacedTokens::sums_of(&model, &view, hidden, &batch, &sampled, Mode::Inference);
+        .forward_rows(&batch.batch, &batch.rows, Context::default());
+    let sums = ReplacedTokens::sums_of(&model, &view, hidden, &batch, &sampled, Context::default());
     let (losses, total) = means(&learn, &batch, sums);
     let tolerance = case.number("/tolerance/loss");
     near(losses[0], case.number("/mlm_loss"), tolerance);
@@ -222,8 +222,9 @@ fn golden_pretraining_of_bert_agrees_in_loss_and_all_gradients() {
     batch.labels = next.iter().map(|&label| label as u32).collect();
     let learn = SegmentPairs::new(folder.config, 1.0, "next_sentence_loss", 1.0);
     // Dropout is 0 in the case: training is inference.
-    let stream = DropoutStream::new(1, 0);
-    let sums = learn.sums(&model, &batch, 0, Mode::Training(&stream));
+    let pass = TrainingPass::new(1, 0);
+    let context = Context::default().training(&pass);
+    let sums = learn.sums(&model, &batch, 0, context);
     let (losses, total) = means(&learn, &batch, sums);
     near(
         losses.iter().sum(),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bertkit_model::heads::MlmHead;
 use bertkit_model::weights::to_vec;
-use bertkit_model::{EncoderConfig, MlmModel, Mode, Naming};
+use bertkit_model::{Context, EncoderConfig, MlmModel, Naming};
 use burn::module::Param;
 use burn::tensor::Tensor;
 use rayon::prelude::*;
@@ -37,6 +37,7 @@ impl MlmScores {
         hidden: Tensor<2>,
         words: &Param<Tensor<2>>,
         targets: &[u32],
+        context: Context<'_>,
     ) {
         let [_, h] = hidden.dims();
         let v = head.bias.dims()[0];
@@ -44,7 +45,7 @@ impl MlmScores {
         for (i, targets) in targets.chunks(block).enumerate() {
             let first = i * block;
             let rows = hidden.clone().slice([first..first + targets.len(), 0..h]);
-            let logits = to_vec(head.forward(rows, words));
+            let logits = to_vec(head.forward(rows, words, context));
             let scored: Vec<(f64, bool)> = logits
                 .par_chunks(v)
                 .zip(targets)
@@ -120,24 +121,35 @@ impl Learn for MaskedLm {
         model: &MlmModel,
         batch: &MaskedBatch,
         _micro_batch: u64,
-        mode: Mode<'_>,
+        context: Context<'_>,
     ) -> Vec<Tensor<1>> {
         if batch.rows.is_empty() {
-            return vec![nothing(model.encoder.forward_first(&batch.batch, mode))];
+            return vec![nothing(model.encoder.forward_first(&batch.batch, context))];
         }
-        let hidden = model.encoder.forward_rows(&batch.batch, &batch.rows, mode);
+        let hidden = model
+            .encoder
+            .forward_rows(&batch.batch, &batch.rows, context);
         let words = &model.encoder.embeddings.word;
-        vec![model.head.loss(hidden, words, batch.targets.clone())]
+        vec![
+            model
+                .head
+                .loss(hidden, words, batch.targets.clone(), context),
+        ]
     }
 
-    fn metrics(&self, model: &MlmModel, batches: &[MaskedBatch]) -> Vec<(String, Option<f64>)> {
+    fn metrics(
+        &self,
+        model: &MlmModel,
+        batches: &[MaskedBatch],
+        context: Context<'_>,
+    ) -> Vec<(String, Option<f64>)> {
         let mut scores = MlmScores::default();
         for batch in batches.iter().filter(|batch| !batch.rows.is_empty()) {
             let hidden = model
                 .encoder
-                .forward_rows(&batch.batch, &batch.rows, Mode::Inference);
+                .forward_rows(&batch.batch, &batch.rows, context);
             let words = &model.encoder.embeddings.word;
-            scores.add(&model.head, hidden, words, &batch.targets);
+            scores.add(&model.head, hidden, words, &batch.targets, context);
         }
         vec![
             ("loss".into(), scores.loss()),

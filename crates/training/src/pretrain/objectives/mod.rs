@@ -10,7 +10,7 @@ mod sampling;
 
 use std::path::Path;
 
-use bertkit_model::{Mode, Naming};
+use bertkit_model::{Context, Naming};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
@@ -40,11 +40,16 @@ pub(crate) trait Learn: Sync {
         model: &Self::Model,
         batch: &MaskedBatch,
         micro_batch: u64,
-        mode: Mode<'_>,
+        context: Context<'_>,
     ) -> Vec<Tensor<1>>;
 
     /// Metrics on held-out sequences; the first is the one to look at.
-    fn metrics(&self, model: &Self::Model, batches: &[MaskedBatch]) -> Vec<(String, Option<f64>)>;
+    fn metrics(
+        &self,
+        model: &Self::Model,
+        batches: &[MaskedBatch],
+        context: Context<'_>,
+    ) -> Vec<(String, Option<f64>)>;
 
     /// How the parameters are called in checkpoints.
     fn naming(&self) -> Naming;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bertkit_model::losses::ClassLoss;
 use bertkit_model::weights::to_vec;
-use bertkit_model::{EncoderConfig, Mode, Naming, PretrainingModel};
+use bertkit_model::{Context, EncoderConfig, Naming, PretrainingModel};
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::mlm::{MlmScores, nothing};
@@ -36,15 +36,16 @@ impl SegmentPairs {
     fn outputs(
         model: &PretrainingModel,
         batch: &MaskedBatch,
-        mode: Mode<'_>,
+        context: Context<'_>,
     ) -> (Option<Tensor<2>>, Tensor<2>, Tensor<2>) {
         let (m, b) = (batch.rows.len(), batch.batch.len());
         let first = batch.batch.sequences.first_rows();
         let rows: Vec<usize> = batch.rows.iter().copied().chain(first).collect();
-        let hidden = model.encoder.forward_rows(&batch.batch, &rows, mode);
+        let hidden = model.encoder.forward_rows(&batch.batch, &rows, context);
         let [_, h] = hidden.dims();
         let first = hidden.clone().slice([m..m + b, 0..h]);
-        let pairs = model.head.next_sentence(model.encoder.pool(first.clone()));
+        let pooled = model.encoder.pool(first.clone(), context);
+        let pairs = model.head.next_sentence(pooled, context);
         let masked = (m > 0).then(|| hidden.slice([0..m, 0..h]));
         (masked, first, pairs)
     }
@@ -66,9 +67,9 @@ impl Learn for SegmentPairs {
         model: &PretrainingModel,
         batch: &MaskedBatch,
         _micro_batch: u64,
-        mode: Mode<'_>,
+        context: Context<'_>,
     ) -> Vec<Tensor<1>> {
-        let (hidden, first, pairs) = Self::outputs(model, batch, mode);
+        let (hidden, first, pairs) = Self::outputs(model, batch, context);
         let device = pairs.device();
         let words = &model.encoder.embeddings.word;
         let n = batch.labels.len();
@@ -79,7 +80,7 @@ impl Learn for SegmentPairs {
         vec![
             hidden.map_or_else(
                 || nothing(first),
-                |hidden| mlm.loss(hidden, words, batch.targets.clone()),
+                |hidden| mlm.loss(hidden, words, batch.targets.clone(), context),
             ),
             ClassLoss::CROSS_ENTROPY.per_row(pairs, labels, each).sum(),
         ]
@@ -89,14 +90,15 @@ impl Learn for SegmentPairs {
         &self,
         model: &PretrainingModel,
         batches: &[MaskedBatch],
+        context: Context<'_>,
     ) -> Vec<(String, Option<f64>)> {
         let mut words = MlmScores::default();
         let (mut loss, mut right) = (Mean::default(), Mean::default());
         for batch in batches {
-            let (hidden, _, pairs) = Self::outputs(model, batch, Mode::Inference);
+            let (hidden, _, pairs) = Self::outputs(model, batch, context);
             if let Some(hidden) = hidden {
                 let table = &model.encoder.embeddings.word;
-                words.add(&model.head.mlm, hidden, table, &batch.targets);
+                words.add(&model.head.mlm, hidden, table, &batch.targets, context);
             }
             for (logits, &label) in to_vec(pairs).chunks(2).zip(&batch.labels) {
                 // log(1 + e^(other − own)), without overflow.

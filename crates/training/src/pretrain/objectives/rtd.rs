@@ -6,7 +6,7 @@ use std::path::Path;
 use bertkit_evaluation::{ClassPredictions, Metric, Predictions, score};
 use bertkit_model::losses::binary_cross_entropy;
 use bertkit_model::weights::to_vec;
-use bertkit_model::{Batch, DropoutStream, Electra, EncoderConfig, MlmModel, Mode, Naming};
+use bertkit_model::{Batch, Context, DropoutStream, Electra, EncoderConfig, MlmModel, Naming};
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 
@@ -59,11 +59,13 @@ impl ReplacedTokens {
         hidden: Tensor<2>,
         batch: &MaskedBatch,
         sampled: &[u32],
-        mode: Mode<'_>,
+        context: Context<'_>,
     ) -> Vec<Tensor<1>> {
         let words = &generator.encoder.embeddings.word;
-        let mlm = generator.head.loss(hidden, words, batch.targets.clone());
-        let (rtd, _) = Self::discriminate(model, &corrupt(batch, sampled), mode);
+        let mlm = generator
+            .head
+            .loss(hidden, words, batch.targets.clone(), context);
+        let (rtd, _) = Self::discriminate(model, &corrupt(batch, sampled), context);
         vec![mlm, rtd]
     }
 
@@ -93,10 +95,13 @@ impl ReplacedTokens {
     fn discriminate(
         model: &Electra,
         corrupted: &Corrupted,
-        mode: Mode<'_>,
+        context: Context<'_>,
     ) -> (Tensor<1>, Tensor<1>) {
-        let hidden = model.discriminator.encoder.forward(&corrupted.batch, mode);
-        let logits = model.discriminator.head.forward(hidden);
+        let hidden = model
+            .discriminator
+            .encoder
+            .forward(&corrupted.batch, context);
+        let logits = model.discriminator.head.forward(hidden, context);
         let n = corrupted.replaced.len();
         let targets = TensorData::new(corrupted.replaced.clone(), [n, 1]);
         let targets = Tensor::from_data(targets, &logits.device());
@@ -121,25 +126,22 @@ impl Learn for ReplacedTokens {
         model: &Electra,
         batch: &MaskedBatch,
         micro_batch: u64,
-        mode: Mode<'_>,
+        context: Context<'_>,
     ) -> Vec<Tensor<1>> {
         if batch.rows.is_empty() {
             let hidden = model
                 .discriminator
                 .encoder
-                .forward_first(&batch.batch, mode);
-            let (rtd, _) = Self::discriminate(model, &corrupt(batch, &[]), mode);
+                .forward_first(&batch.batch, context);
+            let (rtd, _) = Self::discriminate(model, &corrupt(batch, &[]), context);
             return vec![nothing(hidden), rtd];
         }
         let generator = model.generator();
         let own = DropoutStream::new(self.seed ^ DROPOUT, micro_batch);
-        let generator_mode = match mode {
-            Mode::Training(_) => Mode::Training(&own),
-            Mode::Inference => Mode::Inference,
-        };
-        let hidden = generator
-            .encoder
-            .forward_rows(&batch.batch, &batch.rows, generator_mode);
+        let hidden =
+            generator
+                .encoder
+                .forward_rows(&batch.batch, &batch.rows, context.with_dropout(&own));
         // What is sampled passes no gradient on.
         let plain = generator.valid();
         let sampled = self.sampling.draw(
@@ -148,12 +150,18 @@ impl Learn for ReplacedTokens {
             &plain.encoder.embeddings.word,
             &batch.targets,
             &batch.keys,
+            context,
         );
         drop(plain);
-        Self::sums_of(model, &generator, hidden, batch, &sampled, mode)
+        Self::sums_of(model, &generator, hidden, batch, &sampled, context)
     }
 
-    fn metrics(&self, model: &Electra, batches: &[MaskedBatch]) -> Vec<(String, Option<f64>)> {
+    fn metrics(
+        &self,
+        model: &Electra,
+        batches: &[MaskedBatch],
+        context: Context<'_>,
+    ) -> Vec<(String, Option<f64>)> {
         let generator = model.generator();
         let words = &generator.encoder.embeddings.word;
         let mut guesses = MlmScores::default();
@@ -162,18 +170,23 @@ impl Learn for ReplacedTokens {
         for batch in batches {
             let mut sampled = Vec::new();
             if !batch.rows.is_empty() {
-                let hidden =
-                    generator
-                        .encoder
-                        .forward_rows(&batch.batch, &batch.rows, Mode::Inference);
-                guesses.add(&generator.head, hidden.clone(), words, &batch.targets);
+                let hidden = generator
+                    .encoder
+                    .forward_rows(&batch.batch, &batch.rows, context);
+                guesses.add(
+                    &generator.head,
+                    hidden.clone(),
+                    words,
+                    &batch.targets,
+                    context,
+                );
                 let (head, targets) = (&generator.head, &batch.targets);
                 sampled = self
                     .sampling
-                    .draw(head, hidden, words, targets, &batch.keys);
+                    .draw(head, hidden, words, targets, &batch.keys, context);
             }
             let corrupted = corrupt(batch, &sampled);
-            let (sum, logits) = Self::discriminate(model, &corrupted, Mode::Inference);
+            let (sum, logits) = Self::discriminate(model, &corrupted, context);
             let n = corrupted.replaced.len();
             loss.add(f64::from(to_vec(sum)[0]), n);
             replaced.add(corrupted.replaced.iter().map(|&r| f64::from(r)).sum(), n);

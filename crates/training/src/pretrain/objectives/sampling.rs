@@ -1,9 +1,9 @@
 //! What a generator puts in the place of masks: its words with Gumbel noise, the largest wins.
 
 use bertkit_model::heads::MlmHead;
-use bertkit_model::is_cpu;
 use bertkit_model::ops::vectorised;
 use bertkit_model::weights::to_vec;
+use bertkit_model::{Context, is_cpu};
 use burn::module::Param;
 use burn::tensor::{Distribution, Int, Tensor, TensorData};
 use rayon::prelude::*;
@@ -36,6 +36,7 @@ impl Sampling {
         words: &Param<Tensor<2>>,
         correct: &[u32],
         keys: &[u64],
+        context: Context<'_>,
     ) -> Vec<u32> {
         let [_, h] = hidden.dims();
         let v = head.bias.dims()[0];
@@ -45,7 +46,7 @@ impl Sampling {
         for (i, (correct, keys)) in correct.chunks(block).zip(keys.chunks(block)).enumerate() {
             let first = i * block;
             let rows = hidden.clone().slice([first..first + correct.len(), 0..h]);
-            let logits = head.forward(rows, words);
+            let logits = head.forward(rows, words, context);
             if is_cpu(&device) {
                 let logits = to_vec(logits);
                 let rows = logits.par_chunks(v).zip(correct).zip(keys);

@@ -99,9 +99,8 @@ impl ChoiceModel {
             let encoded = EncodedRows::new(portion, &self.tokenizer, self.info.max_length)?;
             let (before, answers) = (found.len(), encoded.encodings.len().max(1));
             let mut tell = |done: usize| progress(before + portion.len() * done / answers);
-            let logits = self
-                .inference
-                .run(|| choice_logits(&self.model, &encoded.encodings, &mut tell));
+            let context = self.inference.context;
+            let logits = choice_logits(&self.model, &encoded.encodings, context, &mut tell);
             let shares = probabilities(&encoded, &logits);
             for ((row, shares), places) in portion.iter().zip(shares).zip(&encoded.places) {
                 if shares.iter().any(|share| !share.is_finite()) {

@@ -7,7 +7,7 @@ use bertkit_data::batches::{BatchPolicy, plan};
 use bertkit_data::tokenizer::{Encoding, TextTokenizer};
 use bertkit_evaluation::{ChoicePredictions, Metric, Predictions};
 use bertkit_model::weights::to_vec;
-use bertkit_model::{Batch, ChoiceModel, EncoderConfig, Mode, Naming};
+use bertkit_model::{Batch, ChoiceModel, Context, EncoderConfig, Naming};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Bool, Int, Tensor, TensorData};
 
@@ -63,13 +63,14 @@ pub(crate) struct ChoiceBatch {
 pub(crate) fn choice_logits(
     model: &ChoiceModel,
     encodings: &[Encoding],
+    context: Context<'_>,
     progress: &mut dyn FnMut(usize),
 ) -> Vec<f32> {
     let lengths: Vec<usize> = encodings.iter().map(Encoding::len).collect();
     let mut logits = vec![0.0; encodings.len()];
     let mut done = 0;
     for chosen in inference_batches(&lengths) {
-        let values = to_vec(model.forward(&pack(encodings, &chosen), Mode::Inference));
+        let values = to_vec(model.forward(&pack(encodings, &chosen), context));
         for (&at, value) in chosen.iter().zip(values) {
             logits[at] = value;
         }
@@ -179,9 +180,9 @@ impl Task for ChoiceTask {
         model: &ChoiceModel,
         batch: &ChoiceBatch,
         _micro_batch: u64,
-        mode: Mode<'_>,
+        context: Context<'_>,
     ) -> LossSums {
-        let logits = model.forward(&batch.batch, mode);
+        let logits = model.forward(&batch.batch, context);
         let rows = batch.rows.iter();
         let (counts, labels): (Vec<usize>, Vec<usize>) = rows
             .map(|&row| (self.train.ranges[row].len(), self.train_labels[row]))
@@ -207,8 +208,12 @@ impl Task for ChoiceTask {
         self.valid.len()
     }
 
-    fn validate(&self, model: &ChoiceModel) -> Result<Validation, TrainError> {
-        let logits = choice_logits(model, &self.valid.encodings, &mut |_| {});
+    fn validate(
+        &self,
+        model: &ChoiceModel,
+        context: Context<'_>,
+    ) -> Result<Validation, TrainError> {
+        let logits = choice_logits(model, &self.valid.encodings, context, &mut |_| {});
         let probabilities = probabilities(&self.valid, &logits);
         let rows = probabilities.iter().zip(&self.valid_labels);
         let sum: f64 = rows.map(|(row, &label)| -row[label].ln()).sum();
@@ -226,6 +231,7 @@ impl Export for ChoiceTask {
         &mut self,
         model: ChoiceModel,
         directory: &RunDirectory,
+        _context: Context<'_>,
     ) -> Result<PathBuf, TrainError> {
         directory.replace_folder("model", |folder| {
             save(

@@ -106,9 +106,8 @@ impl QuestionAnswerer {
             let beam = self.info.settings.n_best;
             // In questions, of which each has some of the windows.
             let mut tell = |done| progress(before + portion.len() * done / (all + 1));
-            let found = self
-                .inference
-                .run(|| scores(&self.model, &features, beam, &mut tell));
+            let context = self.inference.context;
+            let found = scores(&self.model, &features, beam, context, &mut tell);
             let broken = found.iter().position(|scores| !scores.is_finite());
             if let Some(window) = broken {
                 let id = &portion[features.windows()[window].question].id;

@@ -14,7 +14,7 @@ use bertkit_evaluation::{
 };
 use bertkit_model::heads::{ProposedSpan, SpanTarget};
 use bertkit_model::weights::to_vec;
-use bertkit_model::{Batch, EncoderConfig, Mode, Naming, SpanModel};
+use bertkit_model::{Batch, Context, EncoderConfig, Naming, SpanModel};
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
@@ -89,13 +89,13 @@ impl QuestionRows {
     }
 
     /// The loss of a head that scores ends after starts, summed over the windows that have a target.
-    fn joint_loss(&self, model: &SpanModel) -> f64 {
+    fn joint_loss(&self, model: &SpanModel, context: Context<'_>) -> f64 {
         let batches = inference_batches(&self.lengths).into_iter().map(|places| {
             let windows: Vec<usize> = places.iter().map(|&place| self.windows[place]).collect();
             let batch = to_batch(self.features.pack(&windows));
             let texts = texts(&self.features, &windows);
             let targets = self.span_targets(&windows);
-            let loss = model.joint_loss(&batch, &texts, &targets, Mode::Inference);
+            let loss = model.joint_loss(&batch, &texts, &targets, context);
             to_vec(loss).into_iter().map(f64::from).sum::<f64>()
         });
         batches.sum()
@@ -156,6 +156,7 @@ pub(crate) fn scores(
     model: &SpanModel,
     features: &Features,
     beam: usize,
+    context: Context<'_>,
     progress: &mut dyn FnMut(usize),
 ) -> Vec<Scored> {
     let mut scores = vec![Scored::Tokens(Vec::new(), Vec::new()); features.windows().len()];
@@ -166,13 +167,13 @@ pub(crate) fn scores(
         let batch = to_batch(packed);
         if let Some(joint) = &model.head.joint {
             let odds = joint.answerable.is_some();
-            let found = model.joint_scores(&batch, &texts(features, &windows), beam);
+            let found = model.joint_scores(&batch, &texts(features, &windows), beam, context);
             for (&window, found) in windows.iter().zip(found) {
                 let spans = found.spans.into_iter().map(span_score).collect();
                 scores[window] = Scored::Spans(spans, found.null, odds);
             }
         } else {
-            let (start, end) = model.forward(&batch, Mode::Inference);
+            let (start, end) = model.forward(&batch, context);
             let (starts, ends) = (to_vec(start), to_vec(end));
             let mut at = 0;
             for (&window, length) in windows.iter().zip(lengths) {
@@ -297,17 +298,18 @@ pub struct WindowsBatch {
 
 impl QuestionTask {
     /// The best answers to the validation questions, and the mean loss of their windows.
-    fn answers(&self, model: &SpanModel) -> (Vec<Prediction>, f64) {
+    fn answers(&self, model: &SpanModel, context: Context<'_>) -> (Vec<Prediction>, f64) {
         let rows = &self.valid;
         let scores = scores(
             model,
             &rows.features,
             self.info.settings.n_best,
+            context,
             &mut |_| {},
         );
         let (starts, ends) = rows.targets(&rows.windows);
         let mut sum = match model.head.joint {
-            Some(_) => rows.joint_loss(model),
+            Some(_) => rows.joint_loss(model, context),
             None => 0.0,
         };
         for ((&window, start), end) in rows.windows.iter().zip(starts).zip(ends) {
@@ -335,11 +337,11 @@ impl QuestionTask {
     }
 
     /// Chooses the threshold for no answer on the validation questions.
-    fn settle_threshold(&mut self, model: &SpanModel) {
+    fn settle_threshold(&mut self, model: &SpanModel, context: Context<'_>) {
         if !self.choose_threshold || self.valid.questions.is_empty() {
             return;
         }
-        let (answers, _) = self.answers(model);
+        let (answers, _) = self.answers(model, context);
         self.info.settings.null_threshold = self.decided(&answers).no_answer_threshold;
         self.info.null_threshold_origin = format!(
             "chosen for the highest F1 on {} validation questions",
@@ -430,14 +432,14 @@ impl Task for QuestionTask {
         model: &SpanModel,
         batch: &WindowsBatch,
         _micro_batch: u64,
-        mode: Mode<'_>,
+        context: Context<'_>,
     ) -> LossSums {
         if model.head.joint.is_some() {
             let texts = texts(&self.train.features, &batch.windows);
             let targets = self.train.span_targets(&batch.windows);
-            return vec![model.joint_loss(&batch.batch, &texts, &targets, mode)].into();
+            return vec![model.joint_loss(&batch.batch, &texts, &targets, context)].into();
         }
-        let (start, end) = model.forward(&batch.batch, mode);
+        let (start, end) = model.forward(&batch.batch, context);
         let (starts, ends) = self.train.targets(&batch.windows);
         let lengths = &batch.lengths;
         let sum = cross_entropy_of(start, lengths, &starts) + cross_entropy_of(end, lengths, &ends);
@@ -462,8 +464,8 @@ impl Task for QuestionTask {
         self.valid.questions.len()
     }
 
-    fn validate(&self, model: &SpanModel) -> Result<Validation, TrainError> {
-        let (answers, loss) = self.answers(model);
+    fn validate(&self, model: &SpanModel, context: Context<'_>) -> Result<Validation, TrainError> {
+        let (answers, loss) = self.answers(model, context);
         let predictions = Predictions::Answers(self.decided(&answers));
         Ok(selection::validation(&predictions, loss, self.best_metric))
     }
@@ -474,8 +476,9 @@ impl Export for QuestionTask {
         &mut self,
         model: SpanModel,
         directory: &RunDirectory,
+        context: Context<'_>,
     ) -> Result<PathBuf, TrainError> {
-        self.settle_threshold(&model);
+        self.settle_threshold(&model, context);
         directory.replace_folder("model", |folder| {
             save(
                 &model,

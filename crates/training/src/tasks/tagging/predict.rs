@@ -112,9 +112,8 @@ impl Tagger {
             let count = windows.windows.len();
             let rest = sentences.len() - all.tags.len() - portion.len();
             let mut tell = |done| progress(before + done, before + count + rest);
-            let logits = self
-                .inference
-                .run(|| word_logits(&self.model, &windows.windows, &mut tell));
+            let context = self.inference.context;
+            let logits = word_logits(&self.model, &windows.windows, context, &mut tell);
             before += count;
             if let Some(at) = logits
                 .iter()

@@ -12,7 +12,7 @@ use bertkit_evaluation::{Metric, Predictions};
 use bertkit_model::heads::Crf;
 use bertkit_model::losses::ClassLoss;
 use bertkit_model::weights::to_vec;
-use bertkit_model::{Batch, EncoderConfig, Mode, Naming, TokenModel};
+use bertkit_model::{Batch, Context, EncoderConfig, Naming, TokenModel};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
 
@@ -82,6 +82,7 @@ fn pack(windows: &[TagWindow], chosen: &[usize]) -> Batch {
 pub(crate) fn word_logits(
     model: &TokenModel,
     windows: &[TagWindow],
+    context: Context<'_>,
     progress: &mut dyn FnMut(usize),
 ) -> Vec<Vec<f32>> {
     let lengths: Vec<usize> = windows.iter().map(|window| window.encoding.len()).collect();
@@ -97,7 +98,7 @@ pub(crate) fn word_logits(
         }
         if !rows.is_empty() {
             let batch = pack(windows, &chosen);
-            let values = to_vec(model.forward_rows(&batch, &rows, Mode::Inference));
+            let values = to_vec(model.forward_rows(&batch, &rows, context));
             let width = values.len() / rows.len();
             let mut values = values.as_slice();
             for &at in &chosen {
@@ -454,9 +455,9 @@ impl Task for TagTask {
         model: &TokenModel,
         batch: &TagBatch,
         _micro_batch: u64,
-        mode: Mode<'_>,
+        context: Context<'_>,
     ) -> LossSums {
-        let logits = model.forward_rows(&batch.batch, &batch.rows, mode);
+        let logits = model.forward_rows(&batch.batch, &batch.rows, context);
         vec![match &model.head.crf {
             Some(crf) => self.crf_loss(crf, logits, batch),
             None => self.cross_entropy(logits, &batch.targets),
@@ -488,9 +489,9 @@ impl Task for TagTask {
         self.valid.sentences.len()
     }
 
-    fn validate(&self, model: &TokenModel) -> Result<Validation, TrainError> {
+    fn validate(&self, model: &TokenModel, context: Context<'_>) -> Result<Validation, TrainError> {
         let windows = &self.valid.windows;
-        let logits = word_logits(model, &windows.windows, &mut |_| {});
+        let logits = word_logits(model, &windows.windows, context, &mut |_| {});
         let loss = self.validation_loss(model, &logits);
         let decoded = decode(model, &self.info.tags, &windows.windows, &logits);
         let tags = windows.merge(&self.info.tags, &decoded.tags);
@@ -505,6 +506,7 @@ impl Export for TagTask {
         &mut self,
         model: TokenModel,
         directory: &RunDirectory,
+        _context: Context<'_>,
     ) -> Result<PathBuf, TrainError> {
         directory.replace_folder("model", |folder| {
             save(

@@ -6,7 +6,7 @@ use bertkit_data::documents::Document;
 use bertkit_data::examples::{Examples, RawExample};
 use bertkit_data::tokenizer::Encoding;
 use bertkit_model::weights::to_vec;
-use bertkit_model::{Mode, SequenceModel};
+use bertkit_model::{Context, SequenceModel};
 use burn::tensor::{Tensor, TensorData};
 
 use crate::config::Pool;
@@ -42,6 +42,7 @@ pub(crate) fn document_logits(
     sections: &[Encoding],
     documents: &[Range<usize>],
     pool: Pool,
+    context: Context<'_>,
     progress: &mut dyn FnMut(usize),
 ) -> Vec<f32> {
     // Documents whose features lie on the device together.
@@ -50,7 +51,7 @@ pub(crate) fn document_logits(
     let mut features: Vec<f32> = Vec::new();
     let (mut width, mut done) = (0, 0);
     for batch in inference_batches(&lengths) {
-        let found = model.features(&pack(sections, &batch), Mode::Inference);
+        let found = model.features(&pack(sections, &batch), context);
         [_, width] = found.dims();
         features.resize(sections.len() * width, 0.0);
         for (&section, row) in batch.iter().zip(to_vec(found).chunks(width)) {
@@ -70,8 +71,8 @@ pub(crate) fn document_logits(
         let part = Tensor::from_data(TensorData::new(part, shape), &device);
         let within = |range: &Range<usize>| range.start - first.start..range.end - first.start;
         let documents: Vec<_> = documents.iter().map(within).collect();
-        let pooled = model.head.pool(part, &documents, pool.into());
-        logits.extend(to_vec(model.head.forward(pooled, Mode::Inference)));
+        let pooled = model.head.pool(part, &documents, pool.into(), context);
+        logits.extend(to_vec(model.head.forward(pooled, context)));
     }
     logits
 }

@@ -6,7 +6,7 @@ use bertkit_data::documents::Bags;
 use bertkit_data::labels::{LabelKind, positive_class};
 use bertkit_model::heads::{SectionAttention, SequenceHead};
 use bertkit_model::weights::to_vec;
-use bertkit_model::{DeviceSpec, Initializer, Mode, ModelError, ModelFolder, ProblemType};
+use bertkit_model::{DeviceSpec, Initializer, ModelError, ModelFolder, ProblemType};
 
 use super::documents::document_logits;
 use super::info::{Answer, TaskInfo, decide};
@@ -111,8 +111,7 @@ impl Predictor {
             let lengths: Vec<usize> = encodings.iter().map(|e| e.len()).collect();
             for batch in inference_batches(&lengths) {
                 let packed = pack(&encodings, &batch);
-                let forward = || to_vec(self.model.forward(&packed, Mode::Inference));
-                let logits = self.inference.run(forward);
+                let logits = to_vec(self.model.forward(&packed, self.inference.context));
                 let answers = self.info.answers(&logits);
                 for (&row, answer) in batch.iter().zip(answers.chunks(width)) {
                     let at = (first + row) * width;
@@ -157,9 +156,9 @@ impl Predictor {
             let sections = bags.sections.len();
             let mut tell = |done: usize| progress(before + done * documents.len() / sections);
             let pool = settings.pool;
-            let logits = self
-                .inference
-                .run(|| document_logits(&self.model, &bags.sections, &ranges, pool, &mut tell));
+            let context = self.inference.context;
+            let sections = &bags.sections;
+            let logits = document_logits(&self.model, sections, &ranges, pool, context, &mut tell);
             values.extend(self.info.answers(&logits));
         }
         self.checked(values, vec![false; documents.len()])

@@ -9,7 +9,7 @@ use bertkit_data::tokenizer::TextTokenizer;
 use bertkit_evaluation::{Metric, best_threshold, fit_temperature};
 use bertkit_model::losses::{ClassLoss, binary_cross_entropy, binary_focal, squared_error};
 use bertkit_model::weights::to_vec;
-use bertkit_model::{Batch, DropoutStream, EncoderConfig, Mode, Naming, SequenceModel};
+use bertkit_model::{Batch, Context, DropoutStream, EncoderConfig, Naming, SequenceModel};
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
 
@@ -74,15 +74,16 @@ pub struct RowsBatch {
 }
 
 impl SequenceTask {
-    fn logits(&self, model: &SequenceModel, rows: &Rows) -> Vec<f32> {
+    fn logits(&self, model: &SequenceModel, rows: &Rows, context: Context<'_>) -> Vec<f32> {
         if let Some(documents) = &self.info.documents {
             let (sections, ranges) = (&rows.encodings, &rows.ranges);
-            return document_logits(model, sections, ranges, documents.pool, &mut |_| {});
+            let pool = documents.pool;
+            return document_logits(model, sections, ranges, pool, context, &mut |_| {});
         }
         let outputs = self.info.outputs();
         let mut logits = vec![0.0; rows.len() * outputs];
         for batch in inference_batches(&rows.lengths) {
-            let values = to_vec(model.forward(&pack(&rows.encodings, &batch), Mode::Inference));
+            let values = to_vec(model.forward(&pack(&rows.encodings, &batch), context));
             for (&row, values) in batch.iter().zip(values.chunks(outputs)) {
                 logits[row * outputs..(row + 1) * outputs].copy_from_slice(values);
             }
@@ -197,12 +198,12 @@ impl SequenceTask {
     }
 
     /// Fits the temperature and chooses the threshold, on the validation rows.
-    fn settle_decisions(&mut self, model: &SequenceModel) {
+    fn settle_decisions(&mut self, model: &SequenceModel, context: Context<'_>) {
         let fits = self.calibrate == Calibrate::Temperature;
         if !fits && matches!(self.threshold, Threshold::At(_)) {
             return;
         }
-        let logits = self.logits(model, &self.valid);
+        let logits = self.logits(model, &self.valid, context);
         if fits {
             let answers = self.answers(&logits);
             let predictions = self.valid.targets.clone().with_answers(&self.info, answers);
@@ -265,15 +266,15 @@ impl SequenceTask {
 struct Part(Option<DropoutStream>);
 
 impl Part {
-    fn of(mode: Mode<'_>, number: usize) -> Self {
-        Self(match mode {
-            Mode::Training(stream) => Some(stream.part(number as u64)),
-            Mode::Inference => None,
-        })
+    fn of(context: Context<'_>, number: usize) -> Self {
+        Self(context.dropout_part(number as u64))
     }
 
-    fn run<T>(&self, forward: impl FnOnce(Mode<'_>) -> T) -> T {
-        forward(self.0.as_ref().map_or(Mode::Inference, Mode::Training))
+    fn context<'a>(&'a self, context: Context<'a>) -> Context<'a> {
+        match &self.0 {
+            Some(stream) => context.with_dropout(stream),
+            None => context,
+        }
     }
 }
 
@@ -285,11 +286,12 @@ impl SequenceTask {
         features: Tensor<2>,
         batch: &RowsBatch,
         documents: &DocumentInfo,
-        mode: Mode<'_>,
+        context: Context<'_>,
     ) -> Tensor<2> {
         let pool = documents.pool.into();
-        let pooled = model.head.pool(features, &batch.documents, pool);
-        Part::of(mode, 0).run(|mode| model.head.forward(pooled, mode))
+        let pooled = model.head.pool(features, &batch.documents, pool, context);
+        let part = Part::of(context, 0);
+        model.head.forward(pooled, part.context(context))
     }
 }
 
@@ -414,19 +416,20 @@ impl Task for SequenceTask {
         model: &SequenceModel,
         batch: &RowsBatch,
         _micro_batch: u64,
-        mode: Mode<'_>,
+        context: Context<'_>,
     ) -> LossSums {
         let (logits, features) = match &self.info.documents {
-            None => (model.forward(&batch.pieces[0], mode), None),
+            None => (model.forward(&batch.pieces[0], context), None),
             Some(documents) if batch.pieces.len() == 1 => {
-                let features = Part::of(mode, 1).run(|mode| model.features(&batch.pieces[0], mode));
-                let logits = self.document_logits(model, features, batch, documents, mode);
+                let part = Part::of(context, 1);
+                let features = model.features(&batch.pieces[0], part.context(context));
+                let logits = self.document_logits(model, features, batch, documents, context);
                 (logits, None)
             }
             Some(documents) => {
-                let features = detached_features(model, batch, mode);
+                let features = detached_features(model, batch, context);
                 let leaf = features.clone();
-                let logits = self.document_logits(model, features, batch, documents, mode);
+                let logits = self.document_logits(model, features, batch, documents, context);
                 (logits, Some(leaf))
             }
         };
@@ -442,7 +445,7 @@ impl Task for SequenceTask {
         &'a self,
         model: &'a SequenceModel,
         batch: &'a RowsBatch,
-        mode: Mode<'a>,
+        context: Context<'a>,
         gradient: Vec<f32>,
     ) -> Box<dyn Iterator<Item = Tensor<1>> + 'a> {
         let device = model.head.classifier.device();
@@ -458,7 +461,8 @@ impl Task for SequenceTask {
                 return None;
             }
             let part = Tensor::from_data(TensorData::new(part.to_vec(), [count, width]), &device);
-            let features = Part::of(mode, number + 1).run(|mode| model.features(piece, mode));
+            let dropout = Part::of(context, number + 1);
+            let features = model.features(piece, dropout.context(context));
             Some((features * part).sum())
         }))
     }
@@ -481,8 +485,12 @@ impl Task for SequenceTask {
         self.valid.len()
     }
 
-    fn validate(&self, model: &SequenceModel) -> Result<Validation, TrainError> {
-        let logits = self.logits(model, &self.valid);
+    fn validate(
+        &self,
+        model: &SequenceModel,
+        context: Context<'_>,
+    ) -> Result<Validation, TrainError> {
+        let logits = self.logits(model, &self.valid, context);
         let loss = self.validation_loss(&logits);
         let predictions = self
             .valid
@@ -498,8 +506,9 @@ impl Export for SequenceTask {
         &mut self,
         model: SequenceModel,
         directory: &RunDirectory,
+        context: Context<'_>,
     ) -> Result<PathBuf, TrainError> {
-        self.settle_decisions(&model);
+        self.settle_decisions(&model, context);
         let model = if self.info.kind == LabelKind::Regression {
             unscale(model, self.scale)
         } else {
@@ -530,10 +539,11 @@ impl FinetuneTask for SequenceTask {
 }
 
 /// The features of all sections of a batch as a leaf, `[sections, h]`, computed piece by piece without a graph.
-fn detached_features(model: &SequenceModel, batch: &RowsBatch, mode: Mode<'_>) -> Tensor<2> {
+fn detached_features(model: &SequenceModel, batch: &RowsBatch, context: Context<'_>) -> Tensor<2> {
     let (plain, mut values) = (model.valid(), Vec::new());
     for (number, piece) in batch.pieces.iter().enumerate() {
-        let features = Part::of(mode, number + 1).run(|mode| plain.features(piece, mode));
+        let part = Part::of(context, number + 1);
+        let features = plain.features(piece, part.context(context));
         values.extend(to_vec(features));
     }
     let device = model.head.classifier.device();

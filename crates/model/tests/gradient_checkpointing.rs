@@ -1,14 +1,11 @@
-//! Layers that are computed again give the gradients of one graph, bit for bit on the CPU.
+//! Gradient checkpointing gives the gradients of one graph, bit for bit on the CPU.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeMap;
 
 use bertkit_model::ops::fused_calls;
-use bertkit_model::{
-    Batch, DropoutStream, EncoderConfig, Family, MlmModel, Mode, Precision, backward,
-    with_products, with_recompute,
-};
+use bertkit_model::{Batch, Context, EncoderConfig, Family, MlmModel, Precision, TrainingPass};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor};
 
@@ -39,33 +36,36 @@ impl ModuleVisitor for Sums {
     }
 }
 
-fn gradients(recompute: bool, precision: Precision, chosen: bool) -> BTreeMap<String, Vec<f32>> {
+fn gradients(
+    checkpointing: bool,
+    precision: Precision,
+    chosen: bool,
+) -> BTreeMap<String, Vec<f32>> {
     let device = Device::flex().autodiff();
     let mut config = EncoderConfig::new(Family::Bert, 40, 16, 3, 2, 32);
     config.initializer_range = 0.2;
     let model = MlmModel::fresh(&config, 0, &device, 1);
     let ids: Vec<u32> = (0..9).map(|i| (i * 7 + 3) % 40).collect();
     let batch = Batch::new(ids, vec![0; 9], &[4, 2, 3]);
-    let stream = DropoutStream::new(5, 2);
+    let pass = TrainingPass::new(5, 2);
+    let context = Context::default()
+        .with_matmul_precision(precision.on(&device).unwrap())
+        .with_gradient_checkpointing(checkpointing)
+        .training(&pass);
     let mut sums = Sums::default();
-    with_products(precision.on(&device).unwrap(), || {
-        with_recompute(recompute, || {
-            let mode = Mode::Training(&stream);
-            let hidden = if chosen {
-                model.encoder.forward_rows(&batch, &[1, 4, 7], mode)
-            } else {
-                model.encoder.forward(&batch, mode)
-            };
-            let [rows, _] = hidden.dims();
-            let targets = (0..rows as u32).collect();
-            let loss = model
-                .head
-                .loss(hidden, &model.encoder.embeddings.word, targets);
-            backward(loss, |found| {
-                sums.found = Some(found);
-                model.visit(&mut sums);
-            });
-        });
+    let hidden = if chosen {
+        model.encoder.forward_rows(&batch, &[1, 4, 7], context)
+    } else {
+        model.encoder.forward(&batch, context)
+    };
+    let [rows, _] = hidden.dims();
+    let targets = (0..rows as u32).collect();
+    let loss = model
+        .head
+        .loss(hidden, &model.encoder.embeddings.word, targets, context);
+    context.backward(loss, |found| {
+        sums.found = Some(found);
+        model.visit(&mut sums);
     });
     sums.sums
 }

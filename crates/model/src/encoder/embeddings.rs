@@ -5,8 +5,9 @@ use burn::tensor::Tensor;
 
 use crate::batch::Batch;
 use crate::config::EncoderConfig;
+use crate::context::Context;
 use crate::initialize::Initializer;
-use crate::ops::{EmbeddingIds, LayerNorm, Linear, Mode, embed};
+use crate::ops::{EmbeddingIds, LayerNorm, Linear, embed};
 
 /// Word + position + token-type embeddings, LayerNorm and dropout (Devlin et al. 2019, §3), and
 /// the projection to the layers' width where that differs (Clark et al. 2020, §3.2).
@@ -56,16 +57,16 @@ impl Embeddings {
     }
 
     /// The batch's ids to `[tokens, h]`.
-    pub fn forward(&self, batch: &Batch, mode: Mode<'_>) -> Tensor<2> {
-        let embedded = self.embedded(batch, mode);
+    pub fn forward(&self, batch: &Batch, context: Context<'_>) -> Tensor<2> {
+        let embedded = self.embedded(batch, context);
         match &self.projection {
-            Some(projection) => projection.forward(embedded),
+            Some(projection) => projection.forward(embedded, context),
             None => embedded,
         }
     }
 
     /// The batch's ids to `[tokens, e]`: all of it but the projection.
-    pub fn embedded(&self, batch: &Batch, mode: Mode<'_>) -> Tensor<2> {
+    pub fn embedded(&self, batch: &Batch, context: Context<'_>) -> Tensor<2> {
         let ids = EmbeddingIds {
             words: batch.input_ids.clone(),
             positions: batch.sequences.positions(self.position_offset),
@@ -78,7 +79,7 @@ impl Embeddings {
             ids,
             &self.norm,
             self.dropout,
-            mode,
+            context,
         )
     }
 }
