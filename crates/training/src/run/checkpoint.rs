@@ -16,7 +16,7 @@ use crate::engine::optimizer::AdamW;
 use crate::engine::store::{Progress, Snapshot};
 use crate::error::TrainError;
 use crate::run::directory::RunDirectory;
-use crate::run::files::write_atomically;
+use crate::run::files::{sha256, sha256_of, write_atomically};
 
 const STATE: &str = "state.json";
 const WEIGHTS: &str = "model.safetensors";
