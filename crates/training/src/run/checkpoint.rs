@@ -142,12 +142,11 @@ fn read_state(folder: &Path) -> Result<State, TrainError> {
 /// Compares a file of a checkpoint with the digest in `state.json`, if there is one.
 fn verify(folder: &Path, file: &str) -> Result<(), TrainError> {
     let state = read_state(folder)?;
-    match state.files.get(file) {
-        Some(expected) if *expected != sha256(&folder.join(file))? => {
-            Err(damaged(folder)(format!(
-                "`{file}` has changed since it was written (its SHA-256 is not the one in `{STATE}`)"
-            )))
-        }
+    let path = folder.join(file);
+    match state.files.get(file).filter(|_| path.is_file()) {
+        Some(expected) if *expected != sha256(&path)? => Err(damaged(folder)(format!(
+            "`{file}` has changed since it was written (its SHA-256 is not the one in `{STATE}`)"
+        ))),
         _ => Ok(()),
     }
 }

@@ -188,11 +188,11 @@ mod tests {
 
     #[test]
     fn values_are_shown_as_in_the_file() {
-        let old = "a = \"x\"\nb = [1, 2]\nc = 1e-5\n[t]\nd = true\n";
+        let old = "a = \"x\"\nb = [1, 2]\nc = 0.25\n[t]\nd = true\n";
         let new = "a = \"y\"\nb = [1]\nc = 0.5\n";
         assert_eq!(
             differences(old, new).unwrap(),
-            "`a` was \"x\" and is \"y\" now; `b` was [1, 2] and is [1] now; `c` was 1e-5 and is 0.5 now; \
+            "`a` was \"x\" and is \"y\" now; `b` was [1, 2] and is [1] now; `c` was 0.25 and is 0.5 now; \
              `t.d` was true and is not set now"
         );
     }
