@@ -1,7 +1,7 @@
 //! Evaluation of a question-answering model on a file of questions.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bertkit_data::formats::ReadOptions;
 use bertkit_data::formats::bioasq::{AskedQuestion, QuestionType};
