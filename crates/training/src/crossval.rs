@@ -1,7 +1,7 @@
-//! The same run again: on folds of a file, from several seeds, or both.
+//! Repeated runs: on folds of a file, from several seeds, or both.
 //!
-//! Nothing is copied: a run's configuration says which fold of the training file it leaves alone, and so does its
-//! evaluation. What the runs share, and what they say together, lies beside their directories.
+//! No data are copied: the configuration of a run names the fold that it holds out, and its evaluation names the same. What
+//! the runs share, and their summary, is written beside their directories.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ use crate::run::tables::files_of;
 use crate::tasks::stored::StoredEvaluation;
 use crate::tasks::{UnseenData, of_kind, task_of_model};
 
-/// What the evaluation of a run is called: on its fold, and on a file of its own.
+/// The names of evaluations: on the held-out fold, and on a test file.
 const HELD_OUT: &str = "held_out";
 const TEST: &str = "test";
 
@@ -34,9 +34,9 @@ const TEST: &str = "test";
 const PLAN: &str = "crossval.toml";
 /// The configuration that all runs share.
 const SHARED: &str = "runs.toml";
-/// What the runs say together.
+/// The summary of the runs.
 const RESULT: &str = "crossval.json";
-/// Row by row, what was said by the run that had not seen the row.
+/// The prediction for each row by the run that had not seen it.
 const ROWS: &str = "predictions.jsonl";
 
 /// Which runs there are.
@@ -46,7 +46,7 @@ pub struct CrossvalOptions {
     /// Into so many folds the training file is divided; `None` trains on all of it and measures on `test`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folds: Option<usize>,
-    /// Runs from so many seeds: that of the configuration and those behind it. The folds are the same for all.
+    /// Number of seeds, counted up from that of the configuration. The folds are the same for all.
     pub seeds: u64,
     /// What every run is measured on where there are no folds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,16 +98,16 @@ pub struct CrossvalRun {
     pub config: RunConfig,
 }
 
-/// How far a run has come.
+/// The state of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RunState {
-    /// There is nothing of it to go on from.
+    /// Nothing to resume from.
     New,
-    /// Training has begun.
+    /// Training has started.
     Begun,
-    /// There is a model, and it has not been measured.
+    /// Trained, but not evaluated.
     Trained,
-    /// It has been measured.
+    /// Evaluated.
     Finished,
 }
 
@@ -120,7 +120,7 @@ pub struct Crossval {
     runs: Vec<CrossvalRun>,
 }
 
-/// What a run says.
+/// The report of a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunReport {
     /// Its directory, below that of all.
@@ -143,7 +143,7 @@ pub struct PooledReport {
     pub report: Report,
 }
 
-/// What runs say together. Kept as `crossval.json`.
+/// The summary of runs, written as `crossval.json`.
 #[derive(Debug, Clone, Serialize)]
 pub struct CrossvalReport {
     /// The share that the intervals are for.
@@ -384,7 +384,7 @@ impl Crossval {
         &self.root
     }
 
-    /// Where [`Self::summarise`] keeps what the runs say together.
+    /// Where [`Self::summarise`] writes the summary.
     pub fn result(&self) -> PathBuf {
         self.root.join(RESULT)
     }
@@ -400,7 +400,7 @@ impl Crossval {
         }
     }
 
-    /// How far a run has come.
+    /// The state of a run.
     pub fn state(&self, run: &CrossvalRun) -> RunState {
         let folder = self.folder(run);
         let trained = folder.join("model").is_dir();
@@ -432,8 +432,8 @@ impl Crossval {
         prepare(run.config.clone(), policy, observer)
     }
 
-    /// Measures a trained run on what it has not seen, and keeps the evaluation below its directory. `progress` hears rows
-    /// done and rows in all.
+    /// Measures a trained run on what it has not seen, and keeps the evaluation below its directory. `progress` receives
+    /// rows done and rows in total.
     ///
     /// # Errors
     /// The data cannot be used, or the evaluation cannot be written.
@@ -468,7 +468,7 @@ impl Crossval {
         }
     }
 
-    /// What a finished run says.
+    /// The report of a finished run.
     ///
     /// # Errors
     /// The run is not finished, or its evaluation cannot be read.
@@ -483,7 +483,7 @@ impl Crossval {
         })
     }
 
-    /// What all runs say together, once all are finished. It is kept as `crossval.json`, and with folds the rows as
+    /// Summarises all runs once they are finished. It is kept as `crossval.json`, and with folds the rows as
     /// `predictions.jsonl`, in the order of the file, seed by seed.
     ///
     /// # Errors
@@ -525,7 +525,7 @@ impl Crossval {
     /// The answers of all folds of a seed together.
     fn pool(&self, runs: &[CrossvalRun]) -> Result<PooledReport, TrainError> {
         let mut parts = Vec::with_capacity(runs.len());
-        // Groups stand in one fold each, so that they are told apart by it.
+        // A group is in one fold only, so numbers of different folds are different groups.
         let mut groups: Option<Vec<usize>> = Some(Vec::new());
         for run in runs {
             let stored = StoredEvaluation::read(&self.folder(run), HELD_OUT)?;

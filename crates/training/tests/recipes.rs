@@ -5,8 +5,8 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use bertkit_data::corruption::{MaskUnit, MaskVocabulary, Masking};
-use bertkit_data::sequences::{Packing, Sequence};
+use bertkit_data::pretraining::masking::{MaskUnit, MaskVocabulary, Masking};
+use bertkit_data::pretraining::sequences::{Packing, Sequence};
 use bertkit_data::tokenizer::{
     Family as TokenizerFamily, TokenizerType, TrainOptions, train_tokenizer,
 };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use bertkit_data::corpus::{
+use bertkit_data::pretraining::corpus::{
     self, Corpus, CorpusOptions, Lengths, Manifest, Origin, QUANTILES, SourceRecord, Statistics,
 };
 use bertkit_data::tokenizer::{Family, TokenizerSpec};

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use bertkit_data::corpus::{CorpusFormat, CorpusOptions, find, read_sentences};
+use bertkit_data::pretraining::corpus::{CorpusFormat, CorpusOptions, find, read_sentences};
 use bertkit_data::tokenizer::{
     Family, FrequentWords, Normalization, TokenizerError, TokenizerSpec, TokenizerTrainer,
     TokenizerType, TrainOptions, Trained, Transliteration, UnicodeForm,

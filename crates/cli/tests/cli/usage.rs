@@ -8,7 +8,7 @@ use bertkit_training::{Override, RunConfig};
 use snapbox::{IntoData, assert_data_eq, file, str};
 use tempfile::TempDir;
 
-use crate::harness::{self, bertkit, root, stdout_of, tiny};
+use crate::harness::{self, bertkit, root, tiny};
 
 /// A folder with a small labelled table.
 fn folder() -> TempDir {

@@ -8,9 +8,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use bertkit_data::corpus::{CorpusFormat, CorpusOptions};
-use bertkit_data::corruption::{MaskUnit, Masking};
-use bertkit_data::sequences::Packing;
+use bertkit_data::pretraining::corpus::{CorpusFormat, CorpusOptions};
+use bertkit_data::pretraining::masking::{MaskUnit, Masking};
+use bertkit_data::pretraining::sequences::Packing;
 use bertkit_model::{Family, Precision};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};

@@ -14,8 +14,8 @@ mod vocabulary;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use bertkit_data::corpus::{self, Corpus, Origin};
-use bertkit_data::corruption::{MaskVocabulary, MaskingError};
+use bertkit_data::pretraining::corpus::{self, Corpus, Origin};
+use bertkit_data::pretraining::masking::{MaskVocabulary, MaskingError};
 use bertkit_data::tokenizer::{TextTokenizer, TokenizerSpec};
 use bertkit_model::{
     DiscriminatorModel, Electra, EncoderConfig, Family, HeadPolicy, LoadReport, MlmModel, Model,

@@ -30,7 +30,7 @@ pub(crate) fn model_folder(path: &Path) -> PathBuf {
 /// The tokenizer of a model folder; its ids must fit the embedding.
 ///
 /// # Errors
-/// There is none, it is damaged, or its vocabulary is larger than the embedding.
+/// It is missing, damaged, or its vocabulary is larger than the embedding.
 pub(crate) fn open_tokenizer(
     folder: &Path,
     config: &EncoderConfig,
@@ -61,7 +61,7 @@ pub(crate) fn check_tokenizer(
     Ok(())
 }
 
-/// The encoder of those sizes, over a vocabulary.
+/// The configuration of a fresh encoder over a vocabulary.
 ///
 /// # Errors
 /// The sizes do not fit each other.

@@ -43,7 +43,7 @@ pub(crate) fn selection_metric(
     Ok(Some(metric))
 }
 
-/// Refuses what is decided on validation rows where there are none.
+/// Refuses settings that need validation rows if there are none.
 pub(crate) fn check_validation(config: &RunConfig, valid_rows: usize) -> Result<(), TrainError> {
     let give = "give some with --valid FILE or --valid-fraction 0.1";
     if valid_rows == 0 && config.training.early_stopping > 0 {

@@ -6,7 +6,7 @@ use bertkit_model::EncoderConfig;
 use crate::config::RunConfig;
 use crate::run::devices::{self, Devices};
 
-/// Which model is trained.
+/// The model that is trained.
 pub(crate) fn model_line(
     config: &RunConfig,
     encoder: &EncoderConfig,
@@ -25,7 +25,7 @@ pub(crate) fn model_line(
     )
 }
 
-/// What it runs on, and how many updates there are.
+/// The device, and the number of updates.
 pub(crate) fn running_lines(
     config: &RunConfig,
     devices: &Devices,
@@ -50,7 +50,7 @@ pub(crate) fn running_lines(
         .chain([("steps".into(), steps)])
 }
 
-/// What decides which weights are kept.
+/// The metric that selects the weights.
 pub(crate) fn chooser_line(metric: Option<Metric>) -> (String, String) {
     let chooser = metric.map_or("loss".to_owned(), |metric| metric.to_string());
     (

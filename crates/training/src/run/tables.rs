@@ -10,10 +10,10 @@ use bertkit_data::relations::{MarkStyle, mark_entities, mark_table, parse_tagged
 use crate::config::{DataConfig, FileFormat};
 use crate::error::{TrainError, setting};
 
-/// How the configuration says that files are read.
+/// The options of a configuration for reading tables.
 ///
 /// # Errors
-/// The delimiter or the quotation mark is none.
+/// The delimiter, quotation mark or format is invalid.
 pub fn read_options(data: &DataConfig) -> Result<ReadOptions, TrainError> {
     let delimiter = data.delimiter.as_deref().map(parse_delimiter).transpose()?;
     let (quote, quoting) = match data.quote.as_deref() {
@@ -62,7 +62,7 @@ pub fn read_options(data: &DataConfig) -> Result<ReadOptions, TrainError> {
     })
 }
 
-/// The files that a name of data stands for: itself, or, of FASTA files divided by commas, each of them.
+/// The files that a data path names: itself, or, for FASTA files separated by commas, each of them.
 pub(crate) fn files_of(path: &Path) -> Vec<PathBuf> {
     match fasta_files(path) {
         Some(files) => files.into_iter().map(|file| file.path).collect(),
@@ -86,12 +86,12 @@ fn fasta_files(path: &Path) -> Option<Vec<FastaFile>> {
         .then_some(files)
 }
 
-/// What tables of texts hold beside texts and labels.
+/// How tables of texts are read, besides their format.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Reading {
     /// Sentences and labels, with or without a header: see [`read_relations`].
     pub relations: bool,
-    /// How texts show the entities that they are about: see [`mark_table`].
+    /// How entities are marked in texts: see [`mark_table`].
     pub entities: Option<MarkStyle>,
 }
 
@@ -100,7 +100,7 @@ impl Reading {
     /// `description`.
     ///
     /// # Errors
-    /// A file cannot be read, or is not what its name says.
+    /// A file cannot be read, or has another format.
     pub fn table(self, path: &Path, options: &ReadOptions) -> Result<Table, TrainError> {
         Ok(match fasta_files(path) {
             Some(files) => read_fasta(&files)?,

@@ -45,7 +45,7 @@ pub struct TaskDescriptor {
     pub(crate) read_stored: fn(&StoredFiles) -> Result<StoredEvaluation, TrainError>,
 }
 
-/// Hears rows done and rows in all.
+/// Receives rows done and rows in total.
 pub(crate) type Progress<'a> = &'a mut dyn FnMut(usize, usize);
 
 /// A finished run, and the data that it has not seen: the fold that its configuration holds out, or another file.

@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 use crate::error::{TrainError, setting};
 use crate::run::evaluations::write_evaluation_files;
 
-/// What changes to the texts do to a model.
+/// The effect of a perturbation of the texts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Perturbed {
     /// The changes.
     pub perturbation: Perturbation,
-    /// Rows whose text they changed.
+    /// Number of rows whose text changed.
     pub changed: usize,
-    /// The answers to the original texts (`a`) beside those to the changed ones (`b`).
+    /// The predictions for the original texts (`a`) compared with those for the perturbed ones (`b`).
     pub comparison: Comparison,
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn bootstrap_with(
     Ok(bootstrap)
 }
 
-/// Answers to the same rows side by side, in every metric of the task.
+/// Compares predictions for the same rows in every metric of the task.
 fn beside(
     original: &Predictions,
     again: &Predictions,
@@ -84,7 +84,7 @@ pub(crate) fn measure_again(
     each.collect()
 }
 
-/// Adds to a report what changes do and what the user should know, where there is any of it.
+/// Adds perturbations and notes to a report, if there are any.
 pub(crate) fn add_findings(report: &mut Value, perturbed: &[Perturbed], notes: &[String]) {
     let Some(object) = report.as_object_mut() else {
         return;
@@ -97,14 +97,14 @@ pub(crate) fn add_findings(report: &mut Value, perturbed: &[Perturbed], notes: &
     }
 }
 
-/// The name of an evaluation: as asked for, or that of its file.
+/// The name of an evaluation: the given one, or that of its file.
 pub(crate) fn name_of(given: Option<&str>, data: &Path) -> String {
     let stem = || Some(data.file_stem()?.to_string_lossy().into_owned());
     let given = given.map(str::to_owned);
     given.or_else(stem).unwrap_or_else(|| "data".into())
 }
 
-/// Keeps a report and its rows below a run directory; gives back where.
+/// Writes a report and its rows below a run directory; returns the paths.
 pub(crate) fn write_evaluation(
     run: &Path,
     name: &str,

@@ -1,11 +1,11 @@
-//! Which rows a run's fold holds out: the same in training and in evaluation.
+//! The rows that a fold holds out: the same in training and in evaluation.
 
 use bertkit_data::DataError;
 use bertkit_data::splits::{self, Split};
 
 use crate::config::FoldConfig;
 
-/// Divides rows as the fold says, by class and by whole groups where these are given.
+/// Splits rows by a fold, stratified by class and by whole groups if these are given.
 pub(crate) fn divide<S: AsRef<str>>(
     fold: FoldConfig,
     rows: usize,
@@ -17,7 +17,7 @@ pub(crate) fn divide<S: AsRef<str>>(
     Ok(folds.swap_remove(fold.number - 1))
 }
 
-/// The items at those places, which are ascending.
+/// The items at `places`, which are ascending.
 pub(crate) fn choose<T>(items: Vec<T>, places: &[usize]) -> Vec<T> {
     let mut places = places.iter().copied().peekable();
     let numbered = items.into_iter().enumerate();

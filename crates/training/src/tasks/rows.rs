@@ -28,7 +28,7 @@ pub trait RowModel: fmt::Debug {
     /// The device does not support it.
     fn set_precision(&mut self, precision: Precision) -> Result<(), TrainError>;
 
-    /// Predicts the rows of a table. `progress` hears how many are done.
+    /// Predicts the rows of a table. `progress` receives the number done.
     ///
     /// # Errors
     /// A column is missing, or a row cannot be used.
@@ -38,7 +38,7 @@ pub trait RowModel: fmt::Debug {
         progress: &mut dyn FnMut(usize),
     ) -> Result<RowPredictions, TrainError>;
 
-    /// Evaluates the model on a labelled file. `progress` hears rows done and rows in all. Below a run directory, if one was
+    /// Evaluates the model on a labelled file. `progress` receives rows done and rows in total. Below a run directory, if one was
     /// opened, the report is written as `eval/NAME.json` and the rows as `eval/NAME.predictions.jsonl`.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ pub struct RowEvalOptions {
     pub read: ReadOptions,
     /// Column with the label; that of training if not given.
     pub label: Option<String>,
-    /// Column whose equal values are resampled together.
+    /// Group column: rows that share a value are resampled together.
     pub group: Option<String>,
     /// What happens to rows without a text or a label.
     pub missing: MissingPolicy,

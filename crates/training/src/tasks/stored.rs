@@ -13,11 +13,11 @@ use crate::error::{TrainError, setting};
 /// One row of a data file, as far as an evaluation keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRow {
-    /// Where it stands in its file.
+    /// Line of the file.
     pub line: u64,
     /// The truth: a label, the tags of a sentence separated by spaces, or a question's name and answers.
     pub truth: String,
-    /// What it is resampled with, if groups are.
+    /// Its group, if groups are resampled.
     pub group: Option<String>,
 }
 

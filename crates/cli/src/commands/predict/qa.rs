@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use super::PredictArgs;
 use super::input::one_line;
 use super::output::{Target, folder_of, with_columns};
+use crate::error::CliError;
 use crate::format::plural;
 use crate::process;
 use crate::progress::{Display, RowProgress};

@@ -16,6 +16,7 @@ use serde_json::json;
 use super::PredictArgs;
 use super::input::{LINES_AT_ONCE, of_table, one_line, piped, read_lines};
 use super::output::{Target, replace_file, with_columns, writable};
+use crate::error::CliError;
 use crate::format::{count, plural};
 use crate::process;
 use crate::progress::{Display, RowProgress};

@@ -28,7 +28,7 @@ use crate::tasks::descriptor::UnseenData;
 use crate::tasks::evaluation::{Perturbed, add_findings, bootstrap_with, measure_again, name_of};
 use crate::tasks::folds;
 
-/// What questions are drawn together with for intervals.
+/// The questions that are resampled together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QuestionGroup {
     /// All about the same text.
@@ -44,7 +44,7 @@ pub struct QuestionEvalOptions {
     pub data: PathBuf,
     /// How a table is read.
     pub read: ReadOptions,
-    /// Columns of a table; those of training if not given.
+    /// Column of a table with the question; that of training if not given.
     pub question: Option<String>,
     /// As above: the text.
     pub context: Option<String>,
@@ -56,13 +56,13 @@ pub struct QuestionEvalOptions {
     pub id: Option<String>,
     /// Whether an answer that is not in its text is an error.
     pub strict: bool,
-    /// Whether questions are taken together by the first 24 digits of their ids, as BioASQ's factoid ones.
+    /// Whether questions are pooled by the first 24 digits of their ids, as for BioASQ's factoid questions.
     pub pool_snippets: bool,
-    /// Of a file of BioASQ's own, the type of the questions that are scored; told by the file if it has one of them alone.
+    /// For a file in BioASQ's format, the type of the questions that are scored; inferred if the file has only one.
     pub question_type: Option<QuestionType>,
-    /// Of BioASQ's lists, the probability above which an answer belongs in them.
+    /// For BioASQ's list questions, the probability above which an answer is listed.
     pub list_threshold: f64,
-    /// What is resampled together; single questions if not given.
+    /// The groups that are resampled; single questions if not given.
     pub group: Option<QuestionGroup>,
     /// Resamples, confidence and seed of the intervals; groups come from `group`.
     pub bootstrap: BootstrapOptions,
@@ -84,11 +84,11 @@ impl QuestionEvalOptions {
 pub struct QuestionEvaluation {
     /// Metrics with intervals.
     pub report: Report,
-    /// What each of the changes does that were asked for.
+    /// The effect of each perturbation.
     pub perturbed: Vec<Perturbed>,
     /// From which score on there is no answer, and how that was chosen; `None` if every question is answered.
     pub null_threshold: Option<(f64, String)>,
-    /// What the user should know.
+    /// Notes for the user.
     pub notes: Vec<String>,
     /// Question by question, in the order of the file.
     pub rows: Vec<QuestionResult>,
@@ -116,8 +116,8 @@ impl QuestionEvaluation {
     }
 }
 
-/// Evaluates a model on a file of questions. `progress` hears questions done and questions in all,
-/// those that are asked again after a change included.
+/// Evaluates a model on a file of questions. `progress` receives questions done and questions in total, perturbed
+/// repetitions included.
 ///
 /// Below a run directory, if one was opened, the report is kept as `eval/NAME.json`, each question's answers as
 /// `eval/NAME.predictions.jsonl`, and the answers by id, as SQuAD's script takes them, as `eval/NAME.predictions.json`.
@@ -349,7 +349,7 @@ fn asked<'a>(
     Ok(Some((kind, chosen)))
 }
 
-/// What is scored: as the answers are given, so that the threshold is told once.
+/// The predictions that are scored, with the threshold applied to the answers.
 fn as_given(
     questions: &[Question],
     answers: &[Prediction],
@@ -360,7 +360,7 @@ fn as_given(
     found
 }
 
-/// The questions in other words, with their texts as they were, and how many differ.
+/// The questions perturbed, their texts unchanged, and how many differ.
 fn perturb(
     perturbation: &Perturbation,
     seed: u64,
@@ -377,7 +377,7 @@ fn perturb(
     (changed, others)
 }
 
-/// Snippets taken together by their questions.
+/// Pools snippets by question.
 fn pooled(rows: &[QuestionResult]) -> (FactoidPredictions, Vec<QuestionResult>) {
     let candidate = |proposal: &Proposal| bertkit_evaluation::Candidate {
         text: proposal.text.clone(),
@@ -441,7 +441,7 @@ fn pooled(rows: &[QuestionResult]) -> (FactoidPredictions, Vec<QuestionResult>) 
     (predictions, results)
 }
 
-/// A number for each question's group, equal for equal groups. A question without a title is one of its own text.
+/// A number for each question's group, equal for equal groups. A question without a title is grouped by its text.
 fn group_numbers(questions: &[Question], group: QuestionGroup) -> Vec<usize> {
     let mut numbers: HashMap<(bool, &str), usize> = HashMap::new();
     let number = |question| {

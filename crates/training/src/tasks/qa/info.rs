@@ -8,24 +8,24 @@ use serde::{Deserialize, Serialize};
 use crate::config::QuestionConfig;
 use crate::tasks::kind::TaskKind;
 
-/// How a model is asked and its answers are read; `bertkit.json` in the model's folder.
+/// How a model reads questions and its answers are chosen; `bertkit.json` in the model's folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QuestionInfo {
     /// [`TaskKind::Qa`].
     task: TaskKind,
     /// Tokens of an input at most: question, part of the text and special tokens.
     pub max_length: usize,
-    /// How windows are cut, answers are chosen and, in training, columns were called.
+    /// How windows are cut and answers chosen, and the columns of the training file.
     #[serde(flatten)]
     pub settings: QuestionConfig,
-    /// How [`QuestionConfig::null_threshold`] came about, as a sentence.
+    /// How [`QuestionConfig::null_threshold`] was chosen, as a sentence.
     pub null_threshold_origin: String,
     /// Whether the training file's first row named its columns.
     pub header: bool,
 }
 
 impl QuestionInfo {
-    /// Of these settings; where they have no threshold, every question is answered.
+    /// A description with these settings; without a threshold, every question is answered.
     pub fn new(max_length: usize, settings: QuestionConfig, header: bool) -> Self {
         let origin = match settings.null_threshold {
             Some(_) => "as asked for",

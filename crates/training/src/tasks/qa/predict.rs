@@ -13,7 +13,7 @@ use crate::config::{QuestionConfig, QuestionHead};
 use crate::error::{TrainError, setting};
 use crate::run::trained::{OpenedFolder, TrainedModel};
 
-/// Questions answered together: memory follows them, and not the file.
+/// Questions answered at a time, which bounds the memory.
 const PORTION: usize = 128;
 
 /// A question-answering model with its tokenizer.
@@ -81,18 +81,17 @@ impl QuestionAnswerer {
         Ok(opened.trained(model, tokenizer, info))
     }
 
-    /// Answers from now on at that threshold: a question is answered unless "there is no answer" scores by more than it
-    /// above the best answer.
+    /// Sets the threshold: a question is answered unless "no answer" scores more than it above the best answer.
     pub fn set_null_threshold(&mut self, threshold: f64) {
         self.info.settings.null_threshold = Some(threshold);
         self.info.null_threshold_origin = "as asked for".into();
     }
 
     /// The best answers to each question; [`Prediction::text`] at the threshold of [`Self::info`] is the one to give.
-    /// `progress` hears how many questions are done.
+    /// `progress` receives the number of questions done.
     ///
     /// # Errors
-    /// A question leaves no room for its text, or the model's scores are no numbers.
+    /// A question leaves no room for its text, or a score is not finite.
     pub fn answer(
         &self,
         questions: &[Question],

@@ -1,4 +1,4 @@
-//! Runs that learn where answers lie.
+//! Prepares a run of extractive question answering.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -27,7 +27,7 @@ use crate::run::summary::{chooser_line, model_line, running_lines};
 use crate::run::tables::read_options;
 use crate::tasks::folds;
 
-/// The questions of a file that say what is right, and notes about the others.
+/// The questions of a file that have a known answer; notes about the others go to the observer.
 fn read(
     path: &Path,
     options: &QuestionOptions,
@@ -58,7 +58,7 @@ fn read(
     Ok(questions)
 }
 
-/// Holds out whole texts with all their questions, where there is no file to choose by.
+/// Holds out whole texts with all their questions for validation, unless there is a validation file.
 fn split(
     config: &RunConfig,
     questions: Vec<Question>,
@@ -76,7 +76,7 @@ fn split(
     Ok((questions(train), questions(held_out)))
 }
 
-/// The answer to each question, in a text.
+/// Reads the questions, and prepares tokenizer, windows, model and task.
 pub(crate) fn prepare(
     mut context: RunContext,
     observer: &mut dyn Observer,
@@ -168,7 +168,7 @@ fn tokenizer_texts(questions: &[Question]) -> impl Iterator<Item = &str> {
     contexts.chain(questions.iter().map(|question| question.question.as_str()))
 }
 
-/// Refuses what is decided on validation questions where there are none.
+/// Refuses settings that need validation questions if there are none.
 fn check_validation(config: &RunConfig, valid: &QuestionRows) -> Result<(), TrainError> {
     let give = "give some with --valid FILE or --valid-fraction 0.1";
     if valid.questions.is_empty() && config.training.early_stopping > 0 {
@@ -186,7 +186,8 @@ fn check_validation(config: &RunConfig, valid: &QuestionRows) -> Result<(), Trai
     Ok(())
 }
 
-/// What scores ends after starts: the folder's, or fresh; `some_without` is whether some questions have no answer.
+/// The head that scores ends after starts: loaded from the model folder, or fresh; `some_without` is whether some questions
+/// have no answer.
 fn joint(
     context: &mut RunContext,
     encoder: &EncoderConfig,

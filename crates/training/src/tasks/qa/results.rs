@@ -1,4 +1,4 @@
-//! What a model says to one question, as reports and files have it.
+//! Answers to one question, as written to files.
 
 use bertkit_data::questions::Prediction;
 use serde::{Deserialize, Serialize};
@@ -15,12 +15,12 @@ pub struct Proposal {
     pub start: Option<usize>,
 }
 
-/// What the model said to one question.
+/// The answers to one question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QuestionResult {
     /// The question's name.
     pub id: String,
-    /// Where the question stands in its file, if that is a table.
+    /// Line of the file, if it is a table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
     /// The question.
@@ -29,12 +29,12 @@ pub struct QuestionResult {
     pub answers: Vec<String>,
     /// The model's answer; empty if it gives none.
     pub prediction: String,
-    /// By how much "there is no answer" scores above the best answer; not over several snippets.
+    /// The score of "no answer" minus that of the best answer; absent for pooled snippets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_answer_score: Option<f64>,
     /// The best answers, best first.
     pub n_best: Vec<Proposal>,
-    /// What it is resampled with, if groups are: a number.
+    /// The number of its group, if groups are resampled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<usize>,
 }

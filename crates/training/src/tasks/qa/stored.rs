@@ -40,7 +40,7 @@ pub(crate) fn read(files: &StoredFiles) -> Result<StoredEvaluation, TrainError> 
     })
 }
 
-/// A question, with its truth; without a line of its own, its number stands for that.
+/// A question with its truth; its number replaces a missing line.
 fn question(at: usize, row: &QuestionResult) -> StoredRow {
     StoredRow {
         line: row.line.unwrap_or(at as u64 + 1),

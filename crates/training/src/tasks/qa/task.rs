@@ -1,4 +1,4 @@
-//! Where in a text the answer to a question lies.
+//! Extractive question answering as a task: windows, scores, loss and decoding.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ pub struct QuestionRows {
     pub questions: Vec<Question>,
     /// Their windows.
     pub features: Features,
-    /// The windows that say where the answer is, or that they do not hold it.
+    /// The windows with a target: the answer, or the first token where a window does not have it.
     pub windows: Vec<usize>,
     /// Tokens of each of these.
     pub lengths: Vec<usize>,
@@ -102,7 +102,7 @@ impl QuestionRows {
     }
 }
 
-/// What a model says of a window.
+/// The scores of a window.
 #[derive(Debug, Clone)]
 pub(crate) enum Scored {
     /// Its tokens as starts and as ends.
@@ -112,7 +112,7 @@ pub(crate) enum Scored {
 }
 
 impl Scored {
-    /// Whether all scores are numbers.
+    /// Whether all scores are finite.
     pub fn is_finite(&self) -> bool {
         match self {
             Self::Tokens(start, end) => start.iter().chain(end).all(|score| score.is_finite()),
@@ -150,8 +150,8 @@ fn texts(features: &Features, windows: &[usize]) -> Vec<usize> {
     windows.iter().map(first).collect()
 }
 
-/// The scores of each window, of the `beam` best starts where ends are scored after them. `progress` hears how many windows are
-/// done.
+/// The scores of each window, of the `beam` best starts where ends are scored after them. `progress` receives the number of
+/// windows done.
 pub(crate) fn scores(
     model: &SpanModel,
     features: &Features,
@@ -206,7 +206,7 @@ pub(crate) fn decode(
     questions.par_iter().enumerate().map(answer).collect()
 }
 
-/// By how much "there is no answer" scores above the best answer, as a number that files can hold.
+/// The score of "no answer" minus that of the best answer, clamped to finite numbers.
 pub(crate) fn no_answer_score(prediction: &Prediction) -> f64 {
     prediction
         .score_difference()
@@ -233,7 +233,7 @@ pub(crate) fn predictions(
 
 /// The cross-entropy of one token out of each window's, summed over windows, and its gradient by the scores.
 ///
-/// A window's tokens are its rows, one behind the other; `targets` count from its first.
+/// The rows of a window are consecutive; `targets` count from its first row.
 fn cross_entropy(scores: &[f32], lengths: &[usize], targets: &[usize]) -> (f64, Vec<f32>) {
     let mut gradient = Vec::with_capacity(scores.len());
     let (mut loss, mut at) = (0.0, 0);
@@ -262,27 +262,26 @@ fn cross_entropy_of(scores: Tensor<1>, lengths: &[usize], targets: &[usize]) -> 
     (scores * gradient).sum() + (loss - linear)
 }
 
-/// Answers found in texts, as a [`Task`].
+/// Extractive question answering, as a [`Task`].
 #[derive(Debug)]
 pub struct QuestionTask {
-    /// How the model is asked.
+    /// What is written beside the weights.
     pub info: QuestionInfo,
     /// The encoder's configuration, for the folder that is exported.
     pub model_config: EncoderConfig,
     /// Saved beside the weights.
     pub tokenizer: TextTokenizer,
-    /// Questions to learn from.
+    /// Training questions.
     pub train: QuestionRows,
-    /// Questions to choose by; none if there are none.
+    /// Validation questions; empty if there are none.
     pub valid: QuestionRows,
-    /// Whether some questions have no answer, and how sure the model must be of that is chosen on the validation
-    /// questions.
+    /// Whether the threshold for "no answer" is chosen on the validation questions.
     pub choose_threshold: bool,
-    /// What chooses the best weights; `None` is the validation loss.
+    /// The metric that selects the best weights; `None` is the validation loss.
     pub best_metric: Option<Metric>,
     /// Decides the order of windows.
     pub seed: u64,
-    /// How windows are put into batches, and what is frozen.
+    /// Batch sizes and frozen parts.
     pub training: TrainingConfig,
     /// Layer-wise decay of the learning rate.
     pub layer_decay: f64,

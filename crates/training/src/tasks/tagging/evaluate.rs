@@ -1,4 +1,4 @@
-//! How good a tagger is on a file of tagged words.
+//! Evaluation of a tagger on a file of tagged words.
 
 use std::path::PathBuf;
 
@@ -41,7 +41,7 @@ pub struct TagEvalOptions {
     pub fold: Option<FoldConfig>,
 }
 
-/// What the tagger said to one sentence.
+/// The predicted tags of one sentence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TagRow {
     /// Line of the file where the sentence begins.
@@ -50,9 +50,9 @@ pub struct TagRow {
     pub words: Vec<String>,
     /// The true tag of each, in BIO.
     pub gold: Vec<String>,
-    /// The tag that was said.
+    /// The predicted tag of each.
     pub predicted: Vec<String>,
-    /// Its document, if the file tells documents apart.
+    /// Its document, if the file has documents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
 }
@@ -62,9 +62,9 @@ pub struct TagRow {
 pub struct TagEvaluation {
     /// Metrics with intervals: entities as seqeval reads them by default, in strict IOB2, and as conlleval does.
     pub report: Report,
-    /// What each of the changes does that were asked for.
+    /// The effect of each perturbation.
     pub perturbed: Vec<Perturbed>,
-    /// What the user should know.
+    /// Notes for the user.
     pub notes: Vec<String>,
     /// Sentence by sentence, in the order of the file.
     pub rows: Vec<TagRow>,
@@ -81,8 +81,8 @@ impl TagEvaluation {
     }
 }
 
-/// Lets file and model call the one type of entities that both have by the model's name, where one of them does not
-/// name it: bare `B` and `I` say no more than that.
+/// Renames the entity type of the file to that of the model where file and model have one type each and one of them does
+/// not name it (bare `B` and `I`).
 fn align_types(corpus: &mut TaggedCorpus, info: &TagInfo) {
     corpus.adopt_type(&info.tags);
     let [known] = info.tags.types() else { return };
@@ -100,7 +100,7 @@ fn align_types(corpus: &mut TaggedCorpus, info: &TagInfo) {
     }
 }
 
-/// Evaluates a tagger on a tagged file. `progress` hears windows done and windows in all.
+/// Evaluates a tagger on a tagged file. `progress` receives windows done and windows in total.
 ///
 /// Reports are written below the run directory, if one was opened: `eval/NAME.json` and
 /// `eval/NAME.predictions.jsonl`.
@@ -242,7 +242,8 @@ pub(crate) fn evaluate_unseen(
     evaluate_tags(&tagger, &options, progress).map(drop)
 }
 
-/// How many sentences a change reaches, and the changed ones: word by word, so that each keeps its tag.
+/// The number of sentences that a perturbation changes, and the changed sentences: word by word, so that each keeps its
+/// tag.
 fn perturb(
     perturbation: &Perturbation,
     seed: u64,

@@ -1,4 +1,4 @@
-//! Documents of tagged sentences, which a fold keeps together.
+//! Documents of tagged sentences, which a fold does not split.
 
 use bertkit_data::formats::tagged::TaggedCorpus;
 

@@ -21,7 +21,7 @@ pub struct TagInfo {
     pub tags: TagSet,
     /// Their scheme.
     pub scheme: Scheme,
-    /// What chooses the tags of a sentence.
+    /// How the tags of a sentence are chosen.
     pub head: TagHead,
     /// Which tokens of a word were trained to give its tag.
     pub label: LabelledTokens,
@@ -33,7 +33,7 @@ pub struct TagInfo {
     pub columns: TagColumns,
 }
 
-/// Where words and tags stand in a file; what is not said finds out by itself.
+/// The columns of words and tags in a file; what is not set is inferred.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TagColumns {
@@ -52,7 +52,7 @@ pub struct TagColumns {
     /// The column of the ids of sentences, in CSV.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sentence: Option<String>,
-    /// Outer entities or those within.
+    /// Outer or inner entities.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub level: Option<TagLevel>,
     /// The type of entities whose tags are bare letters.
@@ -75,7 +75,7 @@ impl From<&DataConfig> for TagColumns {
 }
 
 impl TagColumns {
-    /// These where they say something, otherwise `others`. Another format has other columns.
+    /// These settings, completed by `others`; columns of another format are not taken over.
     #[must_use]
     pub fn or(self, others: &Self) -> Self {
         if self.format.is_some() && self.format != others.format {
@@ -98,7 +98,7 @@ impl TagColumns {
     /// The options for reading a file.
     ///
     /// # Errors
-    /// The delimiter is none.
+    /// The delimiter is invalid.
     pub fn options(&self, tags: TagPolicy) -> Result<TaggedOptions, DataError> {
         let column = |name: &Option<String>| name.as_deref().map(Column::from);
         let delimiter = self.delimiter.as_deref().map(parse_delimiter).transpose()?;

@@ -24,9 +24,9 @@ pub type Tagger = TrainedModel<TokenHead, TagInfo>;
 pub struct TaggedWords {
     /// The tag of each word of each sentence, as indices into [`TagInfo::tags`].
     pub tags: Vec<Vec<usize>>,
-    /// How likely each of them was, from 0 to 1; `None` for words without a token of their own to say so.
+    /// The probability of each tag; `None` for words without a token.
     pub scores: Vec<Vec<Option<f64>>>,
-    /// How many sentences were longer than a window.
+    /// Number of sentences longer than a window.
     pub cut_sentences: usize,
 }
 
@@ -36,7 +36,7 @@ pub struct FoundEntity {
     /// Where it is, what it is, and its text.
     #[serde(flatten)]
     pub span: TextSpan,
-    /// How likely its tags were, on average, from 0 to 1.
+    /// The mean probability of its tags.
     pub score: Option<f64>,
 }
 
@@ -90,10 +90,10 @@ impl Tagger {
     }
 
     /// Tags the words of sentences. Long sentences are read in windows, and each word has the tag of the window where it
-    /// has most context. `progress` hears how many windows are done, and how many there are.
+    /// has most context. `progress` receives windows done and windows in total.
     ///
     /// # Errors
-    /// A text cannot be tokenised, or the model's numbers are none.
+    /// A text cannot be tokenised, or a score is not finite.
     pub fn tag(
         &self,
         sentences: &[TaggedSentence],

@@ -1,4 +1,4 @@
-//! Tagged words.
+//! Prepares a run of named-entity recognition.
 
 use std::path::Path;
 
@@ -26,10 +26,10 @@ use crate::run::summary::{chooser_line, model_line, running_lines};
 use crate::tasks::folds;
 use crate::tasks::kind::TaskKind;
 
-/// A quarter of the window is shared with the next one, unless something else is asked for.
+/// By default, windows overlap by this fraction of their length: a quarter.
 const OVERLAP: usize = 4;
 
-/// Reads tagged words, and tells what was put right and left out.
+/// Reads tagged words; the observer receives notes about repairs and dropped sentences.
 fn read(
     path: &Path,
     columns: &TagColumns,
@@ -52,7 +52,7 @@ fn read(
     Ok(corpus)
 }
 
-/// Sentences to learn from, and those to choose by, out of all that the fold leaves.
+/// Splits the sentences outside the held-out fold into training and validation sentences.
 fn split(
     context: &mut RunContext,
     corpus: &TaggedCorpus,
@@ -107,7 +107,7 @@ fn split(
     Ok((within(split.train), within(split.held_out)))
 }
 
-/// Reads the data, settles the tags, and brings tokenizer and model.
+/// Reads the data, infers the tags, and prepares tokenizer, windows, model and task.
 pub(crate) fn prepare(
     mut context: RunContext,
     observer: &mut dyn Observer,

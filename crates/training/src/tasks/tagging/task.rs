@@ -1,4 +1,4 @@
-//! One tag a word: named entities.
+//! Named-entity recognition as a task: windows, scores, loss and decoding.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ pub(crate) struct TaggedRows {
 }
 
 impl TaggedRows {
-    /// Cuts sentences into windows. Those without a target stay: they are not learnt from, but tagged.
+    /// Cuts sentences into windows. Windows without a target are not trained on, but are tagged.
     pub fn new(
         sentences: Vec<TaggedSentence>,
         info: &TagInfo,
@@ -77,8 +77,8 @@ fn pack(windows: &[TagWindow], chosen: &[usize]) -> Batch {
     batches::pack(&encodings, &all)
 }
 
-/// The logits of the first token of each word that begins in each window, `[words, tags]` each. `progress` hears how
-/// many windows are done.
+/// The logits of the first token of each word that begins in each window, `[words, tags]` each. `progress` receives
+/// the number of windows done.
 pub(crate) fn word_logits(
     model: &TokenModel,
     windows: &[TagWindow],
@@ -189,28 +189,28 @@ pub struct TagTask {
     pub(crate) model_config: EncoderConfig,
     /// Saved beside the weights.
     pub(crate) tokenizer: TextTokenizer,
-    /// Sentences to learn from.
+    /// Training sentences.
     pub(crate) train: TaggedRows,
     /// The windows of `train` that have a target.
     pub(crate) learnt: Vec<usize>,
-    /// Sentences to choose by; none if there are none.
+    /// Validation sentences; empty if there are none.
     pub(crate) valid: TaggedRows,
     /// What is minimised, without a CRF.
     pub(crate) loss: LossConfig,
-    /// How many times faster than the rest a CRF is learnt.
+    /// Factor on the learning rate of the CRF.
     pub(crate) crf_rate: f64,
-    /// What chooses the best weights; `None` is the validation loss.
+    /// The metric that selects the best weights; `None` is the validation loss.
     pub(crate) best_metric: Option<Metric>,
     /// Decides the order of windows.
     pub(crate) seed: u64,
-    /// Batches and frozen parts.
+    /// Batch sizes and frozen parts.
     pub(crate) training: TrainingConfig,
     /// Layer-wise decay of the learning rate.
     pub(crate) layer_decay: f64,
 }
 
 impl TagTask {
-    /// Tokens of the windows that are learnt from.
+    /// Tokens of the training windows.
     pub(crate) fn train_tokens(&self) -> u64 {
         let windows = &self.train.windows.windows;
         let lengths = self

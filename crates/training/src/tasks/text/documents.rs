@@ -12,7 +12,7 @@ use burn::tensor::{Tensor, TensorData};
 use crate::config::Pool;
 use crate::tasks::batches::{inference_batches, pack};
 
-/// The texts of documents, and in the place of all rows the first of each.
+/// The texts of documents; in `examples`, only the first row of each document remains.
 pub(crate) fn gather(examples: &mut Examples, documents: &[Document]) -> Vec<Vec<String>> {
     let mut rows: Vec<Option<RawExample>> = std::mem::take(&mut examples.rows)
         .into_iter()
@@ -36,7 +36,7 @@ pub(crate) fn gather(examples: &mut Examples, documents: &[Document]) -> Vec<Vec
 }
 
 /// Logits of documents, `[documents, outputs]` row after row: sections go through the encoder in batches, and their
-/// features are put together. `progress` hears how many sections are done.
+/// features are pooled. `progress` receives the number of sections done.
 pub(crate) fn document_logits(
     model: &SequenceModel,
     sections: &[Encoding],
@@ -45,7 +45,7 @@ pub(crate) fn document_logits(
     context: Context<'_>,
     progress: &mut dyn FnMut(usize),
 ) -> Vec<f32> {
-    // Documents whose features lie on the device together.
+    // Documents whose features are on the device at once.
     const TOGETHER: usize = 64;
     let lengths: Vec<usize> = sections.iter().map(Encoding::len).collect();
     let mut features: Vec<f32> = Vec::new();

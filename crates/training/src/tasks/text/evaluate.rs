@@ -41,7 +41,7 @@ pub struct EvalOptions {
     pub text_pair: Option<String>,
     /// Column with the label; that of training if not given.
     pub label: Option<String>,
-    /// Column whose equal values are resampled together.
+    /// Group column: rows that share a value are resampled together.
     pub group: Option<String>,
     /// What separates several labels in a cell; as in training if not given.
     pub label_separator: Option<String>,
@@ -61,10 +61,10 @@ pub struct EvalOptions {
     pub fold: Option<FoldConfig>,
 }
 
-/// What the model said to one row.
+/// The prediction for one row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RowResult {
-    /// Where the row stands in its file.
+    /// Line of the file.
     pub line: u64,
     /// The truth, as in the file.
     pub label: String,
@@ -88,13 +88,13 @@ pub struct Evaluation {
     pub thresholds: Vec<f64>,
     /// What separates several labels in a cell.
     pub label_separator: Option<String>,
-    /// Whether probabilities mean what they say; `None` without any.
+    /// Calibration of the probabilities; `None` without any.
     pub calibration: Option<Calibration>,
-    /// What abstaining gains; `None` but for one class a row.
+    /// Accuracy with abstention; `None` except for one class a row.
     pub coverage: Option<Coverage>,
-    /// What each of the changes does that were asked for.
+    /// The effect of each perturbation.
     pub perturbed: Vec<Perturbed>,
-    /// What the user should know.
+    /// Notes for the user.
     pub notes: Vec<String>,
     /// Row by row, in the order of the file.
     pub rows: Vec<RowResult>,
@@ -102,7 +102,7 @@ pub struct Evaluation {
     pub written: Option<(PathBuf, PathBuf)>,
 }
 
-/// Evaluates a model on a labelled file. `progress` hears rows done and rows in all; those of changed texts count too.
+/// Evaluates a model on a labelled file. `progress` receives rows done and rows in total, perturbed repetitions included.
 ///
 /// Reports are written below the run directory, if one was opened: `eval/NAME.json` and
 /// `eval/NAME.predictions.jsonl`.

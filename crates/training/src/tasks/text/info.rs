@@ -37,7 +37,7 @@ pub struct TaskInfo {
     pub label_separator: Option<String>,
     /// Whether the training file's first row named its columns.
     pub header: bool,
-    /// How texts longer than the model reads are divided and put together; without it they are cut.
+    /// How texts longer than the model reads are split into sections and pooled; without it they are truncated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub documents: Option<DocumentInfo>,
     /// How texts show the entities that they are about.
@@ -96,7 +96,7 @@ impl TaskInfo {
     }
 }
 
-/// What the head's outputs say: probabilities of the classes, or the number itself. Row after row.
+/// The outputs of the head as probabilities of the classes, or as the number itself, row after row.
 fn probabilities(kind: LabelKind, logits: &[f32], outputs: usize) -> Vec<f64> {
     match kind {
         LabelKind::Regression => logits.iter().map(|&x| f64::from(x)).collect(),

@@ -86,7 +86,7 @@ impl Predictor {
         Ok(opened.trained(model, tokenizer, info))
     }
 
-    /// Runs the model over texts, or pairs of texts. `progress` hears how many rows are done.
+    /// Runs the model over texts, or pairs of texts. `progress` receives the number of rows done.
     ///
     /// # Errors
     /// A text cannot be tokenised.
@@ -125,10 +125,10 @@ impl Predictor {
         self.checked(values, truncated)
     }
 
-    /// Runs the model over documents, which are some texts each. `progress` hears how many are done.
+    /// Runs the model over documents of several texts each. `progress` receives the number done.
     ///
     /// # Errors
-    /// A text cannot be tokenised, or the model reads no documents.
+    /// A text cannot be tokenised, or the model does not read documents.
     pub fn document_outputs<T: AsRef<str> + Sync>(
         &self,
         documents: &[Vec<T>],
@@ -182,7 +182,7 @@ impl Predictor {
         })
     }
 
-    /// Answers documents, which are some texts each, in their order. `progress` hears how many are done.
+    /// Predicts documents of several texts each, in order. `progress` receives the number done.
     ///
     /// # Errors
     /// As [`Self::document_outputs`].
@@ -196,7 +196,7 @@ impl Predictor {
         Ok(rows.map(|row| decide(&self.info, row, false)).collect())
     }
 
-    /// Answers texts, or pairs of texts, in their order. `progress` hears how many rows are done.
+    /// Predicts texts, or pairs of texts, in order. `progress` receives the number of rows done.
     ///
     /// # Errors
     /// A text cannot be tokenised.

@@ -8,7 +8,7 @@ use bertkit_evaluation::{ClassPredictions, MultiLabelPredictions, Predictions, S
 
 use super::info::TaskInfo;
 
-/// What is to be learnt about each row.
+/// The targets of rows.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Targets {
     /// One class a row.
@@ -20,7 +20,7 @@ pub enum Targets {
 }
 
 impl Targets {
-    /// Those of some rows; `classes` is the width of label sets.
+    /// The targets of some rows; `classes` is the width of label sets.
     pub fn select(&self, rows: &[usize], classes: usize) -> Self {
         match self {
             Self::Classes(all) => Self::Classes(rows.iter().map(|&r| all[r]).collect()),
@@ -33,7 +33,7 @@ impl Targets {
         }
     }
 
-    /// These with what a model said of the same rows: class probabilities, row after row, or numbers.
+    /// These targets with predictions for the same rows: class probabilities, row after row, or numbers.
     pub fn with_answers(self, info: &TaskInfo, answers: Vec<f64>) -> Predictions {
         match self {
             Self::Classes(labels) => {
@@ -75,13 +75,13 @@ impl Targets {
 pub struct Rows {
     /// Token ids of each row; of documents, of all their sections.
     pub encodings: Vec<Encoding>,
-    /// Which of them each row has.
+    /// The encodings of each row.
     pub ranges: Vec<Range<usize>>,
     /// Tokens of each row.
     pub lengths: Vec<usize>,
-    /// Where each row stands in its file.
+    /// Line of each row in its file.
     pub lines: Vec<u64>,
-    /// What is to be learnt.
+    /// The targets.
     pub targets: Targets,
 }
 

@@ -36,30 +36,30 @@ pub struct SequenceTask {
     pub model_config: EncoderConfig,
     /// Saved beside the weights.
     pub tokenizer: TextTokenizer,
-    /// Rows to learn from.
+    /// Training rows.
     pub train: Rows,
-    /// Rows to choose by; empty if there are none.
+    /// Validation rows; empty if there are none.
     pub valid: Rows,
-    /// How much each class counts in the loss; empty if all the same.
+    /// The weight of each class in the loss; empty if all are equal.
     pub class_weights: Vec<f32>,
     /// What is minimised.
     pub loss: LossConfig,
-    /// How the threshold is settled.
+    /// How the threshold is chosen.
     pub threshold: Threshold,
     /// How probabilities are corrected.
     pub calibrate: Calibrate,
-    /// What chooses the best weights; `None` is the validation loss.
+    /// The metric that selects the best weights; `None` is the validation loss.
     pub best_metric: Option<Metric>,
     /// Mean and standard deviation of the training targets of a regression: it is learnt in their
     /// units, and the exported head answers in the file's.
     pub scale: (f64, f64),
     /// Decides the order of rows.
     pub seed: u64,
-    /// How rows are put into batches, and what is frozen.
+    /// Batch sizes and frozen parts.
     pub training: TrainingConfig,
     /// Layer-wise decay of the learning rate.
     pub layer_decay: f64,
-    /// Tokens of documents that go through the model together.
+    /// Tokens of a chunk of document sections.
     pub piece_tokens: usize,
 }
 
@@ -67,9 +67,9 @@ pub struct SequenceTask {
 #[derive(Debug)]
 pub struct RowsBatch {
     rows: Vec<usize>,
-    /// What goes through the encoder together; one but for documents, whose sections are in their order.
+    /// Chunks that go through the encoder one at a time: one, except for documents, whose sections are in order.
     pieces: Vec<Batch>,
-    /// The sections of each document, counted through all pieces.
+    /// The sections of each document, counted across chunks.
     documents: Vec<Range<usize>>,
 }
 
@@ -212,7 +212,7 @@ impl SequenceTask {
         self.settle_threshold(self.answers(&logits));
     }
 
-    /// `answers` are those to the validation rows.
+    /// `answers` are the predictions for the validation rows.
     fn settle_threshold(&mut self, answers: Vec<f64>) {
         let Threshold::Best(objective) = self.threshold else {
             return;

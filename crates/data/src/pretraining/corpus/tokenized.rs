@@ -1,36 +1,16 @@
-//! Text files to a tokenised corpus: read once, kept in shards, and mapped into memory from there.
-//!
-//! [`find`] lists the files, [`prepare`] reads and tokenises them into a folder of shards, or finds that the folder holds
-//! them already, and [`Corpus`] gives documents, sentences and tokens by number. [`Statistics`] sums a corpus up.
-
-mod documents;
-mod encode;
-mod manifest;
-mod prepare;
-mod reading;
-mod shards;
-mod sources;
-mod statistics;
-pub(crate) mod text;
+//! A tokenized corpus: documents, sentences and tokens by number.
 
 use std::ops::Range;
 
-pub use self::documents::{CorpusFormat, CorpusOptions};
-pub use self::encode::has_words;
-pub use self::manifest::{Manifest, SourceRecord};
-pub use self::prepare::{Origin, Prepared, Progress, prepare};
-pub use self::reading::read_sentences;
-pub use self::sources::{Found, find};
-pub use self::statistics::{Lengths, QUANTILES, Statistics};
-
-use self::shards::{Shard, ShardWriter, Width};
+use super::documents::CorpusOptions;
+use super::manifest::Manifest;
+use super::shards::{Shard, ShardWriter, Width};
 use crate::random::{Purpose, Random};
 
-/// Tokenised documents, cut into sentences.
+/// Tokenized documents, split into sentences.
 ///
-/// Documents, sentences and tokens are numbered from 0 in the order of the sources; sentences lie one behind the other,
-/// without special tokens in between. A corpus from [`prepare`] is mapped into memory, so it takes hardly any of it however
-/// large it is.
+/// Documents, sentences and tokens are numbered from 0 in the order of the sources; sentences are contiguous, without
+/// special tokens. A corpus from [`prepare`](super::prepare) is memory-mapped, so even a large one uses little memory.
 #[derive(Debug)]
 pub struct Corpus {
     shards: Vec<Shard>,
@@ -40,7 +20,7 @@ pub struct Corpus {
 impl Corpus {
     /// A corpus in memory: documents of sentences of tokens, each an id and whether it begins a word.
     ///
-    /// Sentences without tokens and documents without sentences are left out, as they are when files are read.
+    /// Sentences without tokens and documents without sentences are skipped, as when files are read.
     pub fn from_tokens(documents: &[Vec<Vec<(u32, bool)>>], has_words: bool) -> Self {
         let ids = || documents.iter().flatten().flatten().map(|&(id, _)| id);
         let vocab_size = ids().max().map_or(0, |id| id as usize + 1);
@@ -82,8 +62,8 @@ impl Corpus {
         }
     }
 
-    /// Shards whose lengths the manifest tells, in order.
-    fn new(shards: Vec<Shard>, manifest: Manifest) -> Self {
+    /// A corpus of shards, in order; the manifest holds their counts.
+    pub(super) fn new(shards: Vec<Shard>, manifest: Manifest) -> Self {
         Self { shards, manifest }
     }
 
@@ -119,7 +99,7 @@ impl Corpus {
         start as usize..ends(document as u64) as usize
     }
 
-    /// The places of a sentence's tokens in the corpus.
+    /// The token range of a sentence.
     ///
     /// # Panics
     /// There is no such sentence.
@@ -127,7 +107,7 @@ impl Corpus {
         assert!(sentence < self.sentences(), "no sentence {sentence}");
         let shard = self.shard(sentence as u64, |shard| shard.first_sentence);
         let within = (sentence as u64 - shard.first_sentence) as usize;
-        // A shard begins with a sentence.
+        // A shard begins with a new sentence.
         let start = match within {
             0 => 0,
             _ => shard.sentence_end(within - 1),
@@ -135,29 +115,29 @@ impl Corpus {
         shard.first_token + start..shard.first_token + shard.sentence_end(within)
     }
 
-    /// Appends the ids of a range of places, and whether each token begins a word.
+    /// Appends the ids of a token range, and whether each token begins a word.
     ///
-    /// Without words ([`Corpus::has_words`]), every token counts as one.
+    /// If the tokenizer knows no words ([`Corpus::has_words`]), every token counts as one.
     ///
     /// # Panics
-    /// The range ends behind the last token.
-    pub fn append(&self, places: Range<u64>, ids: &mut Vec<u32>, word_starts: &mut Vec<bool>) {
-        assert!(places.end <= self.tokens(), "no token {}", places.end);
-        let mut from = places.start;
-        while from < places.end {
+    /// The range ends after the last token.
+    pub fn append(&self, range: Range<u64>, ids: &mut Vec<u32>, word_starts: &mut Vec<bool>) {
+        assert!(range.end <= self.tokens(), "no token {}", range.end);
+        let mut from = range.start;
+        while from < range.end {
             let shard = self.shard(from, |shard| shard.first_token);
-            let to = places.end.min(shard.first_token + shard.tokens);
+            let to = range.end.min(shard.first_token + shard.tokens);
             let within = (from - shard.first_token) as usize..(to - shard.first_token) as usize;
             shard.append(within, ids, word_starts);
             from = to;
         }
     }
 
-    /// The shard that a number lies in, which exists, given what each shard begins with.
+    /// The shard that holds a number, given the first number of each shard. The number must exist.
     fn shard(&self, number: u64, first: impl Fn(&Shard) -> u64) -> &Shard {
-        // Shards that hold no document's end, or nothing at all, begin where the next one does: the last one counts.
-        let behind = self.shards.partition_point(|shard| first(shard) <= number);
-        &self.shards[behind - 1]
+        // Shards without the end of a document have the same first number as the next one: take the last.
+        let after = self.shards.partition_point(|shard| first(shard) <= number);
+        &self.shards[after - 1]
     }
 
     /// Whether the tokenizer knows words, so that whole words can be masked.
@@ -165,15 +145,15 @@ impl Corpus {
         self.manifest.has_words
     }
 
-    /// What the corpus was made of.
+    /// What the corpus was made from.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Numbers of the documents to train on and of those held out, both ascending, by seed.
+    /// Splits the documents into those to train on and those held out, both ascending.
     ///
-    /// The documents held out are drawn at random until they have the share `held_out` of all tokens. If the share is more
-    /// than 0 and there are two documents, each side has at least one.
+    /// Held-out documents are drawn at random, by `seed`, until they have the share `held_out` of all tokens. If the share
+    /// is above 0 and there are at least two documents, each side has at least one.
     pub fn split(&self, held_out: f64, seed: u64) -> (Vec<u32>, Vec<u32>) {
         let mut documents: Vec<u32> = (0..self.documents() as u32).collect();
         if held_out <= 0.0 || documents.len() < 2 {
@@ -193,11 +173,8 @@ impl Corpus {
     }
 
     /// Number of tokens of a document.
-    fn document_tokens(&self, document: usize) -> u64 {
+    pub(super) fn document_tokens(&self, document: usize) -> u64 {
         let sentences = self.document(document);
         self.sentence(sentences.end - 1).end - self.sentence(sentences.start).start
     }
 }
-
-#[cfg(test)]
-mod tests;

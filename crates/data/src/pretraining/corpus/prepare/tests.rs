@@ -1,13 +1,15 @@
 #![allow(clippy::unwrap_used)]
-use std::io::Write as _;
+use std::io::{self, Write};
 use std::sync::OnceLock;
+use std::time::SystemTime;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::super::{Statistics, find};
+use super::super::writer::Output;
+use super::super::{CorpusFormat, Statistics, find};
 use super::*;
 use crate::tokenizer::Family;
 

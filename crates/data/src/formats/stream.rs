@@ -28,12 +28,12 @@ pub(crate) struct Tally(Arc<Mutex<(u64, Sha256)>>);
 
 impl Tally {
     /// Bytes read so far.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// That of a whole file as it lies on the disk.
-    pub(super) fn of_file(path: &Path) -> io::Result<Self> {
+    pub(crate) fn of_file(path: &Path) -> io::Result<Self> {
         let tally = Self::default();
         let file = File::open(path)?;
         let mut tallied = BufReader::with_capacity(
@@ -48,13 +48,13 @@ impl Tally {
     }
 
     /// SHA-256 of the bytes read so far, in hexadecimal.
-    pub(super) fn sha256(&self) -> String {
+    pub(crate) fn sha256(&self) -> String {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         hexadecimal(&state.1.clone().finalize())
     }
 }
 
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

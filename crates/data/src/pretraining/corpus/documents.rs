@@ -6,10 +6,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::text::{Text, data_error};
 use crate::columns::Column;
 use crate::error::DataError;
 use crate::formats::encoding::line_breaks;
+use crate::formats::stream::{Text, data_error};
 use crate::formats::{Cell, Table, jsonl};
 
 /// How documents lie in a file.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Corpus;
+use super::tokenized::Corpus;
 
 /// What is in a corpus.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::{Model, OffsetReferential, OffsetType, PreTokenizer, Tokenizer};
 
-use super::text::hexadecimal;
 use crate::error::DataError;
+use crate::formats::stream::hexadecimal;
 use crate::tokenizer::{Kmers, TextTokenizer};
 
 /// Bytes of text that one thread tokenises at a time.

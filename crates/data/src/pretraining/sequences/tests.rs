@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::tokenizer::{TrainOptions, train_tokenizer};
+use crate::pretraining::corpus::Corpus;
+use crate::tokenizer::{Family, TrainOptions, train_tokenizer};
 
 const CLS: u32 = 1;
 const SEP: u32 = 2;
@@ -70,7 +71,7 @@ impl Numbered {
             let sequence = plan.sequence(&self.corpus, index);
             let length = sequence.ids.len();
             assert_eq!(length, plan.length(index));
-            assert!(length <= plan.settings.max_length);
+            assert!(length <= plan.layout.max_length);
             assert_eq!(length, sequence.type_ids.len());
             assert_eq!(length, sequence.word_starts.len());
             assert_eq!(length, sequence.special.len());
@@ -484,13 +485,6 @@ fn what_cannot_be_built_is_refused_with_a_hint() {
     let problems = wrong.check().unwrap_err();
     assert_eq!(problems.len(), 3);
     assert!(problems.iter().all(|problem| problem.hint().is_some()));
-}
-
-#[test]
-fn a_sequence_of_a_plan_takes_few_bytes() {
-    assert_eq!(size_of::<Chunk>(), 16);
-    assert_eq!(size_of::<Pair>(), 24);
-    assert_eq!(size_of::<Lines>(), 24);
 }
 
 fn corpora() -> impl Strategy<Value = Vec<Vec<usize>>> {

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::documents::{CorpusOptions, Event, Reader};
-use super::text::open;
 use crate::error::DataError;
+use crate::formats::stream::open;
 
 /// Reads files in their order, as a stream; `sentence` gets each sentence and the bytes read so far, as they lie on the
 /// disk.

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
+use super::draw::{Draw, words};
 use super::*;
+use crate::pretraining::sequences::Sequence;
+use crate::random::{KeyedPurpose, Random};
 use crate::tokenizer::{TrainOptions, train_tokenizer};
 
 const VOCABULARY: u32 = 1000;
