@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use bertkit_evaluation::ThresholdObjective;
 use bertkit_model::DeviceList;
 use bertkit_training::config::ScheduleConfig;
-use bertkit_training::{MicroBatch, Override, RunConfig, TaskKind};
+use bertkit_training::{FinetuneConfig, MicroBatch, Override, TaskKind};
 use clap::Args;
 use toml::{Table, Value};
 
@@ -110,7 +110,7 @@ struct ModelFlags {
 #[command(next_help_heading = "Task")]
 struct TaskFlags {
     /// What is learnt: from texts, told by the labels if not given; from tagged words, ner;
-    /// or, from questions about texts, qa
+    /// from questions about texts, qa; or, from questions with several answers, multiple-choice
     #[arg(long, value_parser = ["classification", "multi-label", "regression", "ner", "qa", "multiple-choice"])]
     task: Option<String>,
     /// Of ner, what chooses the tags: each word by itself, or a CRF over the sentence; of qa, what
@@ -337,7 +337,7 @@ impl Settings {
     ///
     /// `base` is what they are laid over. Where it holds a setting that would win over a flag (such
     /// as `training.batch_tokens` over `--batch-size`), that setting is taken away first.
-    pub fn overrides(&self, base: &RunConfig) -> Vec<Override> {
+    pub fn overrides(&self, base: &FinetuneConfig) -> Vec<Override> {
         let mut list = Overrides(Vec::new());
         self.data.add(&mut list);
         self.model.add(&mut list, base);
@@ -391,7 +391,7 @@ impl DataFlags {
 }
 
 impl ModelFlags {
-    fn add(&self, list: &mut Overrides, base: &RunConfig) {
+    fn add(&self, list: &mut Overrides, base: &FinetuneConfig) {
         if self.model.is_some() && base.model.fresh.is_some() {
             list.section_changed("model", "--model", Table::try_from(&base.model), |model| {
                 model.remove("fresh");
@@ -410,7 +410,7 @@ impl ModelFlags {
 }
 
 impl TaskFlags {
-    fn add(&self, list: &mut Overrides, base: &RunConfig) {
+    fn add(&self, list: &mut Overrides, base: &FinetuneConfig) {
         list.text("task.kind", "--task", &self.task);
         let asks = match self.task.as_deref() {
             Some(task) => task == "qa",
@@ -502,7 +502,7 @@ impl Settings {
 }
 
 impl TrainingFlags {
-    fn add(&self, list: &mut Overrides, base: &RunConfig) {
+    fn add(&self, list: &mut Overrides, base: &FinetuneConfig) {
         list.put("training.epochs", "--epochs", self.epochs);
         list.put("training.max_steps", "--max-steps", self.max_steps);
         if self.batch_size.is_some() && base.training.batch_tokens.is_some() {
@@ -548,7 +548,7 @@ impl TrainingFlags {
 }
 
 impl OptimizerFlags {
-    fn add(&self, list: &mut Overrides, base: &RunConfig) {
+    fn add(&self, list: &mut Overrides, base: &FinetuneConfig) {
         list.rates(self.learning_rate, self.weight_decay, self.max_grad_norm);
         list.put("optimizer.layer_decay", "--layer-decay", self.layer_decay);
         list.text("schedule.kind", "--schedule", &self.schedule);
@@ -741,9 +741,9 @@ mod tests {
             .settings
     }
 
-    fn resolved(arguments: &[&str]) -> RunConfig {
-        let overrides = settings(arguments).overrides(&RunConfig::default());
-        RunConfig::resolve_unchecked(None, &overrides).unwrap()
+    fn resolved(arguments: &[&str]) -> FinetuneConfig {
+        let overrides = settings(arguments).overrides(&FinetuneConfig::default());
+        FinetuneConfig::resolve_unchecked(None, &overrides).unwrap()
     }
 
     /// The value of a key in a configuration's TOML.
@@ -833,7 +833,7 @@ mod tests {
 
     #[test]
     fn the_defaults_in_the_help_are_the_defaults() {
-        let defaults = RunConfig::default();
+        let defaults = FinetuneConfig::default();
         let command = Line::command();
         for (flag, key, _) in FLAGS {
             if let Some(wrong) = told_default(&command, flag, value_at(&defaults.to_toml(), key)) {
@@ -848,7 +848,11 @@ mod tests {
 
     #[test]
     fn no_flag_changes_nothing() {
-        assert!(settings(&[]).overrides(&RunConfig::default()).is_empty());
+        assert!(
+            settings(&[])
+                .overrides(&FinetuneConfig::default())
+                .is_empty()
+        );
     }
 
     #[test]
@@ -885,11 +889,13 @@ mod tests {
     #[test]
     fn class_weights_are_named_or_given_for_each_class() {
         let given = resolved(&["--class-weights", "spam=2, a=b=0.5"])
+            .kind
             .task
             .class_weights;
         let expected = [("a=b".to_owned(), 0.5), ("spam".to_owned(), 2.0)];
         assert_eq!(given, config::ClassWeights::Given(expected.into()));
         let named = resolved(&["--class-weights", "balanced"])
+            .kind
             .task
             .class_weights;
         assert_eq!(named, config::ClassWeights::Named(NamedWeights::Balanced));
@@ -939,7 +945,7 @@ mod tests {
 
     #[test]
     fn a_flag_takes_away_what_would_win_over_it() {
-        let mut base = RunConfig::default();
+        let mut base = FinetuneConfig::default();
         base.schedule.warmup_steps = Some(50);
         base.training.batch_tokens = Some(4096);
         base.training.epochs = 9;
@@ -957,7 +963,7 @@ mod tests {
             "cosine",
         ];
         let overrides = settings(&arguments).overrides(&base);
-        let config = RunConfig::resolve_unchecked(Some(&path), &overrides).unwrap();
+        let config = FinetuneConfig::resolve_unchecked(Some(&path), &overrides).unwrap();
         assert_eq!(
             (config.training.batch_size, config.training.batch_tokens),
             (4, None)
@@ -975,9 +981,9 @@ mod tests {
         let sizes = "[model.fresh]\nnum_hidden_layers = 2\nhidden_size = 8\n\
                      num_attention_heads = 2\nintermediate_size = 16\n";
         std::fs::write(&path, sizes).unwrap();
-        let base = RunConfig::resolve_unchecked(Some(&path), &[]).unwrap();
+        let base = FinetuneConfig::resolve_unchecked(Some(&path), &[]).unwrap();
         let overrides = settings(&["--model", "models/a"]).overrides(&base);
-        let model = RunConfig::resolve_unchecked(Some(&path), &overrides)
+        let model = FinetuneConfig::resolve_unchecked(Some(&path), &overrides)
             .unwrap()
             .model;
         assert_eq!((model.path, model.fresh), (Some("models/a".into()), None));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bertkit_training::pretrain::PretrainConfig;
 use bertkit_training::{
-    DirectoryPolicy, Estimate, Override, Phase, Profile, RunConfig, Summary, TrainError,
+    DirectoryPolicy, Estimate, FinetuneConfig, Override, Phase, Profile, Summary, TrainError,
     finish_interrupted,
 };
 use clap::Args;
@@ -162,7 +162,7 @@ impl Kind {
     /// Whether the file is a configuration of this command.
     fn wrote(self, file: &Path) -> bool {
         match self {
-            Self::Finetune => RunConfig::resolve_unchecked(Some(file), &[]).is_ok(),
+            Self::Finetune => FinetuneConfig::resolve_unchecked(Some(file), &[]).is_ok(),
             Self::Pretrain => PretrainConfig::resolve_unchecked(Some(file), &[]).is_ok(),
         }
     }
@@ -247,12 +247,12 @@ mod tests {
             tokens_per_second: 1234.5,
             memory_bytes: 3 << 30,
         };
-        let text = RunConfig::default().to_toml() + &comments(&summary, &estimate);
+        let text = FinetuneConfig::default().to_toml() + &comments(&summary, &estimate);
         assert!(text.contains("# memory  about 3.00 GiB"), "{text}");
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("run.toml");
         std::fs::write(&file, text).unwrap();
-        let read = RunConfig::resolve_unchecked(Some(&file), &[]).unwrap();
-        assert_eq!(read, RunConfig::default());
+        let read = FinetuneConfig::resolve_unchecked(Some(&file), &[]).unwrap();
+        assert_eq!(read, FinetuneConfig::default());
     }
 }

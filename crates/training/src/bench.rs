@@ -18,7 +18,7 @@ use bertkit_model::{
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::config::RunConfig;
+use crate::config::FinetuneConfig;
 use crate::engine::optimizer::{AdamW, GradientSum};
 use crate::engine::param_groups::param_group;
 use crate::engine::profile::peak_memory;
@@ -88,7 +88,7 @@ impl BenchModel {
     /// # Errors
     /// The file cannot be read, has no sizes, or they do not fit each other.
     pub fn from_file(path: &Path) -> Result<Self, TrainError> {
-        let config = RunConfig::resolve_unchecked(Some(path), &[])?;
+        let config = FinetuneConfig::resolve_unchecked(Some(path), &[])?;
         let Some(fresh) = &config.model.fresh else {
             return Err(setting(
                 format!("`{}` has no table `model.fresh`", path.display()),
@@ -371,7 +371,7 @@ fn train<M: Module>(
     context: Context<'_>,
     loss: impl Fn(&M, usize, Context<'_>) -> Tensor<1>,
 ) -> Result<(Vec<f64>, usize), TrainError> {
-    let config = RunConfig::default().optimizer;
+    let config = FinetuneConfig::default().optimizer;
     let mut optimizer = AdamW::new(&config);
     let mut kept = Some(model);
     time(options, |step| {

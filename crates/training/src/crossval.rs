@@ -13,7 +13,7 @@ use bertkit_model::{DeviceList, DeviceSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::config::{FoldConfig, RunConfig};
+use crate::config::{FinetuneConfig, FoldConfig};
 use crate::engine::observer::Observer;
 use crate::error::{TrainError, setting};
 use crate::prepare::prepare;
@@ -95,7 +95,7 @@ pub struct CrossvalRun {
     /// Its directory, below that of all: `fold-2`, `seed-43`, `fold-2-seed-43`.
     pub name: String,
     /// All of its settings.
-    pub config: RunConfig,
+    pub config: FinetuneConfig,
 }
 
 /// The state of a run.
@@ -115,7 +115,7 @@ pub enum RunState {
 #[derive(Debug, Clone)]
 pub struct Crossval {
     root: PathBuf,
-    config: RunConfig,
+    config: FinetuneConfig,
     plan: Plan,
     runs: Vec<CrossvalRun>,
 }
@@ -187,7 +187,7 @@ fn parse_plan(root: &Path) -> Result<Plan, TrainError> {
 /// Whether runs of one configuration have been begun there.
 fn is_ours(root: &Path) -> bool {
     let shared = root.join(SHARED);
-    root.join(PLAN).is_file() || RunConfig::resolve_unchecked(Some(&shared), &[]).is_ok()
+    root.join(PLAN).is_file() || FinetuneConfig::resolve_unchecked(Some(&shared), &[]).is_ok()
 }
 
 /// Whether a directory's name is that of a run.
@@ -211,7 +211,7 @@ impl Crossval {
     pub fn begun(root: &Path) -> Result<(CrossvalOptions, PathBuf), TrainError> {
         if !root.join(PLAN).is_file() && root.join("config.toml").is_file() {
             let config = root.join("config.toml");
-            let command = match RunConfig::resolve_unchecked(Some(&config), &[]) {
+            let command = match FinetuneConfig::resolve_unchecked(Some(&config), &[]) {
                 Ok(_) => "finetune",
                 Err(_) => "pretrain",
             };
@@ -235,7 +235,7 @@ impl Crossval {
     /// Options that make no sense, files that cannot be read, and a directory that is not as the policy needs it; when
     /// resuming, other options, settings or data than those that the runs were begun with.
     pub fn new(
-        config: RunConfig,
+        config: FinetuneConfig,
         options: CrossvalOptions,
         policy: DirectoryPolicy,
     ) -> Result<Self, TrainError> {
@@ -297,7 +297,7 @@ impl Crossval {
         if let Some(changed) = differences(&old, &new) {
             return Err(mismatch(changed));
         }
-        let old = RunConfig::resolve_unchecked(Some(&shared), &[])?;
+        let old = FinetuneConfig::resolve_unchecked(Some(&shared), &[])?;
         let (old, new) = (relevant(&old), relevant(&self.config));
         if let Some(changed) = differences(&old, &new) {
             return Err(mismatch(changed));
@@ -449,7 +449,7 @@ impl Crossval {
         let devices: Option<DeviceList> = run.config.device.parse().ok();
         let unseen = UnseenData {
             run: &folder,
-            // `RunConfig::check` has parsed it.
+            // `FinetuneConfig::check` has parsed it.
             device: devices.map_or(DeviceSpec::Auto, |devices| devices.first()),
             config: &run.config,
             data: data.map_or(Path::new(""), PathBuf::as_path),
@@ -591,7 +591,7 @@ impl Crossval {
 }
 
 /// What must not change between runs: all but where they are computed and kept.
-fn relevant(config: &RunConfig) -> String {
+fn relevant(config: &FinetuneConfig) -> String {
     let mut config = config.clone();
     config.output = None;
     config.device = String::new();
@@ -599,7 +599,7 @@ fn relevant(config: &RunConfig) -> String {
     config.to_toml()
 }
 
-fn check(config: &RunConfig, options: &CrossvalOptions) -> Result<(), TrainError> {
+fn check(config: &FinetuneConfig, options: &CrossvalOptions) -> Result<(), TrainError> {
     if config.data.fold.is_some() {
         return Err(setting(
             "`data.fold` is set for each run in turn",
@@ -631,7 +631,7 @@ fn check(config: &RunConfig, options: &CrossvalOptions) -> Result<(), TrainError
     }
 }
 
-fn runs(config: &RunConfig, options: &CrossvalOptions, root: &Path) -> Vec<CrossvalRun> {
+fn runs(config: &FinetuneConfig, options: &CrossvalOptions, root: &Path) -> Vec<CrossvalRun> {
     let run = |fold: Option<FoldConfig>, seed: u64| {
         let name = match (fold, options.seeds) {
             (Some(fold), 1) => format!("fold-{}", fold.number),
@@ -664,12 +664,12 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn config(root: &Path) -> RunConfig {
+    fn config(root: &Path) -> FinetuneConfig {
         let train = root.join("train.csv");
         fs::write(&train, "text,label\na,x\nb,y\n").unwrap();
-        let mut config = RunConfig {
+        let mut config = FinetuneConfig {
             output: Some(root.join("runs")),
-            ..RunConfig::default()
+            ..FinetuneConfig::default()
         };
         config.data.train = Some(train);
         config.model.path = Some("m".into());
@@ -712,9 +712,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
         let begun = config(path);
-        let new =
-            |config: &RunConfig, options, policy| Crossval::new(config.clone(), options, policy);
-        let resume = |config: &RunConfig, options| new(config, options, DirectoryPolicy::Resume);
+        let new = |config: &FinetuneConfig, options, policy| {
+            Crossval::new(config.clone(), options, policy)
+        };
+        let resume =
+            |config: &FinetuneConfig, options| new(config, options, DirectoryPolicy::Resume);
         assert!(matches!(
             resume(&begun, folds(2, 1)),
             Err(TrainError::NothingToResume { .. })
@@ -723,15 +725,15 @@ mod tests {
         all.begin(DirectoryPolicy::New).unwrap();
         let (options, shared) = Crossval::begun(all.root()).unwrap();
         assert_eq!(options, folds(2, 1));
-        assert_eq!(RunConfig::resolve(Some(&shared), &[]).unwrap(), begun);
-        let elsewhere = RunConfig {
+        assert_eq!(FinetuneConfig::resolve(Some(&shared), &[]).unwrap(), begun);
+        let elsewhere = FinetuneConfig {
             device: "cpu".into(),
             ..begun.clone()
         };
         assert!(resume(&elsewhere, folds(2, 1)).is_ok());
         let reason = |found: Result<Crossval, TrainError>| found.unwrap_err().to_string();
         assert!(reason(resume(&begun, folds(3, 1))).contains("`folds` was 2 and is 3 now"));
-        let other = RunConfig {
+        let other = FinetuneConfig {
             seed: 7,
             ..begun.clone()
         };

@@ -1,18 +1,18 @@
 //! Tasks, the training loop, run directories, evaluation and prediction.
 //!
-//! [`prepare()`] turns a [`RunConfig`] into a [`FinetuneRun`] without writing anything; [`FinetuneRun::train`] trains it;
+//! [`prepare()`] turns a [`FinetuneConfig`] into a [`FinetuneRun`] without writing anything; [`FinetuneRun::train`] trains it;
 //! a [`Predictor`] predicts, and [`evaluate`] measures how well.
 //!
 //! ```no_run
 //! use std::path::Path;
 //! use std::sync::atomic::AtomicBool;
 //!
-//! use bertkit_training::{DirectoryPolicy, Override, Predictor, RunConfig, Silent, prepare};
+//! use bertkit_training::{DirectoryPolicy, FinetuneConfig, Override, Predictor, Silent, prepare};
 //!
 //! # fn main() -> Result<(), bertkit_training::TrainError> {
 //! let settings = ["data.train=train.csv", "model.path=models/minilm", "output=runs/first"];
 //! let settings = settings.iter().map(|s| Override::parse(s)).collect::<Result<Vec<_>, _>>()?;
-//! let config = RunConfig::resolve(None, &settings)?;
+//! let config = FinetuneConfig::resolve(None, &settings)?;
 //! let run = prepare(config, DirectoryPolicy::New, &mut Silent)?;
 //! run.train(&mut Silent, &AtomicBool::new(false))?;
 //!
@@ -35,7 +35,7 @@ mod run;
 mod stored;
 mod tasks;
 
-pub use config::{MicroBatch, Override, RunConfig, RunConfigError};
+pub use config::{FinetuneConfig, MicroBatch, Override, RunConfig, RunConfigError};
 pub use crossval::{
     Crossval, CrossvalOptions, CrossvalReport, CrossvalRun, PooledReport, RunReport, RunState,
 };

@@ -3,7 +3,7 @@
 use bertkit_data::tokenizer::TokenizerSpec;
 use bertkit_model::{Family, ModelFolder};
 
-use crate::config::RunConfig;
+use crate::config::FinetuneConfig;
 use crate::engine::observer::Observer;
 use crate::error::TrainError;
 use crate::run::context::RunContext;
@@ -20,7 +20,7 @@ use crate::tasks;
 /// # Errors
 /// Anything that would stop the run later, as far as it can be known now.
 pub fn prepare(
-    config: RunConfig,
+    config: FinetuneConfig,
     policy: DirectoryPolicy,
     observer: &mut dyn Observer,
 ) -> Result<FinetuneRun, TrainError> {
@@ -74,8 +74,12 @@ pub fn prepare(
 }
 
 /// Refuses to resume a run under other settings; device, directory and micro-batch may differ.
-fn compare_with_started(config: &RunConfig, directory: &RunDirectory) -> Result<(), TrainError> {
-    let started = RunConfig::resolve_unchecked(Some(&directory.path().join("config.toml")), &[])?;
+fn compare_with_started(
+    config: &FinetuneConfig,
+    directory: &RunDirectory,
+) -> Result<(), TrainError> {
+    let started =
+        FinetuneConfig::resolve_unchecked(Some(&directory.path().join("config.toml")), &[])?;
     check_resumable(
         directory,
         &resumable_settings(&started),

@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use bertkit_evaluation::{Metric, RunsEstimate};
 use bertkit_training::{
-    Crossval, CrossvalOptions, CrossvalReport, CrossvalRun, DirectoryPolicy, FinetuneRun,
-    MicroBatch, Override, RunConfig, RunState, TrainError, prepare,
+    Crossval, CrossvalOptions, CrossvalReport, CrossvalRun, DirectoryPolicy, FinetuneConfig,
+    FinetuneRun, MicroBatch, Override, RunState, TrainError, prepare,
 };
 use clap::Args;
 use serde_json::{Value, json};
@@ -158,7 +158,7 @@ pub fn run(args: &CrossvalArgs) -> Result<(), CliError> {
 }
 
 /// The first of the runs, prepared, for a trial.
-fn first(config: RunConfig, options: CrossvalOptions) -> Result<FinetuneRun, TrainError> {
+fn first(config: FinetuneConfig, options: CrossvalOptions) -> Result<FinetuneRun, TrainError> {
     let all = Crossval::new(config, options, DirectoryPolicy::DryRun)?;
     let config = all.runs().first().map(|run| run.config.clone());
     prepare(
@@ -169,7 +169,7 @@ fn first(config: RunConfig, options: CrossvalOptions) -> Result<FinetuneRun, Tra
 }
 
 /// The configuration that all runs share, and which they are: as the flags say, over what is there to go on with.
-fn resolve(args: &CrossvalArgs) -> Result<(RunConfig, CrossvalOptions), CliError> {
+fn resolve(args: &CrossvalArgs) -> Result<(FinetuneConfig, CrossvalOptions), CliError> {
     if let Some((flag, other)) = args.settings.contradiction() {
         return Err(CliError::usage(
             format!("{flag} cannot be used with {other}"),
@@ -194,11 +194,11 @@ fn resolve(args: &CrossvalArgs) -> Result<(RunConfig, CrossvalOptions), CliError
         options = begun;
         file = file.or(Some(shared));
     }
-    let base = RunConfig::resolve_unchecked(file.as_deref(), &[]).map_err(TrainError::from)?;
+    let base = FinetuneConfig::resolve_unchecked(file.as_deref(), &[]).map_err(TrainError::from)?;
     let mut overrides = args.settings.overrides(&base);
     overrides.extend(output);
     overrides.extend(sets);
-    let config = RunConfig::resolve(file.as_deref(), &overrides).map_err(TrainError::from)?;
+    let config = FinetuneConfig::resolve(file.as_deref(), &overrides).map_err(TrainError::from)?;
     let runs = &args.runs;
     options.folds = runs.folds.map(usize::from).or(options.folds);
     options.seeds = runs.seeds.map_or(options.seeds, u64::from);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use bertkit_training::{
-    FinetuneOutcome, FinetuneRun, Override, RunConfig, Silent, TrainError, prepare,
+    FinetuneConfig, FinetuneOutcome, FinetuneRun, Override, Silent, TrainError, prepare,
 };
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -103,7 +103,7 @@ fn settle(prepared: FinetuneRun, quiet: bool) -> Result<FinetuneRun, CliError> {
 }
 
 /// The configuration given by file and flags.
-fn resolve(args: &FinetuneArgs) -> Result<RunConfig, CliError> {
+fn resolve(args: &FinetuneArgs) -> Result<FinetuneConfig, CliError> {
     if let Some((flag, other)) = args.settings.contradiction() {
         return Err(CliError::usage(
             format!("{flag} cannot be used with {other}"),
@@ -120,11 +120,11 @@ fn resolve(args: &FinetuneArgs) -> Result<RunConfig, CliError> {
         (None, false) => None,
     };
     // Which keys a flag must remove depends on the file; an invalid file is reported here.
-    let base = RunConfig::resolve_unchecked(file.as_deref(), &[]).map_err(TrainError::from)?;
+    let base = FinetuneConfig::resolve_unchecked(file.as_deref(), &[]).map_err(TrainError::from)?;
     let mut overrides = args.settings.overrides(&base);
     overrides.extend(args.output.directory());
     overrides.extend(sets);
-    Ok(RunConfig::resolve(file.as_deref(), &overrides).map_err(TrainError::from)?)
+    Ok(FinetuneConfig::resolve(file.as_deref(), &overrides).map_err(TrainError::from)?)
 }
 
 fn dry_run(mut prepared: FinetuneRun, json: bool) -> Result<(), CliError> {
@@ -203,7 +203,7 @@ mod tests {
         finetune: FinetuneArgs,
     }
 
-    fn resolved(arguments: &[&str]) -> Result<RunConfig, CliError> {
+    fn resolved(arguments: &[&str]) -> Result<FinetuneConfig, CliError> {
         resolve(
             &Line::try_parse_from([&["bertkit"], arguments].concat())
                 .unwrap()
@@ -269,8 +269,8 @@ mod tests {
             "--config", file, "--seed", "2", "--output", "p", "--set", "seed=3",
         ]);
         let config = config.unwrap();
-        assert_eq!((config.seed, config.output), (3, Some("p".into())));
         assert_eq!(config.data.train, Some("a.csv".into()));
+        assert_eq!((config.seed, config.output), (3, Some("p".into())));
     }
 
     #[test]
@@ -283,9 +283,9 @@ mod tests {
             matches!(error, CliError::Train(TrainError::NothingToResume { .. })),
             "{error}"
         );
-        let mut config = RunConfig {
+        let mut config = FinetuneConfig {
             output: Some(directory.clone().into()),
-            ..RunConfig::default()
+            ..FinetuneConfig::default()
         };
         config.data.train = Some("a.csv".into());
         config.model.path = Some("m".into());

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use bertkit_data::tokenizer::TokenizerSpec;
 use bertkit_model::DeviceList;
+use bertkit_training::config::pretrain::{Budget, Objective};
 use bertkit_training::pretrain::PretrainConfig;
-use bertkit_training::pretrain::config::{Budget, Objective};
 use bertkit_training::{MicroBatch, Override};
 use clap::Args;
 use toml::{Table, Value};

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bertkit_training::pretrain::PretrainConfig;
-use bertkit_training::{Override, RunConfig};
+use bertkit_training::{FinetuneConfig, Override};
 use snapbox::{IntoData, assert_data_eq, file, str};
 use tempfile::TempDir;
 
@@ -414,7 +414,7 @@ fn every_configuration_resolves() {
             config.map(|config| config.model)
         } else {
             let train = Override::flag("data.train", "train.csv", "--train");
-            RunConfig::resolve(Some(&path), &[train, output]).map(|config| config.model)
+            FinetuneConfig::resolve(Some(&path), &[train, output]).map(|config| config.model)
         };
         let model = model.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         if let Some(fresh) = model.fresh {
@@ -432,7 +432,7 @@ fn every_configuration_resolves() {
 fn small_configurations_run_dry_and_write_nothing() {
     let mut seen = 0;
     for path in configurations().into_iter().filter(|path| !pretrains(path)) {
-        let config = RunConfig::resolve_unchecked(Some(&path), &[]).unwrap();
+        let config = FinetuneConfig::resolve_unchecked(Some(&path), &[]).unwrap();
         // Initialising larger models would take too long.
         let small = |fresh: &bertkit_training::config::FreshModel| {
             fresh.num_hidden_layers <= 2 && fresh.hidden_size <= 128
@@ -464,7 +464,7 @@ fn small_configurations_run_dry_and_write_nothing() {
 
         // The entire output is the configuration of the same run.
         fs::write(folder.path().join("again.toml"), &run.out).unwrap();
-        let again = RunConfig::resolve(Some(&folder.path().join("again.toml")), &[]).unwrap();
+        let again = FinetuneConfig::resolve(Some(&folder.path().join("again.toml")), &[]).unwrap();
         assert_eq!((again.data.max_length, again.device.as_str()), (16, "cpu"));
         assert_eq!(again.model, config.model);
     }

@@ -3,10 +3,8 @@
 //! [`prepare`] tokenises the corpus (or finds it tokenised), brings tokenizer and model and checks what
 //! can be checked; [`PreparedPretraining::train`] trains.
 
-pub mod config;
 mod objectives;
 mod probe;
-pub mod recipes;
 mod source;
 mod task;
 mod vocabulary;
@@ -24,14 +22,15 @@ use bertkit_model::{
 use burn::module::Module;
 use burn::tensor::Device;
 
-pub use self::config::PretrainConfig;
-use self::config::Tied;
 pub(crate) use self::objectives::masked_score;
 use self::objectives::{Learn, MaskedLm, ReplacedTokens, SegmentPairs};
 use self::probe::Probe;
 use self::source::{Source, sequence_error, sequence_settings, stages};
 use self::task::{HELPER, PretrainTask};
 use crate::config::MicroBatch;
+pub use crate::config::PretrainConfig;
+use crate::config::pretrain::Tied;
+pub use crate::config::pretrain::recipes;
 use crate::engine::data_parallel::DevicePlacement;
 use crate::engine::observer::{Estimate, EvaluationReport, Event, Observer, Summary};
 use crate::engine::optimizer::AdamW;

@@ -7,7 +7,8 @@ use bertkit_data::pretraining::masking::{MaskVocabulary, Masking};
 use bertkit_data::pretraining::sequences::{EpochPlan, SequenceError, SequenceSettings};
 use bertkit_model::Batch;
 
-use super::config::{PretrainConfig, PretrainingConfig};
+use crate::config::PretrainConfig;
+use crate::config::pretrain::PretrainingConfig;
 use crate::engine::schedule::Length;
 use crate::error::TrainError;
 

@@ -4,7 +4,7 @@ use bertkit_data::tokenizer::{Normalization, TextTokenizer, TrainOptions, train_
 use bertkit_model::{EncoderConfig, Head, HeadPolicy, Model, ModelError, ModelFolder};
 use burn::tensor::Device;
 
-use crate::config::RunConfig;
+use crate::config::FinetuneConfig;
 use crate::engine::observer::{Event, Observer, Summary};
 use crate::error::{TrainError, setting};
 use crate::run::devices::Devices;
@@ -19,7 +19,7 @@ const MIN_LENGTH: usize = 4;
 
 /// What a run has before any data is read.
 pub(crate) struct RunContext {
-    pub config: RunConfig,
+    pub config: FinetuneConfig,
     pub policy: DirectoryPolicy,
     pub directory: RunDirectory,
     pub devices: Devices,

@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::config::RunConfig;
+use crate::config::{FinetuneConfig, PretrainConfig};
 use crate::error::TrainError;
-use crate::pretrain::config::PretrainConfig;
 use crate::run::files::{
     is_temporary, sync_folder, sync_parent, temporary_name, write_atomically, write_error,
 };
@@ -163,7 +162,7 @@ impl RunDirectory {
         let environment = fs::read_to_string(self.path.join("environment.json"));
         let environment = environment.is_ok_and(|text| text.contains("\"bertkit\""));
         if environment
-            || RunConfig::resolve_unchecked(Some(&config), &[]).is_ok()
+            || FinetuneConfig::resolve_unchecked(Some(&config), &[]).is_ok()
             || PretrainConfig::resolve_unchecked(Some(&config), &[]).is_ok()
         {
             return Ok(());

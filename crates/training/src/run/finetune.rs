@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use bertkit_model::Precision;
 
-use crate::config::{MicroBatch, OptimizerConfig, RunConfig, TrainingConfig};
+use crate::config::{FinetuneConfig, MicroBatch, OptimizerConfig, TrainingConfig};
 use crate::engine::data_parallel::DevicePlacement;
 use crate::engine::observer::{Estimate, EvaluationReport, Observer, Summary};
 use crate::engine::optimizer::AdamW;
@@ -43,7 +43,7 @@ pub(crate) trait FinetuneTask: Export + fmt::Debug + Send + 'static {
 /// A fine-tuning run with its data, task, tokenizer and model prepared.
 #[derive(Debug)]
 pub struct FinetuneRun {
-    config: RunConfig,
+    config: FinetuneConfig,
     policy: DirectoryPolicy,
     directory: RunDirectory,
     devices: Devices,
@@ -74,7 +74,7 @@ pub(crate) trait Trainable: fmt::Debug + Send {
     /// Two updates on the micro-batches that need the most memory, on a copy of the model.
     fn try_largest(
         &self,
-        config: &RunConfig,
+        config: &FinetuneConfig,
         placement: DevicePlacement,
         progress: Progress,
         steps: u64,
@@ -91,7 +91,7 @@ pub(crate) trait Trainable: fmt::Debug + Send {
     /// Time and memory, from timed steps on a copy of the model.
     fn estimate(
         &self,
-        config: &RunConfig,
+        config: &FinetuneConfig,
         placement: DevicePlacement,
         progress: &Progress,
         summary: &Summary,
@@ -101,7 +101,7 @@ pub(crate) trait Trainable: fmt::Debug + Send {
     fn train(
         self: Box<Self>,
         setup: RunSetup,
-        config: &RunConfig,
+        config: &FinetuneConfig,
         placement: DevicePlacement,
         state: (AdamW, Progress),
         observer: &mut dyn Observer,
@@ -130,7 +130,7 @@ pub struct FinetuneOutcome {
 
 impl FinetuneRun {
     pub(crate) fn new(
-        config: RunConfig,
+        config: FinetuneConfig,
         policy: DirectoryPolicy,
         directory: RunDirectory,
         devices: Devices,
@@ -159,7 +159,7 @@ impl FinetuneRun {
     }
 
     /// The resolved configuration.
-    pub fn config(&self) -> &RunConfig {
+    pub fn config(&self) -> &FinetuneConfig {
         &self.config
     }
 
@@ -281,7 +281,7 @@ impl<T: FinetuneTask> Trainable for TrainableRun<T> {
 
     fn try_largest(
         &self,
-        config: &RunConfig,
+        config: &FinetuneConfig,
         placement: DevicePlacement,
         progress: Progress,
         steps: u64,
@@ -305,7 +305,7 @@ impl<T: FinetuneTask> Trainable for TrainableRun<T> {
 
     fn estimate(
         &self,
-        config: &RunConfig,
+        config: &FinetuneConfig,
         placement: DevicePlacement,
         progress: &Progress,
         summary: &Summary,
@@ -337,7 +337,7 @@ impl<T: FinetuneTask> Trainable for TrainableRun<T> {
     fn train(
         self: Box<Self>,
         setup: RunSetup,
-        config: &RunConfig,
+        config: &FinetuneConfig,
         placement: DevicePlacement,
         (optimizer, progress): (AdamW, Progress),
         observer: &mut dyn Observer,
@@ -365,7 +365,7 @@ impl<T: FinetuneTask> Trainable for TrainableRun<T> {
 }
 
 /// The settings that must stay the same when a run is resumed.
-pub(crate) fn resumable_settings(config: &RunConfig) -> String {
+pub(crate) fn resumable_settings(config: &FinetuneConfig) -> String {
     let mut config = config.clone();
     config.output = None;
     config.device = String::new();
@@ -391,7 +391,7 @@ pub(crate) fn total_steps<T: Task>(task: &T, t: &TrainingConfig) -> Result<u64, 
 /// The training loop of a run.
 fn trainer<'a, T: Task>(
     task: &'a T,
-    config: &RunConfig,
+    config: &FinetuneConfig,
     placement: DevicePlacement,
     optimizer: AdamW,
     mut progress: Progress,

@@ -2,7 +2,7 @@
 
 use bertkit_evaluation::{Metric, Predictions, TaskKind as PredictionKind, score};
 
-use crate::config::RunConfig;
+use crate::config::FinetuneConfig;
 use crate::engine::task::Validation;
 use crate::error::{TrainError, setting};
 
@@ -12,7 +12,7 @@ use crate::error::{TrainError, setting};
 /// # Errors
 /// There is no such metric, or it does not apply to these predictions.
 pub(crate) fn selection_metric(
-    config: &RunConfig,
+    config: &FinetuneConfig,
     task: PredictionKind,
 ) -> Result<Option<Metric>, TrainError> {
     let Some(name) = config.training.best_metric.as_deref() else {
@@ -44,7 +44,10 @@ pub(crate) fn selection_metric(
 }
 
 /// Refuses settings that need validation rows if there are none.
-pub(crate) fn check_validation(config: &RunConfig, valid_rows: usize) -> Result<(), TrainError> {
+pub(crate) fn check_validation(
+    config: &FinetuneConfig,
+    valid_rows: usize,
+) -> Result<(), TrainError> {
     let give = "give some with --valid FILE or --valid-fraction 0.1";
     if valid_rows == 0 && config.training.early_stopping > 0 {
         return Err(setting(

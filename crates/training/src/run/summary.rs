@@ -3,12 +3,12 @@
 use bertkit_evaluation::Metric;
 use bertkit_model::EncoderConfig;
 
-use crate::config::RunConfig;
+use crate::config::FinetuneConfig;
 use crate::run::devices::{self, Devices};
 
 /// The model that is trained.
 pub(crate) fn model_line(
-    config: &RunConfig,
+    config: &FinetuneConfig,
     encoder: &EncoderConfig,
     parameters: usize,
 ) -> (String, String) {
@@ -27,7 +27,7 @@ pub(crate) fn model_line(
 
 /// The device, and the number of updates.
 pub(crate) fn running_lines(
-    config: &RunConfig,
+    config: &FinetuneConfig,
     devices: &Devices,
     steps: u64,
 ) -> impl Iterator<Item = (String, String)> + use<> {

@@ -7,7 +7,7 @@ use bertkit_model::DeviceSpec;
 
 use super::rows::RowModel;
 use super::stored::{StoredEvaluation, StoredFiles};
-use crate::config::RunConfig;
+use crate::config::FinetuneConfig;
 use crate::engine::observer::Observer;
 use crate::error::TrainError;
 use crate::run::context::RunContext;
@@ -56,7 +56,7 @@ pub(crate) struct UnseenData<'a> {
     /// The device to evaluate on.
     pub device: DeviceSpec,
     /// The configuration of the run.
-    pub config: &'a RunConfig,
+    pub config: &'a FinetuneConfig,
     /// The labelled file.
     pub data: &'a Path,
     /// Resamples, confidence and seed of the intervals.

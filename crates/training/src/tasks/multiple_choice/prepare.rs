@@ -13,7 +13,7 @@ use super::data::{ChoiceRow, Reading, label_style, labels, resolve_columns};
 use super::info::{ChoiceInfo, LabelStyle};
 use super::rows::EncodedRows;
 use super::task::ChoiceTask;
-use crate::config::{DataConfig, RunConfig, Sampler, TaskConfig};
+use crate::config::{DataConfig, FinetuneConfig, Sampler, TaskConfig};
 use crate::engine::observer::{Event, Observer, Summary};
 use crate::engine::param_groups::freeze;
 use crate::engine::task::Task;
@@ -89,7 +89,7 @@ pub(crate) fn prepare(
 }
 
 /// Refuses settings that multiple choice has no use for.
-fn check_unused(config: &RunConfig) -> Result<(), TrainError> {
+fn check_unused(config: &FinetuneConfig) -> Result<(), TrainError> {
     let (d, t) = (&config.data, &config.task);
     let (data, task) = (DataConfig::default(), TaskConfig::default());
     let unused = [
@@ -122,7 +122,7 @@ fn check_unused(config: &RunConfig) -> Result<(), TrainError> {
 /// The labelled rows of a file, and its columns.
 fn read(
     path: &Path,
-    config: &RunConfig,
+    config: &FinetuneConfig,
     columns: &ChoiceConfig,
     group: bool,
     observer: &mut dyn Observer,
@@ -166,7 +166,7 @@ pub(crate) fn groups(rows: &[ChoiceRow], grouped: bool) -> Option<Vec<String>> {
 
 /// Training rows and validation rows.
 fn split(
-    config: &RunConfig,
+    config: &FinetuneConfig,
     rows: Vec<ChoiceRow>,
 ) -> Result<(Vec<ChoiceRow>, Vec<ChoiceRow>), TrainError> {
     let (data, fraction) = (&config.data, config.data.valid_fraction);

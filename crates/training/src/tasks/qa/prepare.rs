@@ -15,7 +15,7 @@ use burn::tensor::Device;
 use super::folds::of_questions;
 use super::info::{QuestionInfo, question_options};
 use super::task::{QuestionRows, QuestionTask};
-use crate::config::{QuestionHead, RunConfig};
+use crate::config::{FinetuneConfig, QuestionHead};
 use crate::engine::observer::{Event, Observer, Summary};
 use crate::engine::param_groups::freeze;
 use crate::engine::task::Task;
@@ -60,7 +60,7 @@ fn read(
 
 /// Holds out whole texts with all their questions for validation, unless there is a validation file.
 fn split(
-    config: &RunConfig,
+    config: &FinetuneConfig,
     questions: Vec<Question>,
 ) -> Result<(Vec<Question>, Vec<Question>), TrainError> {
     let fraction = config.data.valid_fraction;
@@ -169,7 +169,7 @@ fn tokenizer_texts(questions: &[Question]) -> impl Iterator<Item = &str> {
 }
 
 /// Refuses settings that need validation questions if there are none.
-fn check_validation(config: &RunConfig, valid: &QuestionRows) -> Result<(), TrainError> {
+fn check_validation(config: &FinetuneConfig, valid: &QuestionRows) -> Result<(), TrainError> {
     let give = "give some with --valid FILE or --valid-fraction 0.1";
     if valid.questions.is_empty() && config.training.early_stopping > 0 {
         return Err(setting(

@@ -14,7 +14,7 @@ use burn::module::Module;
 use super::folds::documents;
 use super::info::{TagColumns, TagInfo};
 use super::task::{TagTask, TaggedRows};
-use crate::config::{NerConfig, RunConfig, Sampler, TagHead};
+use crate::config::{FinetuneConfig, NerConfig, Sampler, TagHead};
 use crate::engine::observer::{Event, Observer, Summary};
 use crate::engine::param_groups::freeze;
 use crate::engine::task::Task;
@@ -299,7 +299,7 @@ fn cut_note(rows: &TaggedRows, info: &TagInfo) -> String {
 }
 
 /// The validation sentences and where they come from.
-fn validation_line(config: &RunConfig, valid: &TaggedRows, info: &TagInfo) -> String {
+fn validation_line(config: &FinetuneConfig, valid: &TaggedRows, info: &TagInfo) -> String {
     let (count, words) = (valid.sentences.len(), words(valid));
     let cut = cut_note(valid, info);
     match (&config.data.valid, count) {

@@ -12,7 +12,7 @@ use super::documents::gather;
 use super::folds::of_rows;
 use super::labels::Labels;
 use super::rows::{Rows, Targets};
-use crate::config::{DataConfig, FileFormat, RunConfig};
+use crate::config::{DataConfig, FileFormat, FinetuneConfig};
 use crate::engine::observer::{Event, Observer};
 use crate::error::TrainError;
 use crate::run::context::RunContext;
@@ -60,7 +60,7 @@ pub(super) struct Inputs {
 
 pub(super) fn read_inputs(
     path: &Path,
-    config: &RunConfig,
+    config: &FinetuneConfig,
     group: bool,
     observer: &mut dyn Observer,
 ) -> Result<Inputs, TrainError> {
@@ -86,7 +86,7 @@ pub(super) fn read_inputs(
 
 /// Splits the rows that the fold leaves into training and validation rows.
 pub(super) fn split(
-    config: &RunConfig,
+    config: &FinetuneConfig,
     examples: &Examples,
     targets: &Targets,
     rows: Vec<usize>,
@@ -179,7 +179,7 @@ impl Inputs {
         targets: Targets,
         tokenizer: &TextTokenizer,
         max_length: usize,
-        config: &RunConfig,
+        config: &FinetuneConfig,
         observer: &mut dyn Observer,
     ) -> Result<Rows, TrainError> {
         let examples = &self.examples;

@@ -5,7 +5,7 @@ use bertkit_data::labels::{LabelKind, LabelSet, balanced_weights, infer_task, po
 use bertkit_evaluation::TaskKind as PredictionKind;
 
 use super::rows::Targets;
-use crate::config::{Calibrate, ClassWeights, LossConfig, NamedWeights, RunConfig, Threshold};
+use crate::config::{Calibrate, ClassWeights, FinetuneConfig, LossConfig, NamedWeights, Threshold};
 use crate::error::{TrainError, setting};
 use crate::run::selection::check_validation;
 use crate::tasks::kind::TaskKind;
@@ -22,7 +22,10 @@ pub(super) struct Labels {
     pub positive: Option<usize>,
 }
 
-pub(super) fn infer_labels(config: &RunConfig, examples: &Examples) -> Result<Labels, TrainError> {
+pub(super) fn infer_labels(
+    config: &FinetuneConfig,
+    examples: &Examples,
+) -> Result<Labels, TrainError> {
     let separator = examples.label_separator.as_deref();
     let labels = examples.labels();
     let inferred = infer_task(&labels, separator)?;
@@ -137,7 +140,7 @@ pub(super) fn mean_and_deviation(scores: &[f64]) -> Result<(f64, f64), TrainErro
 }
 
 pub(super) fn class_weights(
-    config: &RunConfig,
+    config: &FinetuneConfig,
     labels: &Labels,
     targets: &Targets,
 ) -> Result<Vec<f32>, TrainError> {
@@ -206,7 +209,7 @@ pub(super) fn threshold_sentence(at: f64) -> String {
 
 /// Refuses settings that would have no effect on this task or these data.
 pub(super) fn check_loss(
-    config: &RunConfig,
+    config: &FinetuneConfig,
     kind: LabelKind,
     valid_rows: usize,
 ) -> Result<(), TrainError> {
@@ -229,7 +232,7 @@ pub(super) fn check_loss(
 }
 
 pub(super) fn check_threshold(
-    config: &RunConfig,
+    config: &FinetuneConfig,
     task: PredictionKind,
     valid_rows: usize,
 ) -> Result<(), TrainError> {
@@ -251,7 +254,7 @@ pub(super) fn check_threshold(
 }
 
 pub(super) fn check_calibration(
-    config: &RunConfig,
+    config: &FinetuneConfig,
     kind: LabelKind,
     valid_rows: usize,
 ) -> Result<(), TrainError> {
@@ -294,7 +297,7 @@ impl Labels {
 }
 
 /// Refuses averages over classes that the task does not have.
-pub(super) fn check_averaged(config: &RunConfig, labels: &Labels) -> Result<(), TrainError> {
+pub(super) fn check_averaged(config: &FinetuneConfig, labels: &Labels) -> Result<(), TrainError> {
     for name in &config.task.averaged {
         let known = labels
             .classes
@@ -311,7 +314,7 @@ pub(super) fn check_averaged(config: &RunConfig, labels: &Labels) -> Result<(), 
 }
 
 /// The thresholds that training begins with, and how they were chosen.
-pub(super) fn thresholds(config: &RunConfig, labels: &Labels) -> (Vec<f64>, String) {
+pub(super) fn thresholds(config: &FinetuneConfig, labels: &Labels) -> (Vec<f64>, String) {
     let count = match (labels.kind, labels.positive) {
         (LabelKind::Classification, Some(_)) => 1,
         (LabelKind::Classification, None) | (LabelKind::Regression, _) => 0,

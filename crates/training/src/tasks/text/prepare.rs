@@ -19,7 +19,7 @@ use super::labels::{
 };
 use super::rows::{Rows, Targets};
 use super::task::SequenceTask;
-use crate::config::{FileFormat, Pool, RunConfig};
+use crate::config::{FileFormat, FinetuneConfig, Pool};
 use crate::engine::observer::{Event, Observer, Summary};
 use crate::engine::param_groups::freeze;
 use crate::engine::task::Task;
@@ -131,7 +131,7 @@ fn marker_tokens(style: MarkStyle, inputs: &Inputs) -> Vec<String> {
 }
 
 /// Refuses an overlap of sections that leaves no room for new tokens.
-fn check_overlap(config: &RunConfig, max_length: usize) -> Result<(), TrainError> {
+fn check_overlap(config: &FinetuneConfig, max_length: usize) -> Result<(), TrainError> {
     let Some(settings) = &config.task.documents else {
         return Ok(());
     };
@@ -152,7 +152,7 @@ fn check_overlap(config: &RunConfig, max_length: usize) -> Result<(), TrainError
 /// The rows of a validation file whose labels training knows.
 fn validation_rows(
     path: &Path,
-    config: &RunConfig,
+    config: &FinetuneConfig,
     labels: &Labels,
     tokenizer: &TextTokenizer,
     max_length: usize,
@@ -180,7 +180,7 @@ fn validation_rows(
 }
 
 /// What is written beside the weights.
-fn info(config: &RunConfig, labels: &Labels, max_length: usize) -> TaskInfo {
+fn info(config: &FinetuneConfig, labels: &Labels, max_length: usize) -> TaskInfo {
     let (thresholds, threshold_origin) = thresholds(config, labels);
     TaskInfo {
         kind: labels.kind,

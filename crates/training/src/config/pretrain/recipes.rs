@@ -20,7 +20,7 @@ macro_rules! recipes {
     ($($name:literal),* $(,)?) => {
         &[$((
             $name,
-            include_str!(concat!("../../../../configs/pretrain/", $name, ".toml")),
+            include_str!(concat!("../../../../../configs/pretrain/", $name, ".toml")),
         )),*]
     };
 }

@@ -1,0 +1,126 @@
+//! The pretraining objective: the weight of each loss.
+
+use std::str::FromStr;
+
+use bertkit_data::pretraining::sequences::Packing;
+use serde::{Deserialize, Serialize};
+
+/// What is learnt: how much the mean of each loss counts. `mlm`, `mlm+nsp`, `mlm+sop` and `rtd` are
+/// short for the weights of the published systems.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "ObjectiveForm")]
+pub struct Objective {
+    /// Masked words (Devlin et al. 2019, §3.1); beside `rtd`, those of the generator.
+    pub mlm: f64,
+    /// Whether the second segment follows the first or comes from elsewhere (the same).
+    pub next_sentence: f64,
+    /// Whether two segments are in their order (Lan et al. 2020, §3.1).
+    pub sentence_order: f64,
+    /// Which tokens a generator has replaced (Clark et al. 2020, §3.1).
+    pub rtd: f64,
+}
+
+impl Objective {
+    /// Masked words.
+    pub const MLM: Self = Self {
+        mlm: 1.0,
+        next_sentence: 0.0,
+        sentence_order: 0.0,
+        rtd: 0.0,
+    };
+    const NONE: Self = Self {
+        mlm: 0.0,
+        ..Self::MLM
+    };
+    /// ELECTRA's weight of the discriminator's loss.
+    const RTD: f64 = 50.0;
+
+    /// The packing that it needs, or is best served with.
+    pub(super) fn packing(&self) -> Packing {
+        if self.next_sentence > 0.0 {
+            Packing::NextSentence
+        } else if self.sentence_order > 0.0 {
+            Packing::SentenceOrder
+        } else if self.rtd > 0.0 {
+            Packing::Electra
+        } else {
+            Packing::Across
+        }
+    }
+}
+
+impl Default for Objective {
+    fn default() -> Self {
+        Self::MLM
+    }
+}
+
+impl FromStr for Objective {
+    type Err = String;
+
+    /// `mlm`, `nsp`, `sop` and `rtd`, joined by `+`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut objective = Self::NONE;
+        for part in text.split('+') {
+            match part.trim() {
+                "mlm" => objective.mlm = 1.0,
+                "nsp" => objective.next_sentence = 1.0,
+                "sop" => objective.sentence_order = 1.0,
+                "rtd" => (objective.mlm, objective.rtd) = (1.0, Self::RTD),
+                other => {
+                    return Err(format!(
+                        "`{other}` is no objective, expected `mlm`, `mlm+nsp`, `mlm+sop`, `rtd`, or a table of weights"
+                    ));
+                }
+            }
+        }
+        Ok(objective)
+    }
+}
+
+/// How an objective is written.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected `mlm`, `mlm+nsp`, `mlm+sop`, `rtd`, or a table with the weights mlm, next_sentence, sentence_order and rtd"
+)]
+enum ObjectiveForm {
+    Name(String),
+    Weights(ObjectiveWeights),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ObjectiveWeights {
+    mlm: f64,
+    next_sentence: f64,
+    sentence_order: f64,
+    rtd: f64,
+}
+
+impl Default for ObjectiveWeights {
+    fn default() -> Self {
+        Self {
+            mlm: 0.0,
+            next_sentence: 0.0,
+            sentence_order: 0.0,
+            rtd: 0.0,
+        }
+    }
+}
+
+impl TryFrom<ObjectiveForm> for Objective {
+    type Error = String;
+
+    fn try_from(form: ObjectiveForm) -> Result<Self, String> {
+        match form {
+            ObjectiveForm::Name(name) => name.parse(),
+            ObjectiveForm::Weights(w) => Ok(Self {
+                mlm: w.mlm,
+                next_sentence: w.next_sentence,
+                sentence_order: w.sentence_order,
+                rtd: w.rtd,
+            }),
+        }
+    }
+}
