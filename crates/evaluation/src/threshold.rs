@@ -41,7 +41,9 @@ impl ThresholdObjective {
             } => format!(
                 "the lowest cost ({false_positive} for a false positive, {false_negative} for a false negative)"
             ),
-            named => format!("the best {named}"),
+            Self::F1 | Self::BalancedAccuracy | Self::Mcc | Self::Accuracy => {
+                format!("the best {self}")
+            }
         }
     }
 

@@ -64,7 +64,7 @@ pub use tasks::qa::evaluate::{
 pub use tasks::qa::info::QuestionInfo;
 pub use tasks::qa::predict::QuestionAnswerer;
 pub use tasks::qa::results::{Proposal, QuestionResult, proposals};
-pub use tasks::rows::{RowEvalOptions, RowEvaluation, RowModel, RowPredictions};
+pub use tasks::rows::{OpenRowModel, RowEvalOptions, RowEvaluation, RowModel, RowPredictions};
 pub use tasks::stored::{StoredEvaluation, StoredRow};
 pub use tasks::tagging::evaluate::{TagEvalOptions, TagEvaluation, TagRow, evaluate_tags};
 pub use tasks::tagging::info::{TagColumns, TagInfo};

@@ -5,7 +5,7 @@ use std::path::Path;
 use bertkit_evaluation::{BootstrapOptions, TaskKind as PredictionKind};
 use bertkit_model::DeviceSpec;
 
-use super::rows::RowModel;
+use super::rows::OpenRowModel;
 use super::stored::{StoredEvaluation, StoredFiles};
 use crate::config::FinetuneConfig;
 use crate::engine::observer::Observer;
@@ -22,8 +22,8 @@ pub enum TaskInput {
     Words,
     /// Questions about texts: for a [`QuestionAnswerer`](crate::QuestionAnswerer).
     Questions,
-    /// Rows of a table, for the [`RowModel`] that this opens from a run directory or a model folder.
-    Rows(fn(&Path, DeviceSpec) -> Result<Box<dyn RowModel>, TrainError>),
+    /// Rows of a table, for the [`RowModel`](crate::RowModel) that this opens from a run directory or a model folder.
+    Rows(OpenRowModel),
 }
 
 /// A task: one constant for each, in the file `mod.rs` of its folder.

@@ -1,18 +1,21 @@
 //! Models that read the rows of a table: what `predict` and `eval` ask of them, whatever the task.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bertkit_data::examples::MissingPolicy;
 use bertkit_data::formats::{ReadOptions, Table};
 use bertkit_data::perturb::Perturbation;
 use bertkit_evaluation::{BootstrapOptions, Report};
-use bertkit_model::Precision;
+use bertkit_model::{DeviceSpec, Precision};
 use serde_json::{Value, json};
 
 use super::evaluation::{Perturbed, add_findings};
 use crate::config::FoldConfig;
 use crate::error::TrainError;
+
+/// Opens the model of a run directory or a model folder.
+pub type OpenRowModel = fn(&Path, DeviceSpec) -> Result<Box<dyn RowModel>, TrainError>;
 
 /// A trained model that reads the rows of a table.
 pub trait RowModel: fmt::Debug {

@@ -1,9 +1,6 @@
 //! `bertkit eval` of models that read the rows of a table.
 
-use std::path::Path;
-
-use bertkit_model::DeviceSpec;
-use bertkit_training::{RowEvalOptions, RowModel, TrainError};
+use bertkit_training::{OpenRowModel, RowEvalOptions};
 
 use super::{EvalArgs, keep, perturbed};
 use crate::error::CliError;
@@ -12,10 +9,7 @@ use crate::progress::{Display, RowProgress};
 use crate::render;
 
 /// Evaluates the model that `open` opens.
-pub(super) fn run(
-    args: &EvalArgs,
-    open: fn(&Path, DeviceSpec) -> Result<Box<dyn RowModel>, TrainError>,
-) -> Result<(), CliError> {
+pub(super) fn run(args: &EvalArgs, open: OpenRowModel) -> Result<(), CliError> {
     check(args)?;
     process::use_threads(args.machine.threads)?;
     process::leave_on_interrupt()?;

@@ -4,8 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bertkit_data::formats::{read_table, read_table_from};
-use bertkit_model::DeviceSpec;
-use bertkit_training::{RowModel, TrainError};
+use bertkit_training::OpenRowModel;
 
 use super::PredictArgs;
 use super::output::{Target, with_columns};
@@ -16,10 +15,7 @@ use crate::progress::{Display, RowProgress};
 use crate::render;
 
 /// Predicts the rows of `--input` with the model that `open` opens.
-pub(super) fn run(
-    args: &PredictArgs,
-    open: fn(&Path, DeviceSpec) -> Result<Box<dyn RowModel>, TrainError>,
-) -> Result<(), CliError> {
+pub(super) fn run(args: &PredictArgs, open: OpenRowModel) -> Result<(), CliError> {
     let input = input(args)?;
     let target = Target::choose(args)?;
     process::use_threads(args.machine.threads)?;

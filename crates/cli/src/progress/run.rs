@@ -1,46 +1,20 @@
-//! Progress of a run on standard error: a bar on a terminal, a line every ten seconds elsewhere, nothing if quiet.
+//! Progress of a training run.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bertkit_training::{EvaluationReport, Event, Observer, StepReport, Summary};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
-use crate::format::{count, duration, plural};
+use super::pace::{Pace, step_line};
+use super::{BETWEEN_LINES, Display, style};
+use crate::format::{count, plural};
 use crate::render;
-
-/// Time between two lines where there is no bar.
-const BETWEEN_LINES: Duration = Duration::from_secs(10);
-
-/// Weight per step of the exponential moving average: it covers about the last 20 steps.
-const SMOOTHING: f64 = 0.95;
 
 /// Number of metrics in a line, besides the loss.
 pub const SHOWN_METRICS: usize = 4;
 
 /// Number of pretraining metrics in a line: enough for all but the terms of the loss.
 pub const SHOWN_OF_PRETRAINING: usize = 6;
-
-/// How progress is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Display {
-    /// No progress.
-    Quiet,
-    /// Lines.
-    Lines,
-    /// A bar, with lines above it.
-    Bar,
-}
-
-impl Display {
-    /// A bar on a terminal, else lines; nothing if `quiet`.
-    pub fn choose(quiet: bool) -> Self {
-        match (quiet, render::stderr_is_terminal()) {
-            (true, _) => Self::Quiet,
-            (false, true) => Self::Bar,
-            (false, false) => Self::Lines,
-        }
-    }
-}
 
 /// Shows the progress of a run.
 pub struct Progress {
@@ -92,10 +66,7 @@ impl Progress {
         if from_step > 0 {
             self.line(&format!("continuing after step {}", count(from_step)));
         }
-        self.pace = Pace {
-            from_start: from_step == 0,
-            ..Pace::default()
-        };
+        self.pace = Pace::new(from_step == 0);
         if let Some(spinner) = self.bar.take() {
             spinner.finish_and_clear();
         }
@@ -200,76 +171,6 @@ pub fn summary_lines(summary: &Summary) -> Vec<String> {
     summary.lines.iter().map(line).collect()
 }
 
-/// Loss, speed and remaining time, averaged over the last steps.
-#[derive(Debug, Default)]
-struct Pace {
-    /// Whether the first report counts from the start of the run and not from a checkpoint.
-    from_start: bool,
-    last_seconds: Option<f64>,
-    weight: f64,
-    loss: f64,
-    timed: f64,
-    seconds: f64,
-    tokens: f64,
-}
-
-impl Pace {
-    fn update(&mut self, report: &StepReport) {
-        // A loss that is not a number would never leave the average; the run ends on it anyway.
-        if report.loss.is_finite() {
-            self.loss = SMOOTHING * self.loss + (1.0 - SMOOTHING) * report.loss;
-            self.weight = SMOOTHING * self.weight + (1.0 - SMOOTHING);
-        }
-        let before = self.last_seconds.or(self.from_start.then_some(0.0));
-        if let Some(before) = before {
-            self.timed = SMOOTHING * self.timed + 1.0;
-            self.seconds = SMOOTHING * self.seconds + (report.seconds - before).max(0.0);
-            self.tokens = SMOOTHING * self.tokens + report.step_tokens as f64;
-        }
-        self.last_seconds = Some(report.seconds);
-    }
-
-    fn loss(&self) -> f64 {
-        if self.weight > 0.0 {
-            self.loss / self.weight
-        } else {
-            f64::NAN
-        }
-    }
-
-    fn tokens_per_second(&self) -> Option<f64> {
-        (self.seconds > 0.0).then(|| self.tokens / self.seconds)
-    }
-
-    fn seconds_left(&self, report: &StepReport) -> Option<f64> {
-        let left = report.steps.saturating_sub(report.step) as f64;
-        (self.timed > 0.0).then(|| left * self.seconds / self.timed)
-    }
-
-    /// `loss 0.4120  1 min 20 s left  12,345 tokens/s  rate 3.10e-5`, the most important first: a narrow terminal
-    /// truncates the line.
-    fn shown(&self, report: &StepReport) -> String {
-        let mut text = format!("loss {:.4}", self.loss());
-        if let Some(left) = self.seconds_left(report) {
-            text += &format!("  {} left", duration(left));
-        }
-        if let Some(speed) = self.tokens_per_second() {
-            text += &format!("  {} tokens/s", count(speed.round() as u64));
-        }
-        text + &format!("  rate {:.2e}", report.learning_rate)
-    }
-}
-
-fn step_line(report: &StepReport, pace: &Pace) -> String {
-    format!(
-        "step {}/{}  epoch {:.2}  {}",
-        count(report.step),
-        count(report.steps),
-        report.epoch,
-        pace.shown(report)
-    )
-}
-
 fn evaluation_line(report: &EvaluationReport, shown: usize) -> String {
     let best = if report.is_best {
         "  (best so far)"
@@ -297,131 +198,9 @@ pub fn metrics(metrics: &[(String, Option<f64>)], shown: usize) -> String {
     shown.collect::<Vec<_>>().join("  ")
 }
 
-/// Progress over rows, for commands that only read and predict.
-pub struct RowProgress {
-    display: Display,
-    bar: Option<ProgressBar>,
-    started: Instant,
-    last_line: Instant,
-}
-
-impl RowProgress {
-    /// Shows nothing before the first report.
-    pub fn new(display: Display) -> Self {
-        let now = Instant::now();
-        Self {
-            display,
-            bar: None,
-            started: now,
-            last_line: now,
-        }
-    }
-
-    /// Reports that `done` of `total` rows are done.
-    pub fn done(&mut self, done: usize, total: usize) {
-        let (done, total) = (done as u64, total as u64);
-        match self.display {
-            Display::Quiet => {}
-            Display::Bar => {
-                let bar = self.bar.get_or_insert_with(|| {
-                    let bar = ProgressBar::new(total);
-                    bar.set_style(style("{bar:24} {pos}/{len} rows  {per_sec}  {eta} left"));
-                    bar
-                });
-                bar.set_position(done);
-            }
-            Display::Lines if self.last_line.elapsed() >= BETWEEN_LINES => {
-                self.last_line = Instant::now();
-                let left = self.started.elapsed().as_secs_f64() * total.saturating_sub(done) as f64
-                    / done.max(1) as f64;
-                render::stderr(&format!(
-                    "{} of {}  {} left\n",
-                    count(done),
-                    plural(total, "row"),
-                    duration(left)
-                ));
-            }
-            Display::Lines => {}
-        }
-    }
-}
-
-impl Drop for RowProgress {
-    fn drop(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-/// A style without colour; the default style if the template is invalid, which a test excludes.
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template)
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("=> ")
-}
-
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
-
-    fn report(step: u64, loss: f64, seconds: f64) -> StepReport {
-        StepReport {
-            step,
-            steps: 100,
-            epoch: step as f64 / 50.0,
-            loss,
-            learning_rate: 3.1e-5,
-            gradient_norm: 1.0,
-            tokens: step * 1000,
-            step_tokens: 1000,
-            seconds,
-        }
-    }
-
-    #[test]
-    fn a_constant_run_has_its_own_loss_and_speed() {
-        let mut pace = Pace {
-            from_start: true,
-            ..Pace::default()
-        };
-        for step in 1..=20 {
-            pace.update(&report(step, 0.5, step as f64 * 0.25));
-        }
-        assert!((pace.loss() - 0.5).abs() < 1e-12);
-        assert!((pace.tokens_per_second().unwrap() - 4000.0).abs() < 1e-6);
-        let shown = step_line(&report(20, 0.5, 5.0), &pace);
-        assert_eq!(
-            shown,
-            "step 20/100  epoch 0.40  loss 0.5000  20 s left  4,000 tokens/s  rate 3.10e-5"
-        );
-    }
-
-    #[test]
-    fn a_resumed_run_takes_no_speed_from_before_the_checkpoint() {
-        let mut pace = Pace::default();
-        pace.update(&report(51, 0.5, 1000.0));
-        assert_eq!(
-            (
-                pace.tokens_per_second(),
-                pace.seconds_left(&report(51, 0.5, 0.0))
-            ),
-            (None, None)
-        );
-        pace.update(&report(52, 0.5, 1001.0));
-        assert_eq!(pace.tokens_per_second(), Some(1000.0));
-        assert_eq!(pace.seconds_left(&report(52, 0.5, 1001.0)), Some(48.0));
-    }
-
-    #[test]
-    fn a_loss_that_is_no_number_does_not_stay() {
-        let mut pace = Pace::default();
-        pace.update(&report(1, f64::NAN, 1.0));
-        assert!(pace.loss().is_nan());
-        pace.update(&report(2, 0.5, 2.0));
-        assert_eq!(pace.loss(), 0.5);
-    }
 
     #[test]
     fn evaluations_show_what_chooses_the_undefined_and_the_loss() {
@@ -458,16 +237,5 @@ mod tests {
             tokens_per_epoch: 40_000,
         };
         assert_eq!(summary_lines(&summary), ["data    900 rows", "device  cpu"]);
-    }
-
-    #[test]
-    fn the_templates_of_the_bars_are_right() {
-        for template in [
-            "{bar:16} step {pos}/{len}  {wide_msg}",
-            "{bar:24} {pos}/{len} rows  {per_sec}  {eta} left",
-            "{spinner} {wide_msg}",
-        ] {
-            assert!(ProgressStyle::with_template(template).is_ok());
-        }
     }
 }
