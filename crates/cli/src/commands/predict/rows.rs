@@ -1,7 +1,7 @@
 //! `bertkit predict` of models that read the rows of a table.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bertkit_data::formats::{read_table, read_table_from};
 use bertkit_training::OpenRowModel;
