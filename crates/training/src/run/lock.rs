@@ -123,10 +123,11 @@ impl DirectoryLock {
                 Ok(()) if !is_at(&file, &path) => continue,
                 Ok(()) => {
                     let id = std::process::id().to_string();
-                    file.set_len(0)
+                    // Only messages need it: on a full disk, the files of the run fail first.
+                    let _ = file
+                        .set_len(0)
                         .and_then(|()| file.rewind())
-                        .and_then(|()| file.write_all(id.as_bytes()))
-                        .map_err(failed)?;
+                        .and_then(|()| file.write_all(id.as_bytes()));
                     return Ok(Self {
                         file: Some(file),
                         path,
