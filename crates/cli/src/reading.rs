@@ -1,35 +1,93 @@
-//! The flags and small parsers that several commands share: how a table is read, what a model runs on.
+//! The flags that several commands share: how a table is read, what a model runs on.
 
 use bertkit_data::DataError;
 use bertkit_data::examples::MissingPolicy;
-use bertkit_data::formats::tagged::TagLevel;
-use bertkit_data::formats::{Format, ReadOptions, parse_delimiter};
+use bertkit_data::sources::tagged::TagLevel;
+use bertkit_data::sources::{Format, ReadOptions, parse_delimiter};
 use bertkit_model::{DeviceSpec, Precision, automatic, devices};
 use bertkit_training::TagColumns;
-use bertkit_training::config::FileFormat;
-use clap::{Args, ValueEnum};
+use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
+use toml::Value;
 
 use crate::error::CliError;
 use crate::render;
+use crate::settings::{argument_of, value_of};
 
-/// How a table is read.
-#[derive(Debug, Clone, Default, Args)]
-pub struct ReadFlags {
-    /// Format of the file [default: by its extension]
-    #[arg(long, value_parser = ["csv", "tsv", "jsonl", "conll", "iob2", "relations"])]
-    pub format: Option<String>,
-    /// The character between fields, or its name: comma, tab, semicolon, pipe, space
-    #[arg(long, value_name = "CHAR", value_parser = delimiter)]
-    pub delimiter: Option<String>,
-    /// The quotation mark around fields; `none` takes quotes as plain characters
-    #[arg(long, value_name = "CHAR", value_parser = quote)]
-    pub quote: Option<String>,
-    /// The character that takes the meaning from a quotation mark behind it, such as \\
-    #[arg(long, value_name = "CHAR", value_parser = escape)]
-    pub escape: Option<String>,
-    /// The first row is data: columns are called 1, 2, 3, …
-    #[arg(long)]
-    pub no_header: bool,
+/// Declares flags of settings for commands that are no runs: what they are called, how they are read and what the help
+/// says is declared with the setting of a run that each names.
+macro_rules! setting_flags {
+    (
+        $(#[doc = $doc:literal])+
+        pub struct $name:ident $(under $heading:literal)? {
+            $($(#[doc = $about:literal])+ $field:ident: $type:ty = $key:literal),* $(,)?
+        }
+    ) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, Default)]
+        pub struct $name {
+            $($(#[doc = $about])+ pub $field: $type,)*
+        }
+
+        impl Args for $name {
+            fn augment_args(command: Command) -> Command {
+                let arguments = [$(argument_of($key)),*].into_iter().flatten();
+                $(let arguments = arguments.map(|argument| argument.help_heading($heading));)?
+                command.args(arguments)
+            }
+
+            fn augment_args_for_update(command: Command) -> Command {
+                Self::augment_args(command)
+            }
+        }
+
+        impl FromArgMatches for $name {
+            fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+                Ok(Self {
+                    $($field: FlagValue::of(value_of(matches, $key)),)*
+                })
+            }
+
+            fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+                *self = Self::from_arg_matches(matches)?;
+                Ok(())
+            }
+        }
+    };
+}
+
+/// What a flag's value becomes.
+trait FlagValue {
+    /// The value, if the flag is given.
+    fn of(value: Option<Value>) -> Self;
+}
+
+impl FlagValue for Option<String> {
+    fn of(value: Option<Value>) -> Self {
+        value.and_then(|value| value.as_str().map(str::to_owned))
+    }
+}
+
+impl FlagValue for bool {
+    /// Whether the flag is given, whatever it sets.
+    fn of(value: Option<Value>) -> Self {
+        value.is_some()
+    }
+}
+
+setting_flags! {
+    /// How a table is read.
+    pub struct ReadFlags {
+        /// The format.
+        format: Option<String> = "data.format",
+        /// The character between fields, or its name.
+        delimiter: Option<String> = "data.delimiter",
+        /// The quotation mark, or `none`.
+        quote: Option<String> = "data.quote",
+        /// The escape character.
+        escape: Option<String> = "data.escape",
+        /// Whether the first row is data.
+        no_header: bool = "data.header",
+    }
 }
 
 impl ReadFlags {
@@ -38,17 +96,25 @@ impl ReadFlags {
     /// # Errors
     /// The format is that of words, or of relations.
     pub fn check_format(&self, of_model: bool) -> Result<(), CliError> {
-        match self.format.as_deref() {
-            Some("relations") if !of_model => Err(CliError::usage(
+        match self.requested()? {
+            Some(Format::Relations) if !of_model => Err(CliError::usage(
                 "--format relations is for models that were trained on such files",
                 "leave it out, or train with bertkit finetune --format relations",
             )),
-            Some(format @ ("conll" | "iob2")) => Err(CliError::usage(
-                format!("--format {format} is for models that tag words"),
-                "leave it out, or train with bertkit finetune --task ner",
-            )),
+            Some(format) if format != Format::Relations && format.spec().table.is_none() => {
+                let name = self.format.as_deref().unwrap_or_default();
+                Err(CliError::usage(
+                    format!("--format {name} is for models that tag words"),
+                    "leave it out, or train with bertkit finetune --task ner",
+                ))
+            }
             _ => Ok(()),
         }
+    }
+
+    /// The format that --format names.
+    fn requested(&self) -> Result<Option<Format>, DataError> {
+        self.format.as_deref().map(str::parse).transpose()
     }
 
     /// The options for reading; without --no-header, `header` says whether there is one.
@@ -56,12 +122,10 @@ impl ReadFlags {
     /// # Errors
     /// A format or a delimiter that is none; the parsers of the flags let none through.
     pub fn options(&self, header: bool) -> Result<ReadOptions, DataError> {
-        // Which files hold relations, and how, a model knows.
+        // The model knows whether files hold relations, and in which format.
         let format = self
-            .format
-            .as_deref()
-            .filter(|&format| format != "relations");
-        let format = format.map(str::parse::<Format>).transpose()?;
+            .requested()?
+            .filter(|&format| format != Format::Relations);
         let delimiter = self.delimiter.as_deref().map(parse_delimiter).transpose()?;
         let (quote, quoting) = match self.quote.as_deref() {
             None => (None, None),
@@ -80,24 +144,20 @@ impl ReadFlags {
     }
 }
 
-/// Where tagged words stand in a file.
-#[derive(Debug, Clone, Default, Args)]
-pub struct TagFlags {
-    /// Of tagged words, the column with the word: its number from 1, or its name
-    #[arg(long, value_name = "COLUMN")]
-    pub word_column: Option<String>,
-    /// Of tagged words, the column with the tag [default: the last one]
-    #[arg(long, value_name = "COLUMN")]
-    pub tag_column: Option<String>,
-    /// Of tagged words with two columns of tags, the outer entities or those within
-    #[arg(long, value_parser = ["outer", "inner"])]
-    pub level: Option<String>,
-    /// Of tagged words, the type of entities whose tags are bare letters
-    #[arg(long, value_name = "NAME")]
-    pub type_name: Option<String>,
-    /// Of tagged words in CSV, the column whose change begins a new sentence
-    #[arg(long, value_name = "COLUMN")]
-    pub sentence_column: Option<String>,
+setting_flags! {
+    /// The columns of a file of tagged words.
+    pub struct TagFlags {
+        /// Column with the word.
+        word_column: Option<String> = "data.word_column",
+        /// Column with the tag.
+        tag_column: Option<String> = "data.tag_column",
+        /// The outer or the inner entities.
+        level: Option<String> = "data.level",
+        /// The type of entities whose tags are bare letters.
+        type_name: Option<String> = "data.type_name",
+        /// Column with the id of the sentence.
+        sentence_column: Option<String> = "data.sentence_column",
+    }
 }
 
 impl TagFlags {
@@ -106,11 +166,9 @@ impl TagFlags {
     /// # Errors
     /// A flag about reading that files of words have no use for.
     pub fn columns(&self, read: &ReadFlags) -> Result<TagColumns, CliError> {
+        let format = read.requested()?;
         let of_tables = [
-            (
-                "--format relations",
-                read.format.as_deref() == Some("relations"),
-            ),
+            ("--format relations", format == Some(Format::Relations)),
             ("--quote", read.quote.is_some()),
             ("--escape", read.escape.is_some()),
             ("--no-header", read.no_header),
@@ -121,13 +179,6 @@ impl TagFlags {
                 "leave it out",
             ));
         }
-        let format = match read.format.as_deref() {
-            None => None,
-            Some("conll" | "iob2") => Some(FileFormat::Conll),
-            Some("tsv") => Some(FileFormat::Tsv),
-            Some("csv") => Some(FileFormat::Csv),
-            Some(_) => Some(FileFormat::Jsonl),
-        };
         let level = match self.level.as_deref() {
             None => None,
             Some("inner") => Some(TagLevel::Inner),
@@ -166,27 +217,20 @@ impl TagFlags {
     }
 }
 
-/// Where questions stand in a table.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Questions")]
-pub struct QuestionFlags {
-    /// Of a table of questions, the column with the question [default: question]
-    #[arg(long, value_name = "COLUMN")]
-    pub question: Option<String>,
-    /// Of a table of questions, the column with the text [default: context]
-    #[arg(long, value_name = "COLUMN")]
-    pub context: Option<String>,
-    /// Of a table of questions, the column with the answer, empty where there is none
-    /// [default: answer or answers]
-    #[arg(long, value_name = "COLUMN")]
-    pub answer: Option<String>,
-    /// Of a table of questions, the column with the character at which the answer begins, from 0
-    /// [default: start or answer_start]
-    #[arg(long, value_name = "COLUMN")]
-    pub start: Option<String>,
-    /// Of a table of questions, the column with a name for each [default: id]
-    #[arg(long, value_name = "COLUMN")]
-    pub id: Option<String>,
+setting_flags! {
+    /// The columns of a table of questions.
+    pub struct QuestionFlags under "Questions" {
+        /// Column with the question.
+        question: Option<String> = "task.qa.question",
+        /// Column with the text.
+        context: Option<String> = "task.qa.context",
+        /// Column with the answer.
+        answer: Option<String> = "task.qa.answer",
+        /// Column with the start of the answer.
+        start: Option<String> = "task.qa.start",
+        /// Column with the name of the question.
+        id: Option<String> = "task.qa.id",
+    }
 }
 
 impl QuestionFlags {
@@ -268,66 +312,12 @@ pub enum Missing {
     Refuse,
 }
 
-impl Missing {
-    /// The name of the flag's value, which is the configuration's.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Drop => "drop",
-            Self::Refuse => "refuse",
-        }
-    }
-}
-
 impl From<Missing> for MissingPolicy {
     fn from(missing: Missing) -> Self {
         match missing {
             Missing::Drop => Self::Drop,
             Missing::Refuse => Self::Refuse,
         }
-    }
-}
-
-/// A delimiter by name or character.
-fn delimiter(text: &str) -> Result<String, DataError> {
-    parse_delimiter(text).map(|_| text.to_owned())
-}
-
-/// One ASCII character, or `none`.
-fn quote(text: &str) -> Result<String, String> {
-    match text.as_bytes() {
-        b"none" => Ok(text.into()),
-        [byte] if byte.is_ascii_graphic() => Ok(text.into()),
-        _ => Err("expected one ASCII character, or `none`".into()),
-    }
-}
-
-/// One ASCII character.
-fn escape(text: &str) -> Result<String, String> {
-    match text.as_bytes() {
-        [byte] if byte.is_ascii_graphic() => Ok(text.into()),
-        _ => Err("expected one ASCII character".into()),
-    }
-}
-
-/// A number that is neither infinite nor `NaN`.
-///
-/// # Errors
-/// Anything else.
-pub fn finite(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(number) if number.is_finite() => Ok(number),
-        _ => Err("expected a number".into()),
-    }
-}
-
-/// A number from 0 to 1.
-///
-/// # Errors
-/// Anything else.
-pub fn share(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(number) if (0.0..=1.0).contains(&number) => Ok(number),
-        _ => Err("expected a number from 0 to 1".into()),
     }
 }
 
@@ -360,15 +350,5 @@ mod tests {
             ReadOptions::default()
         );
         assert!(!ReadFlags::default().options(false).unwrap().header);
-    }
-
-    #[test]
-    fn numbers_out_of_range_are_refused() {
-        assert_eq!(share("0.25"), Ok(0.25));
-        for text in ["1.5", "-0.1", "nan", "x"] {
-            assert!(share(text).is_err(), "{text}");
-        }
-        assert!(finite("inf").is_err() && finite("nan").is_err() && finite("3e-5").is_ok());
-        assert!(quote("ab").is_err() && quote("").is_err() && quote("none").is_ok());
     }
 }

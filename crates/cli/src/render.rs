@@ -8,26 +8,29 @@ use std::sync::OnceLock;
 use anstyle::{AnsiColor, Style};
 
 use crate::error::CliError;
+use crate::placeholders::with_flags;
 
-/// Prints an error with its causes and hint. Returns the exit code.
+/// Prints an error with its causes and hint, flags in the place of settings. Returns the exit code.
 ///
 /// A closed output pipe (`bertkit … | head`) is not an error.
 pub fn report(error: &CliError) -> ExitCode {
     if is_closed_pipe(error) {
         return ExitCode::SUCCESS;
     }
-    let mut text = format!("{} {error}\n", paint("error:", red()));
+    let message = with_flags(&error.to_string());
+    let mut text = format!("{} {message}\n", paint("error:", red()));
     let mut last = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
         let message = inner.to_string();
         if message != last {
-            text += &format!("caused by: {message}\n");
+            text += &format!("caused by: {}\n", with_flags(&message));
         }
         last = message;
         cause = inner.source();
     }
     if let Some(hint) = error.hint() {
+        let hint = with_flags(&hint);
         text += &format!("\n{} {hint}\n", paint("hint:", cyan()));
     }
     stderr(&text);

@@ -8,21 +8,20 @@ use bertkit_training::{
     finish_interrupted,
 };
 use clap::Args;
-use clap::builder::{StringValueParser, TypedValueParser};
 use serde_json::json;
 
 use crate::error::CliError;
 use crate::format::{bytes, count, duration};
 use crate::progress::summary_lines;
 use crate::render;
+use crate::settings::DirectoryFlag;
 
 /// The run directory, and how a run tells of itself.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputFlags {
-    /// The run directory; must be new or empty, unless --resume or --overwrite
-    #[arg(long, value_name = "DIR", value_parser = utf8_path())]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    output: DirectoryFlag,
     /// Continue from the last checkpoint in the run directory; takes its configuration from there
     /// unless --config is given
     #[arg(long, conflicts_with = "overwrite")]
@@ -46,11 +45,6 @@ pub struct OutputFlags {
     /// Try whether a micro-batch of so many rows fits into memory, and write nothing
     #[arg(long, value_name = "ROWS", hide = true)]
     pub try_micro_batch: Option<usize>,
-}
-
-/// A path that `config.toml` can hold: TOML is UTF-8.
-fn utf8_path() -> impl TypedValueParser<Value = PathBuf> {
-    StringValueParser::new().map(PathBuf::from)
 }
 
 impl OutputFlags {
@@ -90,8 +84,7 @@ impl OutputFlags {
 
     /// The override of the key `output` that --output sets.
     pub fn directory(&self) -> Option<Override> {
-        let path = self.output.as_ref()?.to_string_lossy().into_owned();
-        Some(Override::flag("output", path, "--output"))
+        self.output.set()
     }
 
     /// The configuration of the run to resume; `sets` may name its directory too.
@@ -104,7 +97,7 @@ impl OutputFlags {
             .rev()
             .find(|set| set.key == "output")
             .and_then(|set| set.value.as_str());
-        let directory = set.map(PathBuf::from).or_else(|| self.output.clone());
+        let directory = set.or(self.output.path.as_deref()).map(PathBuf::from);
         let directory = directory.ok_or_else(|| {
             CliError::usage(
                 "--resume does not say which run to continue",

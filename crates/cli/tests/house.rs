@@ -222,7 +222,7 @@ const REGISTRIES: [&str; 1] = ["crates/evaluation/src/lib.rs"];
 fn registries_are_matched_exhaustively() {
     for path in REGISTRIES {
         let text = fs::read_to_string(root().join(path)).unwrap();
-        let lint = "#![deny(clippy::wildcard_enum_match_arm)]";
+        let lint = "deny(clippy::wildcard_enum_match_arm)";
         assert!(text.contains(lint), "{path} lacks {lint}");
     }
 }
@@ -398,6 +398,57 @@ fn files_do_not_import_each_other_in_a_circle() {
     found.sort();
     found.dedup();
     none("arrows of circles", &found);
+}
+
+/// What was added last of each kind: its name in code, the files of its own, and the most other files that may name it.
+const ADDED: [(&str, &str, usize); 2] = [
+    ("Mae", "crates/evaluation/src/metrics/regression.rs", 1),
+    ("DevicesArgs", "crates/cli/src/commands/devices.rs", 1),
+];
+
+#[test]
+fn what_was_added_last_is_named_in_few_files() {
+    let all = sources("crates");
+    for (name, own, most) in ADDED {
+        let names = |source: &&Source| source.untested().any(|(_, line)| line.contains(name));
+        let (own, others): (Vec<&Source>, Vec<&Source>) = all
+            .iter()
+            .filter(names)
+            .partition(|source| source.path.starts_with(own));
+        assert!(!own.is_empty(), "nothing names `{name}`");
+        let others: Vec<&str> = others.iter().map(|source| source.path.as_str()).collect();
+        assert!(others.len() <= most, "`{name}` is named in {others:?}");
+    }
+}
+
+/// Whether a line names a flag of a command line, such as `--valid`.
+fn names_flag(line: &str) -> bool {
+    line.match_indices("--").any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let after = line[at + 2..].chars().next();
+        !before.is_some_and(|c| c == '-' || c.is_alphanumeric())
+            && after.is_some_and(|c| c.is_ascii_lowercase())
+    })
+}
+
+#[test]
+fn the_libraries_name_no_flag_of_the_command_line() {
+    let mut found = Vec::new();
+    for name in ["data", "evaluation", "model", "training"] {
+        for source in sources(&format!("crates/{name}/src")) {
+            // Lines before the tests, with comments and strings.
+            let end = source.untested().last().map_or(0, |(number, _)| number);
+            for (at, line) in source.lines[..end].iter().enumerate() {
+                if names_flag(line) && !line.contains("cargo build") {
+                    found.push(format!("{}:{}: {}", source.path, at + 1, line.trim()));
+                }
+            }
+        }
+    }
+    none(
+        "flags of the command line: write `[data.valid]` or `[option.resume]`",
+        &found,
+    );
 }
 
 #[test]

@@ -265,13 +265,13 @@ fn measure(
             if !is_cpu(plain) {
                 return Err(setting(
                     "the matrix products alone are timed on the CPU only",
-                    "add --device cpu",
+                    "add [device=cpu]",
                 ));
             }
             if options.precision != Precision::F32 {
                 return Err(setting(
                     "the matrix products alone are timed in f32 only",
-                    "leave --precision out",
+                    "leave [option.precision] out",
                 ));
             }
             let layers = linear_products(model.config(), &options.lengths);
@@ -315,7 +315,7 @@ fn check(config: &EncoderConfig, options: &BenchOptions) -> Result<(), TrainErro
                 "a sequence of {longest} tokens is longer than the {} that the model has positions for",
                 config.max_length()
             ),
-            "give shorter --lengths",
+            "give shorter [option.lengths]",
         ));
     }
     let tokens = options
@@ -327,7 +327,7 @@ fn check(config: &EncoderConfig, options: &BenchOptions) -> Result<(), TrainErro
             format!(
                 "a batch of {tokens} tokens is more than the {MOST_TOKENS} that are timed at most"
             ),
-            "give a smaller --batch, or shorter --lengths",
+            "give a smaller [option.batch], or shorter [option.lengths]",
         ));
     }
     if config.vocab_size <= FIRST_WORD as usize {
@@ -588,7 +588,10 @@ mod tests {
                 ..options(work)
             };
             let error = bench(&model(), &options, &cpu()).unwrap_err();
-            assert!(error.hint().unwrap().contains("--precision"), "{error}");
+            assert!(
+                error.hint().unwrap().contains("[option.precision]"),
+                "{error}"
+            );
         }
     }
 
@@ -633,7 +636,7 @@ mod tests {
         };
         let error = bench(&model(), &options, &cpu()).unwrap_err();
         assert!(error.to_string().contains("513 tokens"), "{error}");
-        assert!(error.hint().unwrap().contains("--lengths"));
+        assert!(error.hint().unwrap().contains("[option.lengths]"));
     }
 
     #[test]

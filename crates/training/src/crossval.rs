@@ -179,7 +179,7 @@ fn parse_plan(root: &Path) -> Result<Plan, TrainError> {
     toml::from_str(&read(&path)?).map_err(|e| {
         setting(
             format!("`{}` cannot be used: {}", path.display(), e.message()),
-            "start anew with --overwrite",
+            "start anew with [option.overwrite]",
         )
     })
 }
@@ -218,7 +218,7 @@ impl Crossval {
             return Err(setting(
                 format!("`{}` is a run of `bertkit {command}`", root.display()),
                 format!(
-                    "continue it with `bertkit {command} --resume --output {}`",
+                    "continue it with `bertkit {command} [option.resume] [output] {}`",
                     root.display()
                 ),
             ));
@@ -316,7 +316,7 @@ impl Crossval {
             Err(TrainError::NotEmpty { .. }) if is_ours(&self.root) => Ok(()),
             Err(TrainError::NotEmpty { path, .. }) => Err(setting(
                 format!("`{}` holds no runs of cross-validation", path.display()),
-                "it is not replaced; name another directory with --output",
+                "it is not replaced; name another directory with [output]",
             )),
             checked => checked,
         }
@@ -478,7 +478,7 @@ impl Crossval {
         serde_json::from_str(&read(&path)?).map_err(|e| {
             setting(
                 format!("`{}` cannot be read: {e}", path.display()),
-                "remove it and go on with --resume: the run is then measured again",
+                "remove it and go on with [option.resume]: the run is then measured again",
             )
         })
     }
@@ -554,7 +554,7 @@ impl Crossval {
         let all = pool(&parts.iter().collect::<Vec<_>>()).map_err(|e| {
             setting(
                 format!("the folds cannot be taken together: {e}"),
-                "start anew with --overwrite",
+                "start anew with [option.overwrite]",
             )
         })?;
         let bootstrap = self.bootstrap(groups.filter(|_| grouped));
@@ -575,7 +575,7 @@ impl Crossval {
                 let own: Map<String, Value> = serde_json::from_str(text).map_err(|e| {
                     setting(
                         format!("`{}` cannot be read: {e}", path.display()),
-                        "remove it and its report, and go on with --resume",
+                        "remove it and its report, and go on with [option.resume]",
                     )
                 })?;
                 let line = own.get("line").and_then(Value::as_u64).unwrap_or(u64::MAX);
@@ -612,21 +612,22 @@ fn check(config: &FinetuneConfig, options: &CrossvalOptions) -> Result<(), Train
                 "{} seeds from {} on cannot be run",
                 options.seeds, config.seed
             ),
-            "ask for one or more with --seeds, and begin lower with --seed",
+            "ask for one or more with [option.seeds], and begin lower with [seed]",
         ));
     }
     match (options.folds, &options.test) {
         (None, None) => Err(setting(
             "there is nothing to measure on",
-            "divide the training file with --folds 5, or name another with --test FILE",
+            "divide the training file with [option.folds=5], or name another with [option.test=FILE]",
         )),
         (Some(_), Some(_)) => Err(setting(
             "with folds, every row is held out once: there is no other file to measure on",
-            "leave --test out, or leave --folds out",
+            "leave [option.test] out, or leave [option.folds] out",
         )),
-        (Some(folds), None) if folds < 2 => {
-            Err(bertkit_data::DataError::FoldCount { found: folds }.into())
-        }
+        (Some(folds), None) if folds < 2 => Err(bertkit_data::DataError::Split(
+            bertkit_data::error::SplitError::FoldCount { found: folds },
+        )
+        .into()),
         _ => Ok(()),
     }
 }

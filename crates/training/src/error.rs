@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bertkit_data::DataError;
+use bertkit_data::error::{CorpusError, FileError};
 use bertkit_data::tokenizer::TokenizerError;
 use bertkit_model::{ConfigError, DeviceError, ModelError, WeightsError};
 
@@ -151,26 +152,26 @@ impl TrainError {
             Self::Tokenizer(error) => error.hint(),
             // Weights are written by runs only.
             Self::Model(ModelError::Weights(WeightsError::Write { .. })) => Some(
-                "make room, then continue with --resume; what was complete before is untouched".into(),
+                "make room, then continue with [option.resume]; what was complete before is untouched".into(),
             ),
             Self::Model(error) => error.hint(),
             Self::Device(error) => error.hint(),
             Self::Setting { hint, .. } => Some(hint.clone()),
             Self::NotEmpty { resumable: true, .. } => Some(
-                "continue what is there with --resume, replace it with --overwrite, or name another directory".into(),
+                "continue what is there with [option.resume], replace it with [option.overwrite], or name another directory".into(),
             ),
             Self::NotEmpty { resumable: false, .. } => {
-                Some("replace what is there with --overwrite, or name another directory".into())
+                Some("replace what is there with [option.overwrite], or name another directory".into())
             }
             Self::InUse { .. } => {
-                Some("wait until that process has ended, or name another directory with --output".into())
+                Some("wait until that process has ended, or name another directory with [output]".into())
             }
-            Self::NothingToResume { .. } => Some("start the run without --resume".into()),
+            Self::NothingToResume { .. } => Some("start the run without [option.resume]".into()),
             Self::ResumeMismatch { .. } => {
-                Some("start anew with --overwrite, or bring back the settings and the data that the run began with".into())
+                Some("start anew with [option.overwrite], or bring back the settings and the data that the run began with".into())
             }
             Self::Checkpoint { .. } => {
-                Some("remove that checkpoint's folder to continue from the one before, or start anew with --overwrite".into())
+                Some("remove that checkpoint's folder to continue from the one before, or start anew with [option.overwrite]".into())
             }
             Self::Changed { record, .. } => Some(format!(
                 "restore it from a copy, or train again; if the change was intended, remove `model` from `{}`",
@@ -181,7 +182,7 @@ impl TrainError {
             ),
             Self::Write { .. } => Some("check free space and permissions; what was complete before is untouched".into()),
             Self::NotFinite { .. } => Some(
-                "lower the learning rate (--learning-rate), or look at those rows; checkpoints from before are intact".into(),
+                "lower the learning rate ([optimizer.learning_rate]), or look at those rows; checkpoints from before are intact".into(),
             ),
             Self::Interrupted { resume, .. } => Some(resume.clone()),
             Self::Read { source, .. } if source.kind() == std::io::ErrorKind::InvalidData => {
@@ -210,9 +211,12 @@ impl TrainError {
                     | ModelError::Config(ConfigError::Write { .. }),
                 )
                 | Self::Tokenizer(TokenizerError::Write { .. })
-                | Self::Data(DataError::Write { .. } | DataError::WriteShards { .. })
+                | Self::Data(
+                    DataError::File(FileError::Write { .. })
+                    | DataError::Corpus(CorpusError::WriteShards { .. }),
+                )
                 | Self::Device(DeviceError::Broken { .. }) => 1,
-                Self::Data(DataError::Interrupted) => 130,
+                Self::Data(DataError::Corpus(CorpusError::Interrupted)) => 130,
                 _ => 2,
             },
             Self::Interrupted { .. } => 130,

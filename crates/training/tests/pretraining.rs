@@ -276,7 +276,12 @@ fn an_interrupted_run_goes_on_to_the_same_weights_in_the_middle_of_a_pass() {
                 .train(&mut StopAfter(stop, &flag), &flag)
                 .unwrap_err();
             assert!(matches!(error, TrainError::Interrupted { step, .. } if step == stop));
-            assert!(error.hint().unwrap().contains("bertkit pretrain --resume"));
+            assert!(
+                error
+                    .hint()
+                    .unwrap()
+                    .contains("bertkit pretrain [option.resume]")
+            );
             let outcome = bench
                 .prepare(&run, &[], DirectoryPolicy::Resume)
                 .train(&mut Silent, &AtomicBool::new(false))

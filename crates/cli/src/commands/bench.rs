@@ -7,13 +7,14 @@ use std::time::Duration;
 use bertkit_model::{EncoderConfig, Family, Precision, is_cpu};
 use bertkit_training::TrainError;
 use bertkit_training::bench::{BenchModel, BenchOptions, Measurement, Work, bench};
+use bertkit_training::config::flag::finite;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::error::CliError;
 use crate::format::{bytes, count};
 use crate::process;
-use crate::reading::{MachineFlags, ProductFlags, finite};
+use crate::reading::{MachineFlags, ProductFlags};
 use crate::render;
 
 const EXAMPLES: &str = "\

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use bertkit_evaluation::{Metric, RunsEstimate};
+use bertkit_training::config::Finetune;
 use bertkit_training::{
     Crossval, CrossvalOptions, CrossvalReport, CrossvalRun, DirectoryPolicy, FinetuneConfig,
     FinetuneRun, MicroBatch, Override, RunState, TrainError, prepare,
@@ -19,10 +20,10 @@ use super::eval::confidence;
 use crate::error::CliError;
 use crate::format::{bytes, duration, plural};
 use crate::micro_batch;
-use crate::overrides::Settings;
 use crate::process;
 use crate::progress::{Display, Progress, RowProgress, SHOWN_METRICS, metrics};
 use crate::render;
+use crate::settings::SettingFlags;
 use crate::writing::{OutputFlags, comments};
 
 const EXAMPLES: &str = "\
@@ -59,7 +60,7 @@ pub struct CrossvalArgs {
     #[command(flatten)]
     runs: RunFlags,
     #[command(flatten)]
-    settings: Settings,
+    settings: SettingFlags<Finetune>,
     #[command(flatten)]
     output: OutputFlags,
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use bertkit_training::config::Finetune;
 use bertkit_training::{
     FinetuneConfig, FinetuneOutcome, FinetuneRun, Override, Silent, TrainError, prepare,
 };
@@ -11,10 +12,10 @@ use serde_json::{Map, Value, json};
 use crate::error::CliError;
 use crate::format::{count, duration};
 use crate::micro_batch;
-use crate::overrides::Settings;
 use crate::process;
 use crate::progress::{Display, Progress, SHOWN_METRICS, metrics};
 use crate::render;
+use crate::settings::SettingFlags;
 use crate::writing::{Kind, OutputFlags, comments, profile_table};
 
 const EXAMPLES: &str = "\
@@ -44,7 +45,7 @@ pub struct FinetuneArgs {
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     #[command(flatten)]
-    settings: Settings,
+    settings: SettingFlags<Finetune>,
     /// Print where the time of training went: waiting for batches, forward, backward, update
     #[arg(long, help_heading = "Output")]
     profile: bool,

@@ -9,11 +9,14 @@ mod text;
 
 use std::path::PathBuf;
 
+use bertkit_data::sources::Format;
+use bertkit_training::config::flag::finite;
 use bertkit_training::{TaskInput, task_of_model};
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 
 use crate::error::CliError;
-use crate::reading::{MachineFlags, ProductFlags, ReadFlags, TagFlags, finite, refuse_question};
+use crate::reading::{MachineFlags, ProductFlags, ReadFlags, TagFlags, refuse_question};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -121,12 +124,13 @@ pub struct PredictArgs {
     #[arg(
         long,
         help_heading = "Table",
-        conflicts_with = "no_header",
+        conflicts_with = "no-header",
         requires = "input"
     )]
     header: bool,
     /// Format of the result, whatever the extension says
-    #[arg(long, value_parser = ["csv", "tsv", "jsonl"], help_heading = "Table", requires = "input")]
+    #[arg(long, value_parser = PossibleValuesParser::new(Format::output_names()))]
+    #[arg(help_heading = "Table", requires = "input")]
     output_format: Option<String>,
     /// Print one JSON object a line
     #[arg(long, help_heading = "Output", conflicts_with_all = ["output", "output_format"])]

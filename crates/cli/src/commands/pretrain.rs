@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bertkit_training::config::Pretrain;
 use bertkit_training::pretrain::{
     PreparedPretraining, PretrainConfig, PretrainOutcome, prepare, recipes,
 };
@@ -14,10 +15,10 @@ use serde_json::{Map, Value, json};
 use crate::error::CliError;
 use crate::format::{count, duration, plural};
 use crate::micro_batch;
-use crate::overrides::pretraining::PretrainSettings;
 use crate::process;
 use crate::progress::{Display, Progress, SHOWN_OF_PRETRAINING, metrics};
 use crate::render;
+use crate::settings::SettingFlags;
 use crate::writing::{Kind, OutputFlags, comments, profile_table};
 
 const EXAMPLES: &str = "\
@@ -56,7 +57,7 @@ pub struct PretrainArgs {
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     #[command(flatten)]
-    settings: PretrainSettings,
+    settings: SettingFlags<Pretrain>,
     /// Print where the time of training went: waiting for batches, forward, backward, update
     #[arg(long, help_heading = "Output")]
     profile: bool,

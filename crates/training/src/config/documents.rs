@@ -1,37 +1,44 @@
 //! How texts longer than the model's input are split into sections and pooled.
 
 use bertkit_data::documents::Sections;
-use bertkit_data::questions::Stride;
+use bertkit_data::windows::Stride;
 use bertkit_model::heads::Pooling;
 use serde::{Deserialize, Serialize};
 
-/// How a document is read in sections.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DocumentsConfig {
-    /// What a document has of its sections.
-    pub pool: Pool,
-    /// Where it is divided.
-    pub sections: SectionBreaks,
-    /// Tokens that neighbouring windows share.
-    pub overlap: usize,
-    /// Tokens that go through the model together, at most, unless one section is longer: what bounds the memory.
-    pub piece_tokens: usize,
-}
+use super::flag::flag;
+use super::range::at_least;
+use super::setting::{plain_values, settings};
 
-impl Default for DocumentsConfig {
-    fn default() -> Self {
-        Self {
-            pool: Pool::Max,
-            sections: SectionBreaks::Windows,
-            overlap: 0,
-            piece_tokens: 512,
-        }
+settings! {
+    /// How a document is split into sections, and their features pooled.
+    pub struct DocumentsConfig {
+        /// The pooling over sections.
+        pool: Pool = Pool::Max => {
+            .flag(flag("Task", "pool", "Read texts longer than [data.max_length] in sections, and answer by this of their \
+                    features: the largest of each, their mean, a mean with learnt weights, or the first section's")
+                .value("POOL").default("texts are cut; with [data.group_by], max").rank(-2))
+        },
+        /// Where documents are split.
+        sections: SectionBreaks = SectionBreaks::Windows => {
+            .flag(flag("Task", "sections", "Where [task.documents.pool] divides: into windows of [data.max_length], or at \
+                    line breaks too").value("SECTIONS").rank(-2))
+        },
+        /// Tokens that neighbouring windows share.
+        overlap: usize = 0 => {
+            .flag(flag("Task", "section-overlap", "Of [task.documents.pool], tokens that neighbouring windows share")
+                .value("TOKENS").rank(-2))
+        },
+        /// Most tokens that go through the model together, unless one section is longer; bounds the memory.
+        piece_tokens: usize = 512 => {
+            .range(at_least(1.0))
+            .flag(flag("Task", "piece-tokens", "Of [task.documents.pool], tokens of sections that are in memory together")
+                .value("TOKENS").rank(-2))
+        },
     }
 }
 
 impl DocumentsConfig {
-    /// How texts are divided.
+    /// How texts are split.
     pub fn policy(&self) -> Sections {
         let stride = Stride::Overlap(self.overlap);
         match self.sections {
@@ -41,18 +48,18 @@ impl DocumentsConfig {
     }
 }
 
-/// What a document has of its sections.
+/// The pooling over the features of a document's sections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pool {
-    /// Of each feature, the largest.
+    /// The maximum of each feature.
     #[default]
     Max,
     /// The mean.
     Mean,
-    /// A mean with learnt weights.
+    /// A mean with learned weights.
     Attention,
-    /// The first section.
+    /// The features of the first section.
     First,
 }
 
@@ -67,13 +74,15 @@ impl From<Pool> for Pooling {
     }
 }
 
-/// Where documents are divided.
+/// Where documents are split.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SectionBreaks {
-    /// Wherever a section is as long as the longest input.
+    /// Into windows of the longest input.
     #[default]
     Windows,
-    /// At line breaks, and where a line is longer than the longest input.
+    /// At line breaks, and lines longer than the longest input into windows.
     Lines,
 }
+
+plain_values!(Pool, SectionBreaks);

@@ -24,7 +24,7 @@ pub enum RunConfigError {
         message: String,
     },
     /// An override is not `key=value`.
-    #[error("`--set {text}` is not of the form key=value")]
+    #[error("`[option.set] {text}` is not of the form key=value")]
     SetForm {
         /// What was given.
         text: String,
@@ -85,21 +85,21 @@ impl RunConfigError {
                 Some("give the path of a TOML file, such as configs/models/tiny.toml".into())
             }
             Self::SetForm { .. } => {
-                Some("write, for example, --set optimizer.learning_rate=3e-5".into())
+                Some("write, for example, [option.set=optimizer.learning_rate=3e-5]".into())
             }
             Self::UnknownKey {
                 nearest: Some(nearest),
                 ..
             } => Some(format!("did you mean `{nearest}`?")),
             Self::UnknownKey { .. } | Self::SetValue { .. } => {
-                Some("`--dry-run` prints every key with its value".into())
+                Some("`[option.dry-run]` prints every key with its value".into())
             }
             Self::Parse { .. } => {
-                Some("correct that line; `--dry-run` prints a complete configuration".into())
+                Some("correct that line; `[option.dry-run]` prints a complete configuration".into())
             }
             Self::Recipe { known, .. } => Some(format!("there are {}", known.join(", "))),
             Self::Problems { .. } => Some(
-                "change it in the file of --config, by its flag, or with --set KEY=VALUE".into(),
+                "change it in the file of [option.config], by its flag, or with [option.set=KEY=VALUE]".into(),
             ),
         }
     }

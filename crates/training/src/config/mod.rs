@@ -2,37 +2,43 @@
 //!
 //! The file is parsed alone, so that errors carry line and caret; then each override is applied, so that errors name
 //! it; then everything is checked at once, so that all problems are reported together.
+//!
+//! Each setting is declared in one place, with the `settings!` macro of `setting.rs`: key, type, default, range, flag and
+//! documentation.
 
 mod data;
 mod documents;
 mod error;
 mod finetune;
+pub mod flag;
+mod form;
 mod model;
 mod optimizer;
 mod overriding;
 pub mod pretrain;
 mod questions;
+pub(crate) mod range;
+mod reference;
 mod run;
+pub(crate) mod setting;
 mod tagging;
 mod task;
 mod training;
 
-pub use data::{DataConfig, FileFormat, FoldConfig};
+pub use data::{DataConfig, FoldConfig};
 pub use documents::{DocumentsConfig, Pool, SectionBreaks};
 pub use error::RunConfigError;
-pub use finetune::Finetune;
+pub use finetune::{Finetune, FinetuneConfig};
+pub use form::Form;
 pub use model::{FreshModel, ModelConfig, TokenizerConfig, TokenizerKind};
 pub use optimizer::{OptimizerConfig, ScheduleConfig, ScheduleKind};
 pub use overriding::{Override, Source};
-pub use pretrain::Pretrain;
+pub use pretrain::{Pretrain, PretrainConfig};
 pub use questions::{QuestionConfig, QuestionHead};
-pub use run::{RunConfig, RunKind};
+pub use range::Range;
+pub use reference::{Entry, explain, reference};
+pub use run::{OUTPUT_HEADING, RunConfig, RunKind};
+pub use setting::{ListItem, Setting, SettingValue};
 pub use tagging::{NerConfig, TagHead};
 pub use task::{Calibrate, ClassWeights, LossConfig, NamedWeights, TaskConfig, Threshold};
 pub use training::{MicroBatch, Sampler, TrainingConfig};
-
-/// The configuration of a fine-tuning run.
-pub type FinetuneConfig = RunConfig<Finetune>;
-
-/// The configuration of a pretraining run.
-pub type PretrainConfig = RunConfig<Pretrain>;

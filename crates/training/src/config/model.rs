@@ -2,61 +2,65 @@
 
 use std::path::PathBuf;
 
-use bertkit_model::Family;
+use bertkit_data::tokenizer::TokenizerSpec;
+use bertkit_model::{Family, Precision};
 use serde::{Deserialize, Serialize};
+use toml::Value;
 
-/// Where the encoder comes from: a folder, or fresh weights of given sizes.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ModelConfig {
-    /// A model folder in Hugging Face's layout.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<PathBuf>,
-    /// Sizes of an encoder that starts from fresh weights.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fresh: Option<FreshModel>,
-    /// Dropout of the hidden layers instead of the checkpoint's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hidden_dropout: Option<f64>,
-    /// Dropout of the attention weights instead of the checkpoint's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub attention_dropout: Option<f64>,
-    /// Dropout before the head instead of the checkpoint's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub classifier_dropout: Option<f64>,
+use super::flag::flag;
+use super::range::at_least;
+use super::setting::{plain_values, settings};
+
+settings! {
+    /// Where the encoder comes from: a folder, or fresh weights of given sizes.
+    pub struct ModelConfig {
+        /// A model folder in Hugging Face's layout.
+        path: Option<PathBuf> => {
+            .flag(flag("Model", "model", "Model folder in Hugging Face's layout to start from; without one, [option.config] \
+                    gives the sizes of a fresh model").value("DIR").only("finetune").replaces(&["model.fresh"]))
+            .flag(flag("Model", "model", "Model folder, or directory of a run, to continue from; without one, [option.config] \
+                    gives the sizes of a fresh model").value("DIR").only("pretrain").replaces(&["model.fresh"]))
+        },
+        /// Sizes of an encoder that starts from fresh weights.
+        fresh: Option<FreshModel>,
+        /// Dropout of the hidden layers, instead of the checkpoint's.
+        hidden_dropout: Option<f64> => { .range(at_least(0.0).less_than(1.0)) },
+        /// Dropout of the attention weights, instead of the checkpoint's.
+        attention_dropout: Option<f64> => { .range(at_least(0.0).less_than(1.0)) },
+        /// Dropout before the head, instead of the checkpoint's.
+        classifier_dropout: Option<f64> => { .range(at_least(0.0).less_than(1.0)) },
+    }
 }
 
-/// Sizes of a fresh encoder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FreshModel {
-    /// bert, roberta, electra or distilbert.
-    #[serde(default = "bert")]
-    pub family: Family,
-    /// Number of layers.
-    pub num_hidden_layers: usize,
-    /// Width.
-    pub hidden_size: usize,
-    /// Heads a layer.
-    pub num_attention_heads: usize,
-    /// Width of the feed-forward block.
-    pub intermediate_size: usize,
-    /// Rows of the position embedding.
-    #[serde(default = "positions")]
-    pub max_position_embeddings: usize,
-    /// Width of the embeddings (ELECTRA); the layers' width if not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub embedding_size: Option<usize>,
-    /// Standard deviation of the fresh weights; 0.02 if not given, as in BERT. A narrow encoder leaves the level of word
-    /// frequencies sooner with 1 / √width.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub initializer_range: Option<f64>,
-    /// Dropout of the hidden layers.
-    #[serde(default = "tenth")]
-    pub hidden_dropout: f64,
-    /// Dropout of the attention weights.
-    #[serde(default = "tenth")]
-    pub attention_dropout: f64,
+settings! {
+    /// Sizes of a fresh encoder.
+    pub struct FreshModel without default {
+        /// bert, roberta, electra or distilbert.
+        #[serde(default = "bert")]
+        family: Family => { .default("bert") },
+        /// Number of layers.
+        num_hidden_layers: usize,
+        /// Width.
+        hidden_size: usize,
+        /// Attention heads per layer.
+        num_attention_heads: usize,
+        /// Width of the feed-forward block.
+        intermediate_size: usize,
+        /// Rows of the position embedding.
+        #[serde(default = "positions")]
+        max_position_embeddings: usize => { .default(512) },
+        /// Width of the embeddings (ELECTRA); that of the layers if not given.
+        embedding_size: Option<usize>,
+        /// Standard deviation of the fresh weights; 0.02 if not given, as in BERT. A narrow encoder leaves the plateau
+        /// of word frequencies sooner with 1 / √width.
+        initializer_range: Option<f64>,
+        /// Dropout of the hidden layers.
+        #[serde(default = "tenth")]
+        hidden_dropout: f64 => { .range(at_least(0.0).less_than(1.0)).default(0.1) },
+        /// Dropout of the attention weights.
+        #[serde(default = "tenth")]
+        attention_dropout: f64 => { .range(at_least(0.0).less_than(1.0)).default(0.1) },
+    }
 }
 
 const fn bert() -> Family {
@@ -71,34 +75,27 @@ const fn tenth() -> f64 {
     0.1
 }
 
-/// The tokenizer of a fresh model.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TokenizerConfig {
-    /// A folder with a tokenizer, or a rule: char, kmer:K, kmer:K:stride=S, regex:FILE; without it, one is trained from the
-    /// training text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<PathBuf>,
-    /// What is trained.
-    #[serde(rename = "type")]
-    pub kind: TokenizerKind,
-    /// At most this many tokens; the text decides what is reached.
-    pub vocab_size: usize,
-    /// Whether text is lower-cased and accents are stripped.
-    pub lowercase: bool,
-    /// A pair of pieces is joined if it occurs at least this often.
-    pub min_frequency: u64,
-}
-
-impl Default for TokenizerConfig {
-    fn default() -> Self {
-        Self {
-            path: None,
-            kind: TokenizerKind::Wordpiece,
-            vocab_size: 8000,
-            lowercase: true,
-            min_frequency: 2,
-        }
+settings! {
+    /// The tokenizer, or the one to train where none is given.
+    pub struct TokenizerConfig {
+        /// A folder with a tokenizer, or a rule: char, kmer:K, kmer:K:stride=S, regex:FILE; without it, that of the
+        /// model, or one trained on the training text for a fresh model.
+        path: Option<PathBuf> => {
+            .flag(flag("Model", "tokenizer", "A folder with a tokenizer, or a rule: char, kmer:K, kmer:K:stride=S, regex:FILE").value("DIR").only("finetune")
+                .default("the model's; trained on the training text for a fresh one"))
+            .flag(flag("Model", "tokenizer", "A folder with a tokenizer, or a rule: char, kmer:K, kmer:K:stride=S, regex:FILE").value("DIR").only("pretrain").with(tokenizer)
+                .default("the model's; trained on the text for a fresh one"))
+        },
+        /// The kind of tokenizer to train.
+        kind as "type": TokenizerKind = TokenizerKind::Wordpiece,
+        /// The largest vocabulary to train; the text decides what is reached.
+        vocab_size: usize = 8000 => {
+            .flag(flag("Model", "vocab-size", "Tokens at most, where a tokenizer is trained on the text").value("N").only("pretrain").conflicts(&["tokenizer", "model"]))
+        },
+        /// Whether text is lower-cased and accents are stripped.
+        lowercase: bool = true,
+        /// A pair of word pieces is merged if it occurs at least this often.
+        min_frequency: u64 = 2,
     }
 }
 
@@ -108,4 +105,11 @@ impl Default for TokenizerConfig {
 pub enum TokenizerKind {
     /// WordPiece, as BERT's.
     Wordpiece,
+}
+
+plain_values!(TokenizerKind, Family, Precision);
+
+fn tokenizer(text: &str) -> Result<Value, String> {
+    let spec = text.parse::<TokenizerSpec>().map_err(|e| e.to_string())?;
+    Ok(Value::String(spec.to_string()))
 }

@@ -1,154 +1,173 @@
 //! The optimizer and the learning-rate schedule.
 
 use serde::{Deserialize, Serialize};
+use toml::Value;
 
-/// AdamW (Loshchilov & Hutter 2019).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct OptimizerConfig {
-    /// The highest rate of the schedule.
-    pub learning_rate: f64,
-    /// Decay of the first moment.
-    pub beta1: f64,
-    /// Decay of the second moment.
-    pub beta2: f64,
-    /// Added to the root of the second moment.
-    pub epsilon: f64,
-    /// Decoupled weight decay; not applied to biases and LayerNorm.
-    pub weight_decay: f64,
-    /// Gradients longer than this, over all parameters, are scaled down to it; 0 never scales.
-    pub max_grad_norm: f64,
-    /// Layer-wise decay of the learning rate, from the head downwards; 1 is none.
-    pub layer_decay: f64,
-    /// Whether the moments are corrected for starting at 0. `google-research/bert` and
-    /// `google-research/electra` do not, so that their first updates are larger.
-    pub bias_correction: bool,
-}
+use super::flag::{Lookup, finite, flag};
+use super::range::{at_least, more_than};
+use super::setting::{plain_values, settings};
 
-impl Default for OptimizerConfig {
-    fn default() -> Self {
-        Self {
-            learning_rate: 5e-5,
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-            weight_decay: 0.01,
-            max_grad_norm: 1.0,
-            layer_decay: 1.0,
-            bias_correction: true,
-        }
+settings! {
+    /// AdamW (Loshchilov & Hutter 2019).
+    pub struct OptimizerConfig {
+        /// The highest learning rate of the schedule.
+        learning_rate: f64 = 5e-5 => {
+            .range(more_than(0.0).less_than(1.0))
+            .flag(flag("Optimizer", "learning-rate", "Highest learning rate of the schedule").value("RATE"))
+        },
+        /// Decay rate of the first moment.
+        beta1: f64 = 0.9 => { .range(at_least(0.0).less_than(1.0)) },
+        /// Decay rate of the second moment.
+        beta2: f64 = 0.999 => { .range(at_least(0.0).less_than(1.0)) },
+        /// Added to the root of the second moment.
+        epsilon: f64 = 1e-8 => { .range(more_than(0.0)) },
+        /// Decoupled weight decay; not applied to biases and LayerNorm.
+        weight_decay: f64 = 0.01 => {
+            .range(at_least(0.0))
+            .flag(flag("Optimizer", "weight-decay", "Decoupled weight decay; not for biases and LayerNorm").value("RATE"))
+        },
+        /// Gradients are clipped to this norm over all parameters; 0 turns clipping off.
+        max_grad_norm: f64 = 1.0 => {
+            .range(at_least(0.0))
+            .flag(flag("Optimizer", "max-grad-norm", "Scale longer gradients down to this length; 0 never scales").value("LENGTH"))
+        },
+        /// Layer-wise learning-rate decay, from the head downwards; 1 is none.
+        layer_decay: f64 = 1.0 => {
+            .range(more_than(0.0).at_most(1.0))
+            .flag(flag("Optimizer", "layer-decay", "Factor of the learning rate from each layer to the one below; 1 is none").value("FACTOR").only("finetune"))
+        },
+        /// Whether the moments are corrected for their start at 0. `google-research/bert` and
+        /// `google-research/electra` do not correct them, so that their first updates are larger.
+        bias_correction: bool = true,
     }
 }
 
-/// How the learning rate moves.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ScheduleConfig {
-    /// Behind the warm-up.
-    pub kind: ScheduleKind,
-    /// Linear rise over this share of all updates.
-    pub warmup: f64,
-    /// Linear rise over this many updates, instead of a share.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub warmup_steps: Option<u64>,
-    /// Where the rise begins, as a share of the highest rate.
-    pub warmup_start: f64,
-    /// The power of a polynomial schedule; the others have none.
-    pub power: f64,
-}
-
-impl Default for ScheduleConfig {
-    fn default() -> Self {
-        Self {
-            kind: ScheduleKind::Linear,
-            warmup: 0.1,
-            warmup_steps: None,
-            warmup_start: 0.0,
-            power: 1.0,
-        }
+settings! {
+    /// The learning-rate schedule.
+    pub struct ScheduleConfig {
+        /// The shape of the decay after the warm-up.
+        kind: ScheduleKind = ScheduleKind::Linear => {
+            .flag(flag("Optimizer", "schedule", "What the learning rate does after the warm-up").value("SCHEDULE").only("finetune").words(&["linear", "cosine", "constant"]))
+            .flag(flag("Optimizer", "schedule", "What the learning rate does after the warm-up; bert and electra are those of \
+                    their published code").value("SCHEDULE").only("pretrain"))
+        },
+        /// Linear warm-up over this share of all updates.
+        warmup: f64 = 0.1 => {
+            .range(at_least(0.0).at_most(1.0))
+            .flag(flag("Optimizer", "warmup", "Warm-up: a share of all updates, or, from 1, a number of updates").value("SHARE|STEPS")
+                .with(warmup).key(warmup_key).replaces(&["schedule.warmup_steps"]))
+        },
+        /// Linear warm-up over this many updates, instead of a share.
+        warmup_steps: Option<u64>,
+        /// Where the warm-up begins, as a share of the highest learning rate.
+        warmup_start: f64 = 0.0 => { .range(at_least(0.0).at_most(1.0)) },
+        /// The power of a polynomial schedule; no other kind has one.
+        power: f64 = 1.0 => { .range(more_than(0.0)) },
     }
 }
 
-/// What the learning rate does behind the warm-up.
+/// The shape of the learning-rate decay after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ScheduleKind {
-    /// Falls to 0 in a straight line; with `warmup = 0.5` it makes a triangle.
+    /// Linear to 0; with `warmup = 0.5` it makes a triangle.
     Linear,
-    /// Falls to 0 along half a cosine.
+    /// Half a cosine to 0.
     Cosine,
-    /// Stays.
+    /// No decay.
     Constant,
-    /// Falls to 0 as a power of what is left.
+    /// To 0 as a power of the remaining updates.
     Polynomial,
-    /// As `google-research/bert`: falls from the first update on, so that the rate steps down where
-    /// the warm-up ends.
+    /// As `google-research/bert`: linear decay from the first update on, so that the rate steps down where the warm-up
+    /// ends.
     Bert,
-    /// As `google-research/electra`: falls from the first update on, and the warm-up multiplies it.
+    /// As `google-research/electra`: decay from the first update on, multiplied by the warm-up.
     Electra,
 }
 
-/// Checks what no single value shows of optimizer and schedule.
-pub(super) fn check_optimizer(
-    o: &OptimizerConfig,
-    s: &ScheduleConfig,
-    need: &mut dyn FnMut(bool, String),
-) {
-    need(
-        o.learning_rate > 0.0 && o.learning_rate < 1.0,
-        format!(
-            "`optimizer.learning_rate` is {}, expected more than 0 and less than 1",
-            o.learning_rate
-        ),
-    );
-    for (name, beta) in [("beta1", o.beta1), ("beta2", o.beta2)] {
+plain_values!(ScheduleKind);
+
+impl ScheduleConfig {
+    /// The factors of warm-up and decay at `t`, by which the highest learning rate is multiplied. `t` of `end` updates
+    /// (or shares of the time) have passed, `warmup` of them are the warm-up, and the decay takes `least` of them or
+    /// more.
+    ///
+    /// With `t` of `T` passed and a warm-up of `w`:
+    ///
+    /// | | below w | after w |
+    /// |---|---|---|
+    /// | linear | t/w | (T − t)/(T − w) |
+    /// | cosine | t/w | (1 + cos π(t − w)/(T − w))/2 |
+    /// | constant | t/w | 1 |
+    /// | polynomial | t/w | ((T − t)/(T − w))^power |
+    /// | bert | t/w | 1 − t/T: the rate steps down where the warm-up ends |
+    /// | electra | (t/w)(1 − t/T) | 1 − t/T |
+    ///
+    /// With a `warmup_start` of s, t/w is s + (1 − s)t/w.
+    ///
+    /// Linear, cosine and constant are those of transformers (`get_linear_schedule_with_warmup` and its like); `bert` is
+    /// `create_optimizer` of `google-research/bert`, `electra` that of `google-research/electra`.
+    pub(crate) fn factors(&self, t: f64, end: f64, warmup: f64, least: f64) -> (f64, f64) {
+        let rising = t < warmup;
+        let rise = match rising {
+            true => self.warmup_start + (1.0 - self.warmup_start) * t / warmup,
+            false => 1.0,
+        };
+        // A warm-up that fills the whole run leaves nothing to decay over.
+        let span = (end - warmup).max(least);
+        let left = 1.0 - t / end;
+        let after = |decay: f64| if rising { 1.0 } else { decay };
+        let decay = match self.kind {
+            ScheduleKind::Constant => 1.0,
+            ScheduleKind::Linear => after((end - t) / span),
+            ScheduleKind::Polynomial => after(((end - t) / span).max(0.0).powf(self.power)),
+            ScheduleKind::Cosine => {
+                after(0.5 * (1.0 + (std::f64::consts::PI * ((t - warmup) / span)).cos()))
+            }
+            ScheduleKind::Bert => after(left),
+            ScheduleKind::Electra => left,
+        };
+        (rise, decay.max(0.0))
+    }
+
+    /// The rules between its settings.
+    pub(super) fn rules(&self, need: &mut dyn FnMut(bool, String)) {
         need(
-            (0.0..1.0).contains(&beta),
-            format!("`optimizer.{name}` is {beta}, expected 0 to below 1"),
+            self.power == 1.0 || self.kind == ScheduleKind::Polynomial,
+            "`schedule.power` is for `schedule.kind = \"polynomial\"`: leave it out".into(),
         );
     }
-    need(
-        o.epsilon > 0.0 && o.epsilon.is_finite(),
-        format!("`optimizer.epsilon` is {}, expected more than 0", o.epsilon),
-    );
-    need(
-        o.weight_decay >= 0.0 && o.weight_decay.is_finite(),
-        format!(
-            "`optimizer.weight_decay` is {}, expected 0 or more",
-            o.weight_decay
-        ),
-    );
-    need(
-        o.max_grad_norm >= 0.0 && o.max_grad_norm.is_finite(),
-        format!(
-            "`optimizer.max_grad_norm` is {}, expected 0 or more",
-            o.max_grad_norm
-        ),
-    );
-    need(
-        o.layer_decay > 0.0 && o.layer_decay <= 1.0,
-        format!(
-            "`optimizer.layer_decay` is {}, expected more than 0, at most 1",
-            o.layer_decay
-        ),
-    );
-    need(
-        (0.0..=1.0).contains(&s.warmup),
-        format!("`schedule.warmup` is {}, expected 0 to 1", s.warmup),
-    );
-    need(
-        (0.0..=1.0).contains(&s.warmup_start),
-        format!(
-            "`schedule.warmup_start` is {}, expected 0 to 1",
-            s.warmup_start
-        ),
-    );
-    need(
-        s.power > 0.0 && s.power.is_finite(),
-        format!("`schedule.power` is {}, expected more than 0", s.power),
-    );
-    need(
-        s.power == 1.0 || s.kind == ScheduleKind::Polynomial,
-        "`schedule.power` is for `schedule.kind = \"polynomial\"`: leave it out".into(),
-    );
+}
+
+/// A share of the updates below 1, or a whole number of updates.
+fn warmup(text: &str) -> Result<Value, String> {
+    match finite(text)? {
+        share if (0.0..1.0).contains(&share) => Ok(Value::Float(share)),
+        steps if steps.fract() == 0.0 && (1.0..=f64::from(u32::MAX)).contains(&steps) => {
+            Ok(Value::Integer(steps as i64)) // exact: whole, and within the range
+        }
+        _ => Err("expected a share below 1, or a whole number of updates".into()),
+    }
+}
+
+fn warmup_key(value: &Value, _: Lookup<'_>) -> &'static str {
+    match value.is_integer() {
+        true => "schedule.warmup_steps",
+        false => "schedule.warmup",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warmup_from_one_is_a_number_of_updates() {
+        assert_eq!(warmup("0.06"), Ok(Value::Float(0.06)));
+        assert_eq!(warmup("0"), Ok(Value::Float(0.0)));
+        assert_eq!(warmup("100"), Ok(Value::Integer(100)));
+        for text in ["1.5", "-1", "nan", "x"] {
+            assert!(warmup(text).is_err(), "{text}");
+        }
+    }
 }

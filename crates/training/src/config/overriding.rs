@@ -2,20 +2,23 @@
 
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use super::error::RunConfigError;
-use super::run::{RunConfig, RunKind};
+use super::setting::{Setting, join};
 
-/// One setting from the command line, laid over the file.
+/// A new value for a setting, applied after the file is read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Override {
-    /// The key's path, `data.text`.
+    /// The key, such as `data.text`.
     pub key: String,
     /// The new value.
     pub value: Value,
-    /// How errors call it: `--text`, `--set`.
+    /// What errors call its origin, such as the name of a flag.
     pub origin: String,
+    /// Keys that would win over it, and that are removed first. `stages[].steps` is a key of each item of a list.
+    pub replaces: Vec<String>,
 }
 
 impl Override {
@@ -25,10 +28,11 @@ impl Override {
             key: key.into(),
             value: value.into(),
             origin: origin.into(),
+            replaces: Vec::new(),
         }
     }
 
-    /// Parses the text behind `--set`: `key=value`, the value in TOML or else taken as a string.
+    /// Parses `key=value`; the value is TOML, or else a string.
     ///
     /// # Errors
     /// There is no `=`.
@@ -45,7 +49,8 @@ impl Override {
         Ok(Self {
             key: key.into(),
             value,
-            origin: "--set".into(),
+            origin: "[option.set]".into(),
+            replaces: Vec::new(),
         })
     }
 }
@@ -66,12 +71,14 @@ pub enum Source<'a> {
     },
 }
 
-/// Reads the source over a table of defaults, and applies the overrides in order.
-pub(super) fn resolve<K: RunKind>(
+/// Reads the source over a table of defaults, and applies the overrides in order. `F` is the layout of the file, and
+/// `settings` are the keys that exist.
+pub(super) fn resolve<F: DeserializeOwned>(
     source: Source<'_>,
     overrides: &[Override],
     mut table: Table,
-) -> Result<RunConfig<K>, RunConfigError> {
+    settings: &[Setting],
+) -> Result<F, RunConfigError> {
     match source {
         Source::Nothing => {}
         Source::File(path) => {
@@ -80,12 +87,12 @@ pub(super) fn resolve<K: RunKind>(
                 source,
             };
             let text = std::fs::read_to_string(path).map_err(read)?;
-            lay_text::<K>(&mut table, path, &text)?;
+            lay_text::<F>(&mut table, path, &text)?;
         }
-        Source::Text { name, text } => lay_text::<K>(&mut table, name, text)?,
+        Source::Text { name, text } => lay_text::<F>(&mut table, name, text)?,
     }
     for set in overrides {
-        apply::<K>(&mut table, set)?;
+        apply::<F>(&mut table, set, settings)?;
     }
     table
         .try_into()
@@ -95,12 +102,16 @@ pub(super) fn resolve<K: RunKind>(
 }
 
 /// Lays the tables of a text over others, once it has been parsed alone: so errors have line and caret.
-fn lay_text<K: RunKind>(table: &mut Table, name: &Path, text: &str) -> Result<(), RunConfigError> {
+fn lay_text<F: DeserializeOwned>(
+    table: &mut Table,
+    name: &Path,
+    text: &str,
+) -> Result<(), RunConfigError> {
     let parse = |e: toml::de::Error| RunConfigError::Parse {
         path: name.into(),
         message: plain(e.to_string().trim_end()),
     };
-    toml::from_str::<K::File>(text).map_err(parse)?;
+    toml::from_str::<F>(text).map_err(parse)?;
     lay(table, text.parse::<Table>().map_err(parse)?);
     Ok(())
 }
@@ -117,88 +128,121 @@ fn lay(below: &mut Table, above: Table) {
     }
 }
 
-/// The keys of a table and of the tables in it.
-pub(super) fn collect_keys(prefix: &str, table: &Table, keys: &mut Vec<String>) {
-    for (key, value) in table {
-        let path = if prefix.is_empty() {
-            key.clone()
-        } else {
-            format!("{prefix}.{key}")
-        };
-        match value {
-            Value::Table(inner) => {
-                keys.push(path.clone());
-                collect_keys(&path, inner, keys);
-            }
-            _ => keys.push(path),
-        }
+/// The value of a key in a table of tables.
+pub(super) fn at<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
+    match key.split_once('.') {
+        None => table.get(key),
+        Some((first, rest)) => at(table.get(first)?.as_table()?, rest),
     }
 }
 
-/// Sets one key.
-fn apply<K: RunKind>(table: &mut Table, set: &Override) -> Result<(), RunConfigError> {
-    if !RunConfig::<K>::knows(&set.key) {
-        let nearest = RunConfig::<K>::keys()
-            .into_iter()
-            .map(|key| (strsim::normalized_damerau_levenshtein(&key, &set.key), key))
-            .max_by(|a, b| a.0.total_cmp(&b.0))
-            .filter(|(likeness, _)| *likeness > 0.5)
-            .map(|(_, key)| key);
+/// Removes a key; `stages[].steps` from each item of a list.
+fn remove(table: &mut Table, key: &str) {
+    let Some((first, rest)) = key.split_once('.') else {
+        table.remove(key);
+        return;
+    };
+    match (
+        first.strip_suffix("[]"),
+        table.get_mut(first.trim_end_matches("[]")),
+    ) {
+        (None, Some(Value::Table(inner))) => remove(inner, rest),
+        (Some(_), Some(Value::Array(items))) => {
+            for item in items.iter_mut().filter_map(Value::as_table_mut) {
+                remove(item, rest);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The key that comes closest to one that does not exist.
+fn nearest(settings: &[Setting], key: &str) -> Option<String> {
+    let near = settings
+        .iter()
+        .map(|known| {
+            (
+                strsim::normalized_damerau_levenshtein(&known.key, key),
+                known,
+            )
+        })
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    let (_, known) = near.filter(|(likeness, _)| *likeness > 0.5)?;
+    Some(known.key.clone())
+}
+
+/// Applies one override.
+fn apply<F: DeserializeOwned>(
+    table: &mut Table,
+    set: &Override,
+    settings: &[Setting],
+) -> Result<(), RunConfigError> {
+    let below = |above: &Setting| {
+        let rest = set.key.strip_prefix(&above.key)?;
+        rest.strip_prefix('.')
+    };
+    let known = |known: &Setting| known.key == set.key || known.free_keys && below(known).is_some();
+    if !settings.iter().any(known) {
         return Err(RunConfigError::UnknownKey {
             key: set.key.clone(),
             origin: set.origin.clone(),
-            nearest,
+            nearest: nearest(settings, &set.key),
         });
     }
-    let sound = table.clone().try_into::<K::File>().is_ok();
-    let mut path: Vec<&str> = set.key.split('.').collect();
-    let leaf = path.pop().unwrap_or_default();
+    let sound = table.clone().try_into::<F>().is_ok();
+    for key in &set.replaces {
+        remove(table, key);
+    }
     // A choice between tables (one loss or the other) is replaced, not mixed.
-    let choice = K::CHOICE;
-    if let Some(chosen) = set
-        .key
-        .strip_prefix(choice)
-        .and_then(|k| k.strip_prefix('.'))
-    {
-        let mut options = Some(&mut *table);
-        for part in choice.split('.') {
-            options = options
-                .and_then(|table| table.get_mut(part))
-                .and_then(Value::as_table_mut);
-        }
-        if let Some(options) = options {
+    for choice in settings.iter().filter(|setting| setting.choice) {
+        if let Some(chosen) = below(choice)
+            && let Some(options) = at_mut(table, &choice.key).and_then(Value::as_table_mut)
+        {
             let chosen = chosen.split('.').next().unwrap_or_default();
-            options.retain(|kind, _| kind == chosen);
+            options.retain(|option, _| option == chosen);
         }
     }
-    let mut place = &mut *table;
-    for part in path {
+    let (mut place, mut path) = (&mut *table, String::new());
+    let mut parts = set.key.split('.').peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            place.insert(part.into(), set.value.clone());
+            break;
+        }
+        path = join(&path, part);
         let entry = place
             .entry(part)
             .or_insert_with(|| Value::Table(Table::new()));
         if !entry.is_table() {
-            *entry = Value::Table(K::spelled_out(part, entry).unwrap_or_default());
+            let setting = settings.iter().find(|setting| setting.key == path);
+            let table = setting.and_then(|setting| setting.spelled_out?(entry));
+            *entry = Value::Table(table.unwrap_or_default());
         }
         match entry {
             Value::Table(inner) => place = inner,
             _ => return Ok(()),
         }
     }
-    place.insert(leaf.into(), set.value.clone());
-    match table.clone().try_into::<K::File>() {
+    match table.clone().try_into::<F>() {
         // A partial `model.fresh` is completed by later overrides: it is judged at the end.
         Err(e) if sound && !e.message().starts_with("missing field") => {
+            let value = set.value.as_str();
             Err(RunConfigError::SetValue {
                 key: set.key.clone(),
-                value: set
-                    .value
-                    .as_str()
-                    .map_or_else(|| set.value.to_string(), str::to_owned),
+                value: value.map_or_else(|| set.value.to_string(), str::to_owned),
                 origin: set.origin.clone(),
                 reason: plain(e.message()),
             })
         }
         _ => Ok(()),
+    }
+}
+
+/// As [`at`], to be changed.
+fn at_mut<'a>(table: &'a mut Table, key: &str) -> Option<&'a mut Value> {
+    match key.split_once('.') {
+        None => table.get_mut(key),
+        Some((first, rest)) => at_mut(table.get_mut(first)?.as_table_mut()?, rest),
     }
 }
 

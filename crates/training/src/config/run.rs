@@ -4,62 +4,106 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 
-use bertkit_model::{Family, Precision};
+use bertkit_model::{DeviceList, Precision};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use toml::{Table, Value};
 
 use super::error::RunConfigError;
 use super::finetune::Finetune;
-use super::model::{FreshModel, ModelConfig, TokenizerConfig};
+use super::flag::{Parse, flag};
+use super::model::{ModelConfig, TokenizerConfig};
 use super::optimizer::{OptimizerConfig, ScheduleConfig};
-use super::overriding::{Override, Source, collect_keys, resolve};
+use super::overriding::{self, Override, Source, at};
+use super::range::Range;
+use super::setting::{Setting, SettingValue, join, settings};
 
-/// Everything that decides a run of kind `K`.
-///
-/// The settings of the kind are fields of [`Self::kind`]; since the configuration dereferences to it, they are reached
-/// as `config.data` just like those of the header, `config.seed`. In TOML all of them lie side by side, in the order of
-/// [`RunKind::File`].
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(into = "K::File", bound = "K: RunKind")]
-pub struct RunConfig<K: RunKind = Finetune> {
+/// Declares the header: [`RunConfig`] with its default, its descriptions and the check of its ranges.
+macro_rules! header {
+    ($(
+        $(#[doc = $doc:literal])+
+        $field:ident: $type:ty $(= $default:expr)? $(=> { $($spec:tt)* })?
+    ),* $(,)?) => {
+        /// Everything that decides a run of kind `K`.
+        ///
+        /// The settings of the kind are fields of [`Self::kind`]; since the configuration dereferences to it, they are
+        /// reached as `config.data`, just as those of the header, `config.seed`. In TOML all of them lie side by side, in
+        /// the order of [`RunKind::File`].
+        #[derive(Debug, Clone, PartialEq, Serialize)]
+        #[serde(into = "K::File", bound = "K: RunKind")]
+        pub struct RunConfig<K: RunKind = Finetune> {
+            $($(#[doc = $doc])+ pub $field: $type,)*
+            /// The settings of this kind of run.
+            pub kind: K,
+        }
+
+        impl<K: RunKind> Default for RunConfig<K> {
+            fn default() -> Self {
+                let mut config = Self {
+                    $($field: settings!(@default $($default)?),)*
+                    kind: K::default(),
+                };
+                K::change_defaults(&mut config);
+                config
+            }
+        }
+
+        impl<K: RunKind> SettingValue for RunConfig<K> {
+            fn parts() -> Vec<Setting> {
+                let mut parts = vec![
+                    $(Setting::new::<$type>(stringify!($field), concat!($($doc, "\n"),+)) $($($spec)*)?,)*
+                ];
+                parts.extend(K::parts());
+                parts
+            }
+
+            fn check(&self, key: &str, _range: Option<Range>, problems: &mut Vec<String>) {
+                let mut parts = Self::parts().into_iter();
+                $(if let Some(part) = parts.next() {
+                    SettingValue::check(&self.$field, &join(key, &part.key), part.range, problems);
+                })*
+                SettingValue::check(&self.kind, key, None, problems);
+            }
+        }
+    };
+}
+
+header! {
     /// Seed of everything random: fresh weights, the order of rows, dropout, masks and splits.
-    pub seed: u64,
+    seed: u64 = 42 => {
+        .flag(flag("Training", "seed", "Decides fresh weights, the order of rows, dropout and splits")
+            .value("N").parse(Parse::Seed).only("finetune").rank(1))
+        .flag(flag("Training", "seed", "Decides fresh weights, sequences and their order, masks, dropout and what is held \
+                out").value("N").parse(Parse::Seed).only("pretrain").rank(1))
+    },
     /// `auto`, `cpu`, `wgpu`, `wgpu:N`, `cuda` or `cuda:N`, or several GPUs: `cuda:0,cuda:1`.
-    pub device: String,
+    device: String = "auto".into() => {
+        .flag(flag("Training", "device", "auto, cpu, wgpu, wgpu:N, cuda or cuda:N; several GPUs of one kind share each \
+                batch: cuda:0,cuda:1").value("DEVICES").with(device).rank(1))
+    },
     /// Matmul precision: `f32`, `tf32`, `bf16` or `f16`; everything else is computed in f32.
-    pub precision: Precision,
+    precision: Precision = Precision::default() => {
+        .flag(flag("Training", "precision", "What the factors of matrix products are rounded to; weights, sums, LayerNorm, \
+                softmax and loss are f32. f16 scales the loss; tf32 is for NVIDIA GPUs; a CPU only imitates")
+            .value("PRECISION").rank(1))
+    },
     /// The run directory.
-    pub output: Option<PathBuf>,
+    output: Option<PathBuf> => {
+        .flag(flag(OUTPUT_HEADING, "output", "The run directory; must be new or empty, unless [option.resume] or \
+                [option.overwrite]").value("DIR"))
+    },
     /// Where the encoder comes from.
-    pub model: ModelConfig,
+    model: ModelConfig,
     /// The tokenizer, or the one to train where none is given.
-    pub tokenizer: TokenizerConfig,
+    tokenizer: TokenizerConfig,
     /// The optimizer.
-    pub optimizer: OptimizerConfig,
+    optimizer: OptimizerConfig,
     /// The learning-rate schedule.
-    pub schedule: ScheduleConfig,
-    /// The settings of this kind of run.
-    pub kind: K,
+    schedule: ScheduleConfig,
 }
 
-impl<K: RunKind> Default for RunConfig<K> {
-    fn default() -> Self {
-        let mut config = Self {
-            seed: 42,
-            device: "auto".into(),
-            precision: Precision::default(),
-            output: None,
-            model: ModelConfig::default(),
-            tokenizer: TokenizerConfig::default(),
-            optimizer: OptimizerConfig::default(),
-            schedule: ScheduleConfig::default(),
-            kind: K::default(),
-        };
-        K::change_defaults(&mut config);
-        config
-    }
-}
+/// The heading of flags about what a command writes, which each command continues with options of its own.
+pub const OUTPUT_HEADING: &str = "Output";
 
 /// By the layout of the kind's file.
 impl<'de, K: RunKind> Deserialize<'de> for RunConfig<K> {
@@ -83,7 +127,7 @@ impl<K: RunKind> DerefMut for RunConfig<K> {
 }
 
 /// A kind of run: its settings beyond the header, and what follows from them.
-pub trait RunKind: fmt::Debug + Clone + PartialEq + Default {
+pub trait RunKind: SettingValue + fmt::Debug + Clone + PartialEq + Default {
     /// The layout of the TOML file: the settings of header and kind in the order in which they are written.
     type File: Serialize
         + DeserializeOwned
@@ -91,8 +135,11 @@ pub trait RunKind: fmt::Debug + Clone + PartialEq + Default {
         + From<RunConfig<Self>>
         + Into<RunConfig<Self>>;
 
-    /// The setting that is a choice between tables, of which an override leaves one.
-    const CHOICE: &'static str;
+    /// The name of the kind, which is that of its command; flags may be for one kind only.
+    const NAME: &'static str;
+
+    /// The headings of the help, in order.
+    const HEADINGS: &'static [&'static str];
 
     /// Changes what this kind starts from in the header.
     fn change_defaults(_config: &mut RunConfig<Self>) {}
@@ -105,26 +152,8 @@ pub trait RunKind: fmt::Debug + Clone + PartialEq + Default {
         resolve(source, overrides, Table::new())
     }
 
-    /// The rules between settings that no single value shows; `need` takes what must hold, and the problem otherwise.
+    /// The rules between settings: what must hold, and the problem otherwise.
     fn rules(config: &RunConfig<Self>, need: &mut dyn FnMut(bool, String));
-
-    /// A configuration that has every optional setting, from which the keys are listed.
-    fn full() -> RunConfig<Self>;
-
-    /// Keys that exist beside those of [`Self::full`].
-    fn more_keys() -> Vec<String> {
-        Vec::new()
-    }
-
-    /// Whether users may make up this key, such as the name of a class.
-    fn free_key(_key: &str) -> bool {
-        false
-    }
-
-    /// The table that a name in its place stands for, so that an override of one of its keys changes that key alone.
-    fn spelled_out(_key: &str, _name: &Value) -> Option<Table> {
-        None
-    }
 }
 
 impl<K: RunKind> RunConfig<K> {
@@ -157,20 +186,20 @@ impl<K: RunKind> RunConfig<K> {
         toml::to_string(self).expect("a configuration has a form in TOML")
     }
 
-    /// Checks ranges, and the rules between settings.
+    /// Checks the rules between settings, and the range of each.
     ///
     /// # Errors
     /// All problems at once.
     pub fn check(&self) -> Result<(), RunConfigError> {
         let mut problems = Vec::new();
-        let mut need = |ok: bool, text: String| {
+        K::rules(self, &mut |ok: bool, text: String| {
             if !ok {
                 problems.push(text);
             }
-        };
-        K::rules(self, &mut need);
-        if let Err(error) = self.device.parse::<bertkit_model::DeviceList>() {
-            need(false, error.to_string());
+        });
+        SettingValue::check(self, "", None, &mut problems);
+        if let Err(error) = self.device.parse::<DeviceList>() {
+            problems.push(error.to_string());
         }
         if problems.is_empty() {
             Ok(())
@@ -179,50 +208,66 @@ impl<K: RunKind> RunConfig<K> {
         }
     }
 
-    /// Every key that exists, such as `data.text`.
-    pub fn keys() -> Vec<String> {
-        let mut keys = Vec::new();
-        if let Ok(table) = Table::try_from(K::full()) {
-            collect_keys("", &table, &mut keys);
-        }
-        keys.extend(K::more_keys());
-        keys
+    /// The rules of the header; `no_model` is the problem where neither a folder nor sizes are given.
+    pub(super) fn header_rules(&self, no_model: &str, need: &mut dyn FnMut(bool, String)) {
+        let model = &self.model;
+        need(
+            self.output.is_some(),
+            "`output` is missing: give the run directory with [output=DIR]".into(),
+        );
+        need(
+            model.path.is_some() || model.fresh.is_some(),
+            no_model.into(),
+        );
+        need(
+            model.path.is_none() || model.fresh.is_none(),
+            "`model.path` and `model.fresh` exclude each other: load a model, or start a fresh one"
+                .into(),
+        );
+        self.schedule.rules(need);
     }
 
-    /// Whether a key exists.
-    pub(crate) fn knows(key: &str) -> bool {
-        K::free_key(key) || Self::keys().iter().any(|known| known == key)
+    /// Every setting and table of settings, with its key from the root and its default in this kind of run.
+    pub fn settings() -> Vec<Setting> {
+        let mut settings = Self::list();
+        let config = K::read(Source::Nothing, &[]).ok();
+        let defaults = config.and_then(|config| Table::try_from(config).ok());
+        for setting in &mut settings {
+            let default = defaults.as_ref().and_then(|table| at(table, &setting.key));
+            setting.default = default.cloned().or(setting.default.take());
+            setting
+                .flags
+                .retain(|flag| flag.only.is_none_or(|kind| kind == K::NAME));
+        }
+        settings
+    }
+
+    /// Every setting, with its key from the root.
+    pub(super) fn list() -> Vec<Setting> {
+        let mut all = Vec::new();
+        for part in Self::parts() {
+            part.list("", &mut all);
+        }
+        all
     }
 }
 
-/// A header that has every optional setting.
-pub(super) fn full_header<K: RunKind>() -> RunConfig<K> {
-    let path = || Some(PathBuf::from("x"));
-    let mut full = RunConfig {
-        output: path(),
-        model: ModelConfig {
-            path: path(),
-            fresh: Some(FreshModel {
-                family: Family::Bert,
-                num_hidden_layers: 1,
-                hidden_size: 1,
-                num_attention_heads: 1,
-                intermediate_size: 1,
-                max_position_embeddings: 1,
-                embedding_size: Some(1),
-                initializer_range: Some(0.02),
-                hidden_dropout: 0.0,
-                attention_dropout: 0.0,
-            }),
-            hidden_dropout: Some(0.0),
-            attention_dropout: Some(0.0),
-            classifier_dropout: Some(0.0),
-        },
-        ..RunConfig::default()
-    };
-    full.tokenizer.path = path();
-    full.schedule.warmup_steps = Some(1);
-    full
+/// Reads a source over a table of defaults, and applies the overrides in order.
+///
+/// # Errors
+/// The file cannot be read or parsed, or an override does not fit.
+pub(super) fn resolve<K: RunKind>(
+    source: Source<'_>,
+    overrides: &[Override],
+    defaults: Table,
+) -> Result<RunConfig<K>, RunConfigError> {
+    let settings = RunConfig::<K>::list();
+    overriding::resolve::<K::File>(source, overrides, defaults, &settings).map(Into::into)
+}
+
+fn device(text: &str) -> Result<Value, String> {
+    let devices = text.parse::<DeviceList>().map_err(|e| e.to_string())?;
+    Ok(Value::String(devices.to_string()))
 }
 
 /// Declares the layout of a kind's TOML file, with the conversions from and to [`RunConfig`].
@@ -237,20 +282,20 @@ macro_rules! run_file {
         optimizer schedule { $($c:ident: $ct:ty),* }
     ) => {
         #[doc = concat!("The TOML file of a [`", stringify!($kind), "`] run.")]
-        #[derive(Debug, Serialize, Deserialize)]
+        #[derive(Debug, ::serde::Serialize, ::serde::Deserialize)]
         #[serde(deny_unknown_fields, default)]
         pub struct $file {
             seed: u64,
             device: String,
-            precision: Precision,
+            precision: ::bertkit_model::Precision,
             #[serde(skip_serializing_if = "Option::is_none")]
-            output: Option<PathBuf>,
-            model: ModelConfig,
+            output: Option<::std::path::PathBuf>,
+            model: $crate::config::ModelConfig,
             $($a: $at,)*
-            tokenizer: TokenizerConfig,
+            tokenizer: $crate::config::TokenizerConfig,
             $($b: $bt,)*
-            optimizer: OptimizerConfig,
-            schedule: ScheduleConfig,
+            optimizer: $crate::config::OptimizerConfig,
+            schedule: $crate::config::ScheduleConfig,
             $($c: $ct,)*
         }
 

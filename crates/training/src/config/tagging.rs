@@ -1,36 +1,35 @@
 //! How words are tagged (`task.kind = "ner"`).
 
-use bertkit_data::alignment::LabelledTokens;
 use bertkit_data::tagging::Scheme;
+use bertkit_data::tagging::alignment::LabelledTokens;
 use serde::{Deserialize, Serialize};
+use toml::Value;
 
-/// How words are tagged.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct NerConfig {
-    /// What chooses the tags of a sentence.
-    pub head: TagHead,
-    /// Which tokens of a word are trained to give its tag; with a CRF, the first.
-    pub label: LabelledTokens,
-    /// The scheme of the tags that are learnt, whatever the file's.
-    pub scheme: Scheme,
-    /// Tokens that neighbouring windows of a long sentence share, at least; a quarter of
-    /// `data.max_length` if not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub overlap: Option<usize>,
-    /// How many times faster than the rest the scores of a CRF are learnt.
-    pub crf_rate: f64,
-}
+use super::flag::{Lookup, flag};
+use super::range::more_than;
+use super::setting::{plain_values, settings};
 
-impl Default for NerConfig {
-    fn default() -> Self {
-        Self {
-            head: TagHead::Linear,
-            label: LabelledTokens::First,
-            scheme: Scheme::Bio,
-            overlap: None,
-            crf_rate: 100.0,
-        }
+settings! {
+    /// How words are tagged.
+    pub struct NerConfig {
+        /// What chooses the tags of a sentence.
+        head: TagHead = TagHead::Linear => {
+            .flag(flag("Task", "head", "Of ner, what chooses the tags: each word by itself, or a CRF over the sentence; of \
+                    qa, what chooses an answer's end: each token by itself, or, as in ELECTRA, jointly with the start")
+                .value("HEAD").words(&["linear", "crf", "joint"]).key(head_key).rank(-2))
+        },
+        /// Which tokens of a word carry its tag in training; with a CRF, the first.
+        label: LabelledTokens = LabelledTokens::First,
+        /// The tagging scheme that is learned, whatever the file's.
+        scheme: Scheme = Scheme::Bio,
+        /// Fewest tokens that neighbouring windows of a long sentence share; a quarter of `data.max_length` if not
+        /// given.
+        overlap: Option<usize> => {
+            .flag(flag("Task", "overlap", "Of ner, tokens that neighbouring windows of a long sentence share, at least")
+                .value("TOKENS").default("a quarter of [data.max_length]").rank(-2))
+        },
+        /// How many times faster than the rest the transition scores of a CRF are learned.
+        crf_rate: f64 = 100.0 => { .range(more_than(0.0)) },
     }
 }
 
@@ -38,9 +37,22 @@ impl Default for NerConfig {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TagHead {
-    /// Each word by itself (Devlin et al. 2019, §5.3).
+    /// A linear layer, each word by itself (Devlin et al. 2019, §5.3).
     #[default]
     Linear,
     /// All words together, by a linear-chain conditional random field (Lafferty et al. 2001).
     Crf,
+}
+
+plain_values!(TagHead, LabelledTokens, Scheme);
+
+/// The head of questions if the name or the task says so, else that of tagged words.
+fn head_key(value: &Value, lookup: Lookup<'_>) -> &'static str {
+    let task = lookup("task.kind");
+    let asks = task.as_ref().and_then(Value::as_str) == Some("qa");
+    match value.as_str() {
+        Some("joint") => "task.qa.head",
+        Some("linear") if asks => "task.qa.head",
+        _ => "task.ner.head",
+    }
 }

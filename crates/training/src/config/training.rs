@@ -4,72 +4,99 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// How long, and in which portions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TrainingConfig {
-    /// Passes over the training rows.
-    pub epochs: usize,
-    /// Stops after this many optimizer updates, whatever `epochs` says.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_steps: Option<u64>,
-    /// Rows a batch.
-    pub batch_size: usize,
-    /// Tokens a batch, instead of rows.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub batch_tokens: Option<usize>,
-    /// Batches an update.
-    pub gradient_accumulation: usize,
-    /// Rows that go through the model at once: the batch in parts, with the gradients of the whole. All of it if not
-    /// given. It decides memory, and which units dropout takes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub micro_batch: Option<MicroBatch>,
-    /// Whether layers keep their input alone for the backward pass, and compute the rest again: less
-    /// memory, more time, the same weights.
-    pub recompute: bool,
-    /// The order of rows.
-    pub sampler: Sampler,
-    /// Whether rows of like length are batched together: less padding where a device pads inside
-    /// attention, at the price of batches that are less alike. The CPU pads nothing.
-    pub bucket_by_length: bool,
-    /// Evaluates every so many updates, besides after every epoch.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub evaluate_steps: Option<u64>,
-    /// The validation metric that decides which weights are kept; the task's main one if not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub best_metric: Option<String>,
-    /// Stops after this many evaluations without a better one; 0 never stops early.
-    pub early_stopping: u32,
-    /// Writes a checkpoint every so many updates, besides after every epoch.
-    pub checkpoint_steps: u64,
-    /// How many checkpoints are kept, the best one not counted.
-    pub keep_checkpoints: usize,
-    /// Leaves the embeddings as they are.
-    pub freeze_embeddings: bool,
-    /// Leaves the lowest layers as they are.
-    pub freeze_layers: usize,
-}
+use super::flag::{flag, parsed};
+use super::range::at_least;
+use super::setting::{plain_values, settings};
 
-impl Default for TrainingConfig {
-    fn default() -> Self {
-        Self {
-            epochs: 3,
-            max_steps: None,
-            batch_size: 16,
-            batch_tokens: None,
-            gradient_accumulation: 1,
-            micro_batch: None,
-            recompute: false,
-            sampler: Sampler::Shuffle,
-            bucket_by_length: false,
-            evaluate_steps: None,
-            best_metric: None,
-            early_stopping: 0,
-            checkpoint_steps: 500,
-            keep_checkpoints: 1,
-            freeze_embeddings: false,
-            freeze_layers: 0,
-        }
+/// The most epochs: more are a slip of the finger.
+const MOST_EPOCHS: f64 = 100_000.0;
+
+settings! {
+    /// The training loop: how long, in which batches, and when it evaluates and saves.
+    pub struct TrainingConfig {
+        /// Epochs over the training rows.
+        epochs: usize = 3 => {
+            .range(at_least(1.0).at_most(MOST_EPOCHS))
+            .flag(flag("Training", "epochs", "Passes over the training rows").value("N"))
+        },
+        /// Stops after this many optimizer updates, whatever `epochs` says.
+        max_steps: Option<u64> => {
+            .range(at_least(1.0))
+            .flag(flag("Training", "max-steps", "Stop after this many optimizer updates, whatever [training.epochs] says")
+                .value("N"))
+        },
+        /// Rows per batch.
+        batch_size: usize = 16 => {
+            .range(at_least(1.0))
+            .flag(flag("Training", "batch-size", "Rows in a batch").value("ROWS").conflicts(&["batch-tokens"])
+                .replaces(&["training.batch_tokens"]))
+        },
+        /// Tokens per batch, instead of rows.
+        batch_tokens: Option<usize> => {
+            .range(at_least(1.0))
+            .flag(flag("Training", "batch-tokens", "Tokens in a batch, instead of rows").value("TOKENS"))
+        },
+        /// Batches per update.
+        gradient_accumulation: usize = 1 => {
+            .range(at_least(1.0))
+            .flag(flag("Training", "gradient-accumulation", "Batches in an update").value("N"))
+        },
+        /// Rows that go through the model at once: the batch in parts, with the gradients of the whole. The whole batch
+        /// if not given. It decides memory, and which units dropout selects.
+        micro_batch: Option<MicroBatch> => {
+            .flag(flag("Training", "micro-batch", "Rows that go through the model at once, a batch in parts: less memory, \
+                    the same gradients. auto tries how many fit").value("ROWS").with(parsed::<MicroBatch>)
+                .default("the whole batch"))
+        },
+        /// Gradient checkpointing: layers keep their input alone for the backward pass and compute the rest again. Less
+        /// memory, more time, the same weights.
+        recompute: bool = false => {
+            .flag(flag("Training", "recompute", "Let layers keep their input alone for the backward pass, and compute the \
+                    rest again: less memory, about a third more time, the same weights").switch(true))
+        },
+        /// The order of rows.
+        sampler: Sampler = Sampler::Shuffle => {
+            .flag(flag("Training", "sampler", "Order of rows: drawn anew each epoch, or every class equally often in each \
+                    batch").value("SAMPLER"))
+        },
+        /// Whether rows of similar length are batched together: less padding on devices that pad, at the price of less
+        /// random batches. The CPU pads nothing.
+        bucket_by_length: bool = false => {
+            .flag(flag("Training", "bucket-by-length", "Batch rows of like length together: less padding on devices that \
+                    pad, which the CPU does not").switch(true))
+        },
+        /// Evaluates every so many updates, besides after every epoch.
+        evaluate_steps: Option<u64> => {
+            .range(at_least(1.0))
+            .flag(flag("Training", "evaluate-steps", "Evaluate every N updates too").value("N")
+                .default("after every epoch"))
+        },
+        /// The validation metric that selects the weights to keep; the task's main metric if not given.
+        best_metric: Option<String> => {
+            .flag(flag("Training", "best-metric", "Validation metric that decides which weights are kept, such as f1")
+                .value("METRIC").default("the task's"))
+        },
+        /// Stops after this many evaluations without improvement; 0 never stops early.
+        early_stopping: u32 = 0 => {
+            .flag(flag("Training", "early-stopping", "Stop after N evaluations without a better one; 0 never stops early")
+                .value("N"))
+        },
+        /// Writes a checkpoint every so many updates, besides after every epoch.
+        checkpoint_steps: u64 = 500 => {
+            .range(at_least(1.0))
+            .flag(flag("Training", "checkpoint-steps", "Write a checkpoint every N updates, besides after every epoch")
+                .value("N"))
+        },
+        /// Checkpoints that are kept, the best one not counted.
+        keep_checkpoints: usize = 1 => { .range(at_least(1.0)) },
+        /// Whether the embeddings are frozen.
+        freeze_embeddings: bool = false => {
+            .flag(flag("Model", "freeze-embeddings", "Leave the embeddings as they are").switch(true))
+        },
+        /// Number of lowest layers that are frozen.
+        freeze_layers: usize = 0 => {
+            .flag(flag("Model", "freeze-layers", "Leave the lowest N layers as they are").value("N"))
+        },
     }
 }
 
@@ -144,3 +171,5 @@ pub enum Sampler {
     /// Each batch holds every class equally often; rows of rarer classes come round again.
     Balanced,
 }
+
+plain_values!(MicroBatch, Sampler);

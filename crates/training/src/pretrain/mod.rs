@@ -238,7 +238,7 @@ fn open(
         (None, None) => {
             return Err(setting(
                 "there is no model",
-                "give a folder with --model DIR",
+                "give a folder with [model.path=DIR]",
             ));
         }
     };
@@ -296,7 +296,7 @@ fn open(
                 "sequences of {longest} tokens are asked for, but the model has positions for {}",
                 encoder.max_length()
             ),
-            "give fewer with --max-length, or more `max_position_embeddings`",
+            "give fewer with [sequences.max_length], or more `max_position_embeddings`",
         ));
     }
     Ok(Opened {
@@ -320,7 +320,7 @@ fn check_family(config: &PretrainConfig, family: Family) -> Result<(), TrainErro
     if pairs && family != Family::Bert {
         return Err(setting(
             format!("pairs of segments need the head of BERT, but the model is a {family}"),
-            "use a model of the family bert, or `--objective mlm`",
+            "use a model of the family bert, or `[objective=mlm]`",
         ));
     }
     Ok(())

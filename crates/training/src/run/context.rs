@@ -86,7 +86,7 @@ impl RunContext {
                 _ => {
                     return Err(setting(
                         "there is no model",
-                        "give a folder with --model DIR",
+                        "give a folder with [model.path=DIR]",
                     ));
                 }
             };
@@ -103,7 +103,7 @@ impl RunContext {
                     "`training.freeze_layers` is {}, but the encoder has {} layers",
                     config.training.freeze_layers, encoder.num_hidden_layers
                 ),
-                "freeze fewer layers with --freeze-layers",
+                "freeze fewer layers with [training.freeze_layers]",
             ));
         }
         let max_length = config.data.max_length.min(encoder.max_length());

@@ -23,7 +23,7 @@ pub enum DirectoryPolicy {
     DryRun,
 }
 
-/// The names that a run writes, and that `--overwrite` therefore may remove.
+/// The names that a run writes, and that overwriting may therefore remove.
 ///
 /// Those that identify the directory as a run's come last, so that an interrupted removal can be repeated.
 const OWN: [&str; 8] = [
@@ -114,7 +114,7 @@ impl RunDirectory {
                     "`{}` is a file, expected a directory for the run",
                     file.display()
                 ),
-                hint: "name another directory with --output".into(),
+                hint: "name another directory with [output]".into(),
             });
         }
         let begun = path.join("config.toml").exists();
@@ -175,10 +175,10 @@ impl RunDirectory {
         foreign.map_or(Ok(()), |name| {
             Err(TrainError::Setting {
                 message: format!(
-                    "`{}` was not written by a run, and --overwrite would replace its `{name}`",
+                    "`{}` was not written by a run, and [option.overwrite] would replace its `{name}`",
                     self.path.display()
                 ),
-                hint: "name another directory with --output, or move that away first".into(),
+                hint: "name another directory with [output], or move that away first".into(),
             })
         })
     }

@@ -48,7 +48,7 @@ pub(crate) fn check_validation(
     config: &FinetuneConfig,
     valid_rows: usize,
 ) -> Result<(), TrainError> {
-    let give = "give some with --valid FILE or --valid-fraction 0.1";
+    let give = "give some with [data.valid=FILE] or [data.valid_fraction=0.1]";
     if valid_rows == 0 && config.training.early_stopping > 0 {
         return Err(setting(
             "early stopping is decided on validation rows, and there are none",

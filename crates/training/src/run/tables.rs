@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use bertkit_data::columns::Column;
-use bertkit_data::formats::fasta::{FastaFile, is_fasta, read_fasta};
-use bertkit_data::formats::{ReadOptions, Table, parse_delimiter, read_table};
-use bertkit_data::relations::{MarkStyle, mark_entities, mark_table, parse_tagged, read_relations};
+use bertkit_data::relations::{MarkStyle, mark_entities, mark_table, parse_tagged};
+use bertkit_data::sources::fasta::{FastaFile, is_fasta, read_fasta};
+use bertkit_data::sources::read_relations;
+use bertkit_data::sources::{ReadOptions, parse_delimiter, read_table};
+use bertkit_data::table::Table;
 
-use crate::config::{DataConfig, FileFormat};
+use crate::config::DataConfig;
 use crate::error::{TrainError, setting};
+use bertkit_data::sources::Format;
 
 /// The options of a configuration for reading tables.
 ///
@@ -26,7 +29,7 @@ pub fn read_options(data: &DataConfig) -> Result<ReadOptions, TrainError> {
                     format!(
                         "`{mark}` is no quotation mark, expected one ASCII character or `none`"
                     ),
-                    "for files without quoting use `--quote none`",
+                    "for files without quoting use `[data.quote=none]`",
                 ));
             }
         },
@@ -37,19 +40,20 @@ pub fn read_options(data: &DataConfig) -> Result<ReadOptions, TrainError> {
         Some(_) => {
             return Err(setting(
                 "`data.escape` is not one ASCII character",
-                "give one with --escape, such as \\",
+                "give one with [data.escape], such as \\",
             ));
         }
     };
     let format = match data.format {
         None => None,
-        Some(FileFormat::Relations) => None,
-        Some(format) => Some(format.table().ok_or_else(|| {
-            setting(
+        Some(Format::Relations) => None,
+        Some(format) if format.spec().table.is_some() => Some(format),
+        Some(format) => {
+            return Err(setting(
                 format!("`{format}` is no format of tables with a text in each row"),
-                "give csv, tsv or jsonl, or, for tagged words, --task ner",
-            )
-        })?),
+                "give csv, tsv or jsonl, or, for tagged words, [task.kind=ner]",
+            ));
+        }
     };
     Ok(ReadOptions {
         format,

@@ -39,7 +39,7 @@ pub(crate) fn bootstrap_with(
     bootstrap.check(rows).map_err(|e| {
         setting(
             e.to_string(),
-            "look at --bootstrap, --confidence and --group",
+            "look at [option.bootstrap], [option.confidence] and [option.group]",
         )
     })?;
     Ok(bootstrap)
@@ -59,7 +59,7 @@ fn beside(
     compare(original, again, metrics, &options).map_err(|e| {
         setting(
             e.to_string(),
-            "the model gave no usable numbers to the changed texts: leave --perturb out",
+            "the model gave no usable numbers to the changed texts: leave [option.perturb] out",
         )
     })
 }

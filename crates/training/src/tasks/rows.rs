@@ -4,8 +4,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use bertkit_data::examples::MissingPolicy;
-use bertkit_data::formats::{ReadOptions, Table};
 use bertkit_data::perturb::Perturbation;
+use bertkit_data::sources::ReadOptions;
+use bertkit_data::table::Table;
 use bertkit_evaluation::{BootstrapOptions, Report};
 use bertkit_model::{DeviceSpec, Precision};
 use serde_json::{Value, json};

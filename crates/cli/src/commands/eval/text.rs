@@ -1,6 +1,7 @@
 //! `bertkit eval` of models that answer texts.
 
 use bertkit_data::DataError;
+use bertkit_data::error::LabelError;
 use bertkit_training::{EvalOptions, Evaluation, Predictor, TrainError, evaluate};
 
 use super::{EvalArgs, keep, perturbed};
@@ -42,11 +43,14 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CliError> {
 /// The error, with what to do about it where training would have another answer.
 fn in_terms_of_eval(error: TrainError) -> CliError {
     match error {
-        TrainError::Data(source @ DataError::NotANumber { .. }) => CliError::Hinted {
-            source: Box::new(source),
-            hint: "this model gives numbers: correct the label, or name their column with --label"
-                .into(),
-        },
+        TrainError::Data(source @ DataError::Label(LabelError::NotANumber { .. })) => {
+            CliError::Hinted {
+                source: Box::new(source),
+                hint:
+                    "this model gives numbers: correct the label, or name their column with --label"
+                        .into(),
+            }
+        }
         other => other.into(),
     }
 }

@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bertkit_data::DataError;
-use bertkit_data::formats::{Cell, Format, Table, write_table};
+use bertkit_data::error::FileError;
+use bertkit_data::sources::{Format, write_table};
+use bertkit_data::table::Table;
 use serde_json::Value;
 
 use super::PredictArgs;
 use crate::error::CliError;
 use crate::process;
+use crate::render;
 
 /// Where a table goes, and how.
 pub(super) struct Target {
@@ -37,7 +40,7 @@ impl Target {
         writable(path)?;
         let format = match asked {
             Some(format) => format,
-            None => Format::of_path(path).map_err(|source| CliError::Hinted {
+            None => Format::of_output(path).map_err(|source| CliError::Hinted {
                 source: source.into(),
                 hint: "say the format of the output with --output-format csv, tsv or jsonl".into(),
             })?,
@@ -154,7 +157,7 @@ pub(super) fn write_rows(
     rows: Vec<Vec<Value>>,
 ) -> io::Result<()> {
     write_table(&mut *out, format, columns, rows).map_err(|error| match error {
-        DataError::Write { source } => source,
+        DataError::File(FileError::Write { source }) => source,
         other => io::Error::other(other),
     })?;
     out.flush()
@@ -189,17 +192,24 @@ pub(super) fn with_columns(
     columns.extend(added);
     let rows = table.rows.into_iter().zip(values).map(|(row, new)| {
         let own = row.cells.into_iter().zip(&kept).filter(|(_, keep)| **keep);
-        own.map(|(cell, _)| value(cell)).chain(new).collect()
+        own.map(|(cell, _)| cell.into_json()).chain(new).collect()
     });
     (columns, rows.collect(), replaced)
 }
 
-pub(super) fn value(cell: Cell) -> Value {
-    match cell {
-        Cell::Missing => Value::Null,
-        Cell::Text(text) => text.into(),
-        Cell::List(items) => items.into(),
+/// Reports the columns of the input that an output cannot have.
+pub(super) fn note_left_out(table: &Table, quiet: bool) {
+    if table.unsupported.is_empty() || quiet {
+        return;
     }
+    let columns = table.unsupported.iter();
+    let columns: Vec<_> = columns
+        .map(|column| format!("`{}` ({})", column.name, column.kind))
+        .collect();
+    render::note(&format!(
+        "left out of the output, for their types: {}",
+        columns.join(", ")
+    ));
 }
 
 #[cfg(test)]

@@ -6,15 +6,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bertkit_data::formats::squad::{Question, QuestionOptions, questions_of_table, read_questions};
-use bertkit_data::formats::{ReadOptions, Table, read_table, read_table_from};
-use bertkit_data::questions::Prediction;
+use bertkit_data::qa::Prediction;
+use bertkit_data::qa::Question;
+use bertkit_data::sources::questions::{QuestionOptions, questions_of_table, read_questions};
+use bertkit_data::sources::{ReadOptions, read_table, read_table_from};
+use bertkit_data::table::Table;
 use bertkit_training::{QuestionAnswerer, proposals, write_atomically};
 use serde_json::{Map, Value, json};
 
 use super::PredictArgs;
 use super::input::one_line;
-use super::output::{Target, folder_of, with_columns};
+use super::output::{Target, folder_of, note_left_out, with_columns};
 use crate::error::CliError;
 use crate::format::plural;
 use crate::process;
@@ -221,6 +223,9 @@ fn file(
             Some(path)
         }
         Output::Table(target) => {
+            if let Some(table) = &table {
+                note_left_out(table, args.quiet);
+            }
             let (columns, rows, replaced) = beside(table, answerer, &questions, &answers);
             if !replaced.is_empty() && !args.quiet {
                 let names: Vec<_> = replaced.iter().map(|name| format!("`{name}`")).collect();

@@ -3,11 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use bertkit_data::formats::{read_table, read_table_from};
+use bertkit_data::sources::{read_table, read_table_from};
 use bertkit_training::OpenRowModel;
 
 use super::PredictArgs;
-use super::output::{Target, with_columns};
+use super::output::{Target, note_left_out, with_columns};
 use crate::error::CliError;
 use crate::format::{count, plural};
 use crate::process;
@@ -34,6 +34,7 @@ pub(super) fn run(args: &PredictArgs, open: OpenRowModel) -> Result<(), CliError
     let mut progress = RowProgress::new(Display::choose(args.quiet));
     let found = model.predict(&table, &mut |done| progress.done(done, total))?;
     drop(progress);
+    note_left_out(&table, args.quiet);
     let (columns, rows, replaced) = with_columns(table, found.columns, found.rows.into_iter());
     if !replaced.is_empty() && !args.quiet {
         let names: Vec<_> = replaced.iter().map(|name| format!("`{name}`")).collect();

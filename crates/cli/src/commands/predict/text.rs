@@ -5,15 +5,17 @@ use std::path::PathBuf;
 
 use bertkit_data::DataError;
 use bertkit_data::documents::documents;
+use bertkit_data::error::TableError;
 use bertkit_data::examples::{Examples, Selection};
-use bertkit_data::formats::{Table, read_table_from};
 use bertkit_data::labels::LabelKind;
+use bertkit_data::sources::read_table_from;
+use bertkit_data::table::Table;
 use bertkit_training::{Answer, Predictor, TaskInfo};
 use serde_json::{Map, Value, json};
 
 use super::PredictArgs;
 use super::input::{of_table, one_line, piped, read_lines};
-use super::output::{Target, with_columns};
+use super::output::{Target, note_left_out, with_columns};
 use crate::error::CliError;
 use crate::format::{count, plural};
 use crate::process;
@@ -232,6 +234,7 @@ fn predict_table(
         predictor.predict(&texts, &mut |done| progress.done(done, texts.len()))?
     };
     drop(progress);
+    note_left_out(&table, args.quiet);
     let (columns, rows, replaced) = joined(table, task, &answers);
     if !replaced.is_empty() && !args.quiet {
         let names: Vec<_> = replaced.iter().map(|name| format!("`{name}`")).collect();
@@ -289,14 +292,14 @@ fn examples(args: &PredictArgs, task: &TaskInfo, table: &Table) -> Result<Exampl
     };
     Examples::unlabelled(table, &selection).map_err(|source| {
         let flag = match &source {
-            DataError::UnknownColumn {
+            DataError::Table(TableError::UnknownColumn {
                 other_delimiter: Some(_),
                 ..
-            } => None,
-            DataError::UnknownColumn { column, .. } if column == text => {
+            }) => None,
+            DataError::Table(TableError::UnknownColumn { column, .. }) if column == text => {
                 args.text_column.is_none().then_some("--text-column")
             }
-            DataError::UnknownColumn { .. } => args
+            DataError::Table(TableError::UnknownColumn { .. }) => args
                 .text_pair_column
                 .is_none()
                 .then_some("--text-pair-column"),
@@ -342,7 +345,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::output::write_rows;
     use super::*;
-    use bertkit_data::formats::{Format, ReadOptions};
+    use bertkit_data::sources::{Format, ReadOptions};
 
     fn task(kind: LabelKind) -> TaskInfo {
         TaskInfo {

@@ -5,6 +5,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::range::Range;
+use crate::config::setting::SettingValue;
+
 /// A time: `90s`, `30m`, `1h30m`, `2d`, or a number of seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "BudgetForm", into = "String")]
@@ -75,5 +78,33 @@ impl fmt::Display for Budget {
 impl From<Budget> for String {
     fn from(budget: Budget) -> Self {
         budget.to_string()
+    }
+}
+
+impl SettingValue for Budget {
+    /// A range is one of seconds.
+    fn check(&self, key: &str, range: Option<Range>, problems: &mut Vec<String>) {
+        problems.extend(range.and_then(|range| range.problem(key, self.seconds, self)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn budgets_are_read_in_days_to_seconds() {
+        for (text, seconds) in [
+            ("90s", 90.0),
+            ("30m", 1800.0),
+            ("1h30m", 5400.0),
+            ("12", 12.0),
+        ] {
+            assert_eq!(text.parse::<Budget>().unwrap().seconds, seconds);
+        }
+        for text in ["", "m", "3x", "10m5", "-"] {
+            assert!(text.parse::<Budget>().is_err(), "{text}");
+        }
     }
 }

@@ -4,35 +4,24 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// The sizes of ELECTRA's generator, and how it is sampled (Clark et al. 2020, §3.2).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct GeneratorConfig {
-    /// A folder with a generator to continue from; the one beside the model if there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<PathBuf>,
-    /// What it shares with the discriminator.
-    pub tied: Tied,
-    /// Its width, as a share of the discriminator's.
-    pub size: f64,
-    /// Its layers, as a share of the discriminator's.
-    pub layers: f64,
-    /// Divides the logits before sampling.
-    pub temperature: f64,
-    /// Whether the token that was there is never sampled.
-    pub disallow_correct: bool,
-}
+use crate::config::range::more_than;
+use crate::config::setting::{plain_values, settings};
 
-impl Default for GeneratorConfig {
-    fn default() -> Self {
-        Self {
-            path: None,
-            tied: Tied::Embeddings,
-            size: 0.25,
-            layers: 1.0,
-            temperature: 1.0,
-            disallow_correct: false,
-        }
+settings! {
+    /// The size of ELECTRA's generator, and how it is sampled (Clark et al. 2020, §3.2).
+    pub struct GeneratorConfig {
+        /// A folder with a generator to continue from; the one beside the model if there is one.
+        path: Option<PathBuf>,
+        /// What it shares with the discriminator.
+        tied: Tied = Tied::Embeddings,
+        /// Its width, as a share of the discriminator's.
+        size: f64 = 0.25 => { .range(more_than(0.0).at_most(2.0)) },
+        /// Its layers, as a share of the discriminator's.
+        layers: f64 = 1.0 => { .range(more_than(0.0).at_most(2.0)) },
+        /// The sampling temperature.
+        temperature: f64 = 1.0 => { .range(more_than(0.0)) },
+        /// Whether the original token is never sampled.
+        disallow_correct: bool = false,
     }
 }
 
@@ -48,3 +37,5 @@ pub enum Tied {
     /// ahead of it.
     All,
 }
+
+plain_values!(Tied);

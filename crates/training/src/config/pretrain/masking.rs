@@ -1,36 +1,51 @@
 //! How tokens are masked.
 
 use bertkit_data::pretraining::masking::{MaskUnit, Masking};
-use serde::{Deserialize, Serialize};
 
 use super::objective::Objective;
+use crate::config::flag::{flag, fraction};
+use crate::config::setting::{Setting, SettingValue, settings};
 
-/// How tokens are hidden; what is not given is what the objective's published code does.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct MaskingConfig {
-    /// The share of tokens to predict.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate: Option<f64>,
-    /// The share of these that become the mask token.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mask_share: Option<f64>,
-    /// The share that become a random token; the rest stays.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub random_share: Option<f64>,
-    /// Whether a random token can be a special one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub random_special: Option<bool>,
-    /// Whether a token can be drawn several times, so that fewer are masked, as in ELECTRA's
-    /// published code.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub with_replacement: Option<bool>,
-    /// Predictions of the longest sequence.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_predictions: Option<usize>,
-    /// token, whole-word, or span with `probability` and `longest`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unit: Option<MaskUnit>,
+settings! {
+    /// How tokens are masked; what is not given is what the objective's published code does.
+    pub struct MaskingConfig {
+        /// The share of tokens to predict.
+        rate: Option<f64> => {
+            .flag(flag("Objective", "mask-rate", "Share of the tokens to predict").value("SHARE").with(fraction))
+        },
+        /// The share of these that become the mask token.
+        mask_share: Option<f64>,
+        /// The share that become a random token; the rest stays.
+        random_share: Option<f64>,
+        /// Whether a random token can be a special one.
+        random_special: Option<bool>,
+        /// Whether a token can be drawn several times, so that fewer are masked, as in ELECTRA's published code.
+        with_replacement: Option<bool>,
+        /// Most predictions in the longest sequence.
+        max_predictions: Option<usize>,
+        /// token, whole-word, or span with `probability` and `longest`.
+        unit: Option<MaskUnit> => {
+            .choice()
+            .flag(flag("Objective", "whole-word", "Mask all tokens of a word or none").switch_to("whole-word"))
+        },
+    }
+}
+
+impl SettingValue for MaskUnit {
+    fn parts() -> Vec<Setting> {
+        let span = vec![
+            Setting::new::<f64>(
+                "probability",
+                "Parameter of the geometric distribution of the lengths.",
+            ),
+            Setting::new::<usize>("longest", "Longest span in words."),
+        ];
+        vec![Setting::table(
+            "span",
+            "Spans of words (Joshi et al. 2020).",
+            span,
+        )]
+    }
 }
 
 impl MaskingConfig {

@@ -1,30 +1,7 @@
 //! The settings of a pretraining run beyond the shared header, and the rules between them.
 //!
-//! Settings that depend on others (how sequences are packed under an objective, how masks are drawn)
-//! may be left out; [`RunKind::read`] fills them in, so that the configuration a run
-//! writes is complete.
-
-use std::path::{Path, PathBuf};
-
-use bertkit_data::pretraining::masking::Masking;
-use bertkit_model::{Family, Precision};
-use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
-
-pub use self::budget::Budget;
-pub use self::corpus::{CorpusConfig, SequencesConfig};
-pub use self::generator::{GeneratorConfig, Tied};
-pub use self::masking::MaskingConfig;
-pub use self::objective::Objective;
-pub use self::probe::ProbeConfig;
-pub use self::training::{PretrainingConfig, StageConfig};
-use super::PretrainConfig;
-use super::error::RunConfigError;
-use super::model::{ModelConfig, TokenizerConfig};
-use super::optimizer::{OptimizerConfig, ScheduleConfig, check_optimizer};
-use super::overriding::{Override, Source, resolve};
-use super::run::{RunConfig, RunKind, full_header, run_file};
-use super::training::MicroBatch;
+//! Settings that depend on others (how sequences are packed under an objective, how masks are drawn) may be left out;
+//! [`RunKind::read`] fills them in, so that the configuration that a run writes is complete.
 
 mod budget;
 mod corpus;
@@ -35,24 +12,51 @@ mod probe;
 pub mod recipes;
 mod training;
 
-/// The settings of a pretraining run beyond the header.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Pretrain {
-    /// ELECTRA's generator.
-    pub generator: GeneratorConfig,
-    /// The texts.
-    pub corpus: CorpusConfig,
-    /// How sequences are made of the texts.
-    pub sequences: SequencesConfig,
-    /// How tokens are masked.
-    pub masking: MaskingConfig,
-    /// The weight of each loss.
-    pub objective: Objective,
-    /// The training loop.
-    pub training: PretrainingConfig,
-    /// Fine-tuning at chosen updates, to measure what the weights are worth.
-    pub probe: ProbeConfig,
+use std::path::Path;
+
+use bertkit_model::Family;
+use toml::Table;
+
+pub use self::budget::Budget;
+pub use self::corpus::{CorpusConfig, SequencesConfig};
+pub use self::generator::{GeneratorConfig, Tied};
+pub use self::masking::MaskingConfig;
+pub use self::objective::Objective;
+pub use self::probe::ProbeConfig;
+pub use self::training::{PretrainingConfig, StageConfig};
+use super::error::RunConfigError;
+use super::flag::flag;
+use super::overriding::{Override, Source};
+use super::run::{RunConfig, RunKind, resolve, run_file};
+use super::setting::settings;
+
+settings! {
+    /// The settings of a pretraining run beyond the header.
+    pub struct Pretrain {
+        /// ELECTRA's generator.
+        generator: GeneratorConfig,
+        /// The texts.
+        corpus: CorpusConfig,
+        /// How sequences are made of the texts.
+        sequences: SequencesConfig,
+        /// How tokens are masked.
+        masking: MaskingConfig,
+        /// The weight of each loss. `mlm`, `mlm+nsp`, `mlm+sop` and `rtd` stand for the weights of the published systems.
+        objective: Objective => {
+            .spelled_out(Objective::spelled_out)
+            .flag(flag("Objective", "objective", "What is learnt: masked words (mlm), beside them which segments follow \
+                    each other (mlm+nsp) or are in order (mlm+sop), or which tokens were replaced (rtd, ELECTRA)")
+                .value("mlm|mlm+nsp|mlm+sop|rtd").with(Objective::name).default("mlm").rank(-1))
+        },
+        /// The training loop.
+        training: PretrainingConfig,
+        /// Fine-tuning at chosen updates, to measure what the weights are worth.
+        probe: ProbeConfig,
+    }
 }
+
+/// The configuration of a pretraining run.
+pub type PretrainConfig = RunConfig<Pretrain>;
 
 run_file! {
     Pretrain in PretrainFile:
@@ -67,7 +71,16 @@ run_file! {
 impl RunKind for Pretrain {
     type File = PretrainFile;
 
-    const CHOICE: &'static str = "masking.unit";
+    const NAME: &'static str = "pretrain";
+
+    const HEADINGS: &'static [&'static str] = &[
+        "Text",
+        "Model",
+        "Objective",
+        "Training",
+        "Optimizer",
+        "Probe",
+    ];
 
     fn change_defaults(config: &mut RunConfig<Self>) {
         config.optimizer.learning_rate = 5e-4;
@@ -83,54 +96,17 @@ impl RunKind for Pretrain {
     fn rules(config: &RunConfig<Self>, need: &mut dyn FnMut(bool, String)) {
         need(
             !config.corpus.paths.is_empty(),
-            "`corpus.paths` is empty: give files or folders with --corpus PATH".into(),
+            "`corpus.paths` is empty: give files or folders with [corpus.paths=PATH]".into(),
         );
-        need(
-            config.output.is_some(),
-            "`output` is missing: give the run directory with --output DIR".into(),
+        config.header_rules(
+            "there is no model: give sizes with [option.config=configs/models/tiny.toml], or a folder to continue from with [model.path=DIR]",
+            need,
         );
-        let held_out = config.corpus.held_out;
-        need(
-            (0.0..=0.5).contains(&held_out),
-            format!("`corpus.held_out` is {held_out}, expected 0 to 0.5"),
-        );
-        check_model(config, need);
-        check_objective(config, need);
-        check_training(config, need);
-        check_optimizer(&config.optimizer, &config.schedule, need);
-        check_probe(&config.probe, need);
-    }
-
-    fn spelled_out(key: &str, name: &Value) -> Option<Table> {
-        let named: Objective = name.as_str().filter(|_| key == "objective")?.parse().ok()?;
-        Table::try_from(named).ok()
-    }
-
-    fn full() -> RunConfig<Self> {
-        let path = || Some(PathBuf::from("x"));
-        let mut full: RunConfig<Self> = full_header();
-        full.generator.path = path();
-        full.corpus.shards = path();
-        full.sequences.short_probability = Some(0.0);
-        full.sequences.static_passes = Some(1);
-        fill_in(&mut full);
-        full.masking.max_predictions = Some(1);
-        full.masking.unit = Some(Masking::span().unit);
-        full.training.steps = Some(1);
-        full.training.budget = Some(Budget { seconds: 1.0 });
-        full.training.stages = vec![StageConfig {
-            share: None,
-            steps: None,
-            max_length: None,
-            batch_size: None,
-            gradient_accumulation: None,
-        }];
-        full.training.evaluate_steps = Some(1);
-        full.training.micro_batch = Some(MicroBatch::Auto);
-        full.probe.data = path();
-        full.probe.text_pair = Some("x".into());
-        full.probe.every = Some(1);
-        full
+        generator_rules(config, need);
+        objective_rules(config, need);
+        end_rules(config, need);
+        stage_rules(&config.training, need);
+        probe_rules(&config.probe, need);
     }
 }
 
@@ -149,7 +125,8 @@ impl PretrainConfig {
     }
 }
 
-/// A table of which the file gives a part has the rest from here, not from a part's own defaults.
+/// The defaults below a file, so that a table of which the file gives a part has the rest from here, not from the
+/// table's own defaults.
 fn defaults() -> Table {
     let mut defaults = Table::try_from(PretrainConfig::default()).unwrap_or_default();
     // A name in its place would not mix with weights.
@@ -157,7 +134,7 @@ fn defaults() -> Table {
     defaults
 }
 
-/// Settles what depends on other settings.
+/// Fills in what depends on other settings.
 fn fill_in(config: &mut PretrainConfig) {
     let objective = config.objective;
     let m = config.masking.masking(&objective);
@@ -194,41 +171,9 @@ fn fill_in(config: &mut PretrainConfig) {
     }
 }
 
-fn check_model(config: &PretrainConfig, need: &mut dyn FnMut(bool, String)) {
-    let (m, g) = (&config.model, &config.generator);
-    need(
-        m.path.is_some() || m.fresh.is_some(),
-        "there is no model: give sizes with --config configs/models/tiny.toml, or a folder to continue from with --model DIR".into(),
-    );
-    need(
-        m.path.is_none() || m.fresh.is_none(),
-        "`model.path` and `model.fresh` exclude each other: load a model, or start a fresh one"
-            .into(),
-    );
-    let fresh = m.fresh.as_ref();
-    for (name, rate) in [
-        ("fresh.hidden_dropout", fresh.map(|f| f.hidden_dropout)),
-        (
-            "fresh.attention_dropout",
-            fresh.map(|f| f.attention_dropout),
-        ),
-        ("hidden_dropout", m.hidden_dropout),
-        ("attention_dropout", m.attention_dropout),
-        ("classifier_dropout", m.classifier_dropout),
-    ] {
-        if let Some(rate) = rate {
-            need(
-                (0.0..1.0).contains(&rate),
-                format!("`model.{name}` is {rate}, expected 0 to below 1"),
-            );
-        }
-    }
-    for (name, share) in [("size", g.size), ("layers", g.layers)] {
-        need(
-            share > 0.0 && share <= 2.0,
-            format!("`generator.{name}` is {share}, expected more than 0, at most 2"),
-        );
-    }
+/// The rules of ELECTRA's generator.
+fn generator_rules(config: &PretrainConfig, need: &mut dyn FnMut(bool, String)) {
+    let g = &config.generator;
     need(
         g.tied == Tied::Embeddings || (g.size, g.layers) == (1.0, 1.0),
         format!(
@@ -237,35 +182,18 @@ fn check_model(config: &PretrainConfig, need: &mut dyn FnMut(bool, String)) {
         ),
     );
     need(
-        g.temperature > 0.0 && g.temperature.is_finite(),
-        format!(
-            "`generator.temperature` is {}, expected more than 0",
-            g.temperature
-        ),
-    );
-    need(
         config.objective.rtd > 0.0 || *g == GeneratorConfig::default(),
-        "`generator` is for replaced-token detection: use `--objective rtd`, or leave it out"
+        "`generator` is for replaced-token detection: use `[objective=rtd]`, or leave it out"
             .into(),
     );
 }
 
-fn check_objective(config: &PretrainConfig, need: &mut dyn FnMut(bool, String)) {
+/// The rules between the weights of the objective, the sequences and the masks.
+fn objective_rules(config: &PretrainConfig, need: &mut dyn FnMut(bool, String)) {
     let o = &config.objective;
-    let weights = [
-        ("mlm", o.mlm),
-        ("next_sentence", o.next_sentence),
-        ("sentence_order", o.sentence_order),
-        ("rtd", o.rtd),
-    ];
-    for (name, weight) in weights {
-        need(
-            weight >= 0.0 && weight.is_finite(),
-            format!("`objective.{name}` is {weight}, expected 0 or more"),
-        );
-    }
+    let weights = [o.mlm, o.next_sentence, o.sentence_order, o.rtd];
     need(
-        weights.iter().any(|(_, weight)| *weight > 0.0),
+        weights.iter().any(|weight| *weight > 0.0),
         "every weight of `objective` is 0: there is nothing to learn".into(),
     );
     need(
@@ -282,23 +210,6 @@ fn check_objective(config: &PretrainConfig, need: &mut dyn FnMut(bool, String)) 
         !(pairs && o.rtd > 0.0),
         "replaced-token detection has no head for pairs: leave `next_sentence` and `sentence_order` at 0".into(),
     );
-    need(
-        config.sequences.max_length >= 8,
-        format!(
-            "`sequences.max_length` is {}, expected 8 or more",
-            config.sequences.max_length
-        ),
-    );
-    if let Some(p) = config.sequences.short_probability {
-        need(
-            (0.0..=1.0).contains(&p),
-            format!("`sequences.short_probability` is {p}, expected 0 to 1"),
-        );
-    }
-    need(
-        config.sequences.static_passes != Some(0),
-        "`sequences.static_passes` is 0, expected 1 or more".into(),
-    );
     if let Some(packing) = config.sequences.packing {
         let asked = o.packing();
         need(
@@ -313,7 +224,7 @@ fn check_objective(config: &PretrainConfig, need: &mut dyn FnMut(bool, String)) 
             ),
         );
     }
-    // Whether whole words are possible is told by the tokenizer.
+    // Only the tokenizer knows whether whole words are possible.
     if let Err(found) = config.masking.masking(o).check(true) {
         for problem in found {
             need(false, format!("in `masking`: {problem}"));
@@ -321,71 +232,24 @@ fn check_objective(config: &PretrainConfig, need: &mut dyn FnMut(bool, String)) 
     }
 }
 
-fn check_training(config: &PretrainConfig, need: &mut dyn FnMut(bool, String)) {
+/// The rules of what ends a run.
+fn end_rules(config: &PretrainConfig, need: &mut dyn FnMut(bool, String)) {
     let t = &config.training;
     let ends = [t.steps.is_some(), t.budget.is_some(), t.epochs.is_some()];
     need(
         ends.iter().filter(|&&given| given).count() <= 1,
         "`training.steps`, `training.budget` and `training.epochs` exclude each other: one of them ends the run".into(),
     );
-    for (name, n) in [
-        ("steps", t.steps),
-        ("batch_size", Some(t.batch_size as u64)),
-        (
-            "gradient_accumulation",
-            Some(t.gradient_accumulation as u64),
-        ),
-        ("evaluate_steps", t.evaluate_steps),
-        ("evaluate_sequences", Some(t.evaluate_sequences as u64)),
-        ("checkpoint_steps", Some(t.checkpoint_steps)),
-        ("keep_checkpoints", Some(t.keep_checkpoints as u64)),
-    ] {
-        need(
-            n != Some(0),
-            format!("`training.{name}` is 0, expected 1 or more"),
-        );
-    }
-    if let Some(budget) = t.budget {
-        need(
-            budget.seconds > 0.0 && budget.seconds.is_finite(),
-            format!("`training.budget` is {budget}, expected more than 0"),
-        );
-        need(
-            config.schedule.warmup_steps.is_none(),
-            "`schedule.warmup_steps` cannot be combined with a budget in time: give a share with `schedule.warmup`".into(),
-        );
-    }
-    if let Some(epochs) = t.epochs {
-        need(
-            epochs > 0.0 && epochs <= 1e6,
-            format!("`training.epochs` is {epochs}, expected more than 0"),
-        );
-    }
+    need(
+        t.budget.is_none() || config.schedule.warmup_steps.is_none(),
+        "`schedule.warmup_steps` cannot be combined with a budget in time: give a share with `schedule.warmup`".into(),
+    );
+}
+
+/// The rules of the stages of a run.
+fn stage_rules(t: &PretrainingConfig, need: &mut dyn FnMut(bool, String)) {
     if t.stages.is_empty() {
         return;
-    }
-    for (i, stage) in t.stages.iter().enumerate() {
-        let sizes = [
-            ("steps", stage.steps.map(|n| n as usize)),
-            ("batch_size", stage.batch_size),
-            ("gradient_accumulation", stage.gradient_accumulation),
-        ];
-        for (name, n) in sizes {
-            need(
-                n != Some(0),
-                format!("`training.stages[{i}].{name}` is 0, expected 1 or more"),
-            );
-        }
-        need(
-            stage.max_length.is_none_or(|n| n >= 8),
-            format!("`training.stages[{i}].max_length` is less than 8"),
-        );
-        if let Some(share) = stage.share {
-            need(
-                share > 0.0 && share <= 1.0,
-                format!("`training.stages[{i}].share` is {share}, expected more than 0, at most 1"),
-            );
-        }
     }
     need(
         t.epochs.is_none(),
@@ -426,43 +290,17 @@ fn check_training(config: &PretrainConfig, need: &mut dyn FnMut(bool, String)) {
     }
 }
 
-fn check_probe(p: &ProbeConfig, need: &mut dyn FnMut(bool, String)) {
+/// The rules of the probe.
+fn probe_rules(p: &ProbeConfig, need: &mut dyn FnMut(bool, String)) {
     if p.data.is_none() {
         need(
             *p == ProbeConfig::default(),
-            "`probe` has settings, but no rows: give them with --probe FILE".into(),
+            "`probe` has settings, but no rows: give them with [probe.data=FILE]".into(),
         );
-        return;
     }
-    need(
-        p.every != Some(0),
-        "`probe.every` is 0, expected 1 or more".into(),
-    );
     need(
         !p.seeds.is_empty(),
         "`probe.seeds` is empty, expected one or more".into(),
-    );
-    need(
-        p.epochs >= 1 && p.batch_size >= 1,
-        "`probe.epochs` and `probe.batch_size` are 1 or more".into(),
-    );
-    need(
-        p.valid_fraction > 0.0 && p.valid_fraction <= 0.9,
-        format!(
-            "`probe.valid_fraction` is {}, expected more than 0, at most 0.9",
-            p.valid_fraction
-        ),
-    );
-    need(
-        p.learning_rate > 0.0 && p.learning_rate < 1.0,
-        format!(
-            "`probe.learning_rate` is {}, expected more than 0 and less than 1",
-            p.learning_rate
-        ),
-    );
-    need(
-        p.max_length >= 4,
-        format!("`probe.max_length` is {}, expected 4 or more", p.max_length),
     );
 }
 
@@ -539,21 +377,6 @@ mod tests {
     }
 
     #[test]
-    fn budgets_are_read_in_days_to_seconds() {
-        for (text, seconds) in [
-            ("90s", 90.0),
-            ("30m", 1800.0),
-            ("1h30m", 5400.0),
-            ("12", 12.0),
-        ] {
-            assert_eq!(text.parse::<Budget>().unwrap().seconds, seconds);
-        }
-        for text in ["", "m", "3x", "10m5", "-"] {
-            assert!(text.parse::<Budget>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
     fn all_problems_are_told_at_once() {
         let error = resolved(&[
             "objective.rtd=50",
@@ -572,7 +395,7 @@ mod tests {
             "exclude each other",
             "`rate` is 0",
             "training.stages",
-            "--probe",
+            "[probe.data=FILE]",
             "schedule.power",
         ] {
             assert!(text.contains(part), "{part}: {text}");

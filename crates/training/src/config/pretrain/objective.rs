@@ -4,6 +4,10 @@ use std::str::FromStr;
 
 use bertkit_data::pretraining::sequences::Packing;
 use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::config::range::{Range, at_least};
+use crate::config::setting::{Setting, SettingValue, join};
 
 /// What is learnt: how much the mean of each loss counts. `mlm`, `mlm+nsp`, `mlm+sop` and `rtd` are
 /// short for the weights of the published systems.
@@ -121,6 +125,62 @@ impl TryFrom<ObjectiveForm> for Objective {
                 sentence_order: w.sentence_order,
                 rtd: w.rtd,
             }),
+        }
+    }
+}
+
+impl Objective {
+    /// Its weights by name, each with what it is the weight of.
+    fn weights(&self) -> [(&'static str, f64, &'static str); 4] {
+        [
+            (
+                "mlm",
+                self.mlm,
+                "Weight of masked language modelling (Devlin et al. 2019, §3.1); with `rtd`, of the generator.",
+            ),
+            (
+                "next_sentence",
+                self.next_sentence,
+                "Weight of next-sentence prediction (Devlin et al. 2019, §3.1).",
+            ),
+            (
+                "sentence_order",
+                self.sentence_order,
+                "Weight of sentence-order prediction (Lan et al. 2020, §3.1).",
+            ),
+            (
+                "rtd",
+                self.rtd,
+                "Weight of replaced-token detection (Clark et al. 2020, §3.1).",
+            ),
+        ]
+    }
+
+    /// The table of weights that a name stands for.
+    pub(super) fn spelled_out(name: &Value) -> Option<Table> {
+        let named: Self = name.as_str()?.parse().ok()?;
+        Table::try_from(named).ok()
+    }
+
+    /// A flag's text: a name of one or several objectives.
+    pub(super) fn name(text: &str) -> Result<Value, String> {
+        text.parse::<Self>().map(|_| Value::String(text.into()))
+    }
+}
+
+impl SettingValue for Objective {
+    fn parts() -> Vec<Setting> {
+        let weight = |(name, weight, doc): (&str, f64, &str)| {
+            Setting::new::<f64>(name, doc)
+                .range(at_least(0.0))
+                .default(weight)
+        };
+        Self::default().weights().map(weight).into()
+    }
+
+    fn check(&self, key: &str, _range: Option<Range>, problems: &mut Vec<String>) {
+        for (name, weight, _) in self.weights() {
+            weight.check(&join(key, name), Some(at_least(0.0)), problems);
         }
     }
 }

@@ -2,56 +2,49 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use crate::config::flag::{Parse, flag};
+use crate::config::range::{at_least, more_than};
+use crate::config::setting::settings;
 
-/// A fine-tuning of a copy of the encoder, on labelled rows, at chosen updates.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ProbeConfig {
-    /// Labelled rows; without them nothing is probed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub data: Option<PathBuf>,
-    /// Column with the text.
-    pub text: String,
-    /// Column with the second text of a pair.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub text_pair: Option<String>,
-    /// Column with the label.
-    pub label: String,
-    /// The share of the rows that is scored, and not learnt from.
-    pub valid_fraction: f64,
-    /// Probes behind these updates.
-    pub steps: Vec<u64>,
-    /// Probes every so many updates. With neither, at the end.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub every: Option<u64>,
-    /// The mean over these seeds is told.
-    pub seeds: Vec<u64>,
-    /// Passes over the rows.
-    pub epochs: usize,
-    /// Rows a batch.
-    pub batch_size: usize,
-    /// The highest rate of a linear schedule.
-    pub learning_rate: f64,
-    /// Longest input in tokens.
-    pub max_length: usize,
-}
-
-impl Default for ProbeConfig {
-    fn default() -> Self {
-        Self {
-            data: None,
-            text: "text".into(),
-            text_pair: None,
-            label: "label".into(),
-            valid_fraction: 0.2,
-            steps: Vec::new(),
-            every: None,
-            seeds: vec![1],
-            epochs: 3,
-            batch_size: 16,
-            learning_rate: 1e-4,
-            max_length: 64,
-        }
+settings! {
+    /// Fine-tuning of a copy of the encoder, on labelled rows, at chosen updates.
+    pub struct ProbeConfig {
+        /// Labelled rows; without them there is no probe.
+        data: Option<PathBuf> => {
+            .flag(flag("Probe", "probe", "Labelled rows (CSV, TSV or JSON Lines): a copy of the model is fine-tuned on \
+                    them, and its score told").value("FILE"))
+        },
+        /// Column with the text.
+        text: String = "text".into() => {
+            .flag(flag("Probe", "probe-text", "Column with the text").value("COLUMN"))
+        },
+        /// Column with the second text of a pair.
+        text_pair: Option<String>,
+        /// Column with the label.
+        label: String = "label".into() => {
+            .flag(flag("Probe", "probe-label", "Column with the label").value("COLUMN"))
+        },
+        /// The share of the rows that is held out for the score.
+        valid_fraction: f64 = 0.2 => { .range(more_than(0.0).at_most(0.9)) },
+        /// Probes after these updates.
+        steps: Vec<u64> => {
+            .flag(flag("Probe", "probe-steps", "Probe after these updates, such as 1000,2000").value("N,…")
+                .parse(Parse::Count).divided_by(',').default("at the end"))
+        },
+        /// Probes every so many updates. With neither, at the end.
+        every: Option<u64> => {
+            .range(at_least(1.0))
+            .flag(flag("Probe", "probe-every", "Probe every N updates").value("N"))
+        },
+        /// The score is the mean over these seeds.
+        seeds: Vec<u64> = vec![1],
+        /// Epochs over the rows.
+        epochs: usize = 3 => { .range(at_least(1.0)) },
+        /// Rows per batch.
+        batch_size: usize = 16 => { .range(at_least(1.0)) },
+        /// The highest learning rate of a linear schedule.
+        learning_rate: f64 = 1e-4 => { .range(more_than(0.0).less_than(1.0)) },
+        /// Longest input in tokens.
+        max_length: usize = 64 => { .range(at_least(4.0)) },
     }
 }

@@ -1,29 +1,17 @@
 //! Settings of multiple choice: `task.choice`.
 
-use serde::{Deserialize, Serialize};
+use crate::config::setting::settings;
 
-/// The columns of a multiple-choice table; the label is `data.label`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ChoiceConfig {
-    /// Column with the question.
-    pub question: String,
-    /// Column with the text that the question is about.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub context: Option<String>,
-    /// Columns with the answers, in the order in which labels count them. If empty: all columns that begin with `answer`,
-    /// `choice`, `option` or `ending` and end in a number or a single letter, in the order of the table.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub answers: Vec<String>,
-}
-
-impl Default for ChoiceConfig {
-    fn default() -> Self {
-        Self {
-            question: "question".into(),
-            context: None,
-            answers: Vec::new(),
-        }
+settings! {
+    /// The columns of a multiple-choice table; the label is `data.label`.
+    pub struct ChoiceConfig {
+        /// Column with the question.
+        question: String = "question".into(),
+        /// Column with the text that the question is about.
+        context: Option<String>,
+        /// Columns with the answers, in the order in which labels count them. If empty: all columns that begin with
+        /// `answer`, `choice`, `option` or `ending` and end in a number or a single letter, in the order of the table.
+        answers: Vec<String>,
     }
 }
 

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use bertkit_data::columns::Column;
 use bertkit_data::examples::{Examples, MissingPolicy, Selection};
-use bertkit_data::formats::{Cell, Row, Table};
+use bertkit_data::place::Place;
+use bertkit_data::table::{Cell, Row, Table};
 
 use super::config::{ChoiceConfig, names_answer};
 use super::info::LabelStyle;
@@ -85,19 +86,27 @@ impl Reading<'_> {
         let places = answers
             .map(|name| Ok(table.column(&column(name))?))
             .collect::<Result<Vec<usize>, TrainError>>()?;
+        let place = |number: u64| Place {
+            unit: table.unit,
+            number,
+        };
         let by_line: HashMap<u64, &Row> = table.rows.iter().map(|row| (row.line, row)).collect();
         let row = |example: bertkit_data::examples::RawExample| {
             let cells = by_line.get(&example.line).map(|row| &row.cells);
             let answer = |&at: &usize| match cells.and_then(|cells| cells.get(at)) {
-                Some(Cell::Text(text)) => Ok(text.clone()),
                 Some(Cell::List(_)) => Err(setting(
                     format!(
-                        "line {} of `{}` has a list in the answer column `{}`",
-                        example.line, table.name, table.columns[at]
+                        "{} of `{}` has a list in the answer column `{}`",
+                        place(example.line),
+                        table.name,
+                        table.columns[at]
                     ),
                     "give each answer a column of its own",
                 )),
-                Some(Cell::Missing) | None => Ok(String::new()),
+                cell => Ok(cell
+                    .and_then(Cell::to_text)
+                    .unwrap_or_default()
+                    .into_owned()),
             };
             let row = ChoiceRow {
                 line: example.line,
@@ -110,8 +119,9 @@ impl Reading<'_> {
             match row.choices().count() {
                 0 | 1 => Err(setting(
                     format!(
-                        "line {} of `{}` has fewer than two answers",
-                        row.line, table.name
+                        "{} of `{}` has fewer than two answers",
+                        place(row.line),
+                        table.name
                     ),
                     "give each row two answers or more, or leave it out; other answers may be empty",
                 )),
@@ -144,7 +154,7 @@ pub(crate) fn resolve_columns(
                 columns.answers.len(),
                 table.columns.join("`, `")
             ),
-            "name them with --set 'task.choice.answers=[\"answer_a\", \"answer_b\"]'",
+            "name them in [task.choice.answers]",
         ));
     }
     Ok(columns)
@@ -193,7 +203,7 @@ pub(crate) fn labels(
                     file.display(),
                     style.describe(row.answers.len())
                 ),
-                "correct the label, or name its column with --label",
+                "correct the label, or name its column with [data.label]",
             )
         })
     };
@@ -204,7 +214,7 @@ pub(crate) fn labels(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use bertkit_data::formats::{Format, ReadOptions, read_table_from};
+    use bertkit_data::sources::{Format, ReadOptions, read_table_from};
 
     fn table(text: &str) -> Table {
         let options = ReadOptions {

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use bertkit_data::examples::MissingPolicy;
-use bertkit_data::formats::{Table, read_table};
 use bertkit_data::perturb::Perturbation;
+use bertkit_data::sources::read_table;
+use bertkit_data::table::Table;
 use bertkit_evaluation::{BootstrapOptions, ChoicePredictions, Predictions};
 use bertkit_model::heads::ChoiceHead;
 use bertkit_model::{DeviceSpec, Precision};
@@ -220,7 +221,7 @@ impl RowModel for ChoiceModel {
         bootstrap.check(total).map_err(|e| {
             setting(
                 e.to_string(),
-                "look at --bootstrap, --confidence and --group",
+                "look at [option.bootstrap], [option.confidence] and [option.group]",
             )
         })?;
         let report = bertkit_evaluation::evaluate(&predictions, &bootstrap);

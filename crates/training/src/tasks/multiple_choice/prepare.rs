@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bertkit_data::formats::read_table;
+use bertkit_data::sources::read_table;
 use bertkit_data::splits;
 use bertkit_evaluation::TaskKind as PredictionKind;
 use bertkit_model::{ChoiceModel, EncoderConfig};

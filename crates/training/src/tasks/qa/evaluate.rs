@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
-use bertkit_data::formats::ReadOptions;
-use bertkit_data::formats::bioasq::{AskedQuestion, QuestionType};
-use bertkit_data::formats::squad::{Question, QuestionOptions, read_questions};
 use bertkit_data::perturb::Perturbation;
-use bertkit_data::questions::Prediction;
+use bertkit_data::qa::{AskedQuestion, Prediction, Question, QuestionType};
+use bertkit_data::sources::ReadOptions;
+use bertkit_data::sources::questions::{QuestionOptions, read_questions};
 use bertkit_evaluation::{
     AnswerPredictions, BootstrapOptions, FactoidPredictions, Predictions, RankedAnswers, Report,
     pool_snippets,
@@ -131,13 +130,13 @@ pub fn evaluate_questions(
 ) -> Result<QuestionEvaluation, TrainError> {
     if options.pool_snippets && options.group.is_some() {
         return Err(setting(
-            "--pool-snippets makes one row of all texts of a question, so there are no groups to draw",
-            "leave --group out",
+            "[option.pool-snippets] makes one row of all texts of a question, so there are no groups to draw",
+            "leave [option.group] out",
         ));
     }
     if options.pool_snippets && !options.perturbations.is_empty() {
         return Err(setting(
-            "--perturb compares question by question, and --pool-snippets takes several as one",
+            "[option.perturb] compares question by question, and [option.pool-snippets] takes several as one",
             "leave one of them out",
         ));
     }
@@ -306,7 +305,7 @@ fn asked<'a>(
             None => Ok(None),
             Some(_) => Err(setting(
                 format!("the questions of `{path}` have no types"),
-                "leave --question-type out: it is for BioASQ's own files, with `questions`",
+                "leave [option.question-type] out: it is for BioASQ's own files, with `questions`",
             )),
         };
     }
@@ -315,12 +314,12 @@ fn asked<'a>(
             format!(
                 "the questions of `{path}` are BioASQ's, taken together over their snippets anyway"
             ),
-            "leave --pool-snippets, --group and folds out",
+            "leave [option.pool-snippets], [option.group] and folds out",
         ));
     }
     if !options.perturbations.is_empty() {
         return Err(setting(
-            "--perturb compares question by question, and BioASQ's take several snippets as one",
+            "[option.perturb] compares question by question, and BioASQ's take several snippets as one",
             "leave it out",
         ));
     }
@@ -335,7 +334,7 @@ fn asked<'a>(
                 format!(
                     "`{path}` has {factoid} factoid and {list} list questions, which are scored apart"
                 ),
-                "choose with --question-type factoid or --question-type list",
+                "choose with [option.question-type=factoid] or [option.question-type=list]",
             ));
         }
     };

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bertkit_data::DataError;
-use bertkit_data::formats::squad::Question;
+use bertkit_data::qa::Question;
 use bertkit_data::splits::Split;
 
 use crate::config::FoldConfig;

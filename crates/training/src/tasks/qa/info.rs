@@ -1,8 +1,9 @@
 //! How a question-answering model reads its inputs and chooses answers.
 
-use bertkit_data::formats::ReadOptions;
-use bertkit_data::formats::squad::QuestionOptions;
-use bertkit_data::questions::{DecodeOptions, FeatureOptions, Stride};
+use bertkit_data::qa::{DecodeOptions, FeatureOptions};
+use bertkit_data::sources::ReadOptions;
+use bertkit_data::sources::questions::QuestionOptions;
+use bertkit_data::windows::Stride;
 use serde::{Deserialize, Serialize};
 
 use crate::config::QuestionConfig;

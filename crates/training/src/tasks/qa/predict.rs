@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use bertkit_data::formats::squad::Question;
-use bertkit_data::questions::{Features, Prediction};
+use bertkit_data::qa::Question;
+use bertkit_data::qa::{Features, Prediction};
 use bertkit_model::heads::{JointSpan, SpanHead};
 use bertkit_model::{DeviceSpec, Initializer, ModelError};
 
@@ -20,7 +20,7 @@ const PORTION: usize = 128;
 pub type QuestionAnswerer = TrainedModel<SpanHead, QuestionInfo>;
 
 impl QuestionAnswerer {
-    /// Opens a run directory that `finetune --task qa` has finished, or a model folder in Hugging Face's layout whose class
+    /// Opens a run directory that a fine-tuning run with `task.kind = "qa"` has finished, or a model folder in Hugging Face's layout whose class
     /// is a question answering one.
     ///
     /// # Errors
@@ -35,7 +35,7 @@ impl QuestionAnswerer {
                     path.display()
                 ),
                 format!(
-                    "give it such a head first: bertkit finetune --task qa --model {} --train FILE --output DIR",
+                    "give it such a head first: bertkit finetune [task.kind=qa] [model.path] {} [data.train=FILE] [output=DIR]",
                     path.display()
                 ),
             ));

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use bertkit_data::examples::MissingPolicy;
-use bertkit_data::formats::squad::{Question, QuestionOptions, read_questions};
+use bertkit_data::qa::Question;
+use bertkit_data::sources::questions::{QuestionOptions, read_questions};
 use bertkit_data::splits;
 use bertkit_evaluation::TaskKind as PredictionKind;
 use bertkit_model::heads::{Answerable, JointSpan};
@@ -46,7 +47,7 @@ fn read(
     if questions.is_empty() {
         return Err(setting(
             format!("no question of `{}` says what is right", path.display()),
-            "give a file with answers, or name their column with --answer",
+            "give a file with answers, or name their column with [task.qa.answer]",
         ));
     }
     if questions.len() < all {
@@ -123,7 +124,7 @@ pub(crate) fn prepare(
                 "nobody knows where the answers of `{}` are in their texts",
                 train_path.display()
             ),
-            "correct the answers, or say where they begin in the column of --start",
+            "correct the answers, or say where they begin in the column of [task.qa.start]",
         ));
     }
     let metric_task = match valid.questions.iter().any(|q| q.impossible) {
@@ -170,7 +171,7 @@ fn tokenizer_texts(questions: &[Question]) -> impl Iterator<Item = &str> {
 
 /// Refuses settings that need validation questions if there are none.
 fn check_validation(config: &FinetuneConfig, valid: &QuestionRows) -> Result<(), TrainError> {
-    let give = "give some with --valid FILE or --valid-fraction 0.1";
+    let give = "give some with [data.valid=FILE] or [data.valid_fraction=0.1]";
     if valid.questions.is_empty() && config.training.early_stopping > 0 {
         return Err(setting(
             "early stopping is decided on validation questions, and there are none",

@@ -1,6 +1,6 @@
 //! Answers to one question, as written to files.
 
-use bertkit_data::questions::Prediction;
+use bertkit_data::qa::Prediction;
 use serde::{Deserialize, Serialize};
 
 /// An answer that a model considered.
@@ -41,7 +41,7 @@ pub struct QuestionResult {
 
 /// The answers that a model considered, best first.
 pub fn proposals(prediction: &Prediction) -> Vec<Proposal> {
-    let proposal = |candidate: &bertkit_data::questions::Candidate| Proposal {
+    let proposal = |candidate: &bertkit_data::qa::Candidate| Proposal {
         text: candidate.text.clone(),
         probability: candidate.probability,
         start: (!candidate.is_null()).then_some(candidate.start),

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use bertkit_data::batches::{BatchPolicy, plan};
-use bertkit_data::formats::squad::Question;
-use bertkit_data::questions::{
+use bertkit_data::qa::Question;
+use bertkit_data::qa::{
     DecodeOptions, FeatureOptions, Features, Prediction, SpanScore, WindowScores,
 };
 use bertkit_data::tokenizer::TextTokenizer;

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use bertkit_data::formats::tagged::{TagPolicy, TaggedCorpus, TaggedSentence, read_tagged};
 use bertkit_data::perturb::Perturbation;
+use bertkit_data::sources::tagged::{TagPolicy, read_tagged};
 use bertkit_data::tagging::DEFAULT_TYPE;
+use bertkit_data::tagging::{TaggedCorpus, TaggedSentence};
 use bertkit_evaluation::{BootstrapOptions, Predictions, Report};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -130,7 +131,7 @@ pub fn evaluate_tags(
                     "the sentences of `{}` are not divided into documents",
                     options.data.display()
                 ),
-                "leave --group out: intervals are then found by sentence",
+                "leave [option.group] out: intervals are then found by sentence",
             ));
         }
         true => {
@@ -212,7 +213,7 @@ fn read(
         if options.strict {
             return Err(setting(
                 unseen,
-                "correct those types, or leave --strict out to score them as missed",
+                "correct those types, or leave [option.strict] out to score them as missed",
             ));
         }
         notes.push(format!("{unseen}; scored as missed"));

@@ -1,6 +1,6 @@
 //! Documents of tagged sentences, which a fold does not split.
 
-use bertkit_data::formats::tagged::TaggedCorpus;
+use bertkit_data::tagging::TaggedCorpus;
 
 /// The name of each sentence's document; empty without one.
 pub(crate) fn documents(corpus: &TaggedCorpus) -> Vec<&str> {

@@ -1,16 +1,18 @@
 //! How a tagger's words are tagged, and how its files are read.
 
 use bertkit_data::DataError;
-use bertkit_data::alignment::{LabelledTokens, TagWindowOptions};
 use bertkit_data::columns::Column;
-use bertkit_data::formats::parse_delimiter;
-use bertkit_data::formats::tagged::{TagLevel, TagPolicy, TaggedOptions, TaggedSentence};
+use bertkit_data::sources::parse_delimiter;
+use bertkit_data::sources::tagged::{TagLevel, TagPolicy, TaggedOptions};
+use bertkit_data::tagging::TaggedSentence;
+use bertkit_data::tagging::alignment::{LabelledTokens, TagWindowOptions};
 use bertkit_data::tagging::{DEFAULT_TYPE, Scheme, TagSet};
 use bertkit_evaluation::EntityPredictions;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{DataConfig, FileFormat, TagHead};
+use crate::config::{DataConfig, TagHead};
 use crate::tasks::kind::TaskKind;
+use bertkit_data::sources::Format;
 
 /// How a tagger's words are tagged, and how its files were read; `bertkit.json` in the model's folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,7 +41,7 @@ pub struct TagInfo {
 pub struct TagColumns {
     /// The format.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub format: Option<FileFormat>,
+    pub format: Option<Format>,
     /// The character between the fields of CSV, or its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<String>,
@@ -103,7 +105,7 @@ impl TagColumns {
         let column = |name: &Option<String>| name.as_deref().map(Column::from);
         let delimiter = self.delimiter.as_deref().map(parse_delimiter).transpose()?;
         Ok(TaggedOptions {
-            format: self.format.map(FileFormat::tagged),
+            format: self.format,
             word: column(&self.word),
             tag: column(&self.tag),
             sentence: column(&self.sentence),

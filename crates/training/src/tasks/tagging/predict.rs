@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use bertkit_data::alignment::{LabelledTokens, tag_windows};
-use bertkit_data::formats::tagged::{TaggedSentence, TextSpan};
 use bertkit_data::tagging::TagSet;
+use bertkit_data::tagging::alignment::{LabelledTokens, tag_windows};
+use bertkit_data::tagging::{TaggedSentence, TextSpan};
 use bertkit_model::heads::{Crf, TokenHead};
 use bertkit_model::{DeviceSpec, ModelError};
 use serde::Serialize;
@@ -41,7 +41,7 @@ pub struct FoundEntity {
 }
 
 impl Tagger {
-    /// Opens a run directory that `finetune --task ner` has finished, or a model folder in Hugging Face's layout whose
+    /// Opens a run directory that a fine-tuning run with `task.kind = "ner"` has finished, or a model folder in Hugging Face's layout whose
     /// class labels tokens and whose `id2label` has the names of tags.
     ///
     /// # Errors

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use bertkit_data::alignment::LabelledTokens;
-use bertkit_data::formats::tagged::{TagPolicy, TaggedCorpus, TaggedSentence, read_tagged};
+use bertkit_data::sources::tagged::{TagPolicy, read_tagged};
 use bertkit_data::splits;
-use bertkit_data::tagging::{Scheme, TagSet};
+use bertkit_data::tagging::alignment::LabelledTokens;
+use bertkit_data::tagging::{Scheme, TagSet, TaggedCorpus, TaggedSentence};
 use bertkit_evaluation::TaskKind as PredictionKind;
 use bertkit_model::heads::Crf;
 use bertkit_model::{ModelError, TokenModel};
@@ -66,14 +66,14 @@ fn split(
                     "the sentences of `{}` are not divided into documents",
                     corpus.name
                 ),
-                "leave --group out: sentences are then held out one by one",
+                "leave [data.group] out: sentences are then held out one by one",
             ));
         }
         Some("document") => true,
         Some(other) => {
             return Err(setting(
                 format!("`{other}` is nothing that tagged sentences are grouped by"),
-                "use --group document, or leave it out",
+                "use [data.group=document], or leave it out",
             ));
         }
     };
@@ -117,7 +117,7 @@ pub(crate) fn prepare(
     if config.training.sampler == Sampler::Balanced {
         return Err(setting(
             "the balanced sampler needs one class a row",
-            "use `--sampler shuffle` for this task",
+            "use `[training.sampler=shuffle]` for this task",
         ));
     }
     let columns = TagColumns::from(&config.data);

@@ -3,10 +3,10 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use bertkit_data::alignment::{TagWindow, TagWindows, tag_windows};
 use bertkit_data::batches::{BatchPolicy, plan};
-use bertkit_data::formats::tagged::TaggedSentence;
 use bertkit_data::tagging::TagSet;
+use bertkit_data::tagging::TaggedSentence;
+use bertkit_data::tagging::alignment::{TagWindow, TagWindows, tag_windows};
 use bertkit_data::tokenizer::TextTokenizer;
 use bertkit_evaluation::{Metric, Predictions};
 use bertkit_model::heads::Crf;

@@ -12,11 +12,12 @@ use super::documents::gather;
 use super::folds::of_rows;
 use super::labels::Labels;
 use super::rows::{Rows, Targets};
-use crate::config::{DataConfig, FileFormat, FinetuneConfig};
+use crate::config::{DataConfig, FinetuneConfig};
 use crate::engine::observer::{Event, Observer};
 use crate::error::TrainError;
 use crate::run::context::RunContext;
 use crate::run::tables::{Reading, read_options};
+use bertkit_data::sources::Format;
 
 pub(super) fn selection(data: &DataConfig, group: bool) -> Selection {
     let column = |name: &String| Column::from(name.as_str());
@@ -37,7 +38,7 @@ pub(super) fn read_examples(
     observer: &mut dyn Observer,
 ) -> Result<Examples, TrainError> {
     let reading = Reading {
-        relations: data.format == Some(FileFormat::Relations),
+        relations: data.format == Some(Format::Relations),
         entities: data.entities,
     };
     let table = reading.table(path, &read_options(data)?)?;
@@ -189,7 +190,7 @@ impl Inputs {
             let texts: Vec<Vec<&str>> = rows.iter().map(texts).collect();
             let name = |at: usize| match &examples.rows[rows[at]] {
                 row if config.data.group_by.is_some() => row.group.clone().unwrap_or_default(),
-                row => format!("line {}", row.line),
+                row => examples.place(row).to_string(),
             };
             let bags = Bags::new(&texts, name, tokenizer, settings.policy(), max_length)?;
             if let Some(empty) = bags.empty_summary() {

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use bertkit_data::columns::Column;
 use bertkit_data::documents::documents;
 use bertkit_data::examples::{Examples, MissingPolicy, RawExample, Selection};
-use bertkit_data::formats::ReadOptions;
 use bertkit_data::labels::{LabelKind, LabelSet};
 use bertkit_data::perturb::Perturbation;
+use bertkit_data::sources::ReadOptions;
 use bertkit_evaluation::{
     BootstrapOptions, CALIBRATION_BINS, Calibration, Coverage, Report, calibration, coverage,
 };
@@ -133,7 +133,7 @@ pub fn evaluate(
         if options.strict {
             return Err(setting(
                 unseen,
-                "correct those labels, or leave --strict out to score them as wrong",
+                "correct those labels, or leave [option.strict] out to score them as wrong",
             ));
         }
         notes.push(format!("{unseen}; scored as wrong"));
@@ -338,13 +338,13 @@ fn set_threshold(info: &mut TaskInfo, at: f64) -> Result<(), TrainError> {
     if !(0.0..=1.0).contains(&at) {
         return Err(setting(
             format!("the threshold is {at}, expected 0 to 1"),
-            "give one with --threshold 0.5",
+            "give one with [option.threshold=0.5]",
         ));
     }
     if info.thresholds.is_empty() {
         return Err(setting(
             "a threshold decides between two classes, or for each of several labels; this model has neither",
-            "leave --threshold out",
+            "leave [task.threshold] out",
         ));
     }
     info.thresholds
@@ -361,7 +361,7 @@ fn read(options: &EvalOptions, info: &TaskInfo) -> Result<Examples, TrainError> 
             format!(
                 "the rows that share a `{by}` are one document for this model, and resampled together anyway"
             ),
-            "leave --group out",
+            "leave [option.group] out",
         ));
     }
     let column =
@@ -411,7 +411,7 @@ fn truth(info: &TaskInfo, examples: &Examples) -> Result<(Targets, Option<String
             if examples.label_separator.is_none() {
                 return Err(setting(
                     "the model gives several labels, but nothing says what separates them in a cell",
-                    "give it with --label-separator",
+                    "give it with [option.label-separator]",
                 ));
             }
             let (sets, unseen) = examples.label_sets(&set);

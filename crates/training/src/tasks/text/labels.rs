@@ -38,7 +38,7 @@ pub(super) fn infer_labels(
         Some(LabelKind::MultiLabel) => {
             return Err(setting(
                 "a multi-label task needs to know what separates the labels of a cell",
-                "give it with --label-separator, for example --label-separator \";\"",
+                "give it with [data.label_separator], for example [data.label_separator=\";\"]",
             ));
         }
         Some(kind) => (
@@ -65,14 +65,14 @@ pub(super) fn infer_labels(
                         "`{name}` is none of the two classes `{}`",
                         set.names().join("`, `")
                     ),
-                    "give one of them with --positive",
+                    "give one of them with [task.positive]",
                 )
             })?)
         }
         (_, Some(name)) => {
             return Err(setting(
                 format!("there is no positive class `{name}`: the task does not have two classes"),
-                "leave --positive out",
+                "leave [task.positive] out",
             ));
         }
         (Some(set), None) if kind == LabelKind::Classification && set.len() == 2 => {
@@ -134,7 +134,7 @@ pub(super) fn mean_and_deviation(scores: &[f64]) -> Result<(f64, f64), TrainErro
     } else {
         Err(setting(
             format!("all training rows have the same number, {mean}: there is nothing to learn"),
-            "look at the label column, or name another one with --label",
+            "look at the label column, or name another one with [data.label]",
         ))
     }
 }
@@ -149,7 +149,7 @@ pub(super) fn class_weights(
             ClassWeights::Named(NamedWeights::None) => Ok(Vec::new()),
             _ => Err(setting(
                 "class weights need classes, but the task is a regression",
-                "leave --class-weights out",
+                "leave [task.class_weights] out",
             )),
         };
     };
@@ -189,7 +189,7 @@ pub(super) fn class_weights(
             if weights.iter().all(|&weight| weight == 0.0) {
                 return Err(setting(
                     "every class has the weight 0: there is nothing to learn",
-                    "give at least one class a weight with --class-weights",
+                    "give at least one class a weight with [task.class_weights]",
                 ));
             }
             weights
@@ -217,14 +217,14 @@ pub(super) fn check_loss(
     match (kind, &config.task.loss) {
         (LabelKind::Regression, LossConfig::Focal { .. }) => Err(setting(
             "the focal loss needs classes, but the task is a regression",
-            "leave --loss focal and --focal-gamma out",
+            "leave [task.loss=focal] and [task.loss.focal.gamma] out",
         )),
         (LabelKind::Regression, LossConfig::CrossEntropy { label_smoothing })
             if *label_smoothing > 0.0 =>
         {
             Err(setting(
                 "label smoothing needs classes, but the task is a regression",
-                "leave --label-smoothing out",
+                "leave [task.loss.cross-entropy.label_smoothing] out",
             ))
         }
         _ => Ok(()),
@@ -243,11 +243,11 @@ pub(super) fn check_threshold(
             format!(
                 "a threshold decides between two classes, or for each of several labels; this task is {task}"
             ),
-            "leave --threshold out",
+            "leave [task.threshold] out",
         )),
         Threshold::Best(_) if valid_rows == 0 => Err(setting(
             "a threshold is chosen on validation rows, and there are none",
-            "give some with --valid FILE or --valid-fraction 0.1",
+            "give some with [data.valid=FILE] or [data.valid_fraction=0.1]",
         )),
         _ => Ok(()),
     }
@@ -262,11 +262,11 @@ pub(super) fn check_calibration(
         Calibrate::None => Ok(()),
         Calibrate::Temperature if kind == LabelKind::Regression => Err(setting(
             "a temperature corrects probabilities, and a regression gives numbers",
-            "leave --calibrate out",
+            "leave [task.calibrate] out",
         )),
         Calibrate::Temperature if valid_rows == 0 => Err(setting(
             "a temperature is fitted on validation rows, and there are none",
-            "give some with --valid FILE or --valid-fraction 0.1",
+            "give some with [data.valid=FILE] or [data.valid_fraction=0.1]",
         )),
         Calibrate::Temperature => Ok(()),
     }
@@ -306,7 +306,7 @@ pub(super) fn check_averaged(config: &FinetuneConfig, labels: &Labels) -> Result
         if labels.kind != LabelKind::Classification || known.is_none() {
             return Err(setting(
                 format!("averages are to be taken over `{name}`, which is no class of this task"),
-                "name classes with --average-over, divided by commas, or leave it out",
+                "name classes with [task.averaged], divided by commas, or leave it out",
             ));
         }
     }

@@ -19,7 +19,7 @@ use super::labels::{
 };
 use super::rows::{Rows, Targets};
 use super::task::SequenceTask;
-use crate::config::{FileFormat, FinetuneConfig, Pool};
+use crate::config::{FinetuneConfig, Pool};
 use crate::engine::observer::{Event, Observer, Summary};
 use crate::engine::param_groups::freeze;
 use crate::engine::task::Task;
@@ -28,6 +28,7 @@ use crate::run::context::{RunContext, TextEncoder};
 use crate::run::finetune::{FinetuneRun, total_steps};
 use crate::run::selection::selection_metric;
 use crate::run::summary::{chooser_line, model_line, running_lines};
+use bertkit_data::sources::Format;
 
 /// Reads the data, infers the labels, and prepares tokenizer, rows, model and task.
 pub(crate) fn prepare(
@@ -143,7 +144,7 @@ fn check_overlap(config: &FinetuneConfig, max_length: usize) -> Result<(), Train
                 "neighbouring sections are to share {} tokens, but a section has room for {room}",
                 settings.overlap
             ),
-            "lower --section-overlap, or raise --max-length",
+            "lower [task.documents.overlap], or raise [data.max_length]",
         ));
     }
     Ok(())
@@ -201,7 +202,7 @@ fn info(config: &FinetuneConfig, labels: &Labels, max_length: usize) -> TaskInfo
             group_by: config.data.group_by.clone(),
         }),
         entities: config.data.entities,
-        relations: config.data.format == Some(FileFormat::Relations),
+        relations: config.data.format == Some(Format::Relations),
         averaged: config.task.averaged.clone(),
     }
 }
