@@ -21,7 +21,7 @@ pub fn duration(seconds: f64) -> String {
     if seconds < 9.95 {
         return format!("{seconds:.1} s");
     }
-    // Saturates, so an endless time prints as a very long one.
+    // The conversion saturates: an infinite time prints as a very long one.
     let whole = seconds.round() as u64;
     match whole {
         0..60 => format!("{whole} s"),
@@ -46,7 +46,7 @@ pub fn bytes(number: u64) -> String {
     }
 }
 
-/// `row`, `rows`: a count with its noun.
+/// A count with its noun: `1 row`, `2 rows`.
 pub fn plural(number: u64, noun: &str) -> String {
     format!(
         "{} {noun}{}",

@@ -1,21 +1,22 @@
 //! `bertkit`: pretrain and fine-tune BERT-family encoders, measure how good they are, and predict with them.
 //!
-//! Start at [`commands`]: one command a file, each with its flags and a `run`. Flags that stand for
-//! a key of the configuration are in [`overrides`], progress in [`progress`], errors and how they
-//! are shown in [`render`], and what concerns the process (signals, threads, panics) in
-//! [`process`]. Results go to standard output, everything else to standard error.
+//! Start at [`commands`]: one command per file, each with its flags and a `run`. Flags that set a key of the configuration
+//! are in [`settings`], errors in [`error`], how they are printed in [`render`], progress in [`progress`], and signals,
+//! threads and panics in [`process`]. Results go to standard output, everything else to standard error.
 //!
-//! Exit codes: 0 all went well; 1 the run failed; 2 the usage, the configuration or the data are
-//! wrong; 3 a device's memory is full; 130 interrupted.
+//! Exit codes: 0 success; 1 the run failed; 2 wrong usage, configuration or data; 3 the memory of a device is full;
+//! 130 interrupted.
 
 mod commands;
+mod error;
 mod format;
 mod micro_batch;
-mod overrides;
+mod placeholders;
 mod process;
 mod progress;
 mod reading;
 mod render;
+mod settings;
 mod writing;
 
 use std::process::ExitCode;

@@ -1,19 +1,17 @@
 //! `--micro-batch auto`: the largest part of a batch that a device has memory for.
 //!
-//! Every size is tried in a process of its own, which is this command once more with `--try-micro-batch`: a device whose
-//! memory was full is not to be trusted afterwards.
+//! Each size is tried in a child process that runs this command again with `--try-micro-batch`, because a device is not
+//! reliable after its memory was full.
 
-use crate::process;
-use crate::render::{self, CliError};
+use crate::error::{CliError, MEMORY_FULL};
+use crate::{process, render};
 
-/// The exit code that says that a device's memory was full.
-pub const MEMORY_FULL: u8 = 3;
-
-/// Of a batch of so many rows, the largest part that fits; tells what it found unless it is to be quiet. No other size is
-/// tried once `stop` says so.
+/// Finds the largest micro-batch that fits, for a batch of `rows` rows, and reports it unless `quiet`.
+///
+/// No further size is tried once `stop` returns true.
 ///
 /// # Errors
-/// Not even one row fits, or a trial failed for another reason.
+/// A single row does not fit, a trial failed for another reason, or the search was stopped.
 pub fn find(rows: usize, quiet: bool, stop: &dyn Fn() -> bool) -> Result<usize, CliError> {
     let parts = fewest_parts(rows, |rows| match stop() {
         true => Err(CliError::usage(
@@ -35,7 +33,7 @@ pub fn find(rows: usize, quiet: bool, stop: &dyn Fn() -> bool) -> Result<usize, 
     Ok(most)
 }
 
-/// Into how few parts a batch must be cut for one to fit: twice as many until one does, then what lies between.
+/// The smallest number of equal parts of a batch such that one part fits: doubles the number, then bisects.
 fn fewest_parts<E>(
     rows: usize,
     mut fits: impl FnMut(usize) -> Result<bool, E>,
@@ -51,7 +49,7 @@ fn fewest_parts<E>(
     while enough - too_few > 1 {
         let between = too_few + (enough - too_few) / 2;
         let size = rows.div_ceil(between);
-        // Sizes that are known already are not tried again.
+        // Different numbers of parts can give the same size: do not try it again.
         let known = match size {
             size if size == rows.div_ceil(enough) => Some(true),
             size if too_few > 0 && size == rows.div_ceil(too_few) => Some(false),
@@ -70,7 +68,7 @@ fn fewest_parts<E>(
     Ok(Some(enough))
 }
 
-/// Whether so many rows fit.
+/// Whether a micro-batch of `rows` rows fits.
 fn attempt(rows: usize, stop: &dyn Fn() -> bool) -> Result<bool, CliError> {
     let run = format!("trial of {rows} rows");
     let own = ["--try-micro-batch".into(), rows.to_string().into()];
@@ -82,7 +80,7 @@ fn attempt(rows: usize, stop: &dyn Fn() -> bool) -> Result<bool, CliError> {
     match status.code() {
         Some(0) => Ok(true),
         Some(code) if code == i32::from(MEMORY_FULL) => Ok(false),
-        // Ended from outside: a machine without memory does that.
+        // Killed by a signal: the system does that when it runs out of memory.
         None => Ok(false),
         Some(code) => {
             let (message, hint) = render::parts_of(&text);
@@ -100,7 +98,7 @@ fn attempt(rows: usize, stop: &dyn Fn() -> bool) -> Result<bool, CliError> {
 mod tests {
     use super::*;
 
-    /// The largest part that fits if `most` rows do, and how many sizes were tried.
+    /// The size found if at most `most` rows fit, and the number of trials.
     fn found(rows: usize, most: usize) -> (Option<usize>, usize) {
         let mut tried = 0;
         let parts = fewest_parts(rows, |size| {

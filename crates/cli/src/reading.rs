@@ -1,4 +1,4 @@
-//! The flags and small parsers that several commands share: how a table is read, what a model runs on.
+//! The flags that several commands share: how a table is read, what a model runs on.
 
 use bertkit_data::DataError;
 use bertkit_data::examples::MissingPolicy;
@@ -7,28 +7,88 @@ use bertkit_data::formats::{Format, ReadOptions, parse_delimiter};
 use bertkit_model::{DeviceSpec, Precision, automatic, devices};
 use bertkit_training::config::FileFormat;
 use bertkit_training::tasks::TagColumns;
-use clap::{Args, ValueEnum};
+use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
+use toml::Value;
 
-use crate::render::{self, CliError};
+use crate::error::CliError;
+use crate::render;
+use crate::settings::{argument_of, value_of};
 
-/// How a table is read.
-#[derive(Debug, Clone, Default, Args)]
-pub struct ReadFlags {
-    /// Format of the file [default: by its extension]
-    #[arg(long, value_parser = ["csv", "tsv", "jsonl", "conll", "iob2", "relations"])]
-    pub format: Option<String>,
-    /// The character between fields, or its name: comma, tab, semicolon, pipe, space
-    #[arg(long, value_name = "CHAR", value_parser = delimiter)]
-    pub delimiter: Option<String>,
-    /// The quotation mark around fields; `none` takes quotes as plain characters
-    #[arg(long, value_name = "CHAR", value_parser = quote)]
-    pub quote: Option<String>,
-    /// The character that takes the meaning from a quotation mark behind it, such as \\
-    #[arg(long, value_name = "CHAR", value_parser = escape)]
-    pub escape: Option<String>,
-    /// The first row is data: columns are called 1, 2, 3, …
-    #[arg(long)]
-    pub no_header: bool,
+/// Declares flags of settings for commands that are no runs: what they are called, how they are read and what the help
+/// says is declared with the setting of a run that each names.
+macro_rules! setting_flags {
+    (
+        $(#[doc = $doc:literal])+
+        pub struct $name:ident $(under $heading:literal)? {
+            $($(#[doc = $about:literal])+ $field:ident: $type:ty = $key:literal),* $(,)?
+        }
+    ) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, Default)]
+        pub struct $name {
+            $($(#[doc = $about])+ pub $field: $type,)*
+        }
+
+        impl Args for $name {
+            fn augment_args(command: Command) -> Command {
+                let arguments = [$(argument_of($key)),*].into_iter().flatten();
+                $(let arguments = arguments.map(|argument| argument.help_heading($heading));)?
+                command.args(arguments)
+            }
+
+            fn augment_args_for_update(command: Command) -> Command {
+                Self::augment_args(command)
+            }
+        }
+
+        impl FromArgMatches for $name {
+            fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+                Ok(Self {
+                    $($field: FlagValue::of(value_of(matches, $key)),)*
+                })
+            }
+
+            fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+                *self = Self::from_arg_matches(matches)?;
+                Ok(())
+            }
+        }
+    };
+}
+
+/// What a flag's value becomes.
+trait FlagValue {
+    /// The value, if the flag is given.
+    fn of(value: Option<Value>) -> Self;
+}
+
+impl FlagValue for Option<String> {
+    fn of(value: Option<Value>) -> Self {
+        value.and_then(|value| value.as_str().map(str::to_owned))
+    }
+}
+
+impl FlagValue for bool {
+    /// Whether the flag is given, whatever it sets.
+    fn of(value: Option<Value>) -> Self {
+        value.is_some()
+    }
+}
+
+setting_flags! {
+    /// How a table is read.
+    pub struct ReadFlags {
+        /// The format.
+        format: Option<String> = "data.format",
+        /// The character between fields, or its name.
+        delimiter: Option<String> = "data.delimiter",
+        /// The quotation mark, or `none`.
+        quote: Option<String> = "data.quote",
+        /// The escape character.
+        escape: Option<String> = "data.escape",
+        /// Whether the first row is data.
+        no_header: bool = "data.header",
+    }
 }
 
 impl ReadFlags {
@@ -79,24 +139,20 @@ impl ReadFlags {
     }
 }
 
-/// Where tagged words stand in a file.
-#[derive(Debug, Clone, Default, Args)]
-pub struct TagFlags {
-    /// Of tagged words, the column with the word: its number from 1, or its name
-    #[arg(long, value_name = "COLUMN")]
-    pub word_column: Option<String>,
-    /// Of tagged words, the column with the tag [default: the last one]
-    #[arg(long, value_name = "COLUMN")]
-    pub tag_column: Option<String>,
-    /// Of tagged words with two columns of tags, the outer entities or those within
-    #[arg(long, value_parser = ["outer", "inner"])]
-    pub level: Option<String>,
-    /// Of tagged words, the type of entities whose tags are bare letters
-    #[arg(long, value_name = "NAME")]
-    pub type_name: Option<String>,
-    /// Of tagged words in CSV, the column whose change begins a new sentence
-    #[arg(long, value_name = "COLUMN")]
-    pub sentence_column: Option<String>,
+setting_flags! {
+    /// The columns of a file of tagged words.
+    pub struct TagFlags {
+        /// Column with the word.
+        word_column: Option<String> = "data.word_column",
+        /// Column with the tag.
+        tag_column: Option<String> = "data.tag_column",
+        /// The outer or the inner entities.
+        level: Option<String> = "data.level",
+        /// The type of entities whose tags are bare letters.
+        type_name: Option<String> = "data.type_name",
+        /// Column with the id of the sentence.
+        sentence_column: Option<String> = "data.sentence_column",
+    }
 }
 
 impl TagFlags {
@@ -165,27 +221,20 @@ impl TagFlags {
     }
 }
 
-/// Where questions stand in a table.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Questions")]
-pub struct QuestionFlags {
-    /// Of a table of questions, the column with the question [default: question]
-    #[arg(long, value_name = "COLUMN")]
-    pub question: Option<String>,
-    /// Of a table of questions, the column with the text [default: context]
-    #[arg(long, value_name = "COLUMN")]
-    pub context: Option<String>,
-    /// Of a table of questions, the column with the answer, empty where there is none
-    /// [default: answer or answers]
-    #[arg(long, value_name = "COLUMN")]
-    pub answer: Option<String>,
-    /// Of a table of questions, the column with the character at which the answer begins, from 0
-    /// [default: start or answer_start]
-    #[arg(long, value_name = "COLUMN")]
-    pub start: Option<String>,
-    /// Of a table of questions, the column with a name for each [default: id]
-    #[arg(long, value_name = "COLUMN")]
-    pub id: Option<String>,
+setting_flags! {
+    /// The columns of a table of questions.
+    pub struct QuestionFlags under "Questions" {
+        /// Column with the question.
+        question: Option<String> = "task.qa.question",
+        /// Column with the text.
+        context: Option<String> = "task.qa.context",
+        /// Column with the answer.
+        answer: Option<String> = "task.qa.answer",
+        /// Column with the start of the answer.
+        start: Option<String> = "task.qa.start",
+        /// Column with the name of the question.
+        id: Option<String> = "task.qa.id",
+    }
 }
 
 impl QuestionFlags {
@@ -267,66 +316,12 @@ pub enum Missing {
     Refuse,
 }
 
-impl Missing {
-    /// The name of the flag's value, which is the configuration's.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Drop => "drop",
-            Self::Refuse => "refuse",
-        }
-    }
-}
-
 impl From<Missing> for MissingPolicy {
     fn from(missing: Missing) -> Self {
         match missing {
             Missing::Drop => Self::Drop,
             Missing::Refuse => Self::Refuse,
         }
-    }
-}
-
-/// A delimiter by name or character.
-fn delimiter(text: &str) -> Result<String, DataError> {
-    parse_delimiter(text).map(|_| text.to_owned())
-}
-
-/// One ASCII character, or `none`.
-fn quote(text: &str) -> Result<String, String> {
-    match text.as_bytes() {
-        b"none" => Ok(text.into()),
-        [byte] if byte.is_ascii_graphic() => Ok(text.into()),
-        _ => Err("expected one ASCII character, or `none`".into()),
-    }
-}
-
-/// One ASCII character.
-fn escape(text: &str) -> Result<String, String> {
-    match text.as_bytes() {
-        [byte] if byte.is_ascii_graphic() => Ok(text.into()),
-        _ => Err("expected one ASCII character".into()),
-    }
-}
-
-/// A number that is neither infinite nor `NaN`.
-///
-/// # Errors
-/// Anything else.
-pub fn finite(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(number) if number.is_finite() => Ok(number),
-        _ => Err("expected a number".into()),
-    }
-}
-
-/// A number from 0 to 1.
-///
-/// # Errors
-/// Anything else.
-pub fn share(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(number) if (0.0..=1.0).contains(&number) => Ok(number),
-        _ => Err("expected a number from 0 to 1".into()),
     }
 }
 
@@ -359,15 +354,5 @@ mod tests {
             ReadOptions::default()
         );
         assert!(!ReadFlags::default().options(false).unwrap().header);
-    }
-
-    #[test]
-    fn numbers_out_of_range_are_refused() {
-        assert_eq!(share("0.25"), Ok(0.25));
-        for text in ["1.5", "-0.1", "nan", "x"] {
-            assert!(share(text).is_err(), "{text}");
-        }
-        assert!(finite("inf").is_err() && finite("nan").is_err() && finite("3e-5").is_ok());
-        assert!(quote("ab").is_err() && quote("").is_err() && quote("none").is_ok());
     }
 }

@@ -1,24 +1,24 @@
-//! Where the commands that train write, and what they tell before they do.
+//! Output flags of the commands that train, and the text that they print before and after training.
 
 use std::path::{Path, PathBuf};
 
 use bertkit_training::pretrain::PretrainConfig;
 use bertkit_training::{
-    DirectoryPolicy, Estimate, Override, Phase, Profile, RunConfig, Summary, TrainError,
+    DirectoryPolicy, Estimate, FinetuneConfig, Override, Phase, Profile, Summary, TrainError,
 };
 use clap::Args;
 
+use crate::error::CliError;
 use crate::format::{bytes, count, duration};
 use crate::progress::summary_lines;
-use crate::render::CliError;
+use crate::settings::DirectoryFlag;
 
 /// The run directory, and how a run tells of itself.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputFlags {
-    /// The run directory; must be new or empty, unless --resume or --overwrite
-    #[arg(long, value_name = "DIR")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    output: DirectoryFlag,
     /// Continue from the last checkpoint in the run directory; takes its configuration from there
     /// unless --config is given
     #[arg(long, conflicts_with = "overwrite")]
@@ -45,7 +45,7 @@ pub struct OutputFlags {
 }
 
 impl OutputFlags {
-    /// What happens to a run directory that is already there.
+    /// What to do with an existing run directory.
     pub fn policy(&self) -> DirectoryPolicy {
         let writes_nothing = self.dry_run || self.try_micro_batch.is_some();
         match (writes_nothing, self.resume, self.overwrite) {
@@ -56,23 +56,22 @@ impl OutputFlags {
         }
     }
 
-    /// The key that --output stands for.
+    /// The override of the key `output` that --output sets.
     pub fn directory(&self) -> Option<Override> {
-        let path = self.output.as_ref()?.to_string_lossy().into_owned();
-        Some(Override::flag("output", path, "--output"))
+        self.output.set()
     }
 
-    /// The configuration that the run to resume was started with; `sets` may name its directory too.
+    /// The configuration of the run to resume; `sets` may name its directory too.
     ///
     /// # Errors
-    /// Nothing names the directory, no run began in it, or it is a run of another command.
+    /// No directory is given, no run was started in it, or another command started it.
     pub fn resumed_config(&self, sets: &[Override], kind: Kind) -> Result<PathBuf, CliError> {
         let set = sets
             .iter()
             .rev()
             .find(|set| set.key == "output")
             .and_then(|set| set.value.as_str());
-        let directory = set.map(PathBuf::from).or_else(|| self.output.clone());
+        let directory = set.or(self.output.path.as_deref()).map(PathBuf::from);
         let directory = directory.ok_or_else(|| {
             CliError::usage(
                 "--resume does not say which run to continue",
@@ -118,16 +117,16 @@ impl Kind {
         }
     }
 
-    /// Whether the file is one of its configurations.
+    /// Whether the file is a configuration of this command.
     fn wrote(self, file: &Path) -> bool {
         match self {
-            Self::Finetune => RunConfig::resolve_unchecked(Some(file), &[]).is_ok(),
+            Self::Finetune => FinetuneConfig::resolve_unchecked(Some(file), &[]).is_ok(),
             Self::Pretrain => PretrainConfig::resolve_unchecked(Some(file), &[]).is_ok(),
         }
     }
 }
 
-/// Summary and estimate as comments, so that what a dry run prints is a configuration as a whole.
+/// Summary and estimate as TOML comments, so that the output of a dry run is a valid configuration.
 pub fn comments(summary: &Summary, estimate: &Estimate) -> String {
     let mut text = String::from("\n");
     for line in summary_lines(summary) {
@@ -142,7 +141,7 @@ pub fn comments(summary: &Summary, estimate: &Estimate) -> String {
     text
 }
 
-/// A profile as a table: milliseconds of an update, and shares.
+/// A profile as a table: milliseconds per update and shares.
 pub fn profile_table(profile: &Profile) -> String {
     let updates = profile.updates.max(1) as f64;
     let all = profile.seconds().max(1e-9);
@@ -206,12 +205,12 @@ mod tests {
             tokens_per_second: 1234.5,
             memory_bytes: 3 << 30,
         };
-        let text = RunConfig::default().to_toml() + &comments(&summary, &estimate);
+        let text = FinetuneConfig::default().to_toml() + &comments(&summary, &estimate);
         assert!(text.contains("# memory  about 3.00 GiB"), "{text}");
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("run.toml");
         std::fs::write(&file, text).unwrap();
-        let read = RunConfig::resolve_unchecked(Some(&file), &[]).unwrap();
-        assert_eq!(read, RunConfig::default());
+        let read = FinetuneConfig::resolve_unchecked(Some(&file), &[]).unwrap();
+        assert_eq!(read, FinetuneConfig::default());
     }
 }

@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 
-use bertkit_data::corpus::{CorpusFormat, CorpusOptions, prepare};
-use bertkit_data::corruption::{MaskVocabulary, Masking};
-use bertkit_data::sequences::{EpochPlan, Packing, SequenceSettings};
+use bertkit_data::pretraining::corpus::{CorpusFormat, CorpusOptions, prepare};
+use bertkit_data::pretraining::masking::{MaskVocabulary, Masking};
+use bertkit_data::pretraining::sequences::{EpochPlan, Packing, SequenceSettings};
 use bertkit_data::tokenizer::{Family, TextTokenizer};
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};

@@ -11,9 +11,9 @@
 use std::hint::black_box;
 use std::sync::LazyLock;
 
-use bertkit_data::corpus::Corpus;
-use bertkit_data::corruption::{MaskVocabulary, Masking};
-use bertkit_data::sequences::{EpochPlan, Packing, SequenceSettings};
+use bertkit_data::pretraining::corpus::Corpus;
+use bertkit_data::pretraining::masking::{MaskVocabulary, Masking};
+use bertkit_data::pretraining::sequences::{EpochPlan, Packing, SequenceSettings};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use rayon::prelude::*;

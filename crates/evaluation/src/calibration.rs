@@ -1,55 +1,55 @@
-//! Whether probabilities mean what they say, and how to make them.
+//! Calibration of probabilities: how to measure it, and temperature scaling.
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::Undefined;
 use crate::predictions::{ClassPredictions, MultiLabelPredictions, Predictions, TaskKind};
 use crate::report::table::number;
+use crate::undefined::Undefined;
 
-/// The number of bins that most authors take (Guo et al. 2017, §2).
+/// The usual number of bins (Guo et al. 2017, §2).
 pub const CALIBRATION_BINS: usize = 15;
 
-/// The temperatures that [`fit_temperature`] looks at.
+/// The range of temperatures that [`fit_temperature`] searches.
 const TEMPERATURES: (f64, f64) = (0.05, 20.0);
 
-/// How far stated probabilities are from what was seen.
+/// How far predicted probabilities are from observed frequencies.
 ///
-/// Each case is a stated probability and whether it came true. For two classes it is that of the positive one, for more
-/// that of the most probable class (Guo et al. 2017), and for several labels each cell of row and label is a case. Rows
-/// of classes that the model never saw are left out.
+/// Each case is a predicted probability and whether the event occurred. With two classes it is the probability of the
+/// positive one; with more, that of the most probable class (Guo et al. 2017); with several labels, each pair of row
+/// and label is a case. Rows of unseen classes are left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
     /// Number of cases.
     pub cases: usize,
-    /// Mean over cases of the distance between stated and seen in their bin, bins of equal width (Naeini et al. 2015).
+    /// Expected calibration error with bins of equal width (Naeini et al. 2015).
     pub expected_error: f64,
-    /// The same with bins of equally many cases, in the order of their probability (Nguyen & O'Connor 2015).
+    /// Expected calibration error with bins of equal mass, by probability (Nguyen & O'Connor 2015).
     pub expected_error_equal_mass: f64,
-    /// The largest distance of a bin of equal width.
+    /// Maximum calibration error over the bins of equal width.
     pub maximum_error: f64,
-    /// Mean stated probability.
+    /// Mean predicted probability.
     pub confidence: f64,
-    /// Share of the cases that came true.
+    /// Share of the cases in which the event occurred.
     pub accuracy: f64,
-    /// What the squared error of the binned probabilities is made of.
+    /// Decomposition of the squared error of the binned probabilities.
     pub decomposition: Decomposition,
-    /// The bins of equal width, those without cases too.
+    /// The bins of equal width, including empty ones.
     pub bins: Vec<ReliabilityBin>,
 }
 
 /// Murphy's decomposition (1973) over the bins of equal width: squared error = reliability - resolution + uncertainty,
-/// exactly where a bin's probabilities are equal.
+/// exact if the probabilities in each bin are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decomposition {
-    /// Mean squared distance between stated and seen; lower is better.
+    /// Mean squared distance between predicted and observed; lower is better.
     pub reliability: f64,
-    /// Mean squared distance between seen in the bin and seen overall; higher is better.
+    /// Mean squared distance between the observed frequency of a bin and the overall one; higher is better.
     pub resolution: f64,
-    /// The variance of what was seen, which no model changes.
+    /// The variance of the observed events, which does not depend on the model.
     pub uncertainty: f64,
 }
 
-/// The cases whose probability lies above `low`, or at it if that is 0, and up to `high`.
+/// The cases with a probability above `low` (or equal to it, if it is 0) and up to `high`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReliabilityBin {
     /// Lower end.
@@ -58,16 +58,16 @@ pub struct ReliabilityBin {
     pub high: f64,
     /// Number of cases.
     pub cases: usize,
-    /// Their mean stated probability; `None` without cases.
+    /// Mean predicted probability; `None` without cases.
     pub confidence: Option<f64>,
-    /// The share of them that came true; `None` without cases.
+    /// Share of the cases in which the event occurred; `None` without cases.
     pub accuracy: Option<f64>,
 }
 
-/// Compares stated probabilities with what was seen, in `bins` bins.
+/// Compares predicted probabilities with observed frequencies in `bins` bins.
 ///
 /// # Errors
-/// [`Undefined`] for a task without probabilities, or where there are none to compare.
+/// [`Undefined`] for a task without probabilities, or without any case.
 ///
 /// # Panics
 /// If `bins` is 0 or [`Predictions::check`] fails.
@@ -77,7 +77,7 @@ pub fn calibration(predictions: &Predictions, bins: usize) -> Result<Calibration
     let total = cases.len() as f64;
     let mut found: Vec<Vec<(f64, bool)>> = vec![Vec::new(); bins];
     for &case in &cases {
-        // The first bin whose upper end reaches it: looked for by comparison, as a product would round.
+        // The first bin whose upper end reaches the probability, found by comparison because a product would round.
         let guess = ((case.0 * bins as f64).ceil() as usize).clamp(1, bins) - 1;
         let up = (guess + 1 < bins && case.0 > edge(guess + 1, bins)) as usize;
         let down = (guess > 0 && case.0 <= edge(guess, bins)) as usize;
@@ -115,7 +115,7 @@ pub fn calibration(predictions: &Predictions, bins: usize) -> Result<Calibration
         }
     });
     let bins_found = bins_found.collect();
-    // A stable sort: equal probabilities stay in the order of their rows.
+    // The sort is stable: equal probabilities stay in the order of their rows.
     cases.sort_by(|a, b| a.0.total_cmp(&b.0));
     Ok(Calibration {
         cases: cases.len(),
@@ -129,12 +129,12 @@ pub fn calibration(predictions: &Predictions, bins: usize) -> Result<Calibration
     })
 }
 
-/// Where bin `number` of equal width begins.
+/// The lower end of bin `number` of equal width.
 fn edge(number: usize, bins: usize) -> f64 {
     number as f64 / bins as f64
 }
 
-/// Mean probability and share that came true.
+/// Mean probability and observed frequency.
 fn means(cases: &[(f64, bool)]) -> (f64, f64) {
     let count = cases.len() as f64;
     let stated: f64 = cases.iter().map(|case| case.0).sum();
@@ -147,7 +147,7 @@ fn distance(cases: &[(f64, bool)]) -> f64 {
     (confidence - accuracy).abs()
 }
 
-/// Sorted cases in `bins` parts, the first ones longer by one where they do not divide.
+/// Splits sorted cases into `bins` parts; the first ones are longer by one if the number does not divide.
 fn equal_mass(cases: &[(f64, bool)], bins: usize) -> f64 {
     let (least, longer) = (cases.len() / bins, cases.len() % bins);
     let mut rest = cases;
@@ -162,7 +162,7 @@ fn equal_mass(cases: &[(f64, bool)], bins: usize) -> f64 {
     sum / cases.len() as f64
 }
 
-/// Stated probabilities, and whether they came true; at least one.
+/// Predicted probabilities and whether the event occurred; at least one.
 fn cases(predictions: &Predictions) -> Result<Vec<(f64, bool)>, Undefined> {
     if let Err(error) = predictions.check() {
         panic!("{error}");
@@ -205,7 +205,7 @@ fn cases(predictions: &Predictions) -> Result<Vec<(f64, bool)>, Undefined> {
     Ok(found)
 }
 
-/// The probabilities and label of each row of a class that the model knows.
+/// The probabilities and the label of each row of a known class.
 fn known(p: &ClassPredictions) -> impl Iterator<Item = (&[f64], usize)> {
     let classes = p.classes.len();
     let rows = p.probabilities.chunks(classes.max(1));
@@ -221,7 +221,7 @@ fn top(row: &[f64]) -> usize {
 }
 
 impl Calibration {
-    /// The errors in one line, ended.
+    /// The errors as one line, with a line break.
     pub fn summary(&self) -> String {
         format!(
             "calibration: expected error {} ({} bins of equal width), {} (of equal mass), largest {}\n",
@@ -233,21 +233,21 @@ impl Calibration {
     }
 }
 
-/// How the probabilities of a row belong together.
+/// How the probabilities of a row are related.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbabilityKind {
-    /// So many that add up to one: those of classes that exclude each other.
+    /// This many classes that exclude each other: their probabilities add up to one.
     Exclusive(usize),
-    /// Each stands for itself: those of several labels.
+    /// Independent labels.
     Independent,
 }
 
-/// The temperature that makes the probabilities of these rows most likely: for [`apply_temperature`] on other rows.
+/// Fits the temperature that maximises the likelihood of these rows; apply it to other rows with [`apply_temperature`].
 ///
-/// Scaling by it is dividing the logits (Guo et al. 2017, §4.2), which changes no ranking and no most probable class. The
-/// mean negative log-likelihood is convex in `1 / T`, so the best one is found to the last digits; looked at are 0.05 to
-/// 20, whose ends are met where a model is always right or worse than chance. `None` for tasks without probabilities, or
-/// where no row has a known class and finite probabilities.
+/// Temperature scaling divides the logits (Guo et al. 2017, §4.2): it changes no ranking and no most probable class.
+/// The mean negative log-likelihood is convex in `1 / T`, so the optimum is found to machine precision within 0.05 to
+/// 20. An end of that range is returned if a model is always right or worse than chance. `None` for tasks without
+/// probabilities, or if no row has a known class and finite probabilities.
 ///
 /// # Panics
 /// If [`Predictions::check`] fails.
@@ -255,7 +255,7 @@ pub fn fit_temperature(predictions: &Predictions) -> Option<f64> {
     if let Err(error) = predictions.check() {
         panic!("{error}");
     }
-    // Logits of each case, row after row, with the true one first.
+    // The logits of each case, row after row, the true class first.
     let mut logits = Vec::new();
     let width = if let Predictions::Classes(p) = predictions {
         for (row, label) in known(p).filter(|(row, _)| row.iter().all(|p| p.is_finite())) {
@@ -282,7 +282,7 @@ pub fn fit_temperature(predictions: &Predictions) -> Option<f64> {
     if logits.is_empty() || width < 2 {
         return None;
     }
-    // The slope of the negative log-likelihood in 1 / T, which rises.
+    // The derivative of the negative log-likelihood in 1 / T, which increases.
     let slope = |inverse: f64| -> f64 {
         let rows = logits.chunks(width);
         rows.map(|row| {
@@ -313,12 +313,12 @@ pub fn fit_temperature(predictions: &Predictions) -> Option<f64> {
     Some(2.0 / (low + high))
 }
 
-/// The logarithm, with a floor that keeps what a rounded zero hides finite.
+/// The logarithm with a floor, so that a probability rounded to zero stays finite.
 fn logarithm(probability: f64) -> f64 {
     probability.max(1e-300).ln()
 }
 
-/// Scales probabilities, row after row, as if the logits they came from had been divided by `temperature`.
+/// Rescales probabilities, row after row, as if their logits had been divided by `temperature`.
 ///
 /// ```
 /// use bertkit_evaluation::{ProbabilityKind, apply_temperature};
@@ -359,7 +359,7 @@ fn scale(row: &mut [f64], temperature: f64) {
     for p in row.iter_mut() {
         *p = match *p > 0.0 {
             true => ((logarithm(*p) - top) / temperature).exp(),
-            // What is impossible, or no number, stays so.
+            // A probability of 0 or NaN stays as it is.
             false => *p,
         };
         sum += *p;
@@ -438,7 +438,7 @@ mod tests {
 
     #[test]
     fn the_temperature_is_where_more_data_say_the_truth_lies() {
-        // Of odds 9 : 1 stated, 3 : 1 seen: the square root.
+        // Predicted odds are 9 : 1, observed ones 3 : 1: the square root.
         let labels = vec![1, 1, 1, 0];
         let p = classes(2, labels, [0.1, 0.9].repeat(4));
         let found = fit_temperature(&p).unwrap();

@@ -1,41 +1,40 @@
-//! What a model gains by not answering where it is unsure.
+//! What a model gains by abstaining when it is unsure.
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::Undefined;
 use crate::predictions::{ClassPredictions, Predictions};
 use crate::report::table::{Table, number};
+use crate::undefined::Undefined;
 
-/// The confidences of the rows of [`Coverage`].
+/// The confidence levels of [`Coverage`].
 const LEVELS: [f64; 8] = [0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99];
 
-/// Accuracy where the model answers only if it is sure enough, and how often it then does.
+/// Accuracy and coverage if the model answers only above some confidence.
 ///
-/// The confidence of a row is the probability of the class decided for. Rows of classes that the model never saw count
-/// as wrong.
+/// The confidence of a row is the probability of the predicted class. Rows of unseen classes count as wrong.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Coverage {
-    /// For confidences from 0 to 0.99.
+    /// One entry per confidence from 0 to 0.99.
     pub levels: Vec<CoverageLevel>,
-    /// The area under the risk-coverage curve (Geifman & El-Yaniv 2017): the share of wrong answers among the `k` surest
-    /// rows, averaged over all `k`. From 0 to 1, lower is better; rows of one confidence are taken in random order.
+    /// The area under the risk-coverage curve (Geifman & El-Yaniv 2017): the error rate of the `k` most confident rows,
+    /// averaged over all `k`. From 0 to 1, lower is better; ties are in random order.
     pub risk_area: f64,
 }
 
-/// What answering from one confidence gives.
+/// Coverage and accuracy at one confidence.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CoverageLevel {
-    /// The least confidence with which the model answers.
+    /// The minimum confidence of an answer.
     pub confidence: f64,
     /// Rows answered.
     pub rows: usize,
-    /// Their share of all.
+    /// Their share of all rows.
     pub coverage: f64,
-    /// The share of them answered rightly; `None` if there are none.
+    /// Their accuracy; `None` without rows.
     pub accuracy: Option<f64>,
 }
 
-/// The table of abstention for one class per row.
+/// Computes coverage for predictions of one class per row.
 ///
 /// # Errors
 /// [`Undefined`] for other tasks, without rows, or without finite probabilities.
@@ -100,8 +99,8 @@ fn answers(p: &ClassPredictions) -> Result<Vec<(f64, bool)>, Undefined> {
 }
 
 impl Coverage {
-    /// The levels as plain text for a terminal; those that answer no other rows than the one above are left out. Lines
-    /// end in `\n`; no colour.
+    /// The levels as plain text for a terminal, without those that answer the same rows as the previous one. Lines end
+    /// in `\n`; no colour.
     pub fn table(&self) -> String {
         let mut text = format!(
             "abstention: area under the risk-coverage curve {}\n",
@@ -153,7 +152,7 @@ mod tests {
         assert_eq!(found.levels[3].accuracy, Some(2.0 / 3.0));
         assert_eq!(found.levels[3].coverage, 0.6);
         assert_eq!(found.levels[7].accuracy, None);
-        // Wrong among the surest: 0/1, 0/2, 1/3, 2/4, 2/5.
+        // Errors among the most confident: 0/1, 0/2, 1/3, 2/4, 2/5.
         let area = (1.0 / 3.0 + 0.5 + 0.4) / 5.0;
         assert!((found.risk_area - area).abs() < 1e-12);
         assert_eq!(found.table().lines().count(), 8);

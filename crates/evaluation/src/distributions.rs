@@ -1,13 +1,13 @@
-//! Tails of the distributions that tests and intervals need, in `f64`.
+//! Tail probabilities of the distributions used by tests and intervals, in `f64`.
 
-/// How close to its limit a series or continued fraction is followed.
+/// The relative precision at which a series or continued fraction stops.
 const CLOSE: f64 = 1e-16;
-/// The most terms of one; a few dozen are usual.
+/// The maximum number of terms; a few dozen are usual.
 const TERMS: u32 = 10_000;
 
-/// The chance that a normal variable lies further than `z` from its mean, in standard deviations, on either side.
+/// The probability that a normal variable is more than `z` standard deviations away from its mean, on either side.
 ///
-/// Of chi-square with one degree of freedom it is the upper tail at `z²`.
+/// It equals the upper tail of the chi-square distribution with one degree of freedom at `z²`.
 pub(crate) fn normal_two_sided(z: f64) -> f64 {
     let x = z.abs() / std::f64::consts::SQRT_2;
     let scale = (-x * x).exp() / std::f64::consts::PI.sqrt();
@@ -21,7 +21,7 @@ pub(crate) fn normal_two_sided(z: f64) -> f64 {
         }
         1.0 - 2.0 * scale * sum
     } else {
-        // The continued fraction of its complement (7.1.14), from behind.
+        // The continued fraction of the complement (7.1.14), evaluated backwards.
         let fraction = (1..=120)
             .rev()
             .fold(x, |below, n| x + f64::from(n) / 2.0 / below);
@@ -29,7 +29,7 @@ pub(crate) fn normal_two_sided(z: f64) -> f64 {
     }
 }
 
-/// The chance of at most `hits` heads in `tosses` of a fair coin.
+/// The probability of at most `hits` heads in `tosses` of a fair coin.
 pub(crate) fn fair_coin_at_most(hits: u64, tosses: u64) -> f64 {
     if hits >= tosses {
         return 1.0;
@@ -37,9 +37,9 @@ pub(crate) fn fair_coin_at_most(hits: u64, tosses: u64) -> f64 {
     regularised_beta(0.5, (tosses - hits) as f64, hits as f64 + 1.0)
 }
 
-/// How many standard errors a `confidence` interval reaches to both sides by Student's distribution.
+/// The quantile of Student's distribution for a two-sided `confidence` interval, in standard errors.
 ///
-/// `degrees` of freedom are at least 1, `confidence` lies between 0 and 1.
+/// `degrees` of freedom must be at least 1, `confidence` between 0 and 1.
 pub(crate) fn student_reach(confidence: f64, degrees: f64) -> f64 {
     let outside = |t: f64| regularised_beta(degrees / (degrees + t * t), degrees / 2.0, 0.5);
     let tail = 1.0 - confidence;
@@ -48,7 +48,7 @@ pub(crate) fn student_reach(confidence: f64, degrees: f64) -> f64 {
         high *= 2.0;
     }
     let mut low = 0.0;
-    // Until the two are neighbours: the mean of neighbours is one of them.
+    // Bisects until `low` and `high` are neighbours: then their mean is one of them.
     loop {
         let middle = low + (high - low) / 2.0;
         if middle <= low || middle >= high {
@@ -70,7 +70,7 @@ fn regularised_beta(x: f64, a: f64, b: f64) -> f64 {
     if x >= 1.0 {
         return 1.0;
     }
-    // The fraction converges fast below the mean; beyond it the mirror image does.
+    // The fraction converges fast below the mean; above it, use the symmetry.
     if x > (a + 1.0) / (a + b + 2.0) {
         return 1.0 - regularised_beta(1.0 - x, b, a);
     }
@@ -101,8 +101,8 @@ fn beta_fraction(x: f64, a: f64, b: f64) -> f64 {
     value
 }
 
-/// The logarithm of the gamma function for positive `x`: Stirling's series (Abramowitz & Stegun 6.1.41), which is exact
-/// to the last digits from 15, after as many steps of the recurrence as lead there.
+/// The logarithm of the gamma function for positive `x`: Stirling's series (Abramowitz & Stegun 6.1.41), exact to the
+/// last digits from 15 on, after as many recurrence steps as needed.
 fn ln_gamma(x: f64) -> f64 {
     // B(2n) / (2n (2n - 1))
     const SERIES: [f64; 8] = [

@@ -1,16 +1,19 @@
 //! From predictions to a report: every metric of the task, with intervals.
 
 use crate::metric::Metric;
-use crate::metrics::{AnswerScore, best_no_answer_threshold};
-use crate::metrics::{Evaluator, Outcome, Scheme, Undefined};
-use crate::predictions::{ClassPredictions, MultiLabelPredictions, Predictions, TaskKind};
+use crate::metrics::entities::{EntityEvaluator, Scheme};
+use crate::metrics::{AnswerScore, Evaluator, Outcome, best_no_answer_threshold};
+use crate::predictions::{
+    AnswerPredictions, ClassPredictions, MultiLabelPredictions, Predictions, TaskKind,
+};
 use crate::report::{
     AnswerReport, BootstrapSummary, ClassReport, ConfusionMatrix, EntityReport, Estimate, Report,
     UNSEEN,
 };
 use crate::statistics::{BootstrapOptions, Resampler, percentile_interval};
+use crate::undefined::Undefined;
 
-/// One metric, without an interval: for choosing the best checkpoint.
+/// Computes one metric without an interval, to choose the best checkpoint.
 ///
 /// # Errors
 /// [`Undefined`] if the metric does not apply to the task or the predictions do not define it.
@@ -23,6 +26,7 @@ pub fn score(predictions: &Predictions, metric: Metric) -> Result<f64, Undefined
     }
     let task = predictions.task();
     if !metric.applies_to(task) {
+        let metric = metric.name();
         return Err(Undefined::NotApplicable { metric, task });
     }
     let metrics = [metric];
@@ -30,12 +34,12 @@ pub fn score(predictions: &Predictions, metric: Metric) -> Result<f64, Undefined
     outcome.metrics.swap_remove(0)
 }
 
-/// Every metric of the task and of each class, with percentile bootstrap intervals.
+/// Computes every metric of the task and of each class, with percentile bootstrap intervals.
 ///
-/// Rows are resampled within each true class for one class per row, so that each resample has the classes of the data;
-/// freely for other tasks; and by whole groups if [`BootstrapOptions::groups`] says which rows belong together. The
-/// resamples on which a metric is undefined are counted and left out of its interval; if they are more than half, there
-/// is no interval. The result depends on the seed, not on the number of threads.
+/// Predictions of one class per row are resampled within each true class, so that each resample has the classes of the
+/// data; others are resampled freely. With [`BootstrapOptions::groups`], whole groups are resampled. Resamples on which
+/// a metric is undefined are counted and left out of its interval; if they are more than half, there is no interval.
+/// The result depends on the seed, not on the number of threads.
 ///
 /// # Panics
 /// If [`Predictions::check`] or [`BootstrapOptions::check`] fails.
@@ -61,19 +65,16 @@ pub fn evaluate(predictions: &Predictions, options: &BootstrapOptions) -> Report
     let metrics_with_intervals =
         values.map(|(column, (&metric, value))| (metric, estimate(value, column)));
 
-    let types = match &evaluator {
-        Evaluator::Entity(evaluator) => evaluator.types(),
-        _ => Vec::new(),
-    };
-    let of_default = |(scheme, _, _): &&(Scheme, String, usize)| *scheme == Scheme::Default;
-    let (classes, support): (Vec<String>, Vec<usize>) = match &evaluator {
-        Evaluator::Entity(_) => types
+    let mut details = Details::of(predictions);
+    let entity = evaluator.entity();
+    let types = entity.map(EntityEvaluator::types).unwrap_or_default();
+    if entity.is_some() {
+        (details.classes, details.support) = types
             .iter()
-            .filter(of_default)
+            .filter(|(scheme, _, _)| *scheme == Scheme::Default)
             .map(|(_, name, support)| (name.clone(), *support))
-            .unzip(),
-        _ => (classes(predictions).to_vec(), support(predictions)),
-    };
+            .unzip();
+    }
     let class_report = |class: usize, support: usize| {
         let of_class = |which: usize| {
             let value = point
@@ -90,7 +91,7 @@ pub fn evaluate(predictions: &Predictions, options: &BootstrapOptions) -> Report
             support,
         }
     };
-    let per_class = classes.iter().zip(support).enumerate();
+    let per_class = details.classes.iter().zip(details.support).enumerate();
     let per_class =
         per_class.map(|(class, (name, support))| (name.clone(), class_report(class, support)));
     let per_type = |scheme: Scheme| {
@@ -100,39 +101,81 @@ pub fn evaluate(predictions: &Predictions, options: &BootstrapOptions) -> Report
             .map(|(class, (_, name, support))| (name.clone(), class_report(class, *support)))
             .collect()
     };
-    let entities = match (&evaluator, task) {
-        (Evaluator::Entity(evaluator), TaskKind::Entities) => Some(EntityReport {
-            words: evaluator.words(),
-            strict: per_type(Scheme::Strict),
-            conlleval: per_type(Scheme::Conlleval),
-        }),
-        _ => None,
-    };
+    let entities = entity.filter(|_| task == TaskKind::Entities);
+    let entities = entities.map(|evaluator| EntityReport {
+        words: evaluator.words(),
+        strict: per_type(Scheme::Strict),
+        conlleval: per_type(Scheme::Conlleval),
+    });
 
     Report {
         task,
         rows,
-        positive: positive(predictions),
+        positive: details.positive,
         metrics: metrics_with_intervals.collect(),
         per_class: per_class.collect(),
-        averaged: averaged(predictions),
-        confusion_matrix: match predictions {
-            Predictions::Classes(p) => Some(confusion_matrix(p)),
-            _ => None,
-        },
+        averaged: details.averaged,
+        confusion_matrix: details.confusion_matrix,
         entities,
-        answers: answers(predictions),
+        answers: details.answers,
         bootstrap: intervals.summary,
-        classes,
+        classes: details.classes,
     }
 }
 
-/// What the resamples gave: a column of values for each metric, then for each class its precision, recall and F1.
+/// What only some kinds of predictions report.
+#[derive(Default)]
+struct Details {
+    classes: Vec<String>,
+    /// Number of rows of each class.
+    support: Vec<usize>,
+    positive: Option<String>,
+    averaged: Option<Vec<String>>,
+    confusion_matrix: Option<ConfusionMatrix>,
+    answers: Option<AnswerReport>,
+}
+
+impl Details {
+    fn of(predictions: &Predictions) -> Self {
+        match predictions {
+            Predictions::Classes(p) => {
+                let name = |&class: &usize| p.classes[class].clone();
+                Self {
+                    classes: p.classes.clone(),
+                    support: class_support(p),
+                    positive: (p.positive.as_ref())
+                        .filter(|_| p.task() == TaskKind::Binary)
+                        .map(name),
+                    averaged: (p.averaged.as_ref())
+                        .map(|classes| classes.iter().map(name).collect()),
+                    confusion_matrix: Some(confusion_matrix(p)),
+                    answers: None,
+                }
+            }
+            Predictions::MultiLabel(p) => Self {
+                classes: p.classes.clone(),
+                support: label_support(p),
+                ..Self::default()
+            },
+            Predictions::Answers(p) => Self {
+                answers: p.may_be_unanswerable.then(|| answers(p)),
+                ..Self::default()
+            },
+            Predictions::Scores(_)
+            | Predictions::Entities(_)
+            | Predictions::Spans(_)
+            | Predictions::Factoid(_)
+            | Predictions::Lists(_) => Self::default(),
+        }
+    }
+}
+
+/// The values on the resamples: a column for each metric, then for each class its precision, recall and F1.
 struct Intervals {
-    /// By column and then by resample; not a number where undefined.
+    /// By column, then by resample; NaN where undefined.
     columns: Vec<Vec<f64>>,
     confidence: f64,
-    /// Why no resample was drawn.
+    /// Why no resamples were drawn.
     fixed: Option<&'static str>,
     summary: Option<BootstrapSummary>,
 }
@@ -218,7 +261,7 @@ impl Intervals {
     }
 }
 
-/// One row of [`Intervals::columns`], before it is turned.
+/// The values of one resample: one entry per column of [`Intervals::columns`].
 fn flatten(outcome: Outcome) -> Vec<f64> {
     let metrics = outcome
         .metrics
@@ -229,77 +272,39 @@ fn flatten(outcome: Outcome) -> Vec<f64> {
         .collect()
 }
 
-fn classes(predictions: &Predictions) -> &[String] {
-    match predictions {
-        Predictions::Classes(p) => &p.classes,
-        Predictions::MultiLabel(p) => &p.classes,
-        _ => &[],
-    }
-}
-
-/// The names of the classes that averages are over, if they are not all.
-fn averaged(predictions: &Predictions) -> Option<Vec<String>> {
-    let Predictions::Classes(p) = predictions else {
-        return None;
-    };
-    let names = |classes: &Vec<usize>| classes.iter().map(|&c| p.classes[c].clone()).collect();
-    p.averaged.as_ref().map(names)
-}
-
-/// Numbers of questions and thresholds, where questions may have no answer.
-fn answers(predictions: &Predictions) -> Option<AnswerReport> {
-    let Predictions::Answers(p) = predictions else {
-        return None;
-    };
-    if !p.may_be_unanswerable {
-        return None;
-    }
+/// Numbers of questions and thresholds, if questions may have no answer.
+fn answers(p: &AnswerPredictions) -> AnswerReport {
     let with_answer = p.questions.iter().filter(|q| !q.gold.is_empty()).count();
     let best = |score| {
         best_no_answer_threshold(p, score)
             .ok()
             .map(|best| best.threshold)
     };
-    Some(AnswerReport {
+    AnswerReport {
         with_answer,
         without_answer: p.questions.len() - with_answer,
         threshold: p.no_answer_threshold,
         best_f1_threshold: best(AnswerScore::F1),
         best_exact_match_threshold: best(AnswerScore::ExactMatch),
-    })
-}
-
-fn positive(predictions: &Predictions) -> Option<String> {
-    match predictions {
-        Predictions::Classes(p) if p.task() == TaskKind::Binary => p
-            .positive
-            .and_then(|positive| p.classes.get(positive))
-            .cloned(),
-        _ => None,
     }
 }
 
-/// Number of rows of each class.
-fn support(predictions: &Predictions) -> Vec<usize> {
-    let mut support = vec![0; classes(predictions).len()];
-    match predictions {
-        Predictions::Classes(ClassPredictions { labels, .. }) => {
-            labels.iter().for_each(|&label| {
-                support
-                    .get_mut(label)
-                    .into_iter()
-                    .for_each(|count| *count += 1)
-            });
+fn class_support(p: &ClassPredictions) -> Vec<usize> {
+    let mut support = vec![0; p.classes.len()];
+    for &label in &p.labels {
+        if let Some(count) = support.get_mut(label) {
+            *count += 1;
         }
-        Predictions::MultiLabel(MultiLabelPredictions { labels, .. }) => {
-            for row in labels.chunks(support.len().max(1)) {
-                support
-                    .iter_mut()
-                    .zip(row)
-                    .for_each(|(count, &label)| *count += usize::from(label));
-            }
+    }
+    support
+}
+
+fn label_support(p: &MultiLabelPredictions) -> Vec<usize> {
+    let mut support = vec![0; p.classes.len()];
+    for row in p.labels.chunks(support.len().max(1)) {
+        for (count, &label) in support.iter_mut().zip(row) {
+            *count += usize::from(label);
         }
-        _ => {}
     }
     support
 }

@@ -1,4 +1,4 @@
-//! Several runs taken together: folds of a cross-validation, or seeds.
+//! Summaries of several runs: folds of a cross-validation, or seeds.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,12 +11,12 @@ use crate::predictions::{
 use crate::report::Report;
 use crate::statistics::mean_and_sd;
 
-/// The mean of some runs, how far they lie apart, and how sure the mean is.
+/// Mean, spread and interval over runs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunsEstimate {
     /// The arithmetic mean.
     pub mean: f64,
-    /// The standard deviation of a sample (over `count - 1`); `None` for one run.
+    /// The sample standard deviation (over `count - 1`); `None` for one run.
     pub sd: Option<f64>,
     /// Lower end of the interval of the mean; `None` for one run.
     pub low: Option<f64>,
@@ -26,11 +26,11 @@ pub struct RunsEstimate {
     pub count: usize,
 }
 
-/// Mean, standard deviation and interval of a number that each run gave; `None` for no values.
+/// Mean, standard deviation and interval of a number over runs; `None` without values.
 ///
-/// The interval is Student's, `mean ± t · sd / √count`, for a share of `confidence` between 0 and 1. It takes the values
-/// as independent. Folds share training rows, so theirs is somewhat too narrow (Bengio & Grandvalet 2004); the interval
-/// of [`pool`]ed predictions does not suffer from that, but knows one training per row.
+/// The interval is Student's, `mean ± t · sd / √count`, with `confidence` between 0 and 1. It treats the values as
+/// independent. Folds share training rows, so for folds it is somewhat too narrow (Bengio & Grandvalet 2004). The
+/// interval of [`pool`]ed predictions does not have this problem, but knows only one training per row.
 ///
 /// ```
 /// let f1 = bertkit_evaluation::across_values(&[0.80, 0.84, 0.82], 0.95).expect("there are values");
@@ -61,7 +61,7 @@ pub fn across_values(values: &[f64], confidence: f64) -> Option<RunsEstimate> {
 
 /// [`across_values`] of each metric of the first report, over the reports that define it.
 ///
-/// A metric that no report defines is left out; one that some do not define has a smaller `count`.
+/// A metric that no report defines is left out; a metric that some do not define has a smaller `count`.
 ///
 /// # Panics
 /// If `confidence` is not between 0 and 1.
@@ -79,47 +79,47 @@ pub fn across_runs(reports: &[Report], confidence: f64) -> Vec<(Metric, RunsEsti
         .collect()
 }
 
-/// Why predictions cannot be taken together.
+/// Why predictions cannot be pooled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PoolError {
-    /// There are none.
+    /// There are no predictions.
     #[error("there are no predictions")]
     Nothing,
-    /// They answer other questions.
+    /// The tasks differ.
     #[error("some predictions are of a {first} task and some of a {other} one")]
     Tasks {
-        /// The task of the first.
+        /// The task of the first part.
         first: TaskKind,
-        /// Another task.
+        /// The task of another part.
         other: TaskKind,
     },
-    /// One model knows a class that another does not.
+    /// A class of one model is unknown to another.
     #[error("class `{class}` is known to one model and not to another")]
     Classes {
         /// The class.
         class: String,
     },
-    /// Two classes, and the models differ in which is positive.
+    /// The models differ in which of two classes is positive.
     #[error("the positive class is `{first}` for one model and `{other}` for another")]
     Positive {
-        /// That of the first.
+        /// That of the first part.
         first: String,
-        /// That of another.
+        /// That of another part.
         other: String,
     },
 }
 
-/// All rows of several predictions, one behind the other: out-of-fold predictions as those of one data set.
+/// Concatenates several predictions, so that out-of-fold predictions become those of one data set.
 ///
-/// Classes may be in another order; that of the first is taken. Decisions stay those of each part. For several labels,
-/// where parts decide at other thresholds, scores are moved so that all decide at 0.5: those below a threshold `t` to
-/// `s / 2t`, those above to `1/2 + (s - t) / (2 - 2t)`, which keeps their order within a part and needs scores and
-/// thresholds from 0 to 1. Answers that other thresholds take back are taken back first. Probabilities are dropped if a
-/// part has none. Averages are over the classes that those of the first are over.
+/// Classes may be in different orders; the order of the first part is used. Each part keeps its decisions. If parts of
+/// several labels decide at different thresholds, scores are mapped so that all decide at 0.5: those below a threshold
+/// `t` to `s / 2t`, those above to `1/2 + (s - t) / (2 - 2t)`. This keeps the order within a part, and needs scores and
+/// thresholds from 0 to 1. Answers that differing thresholds withhold are withheld first. Probabilities are dropped if
+/// a part has none. The averaged classes are those of the first part.
 ///
 /// # Errors
-/// [`PoolError`] if the parts are not of one task with the same classes.
+/// [`PoolError`] if the parts do not have the same task and classes.
 ///
 /// # Panics
 /// If [`Predictions::check`] fails for a part.
@@ -192,7 +192,7 @@ pub fn pool(parts: &[&Predictions]) -> Result<Predictions, PoolError> {
     })
 }
 
-/// One behind the other.
+/// Concatenates.
 fn joined<'a, T: Clone + 'a>(parts: impl Iterator<Item = &'a Vec<T>>) -> Vec<T> {
     parts.flatten().cloned().collect()
 }
@@ -221,7 +221,7 @@ fn pool_answers(head: &AnswerPredictions, parts: &[&AnswerPredictions]) -> Answe
     all
 }
 
-/// For each of `classes`, its place among `others`, which must be the same in any order.
+/// For each of `classes`, its index among `others`, which must be a permutation of them.
 fn places(classes: &[String], others: &[String]) -> Result<Vec<usize>, PoolError> {
     let unknown = |class: &String| PoolError::Classes {
         class: class.clone(),
@@ -313,7 +313,7 @@ fn pool_labels(
     Ok(all)
 }
 
-/// The score, moved so that it decides at 0.5 as it did at `threshold`.
+/// The score, mapped so that it decides at 0.5 as it did at `threshold`.
 fn to_one_half(score: f64, threshold: f64) -> f64 {
     if score >= threshold {
         let above = (score - threshold) / (1.0 - threshold);
@@ -363,7 +363,7 @@ mod tests {
             (of(Metric::Accuracy).mean, of(Metric::Accuracy).count),
             (0.75, 2)
         );
-        // One class only has no area under the curve.
+        // One class has no area under the curve.
         assert_eq!(
             (of(Metric::RocAuc).mean, of(Metric::RocAuc).count),
             (1.0, 1)

@@ -1,15 +1,14 @@
-//! Predictions to numbers one can trust: metrics that agree with scikit-learn and SciPy, each with a bootstrap interval.
+//! Metrics with bootstrap intervals, in agreement with scikit-learn and SciPy.
 //!
-//! Start with one of the kinds of [`Predictions`], give it to [`evaluate`], and print [`Report::table`] or write
-//! the [`Report`] as JSON. [`score`] computes a single [`Metric`], for choosing a checkpoint; [`best_threshold`] chooses
-//! the decision threshold of a binary classifier.
+//! Put the outputs of a model into one of the kinds of [`Predictions`], pass it to [`evaluate`], and print
+//! [`Report::table`] or write the [`Report`] as JSON. [`score`] computes a single [`Metric`], to choose a checkpoint;
+//! [`best_threshold`] chooses the decision threshold of a binary classifier.
 //!
-//! Then, [`compare`] says whether a difference between two models is more than chance, [`calibration`] whether
-//! probabilities mean what they say ([`fit_temperature`] makes them), [`coverage`] what abstaining gains, and
-//! [`across_runs`] and [`pool`] take several runs together.
+//! [`compare`] tests the difference between two models, [`calibration`] measures calibration and [`fit_temperature`]
+//! improves it, [`coverage`] shows what abstaining gains, and [`across_runs`] and [`pool`] summarise several runs.
 //!
 //! A metric that the data do not define (the area under the curve of one class, the correlation with a constant) is
-//! [`Undefined`] with a reason, never a number. This crate knows nothing of tensors or models; all arithmetic is `f64`.
+//! [`Undefined`] with a reason, never a number. This crate knows neither tensors nor models; all arithmetic is `f64`.
 //!
 //! ```
 //! use bertkit_evaluation::{BootstrapOptions, ClassPredictions, Metric, Predictions, evaluate, score};
@@ -29,6 +28,7 @@
 //! assert!(f1.low <= f1.value && f1.value <= f1.high);
 //! println!("{}", report.table());
 //! ```
+#![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
 
 mod calibration;
 mod coverage;
@@ -42,6 +42,7 @@ mod report;
 mod significance;
 mod statistics;
 mod threshold;
+mod undefined;
 
 pub use calibration::{
     CALIBRATION_BINS, Calibration, Decomposition, ProbabilityKind, ReliabilityBin,
@@ -52,7 +53,7 @@ pub use evaluate::{evaluate, score};
 pub use folds::{PoolError, RunsEstimate, across_runs, across_values, pool};
 pub use metric::{Metric, UnknownMetric};
 pub use metrics::{
-    AnswerScore, Candidate, NoAnswerThreshold, PooledAnswers, Undefined, best_no_answer_threshold,
+    AnswerScore, Candidate, NoAnswerThreshold, PooledAnswers, best_no_answer_threshold,
     pool_snippets, pool_snippets_above,
 };
 pub use predictions::{
@@ -69,3 +70,4 @@ pub use significance::{
 };
 pub use statistics::{BootstrapOptions, MeanAndSd, mean_and_sd};
 pub use threshold::{ThresholdObjective, UnknownObjective, best_threshold};
+pub use undefined::Undefined;

@@ -1,23 +1,133 @@
-//! The names of the metrics, what they apply to and which way is better.
+//! The registry of metrics: name, direction, formula and tasks of each.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::metrics::answers::{AnswerFormula, AnswerScore, Questions};
+use crate::metrics::class::ClassFormula;
+use crate::metrics::counts::{Average, Score};
+use crate::metrics::entities::{EntityFormula, Scheme};
+use crate::metrics::factoid::FactoidFormula;
+use crate::metrics::multilabel::LabelFormula;
+use crate::metrics::regression::ScoreFormula;
 use crate::predictions::TaskKind;
 
-/// Declares [`Metric`], its names and [`Metric::ALL`] from one table.
+/// What describes a metric: its name, which way is better, and how it is computed for each kind of predictions that it
+/// applies to.
+#[derive(Clone, Copy)]
+pub(crate) struct Description {
+    name: &'static str,
+    higher_is_better: bool,
+    /// From one class per row.
+    pub classes: Option<ClassFormula>,
+    /// From any subset of the classes per row.
+    pub labels: Option<LabelFormula>,
+    /// From one number per row.
+    pub numbers: Option<ScoreFormula>,
+    /// From entities, given as tags or as spans.
+    pub entities: Option<EntityFormula>,
+    /// From one answer per question.
+    pub answers: Option<AnswerFormula>,
+    /// From a ranking of answers per question.
+    pub factoid: Option<FactoidFormula>,
+    /// From a list of answers per question: the mean of a score.
+    pub lists: Option<Score>,
+}
+
+/// Declares a builder method per kind of predictions.
+macro_rules! formulas {
+    ($($kind:ident: $formula:ty,)+) => {
+        impl Description {
+            $(
+                const fn $kind(mut self, formula: $formula) -> Self {
+                    self.$kind = Some(formula);
+                    self
+                }
+            )+
+        }
+    };
+}
+
+formulas! {
+    classes: ClassFormula,
+    labels: LabelFormula,
+    numbers: ScoreFormula,
+    entities: EntityFormula,
+    answers: AnswerFormula,
+    factoid: FactoidFormula,
+    lists: Score,
+}
+
+/// A metric of which a larger value is better.
+const fn higher(name: &'static str) -> Description {
+    Description {
+        name,
+        higher_is_better: true,
+        classes: None,
+        labels: None,
+        numbers: None,
+        entities: None,
+        answers: None,
+        factoid: None,
+        lists: None,
+    }
+}
+
+/// A metric of which a smaller value is better.
+const fn lower(name: &'static str) -> Description {
+    let mut description = higher(name);
+    description.higher_is_better = false;
+    description
+}
+
+/// A score of the positive class.
+const fn positive(name: &'static str, score: Score) -> Description {
+    higher(name).classes(ClassFormula::Positive(score))
+}
+
+/// A score averaged over classes, labels or entity types.
+const fn averaged(name: &'static str, score: Score, average: Average) -> Description {
+    higher(name)
+        .classes(ClassFormula::Averaged(score, average))
+        .labels(LabelFormula::Averaged(score, average))
+        .entities(EntityFormula::Averaged(Scheme::Default, score, average))
+}
+
+/// A score averaged over the entity types of a scheme.
+const fn entities(
+    name: &'static str,
+    scheme: Scheme,
+    score: Score,
+    average: Average,
+) -> Description {
+    higher(name).entities(EntityFormula::Averaged(scheme, score, average))
+}
+
+/// A score averaged over rows or list questions.
+const fn samples(name: &'static str, score: Score) -> Description {
+    higher(name)
+        .labels(LabelFormula::Samples(score))
+        .lists(score)
+}
+
+/// A score averaged over some of the questions.
+const fn answers(name: &'static str, score: AnswerScore, questions: Questions) -> Description {
+    higher(name).answers(AnswerFormula::Mean(score, questions))
+}
+
+/// Declares [`Metric`], [`Metric::ALL`] and the registry [`Metric::description`] from one table.
 macro_rules! metrics {
-    ($($(#[$doc:meta])+ $variant:ident => $name:literal,)+) => {
-        /// A named number that sums up predictions.
+    ($($(#[$doc:meta])+ $variant:ident => $description:expr,)+) => {
+        /// A named number that summarises predictions.
         ///
-        /// It prints, parses and serialises under its name, such as `roc_auc_ovr_macro`. Unless a line below says
-        /// otherwise the definition is scikit-learn's, and a ratio with nothing below the line (the precision of a
-        /// class that is never predicted) is 0, which is scikit-learn's `zero_division=0`.
+        /// It prints, parses and serialises under its name, such as `roc_auc_ovr_macro`. Unless documented otherwise, the
+        /// definition is scikit-learn's, and a ratio with denominator 0 (the precision of a class that is never
+        /// predicted) is 0, as with `zero_division=0`.
         ///
-        /// `micro` pools the counts of all classes, `macro` is the plain mean over classes, `weighted` the mean
-        /// weighted by the rows of each class, and `samples` the mean over rows.
+        /// `micro` pools the counts of all classes, `macro` is the mean over classes, `weighted` the mean weighted by the
+        /// rows of each class, and `samples` the mean over rows.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "&'static str")]
         pub enum Metric {
@@ -28,10 +138,10 @@ macro_rules! metrics {
             /// Every metric, in the order of the enum.
             pub const ALL: &'static [Metric] = &[$(Metric::$variant),+];
 
-            /// The name in snake case, as in configurations and reports.
-            pub const fn name(self) -> &'static str {
+            /// The registry.
+            pub(crate) const fn description(self) -> Description {
                 match self {
-                    $(Metric::$variant => $name,)+
+                    $(Metric::$variant => $description,)+
                 }
             }
         }
@@ -39,163 +149,166 @@ macro_rules! metrics {
 }
 
 metrics! {
-    /// F1 of the positive class: harmonic mean of its precision and recall. Of answers: the same of the words of the
-    /// answer given and of the true one that fits best, its mean over questions (Rajpurkar et al. 2016, §6.1). Where
-    /// both consist of articles and punctuation alone it is 1, as in the script of SQuAD 2.0; that of 1.1 gives 0.
-    F1 => "f1",
+    /// F1 of the positive class: the harmonic mean of its precision and recall. For answers: the mean over questions of
+    /// the F1 of the words of the predicted answer and of the true answer that it fits best (Rajpurkar et al. 2016, §6.1).
+    /// If both consist only of articles and punctuation it is 1, as in the script of SQuAD 2.0; that of 1.1 gives 0.
+    F1 => positive("f1", Score::F1)
+        .answers(AnswerFormula::Mean(AnswerScore::F1, Questions::All)),
     /// Share of the rows predicted positive that are positive.
-    Precision => "precision",
+    Precision => positive("precision", Score::Precision),
     /// Share of the positive rows that are predicted positive (sensitivity).
-    Recall => "recall",
-    /// Share of the rows of the other class that are predicted so: its recall.
-    Specificity => "specificity",
-    /// Area under the receiver operating characteristic: the chance that a positive row scores above a negative one,
+    Recall => positive("recall", Score::Recall),
+    /// Recall of the negative class.
+    Specificity => higher("specificity").classes(ClassFormula::Specificity),
+    /// Area under the receiver operating characteristic: the probability that a positive row scores above a negative one,
     /// ties counting half.
-    RocAuc => "roc_auc",
+    RocAuc => higher("roc_auc").classes(ClassFormula::RocAuc),
     /// Area under the precision-recall steps: the mean of the precision at each positive row, not interpolated.
     /// With one class only it is undefined, where scikit-learn warns and gives a number.
-    AveragePrecision => "average_precision",
-    /// Share of rows predicted correctly; of entities, the share of words with exactly the true tag.
-    Accuracy => "accuracy",
+    AveragePrecision => higher("average_precision").classes(ClassFormula::AveragePrecision),
+    /// Share of rows predicted correctly; for entities, the share of words with the true tag.
+    Accuracy => higher("accuracy")
+        .classes(ClassFormula::Accuracy)
+        .entities(EntityFormula::TagAccuracy),
     /// Mean recall over the classes that have rows.
-    BalancedAccuracy => "balanced_accuracy",
-    /// Matthews correlation coefficient, for any number of classes (Gorodkin 2004); 0 where truth or prediction is
-    /// one class throughout.
-    Mcc => "mcc",
+    BalancedAccuracy => higher("balanced_accuracy").classes(ClassFormula::BalancedAccuracy),
+    /// Matthews correlation coefficient, for any number of classes (Gorodkin 2004); 0 if truth or prediction is constant.
+    Mcc => higher("mcc").classes(ClassFormula::Mcc),
     /// Cohen's kappa: agreement beyond chance, unweighted.
-    CohenKappa => "cohen_kappa",
-    /// F1 of the pooled counts. Of entities given as tags, those that seqeval reads off them by default, and so are
-    /// the other metrics of entities without a suffix.
-    F1Micro => "f1_micro",
+    CohenKappa => higher("cohen_kappa").classes(ClassFormula::CohenKappa),
+    /// F1 of the pooled counts. For tagged entities, this and the other metrics without a suffix count the entities that
+    /// seqeval reads by default.
+    F1Micro => averaged("f1_micro", Score::F1, Average::Micro),
     /// Mean F1 over classes.
-    F1Macro => "f1_macro",
+    F1Macro => averaged("f1_macro", Score::F1, Average::Macro),
     /// Mean F1 over classes, weighted by their rows.
-    F1Weighted => "f1_weighted",
+    F1Weighted => averaged("f1_weighted", Score::F1, Average::Weighted),
     /// Mean F1 over rows (multi-label), or over list questions (BioASQ).
-    F1Samples => "f1_samples",
+    F1Samples => samples("f1_samples", Score::F1),
     /// Precision of the pooled counts.
-    PrecisionMicro => "precision_micro",
+    PrecisionMicro => averaged("precision_micro", Score::Precision, Average::Micro),
     /// Mean precision over classes.
-    PrecisionMacro => "precision_macro",
+    PrecisionMacro => averaged("precision_macro", Score::Precision, Average::Macro),
     /// Mean precision over classes, weighted by their rows.
-    PrecisionWeighted => "precision_weighted",
+    PrecisionWeighted => averaged("precision_weighted", Score::Precision, Average::Weighted),
     /// Mean precision over rows (multi-label), or over list questions (BioASQ).
-    PrecisionSamples => "precision_samples",
+    PrecisionSamples => samples("precision_samples", Score::Precision),
     /// Recall of the pooled counts.
-    RecallMicro => "recall_micro",
+    RecallMicro => averaged("recall_micro", Score::Recall, Average::Micro),
     /// Mean recall over classes.
-    RecallMacro => "recall_macro",
+    RecallMacro => averaged("recall_macro", Score::Recall, Average::Macro),
     /// Mean recall over classes, weighted by their rows.
-    RecallWeighted => "recall_weighted",
+    RecallWeighted => averaged("recall_weighted", Score::Recall, Average::Weighted),
     /// Mean recall over rows (multi-label), or over list questions (BioASQ).
-    RecallSamples => "recall_samples",
+    RecallSamples => samples("recall_samples", Score::Recall),
     /// Mean ROC AUC of each class against the rest; undefined unless every class has rows.
-    RocAucOvrMacro => "roc_auc_ovr_macro",
+    RocAucOvrMacro => higher("roc_auc_ovr_macro").classes(ClassFormula::RocAucOvrMacro),
     /// ROC AUC of each class against the rest, weighted by rows; undefined unless every class has rows.
-    RocAucOvrWeighted => "roc_auc_ovr_weighted",
+    RocAucOvrWeighted => higher("roc_auc_ovr_weighted").classes(ClassFormula::RocAucOvrWeighted),
     /// Mean ROC AUC over pairs of classes (Hand & Till 2001); undefined unless every class has rows.
-    RocAucOvoMacro => "roc_auc_ovo_macro",
+    RocAucOvoMacro => higher("roc_auc_ovo_macro").classes(ClassFormula::RocAucOvoMacro),
     /// ROC AUC over pairs of classes, weighted by the rows of the pair; undefined unless every class has rows.
-    RocAucOvoWeighted => "roc_auc_ovo_weighted",
+    RocAucOvoWeighted => higher("roc_auc_ovo_weighted").classes(ClassFormula::RocAucOvoWeighted),
     /// ROC AUC of all pairs of row and label pooled (multi-label).
-    RocAucMicro => "roc_auc_micro",
+    RocAucMicro => higher("roc_auc_micro").labels(LabelFormula::RocAuc(Average::Micro)),
     /// Mean ROC AUC over labels; undefined where a label is on no row or on every row.
-    RocAucMacro => "roc_auc_macro",
-    /// ROC AUC over labels weighted by their rows; a label on no row is left out, a label on every row leaves it
-    /// undefined, and so does the absence of all labels (there scikit-learn gives 0).
-    RocAucWeighted => "roc_auc_weighted",
-    /// Average precision of all pairs of row and label pooled (multi-label); undefined where no row has any label
-    /// (there scikit-learn gives 0).
-    AveragePrecisionMicro => "average_precision_micro",
+    RocAucMacro => higher("roc_auc_macro").labels(LabelFormula::RocAuc(Average::Macro)),
+    /// ROC AUC over labels weighted by their rows. A label without rows is left out. Undefined if a label is on every row,
+    /// or if no row has any label (scikit-learn gives 0 there).
+    RocAucWeighted => higher("roc_auc_weighted").labels(LabelFormula::RocAuc(Average::Weighted)),
+    /// Average precision of all pairs of row and label pooled (multi-label); undefined if no row has any label
+    /// (scikit-learn gives 0 there).
+    AveragePrecisionMicro => higher("average_precision_micro")
+        .labels(LabelFormula::AveragePrecision(Average::Micro)),
     /// Mean average precision over labels, a label on no row counting 0 as in scikit-learn; undefined where no row
     /// has any label.
-    AveragePrecisionMacro => "average_precision_macro",
+    AveragePrecisionMacro => higher("average_precision_macro")
+        .labels(LabelFormula::AveragePrecision(Average::Macro)),
     /// Average precision over labels, weighted by their rows; undefined where no row has any label.
-    AveragePrecisionWeighted => "average_precision_weighted",
+    AveragePrecisionWeighted => higher("average_precision_weighted")
+        .labels(LabelFormula::AveragePrecision(Average::Weighted)),
     /// Share of rows with exactly the true set of labels.
-    SubsetAccuracy => "subset_accuracy",
+    SubsetAccuracy => higher("subset_accuracy").labels(LabelFormula::SubsetAccuracy),
     /// Share of wrong pairs of row and label; lower is better.
-    HammingLoss => "hamming_loss",
+    HammingLoss => lower("hamming_loss").labels(LabelFormula::HammingLoss),
     /// Mean negative logarithm (nats) of the true class's probability, clipped to `[ε, 1 - ε]` with the `ε` of `f64`,
     /// not normalised; lower is better.
-    LogLoss => "log_loss",
+    LogLoss => lower("log_loss").classes(ClassFormula::LogLoss),
     /// Mean over rows of the squared distance between the probabilities of all classes and the truth (Brier 1950):
     /// from 0 to 2, twice the one-column form that is common for two classes; lower is better.
-    Brier => "brier",
+    Brier => lower("brier").classes(ClassFormula::Brier),
     /// Pearson's linear correlation; undefined where targets or predictions are constant.
-    Pearson => "pearson",
+    Pearson => higher("pearson").numbers(ScoreFormula::Pearson),
     /// Spearman's rank correlation, tied values sharing their mean rank; undefined where either side is constant.
-    Spearman => "spearman",
-    /// Coefficient of determination; undefined for constant targets (there scikit-learn gives 0 or 1).
-    R2 => "r2",
+    Spearman => higher("spearman").numbers(ScoreFormula::Spearman),
+    /// Coefficient of determination; undefined for constant targets (scikit-learn gives 0 or 1 there).
+    R2 => higher("r2").numbers(ScoreFormula::R2),
     /// Mean squared error; lower is better.
-    Mse => "mse",
+    Mse => lower("mse").numbers(ScoreFormula::Mse),
     /// Mean absolute error; lower is better.
-    Mae => "mae",
-    /// F1 of entities that keep to IOB2, as in seqeval's strict mode: each starts with `B`;
-    /// pooled over types.
-    F1MicroStrict => "f1_micro_strict",
+    Mae => lower("mae").numbers(ScoreFormula::Mae),
+    /// F1 of the entities of seqeval's strict mode with IOB2, where each starts with `B`; pooled over types.
+    F1MicroStrict => entities("f1_micro_strict", Scheme::Strict, Score::F1, Average::Micro),
     /// Precision of the same entities, pooled over types.
-    PrecisionMicroStrict => "precision_micro_strict",
+    PrecisionMicroStrict => entities("precision_micro_strict", Scheme::Strict, Score::Precision, Average::Micro),
     /// Recall of the same entities, pooled over types.
-    RecallMicroStrict => "recall_micro_strict",
+    RecallMicroStrict => entities("recall_micro_strict", Scheme::Strict, Score::Recall, Average::Micro),
     /// F1 of the same entities, mean over types.
-    F1MacroStrict => "f1_macro_strict",
+    F1MacroStrict => entities("f1_macro_strict", Scheme::Strict, Score::F1, Average::Macro),
     /// Precision of the same entities, mean over types.
-    PrecisionMacroStrict => "precision_macro_strict",
+    PrecisionMacroStrict => entities("precision_macro_strict", Scheme::Strict, Score::Precision, Average::Macro),
     /// Recall of the same entities, mean over types.
-    RecallMacroStrict => "recall_macro_strict",
+    RecallMacroStrict => entities("recall_macro_strict", Scheme::Strict, Score::Recall, Average::Macro),
     /// F1 of the same entities, mean over types weighted by their true entities.
-    F1WeightedStrict => "f1_weighted_strict",
+    F1WeightedStrict => entities("f1_weighted_strict", Scheme::Strict, Score::F1, Average::Weighted),
     /// Precision of the same entities, mean over types weighted by their true entities.
-    PrecisionWeightedStrict => "precision_weighted_strict",
+    PrecisionWeightedStrict => entities("precision_weighted_strict", Scheme::Strict, Score::Precision, Average::Weighted),
     /// Recall of the same entities, mean over types weighted by their true entities.
-    RecallWeightedStrict => "recall_weighted_strict",
-    /// F1 of entities as `conlleval` of the CoNLL shared tasks reads them off the tags;
-    /// pooled over types.
-    F1MicroConlleval => "f1_micro_conlleval",
+    RecallWeightedStrict => entities("recall_weighted_strict", Scheme::Strict, Score::Recall, Average::Weighted),
+    /// F1 of the entities that `conlleval` of the CoNLL shared tasks reads; pooled over types.
+    F1MicroConlleval => entities("f1_micro_conlleval", Scheme::Conlleval, Score::F1, Average::Micro),
     /// Precision of the same entities, pooled over types.
-    PrecisionMicroConlleval => "precision_micro_conlleval",
+    PrecisionMicroConlleval => entities("precision_micro_conlleval", Scheme::Conlleval, Score::Precision, Average::Micro),
     /// Recall of the same entities, pooled over types.
-    RecallMicroConlleval => "recall_micro_conlleval",
+    RecallMicroConlleval => entities("recall_micro_conlleval", Scheme::Conlleval, Score::Recall, Average::Micro),
     /// F1 of the same entities, mean over types.
-    F1MacroConlleval => "f1_macro_conlleval",
+    F1MacroConlleval => entities("f1_macro_conlleval", Scheme::Conlleval, Score::F1, Average::Macro),
     /// Precision of the same entities, mean over types.
-    PrecisionMacroConlleval => "precision_macro_conlleval",
+    PrecisionMacroConlleval => entities("precision_macro_conlleval", Scheme::Conlleval, Score::Precision, Average::Macro),
     /// Recall of the same entities, mean over types.
-    RecallMacroConlleval => "recall_macro_conlleval",
+    RecallMacroConlleval => entities("recall_macro_conlleval", Scheme::Conlleval, Score::Recall, Average::Macro),
     /// F1 of the same entities, mean over types weighted by their true entities.
-    F1WeightedConlleval => "f1_weighted_conlleval",
+    F1WeightedConlleval => entities("f1_weighted_conlleval", Scheme::Conlleval, Score::F1, Average::Weighted),
     /// Precision of the same entities, mean over types weighted by their true entities.
-    PrecisionWeightedConlleval => "precision_weighted_conlleval",
+    PrecisionWeightedConlleval => entities("precision_weighted_conlleval", Scheme::Conlleval, Score::Precision, Average::Weighted),
     /// Recall of the same entities, mean over types weighted by their true entities.
-    RecallWeightedConlleval => "recall_weighted_conlleval",
-    /// Share of questions whose answer equals a true one, but for case, punctuation, articles and white space
+    RecallWeightedConlleval => entities("recall_weighted_conlleval", Scheme::Conlleval, Score::Recall, Average::Weighted),
+    /// Share of questions whose answer equals a true one, ignoring case, punctuation, articles and white space
     /// (Rajpurkar et al. 2016, §6.1).
-    ExactMatch => "exact_match",
-    /// F1 of answers, its mean over the questions that have one (`HasAns_f1`).
-    F1HasAnswer => "f1_has_answer",
+    ExactMatch => answers("exact_match", AnswerScore::ExactMatch, Questions::All),
+    /// Mean F1 over the questions that have an answer (`HasAns_f1`).
+    F1HasAnswer => answers("f1_has_answer", AnswerScore::F1, Questions::WithAnswer),
     /// Exact match over the questions that have an answer (`HasAns_exact`).
-    ExactMatchHasAnswer => "exact_match_has_answer",
-    /// F1 over the questions without an answer (`NoAns_f1`), which is 1 for no answer and else 0.
-    F1NoAnswer => "f1_no_answer",
+    ExactMatchHasAnswer => answers("exact_match_has_answer", AnswerScore::ExactMatch, Questions::WithAnswer),
+    /// Mean F1 over the questions without an answer (`NoAns_f1`): 1 if none is given, else 0.
+    F1NoAnswer => answers("f1_no_answer", AnswerScore::F1, Questions::WithoutAnswer),
     /// Exact match over the questions without an answer (`NoAns_exact`).
-    ExactMatchNoAnswer => "exact_match_no_answer",
-    /// F1 of answers at the threshold for no answer that serves it best on these very questions: an upper bound
+    ExactMatchNoAnswer => answers("exact_match_no_answer", AnswerScore::ExactMatch, Questions::WithoutAnswer),
+    /// F1 at the threshold for no answer that maximises it on these same questions: an upper bound
     /// (Rajpurkar et al. 2018, §5.1).
-    BestF1 => "best_f1",
-    /// Exact match at the threshold for no answer that serves it best on these very questions: an upper bound.
-    BestExactMatch => "best_exact_match",
-    /// Mean over factoid questions of 1 over the rank of the first right answer, 0 where none of the first five is
-    /// right (Tsatsaronis et al. 2015).
-    Mrr => "mrr",
+    BestF1 => higher("best_f1").answers(AnswerFormula::Best(AnswerScore::F1)),
+    /// Exact match at the threshold for no answer that maximises it on these same questions: an upper bound.
+    BestExactMatch => higher("best_exact_match").answers(AnswerFormula::Best(AnswerScore::ExactMatch)),
+    /// Mean reciprocal rank over factoid questions: 1 over the rank of the first right answer, 0 if none of the first five
+    /// is right (Tsatsaronis et al. 2015).
+    Mrr => higher("mrr").factoid(FactoidFormula::ReciprocalRank),
     /// Share of factoid questions whose first answer is right.
-    StrictAccuracy => "strict_accuracy",
+    StrictAccuracy => higher("strict_accuracy").factoid(FactoidFormula::StrictAccuracy),
     /// Share of factoid questions with a right answer among the first five.
-    LenientAccuracy => "lenient_accuracy",
+    LenientAccuracy => higher("lenient_accuracy").factoid(FactoidFormula::LenientAccuracy),
 }
 
-/// Every metric of a task, the ones to look at first in front.
+/// The metrics of each task, the most informative first.
 const BINARY: &[Metric] = &[
     Metric::F1,
     Metric::RocAuc,
@@ -329,7 +442,7 @@ const LISTS: &[Metric] = &[
 ];
 
 impl Metric {
-    /// The metrics of a task in the order of its report: the most telling first.
+    /// The metrics of a task in the order of its report: the most informative first.
     pub const fn for_task(task: TaskKind) -> &'static [Metric] {
         match task {
             TaskKind::Binary => BINARY,
@@ -358,12 +471,14 @@ impl Metric {
             .filter(move |&task| self.applies_to(task))
     }
 
-    /// True where a larger value is a better one; false for errors and losses.
+    /// Whether a larger value is better; false for errors and losses.
     pub const fn higher_is_better(self) -> bool {
-        !matches!(
-            self,
-            Self::HammingLoss | Self::LogLoss | Self::Brier | Self::Mse | Self::Mae
-        )
+        self.description().higher_is_better
+    }
+
+    /// The name in snake case, as in configurations and reports.
+    pub const fn name(self) -> &'static str {
+        self.description().name
     }
 }
 
@@ -403,13 +518,13 @@ impl From<Metric> for &'static str {
     }
 }
 
-/// A name that is no metric's.
+/// A name that no metric has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown metric `{name}`; {}", self.advice())]
 pub struct UnknownMetric {
     /// The name as given.
     pub name: String,
-    /// The metric that was probably meant, if one is near.
+    /// The metric that was probably meant, if a name is similar.
     pub nearest: Option<Metric>,
 }
 
@@ -418,7 +533,7 @@ impl UnknownMetric {
         let distance =
             |metric: &Metric| strsim::damerau_levenshtein(&name.to_lowercase(), metric.name());
         let nearest = Metric::ALL.iter().copied().min_by_key(distance);
-        // A third of the letters wrong is a slip; more is another word.
+        // Up to a third of the letters may differ.
         let nearest = nearest.filter(|metric| distance(metric) * 3 <= metric.name().len());
         Self {
             name: name.to_owned(),
@@ -465,6 +580,29 @@ mod tests {
         for &task in TaskKind::ALL {
             let listed = Metric::for_task(task);
             assert_eq!(listed.iter().collect::<HashSet<_>>().len(), listed.len());
+        }
+    }
+
+    /// Whether a metric has a formula for the predictions of a task.
+    fn has_formula(metric: Metric, task: TaskKind) -> bool {
+        let of = metric.description();
+        match task {
+            TaskKind::Binary | TaskKind::Multiclass => of.classes.is_some(),
+            TaskKind::Multilabel => of.labels.is_some(),
+            TaskKind::Regression => of.numbers.is_some(),
+            TaskKind::Entities | TaskKind::Spans => of.entities.is_some(),
+            TaskKind::Answers | TaskKind::AnswersOrNone => of.answers.is_some(),
+            TaskKind::Factoid => of.factoid.is_some(),
+            TaskKind::Lists => of.lists.is_some(),
+        }
+    }
+
+    #[test]
+    fn every_metric_of_a_task_has_a_formula_for_it() {
+        for &task in TaskKind::ALL {
+            for &metric in Metric::for_task(task) {
+                assert!(has_formula(metric, task), "{metric} of {task}");
+            }
         }
     }
 

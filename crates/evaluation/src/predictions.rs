@@ -408,7 +408,8 @@ pub enum EvaluationError {
 }
 
 impl EvaluationError {
-    /// What the user can do about it, if we know.
+    /// What the user can do about it, if known.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most errors have no hint")]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Confidence { confidence } if (1.0..100.0).contains(confidence) => {

@@ -1,4 +1,4 @@
-//! Whether a difference between two models on the same rows is more than chance.
+//! Whether the difference between two models on the same rows is significant.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -8,22 +8,23 @@ use serde::{Deserialize, Serialize};
 use crate::distributions::{fair_coin_at_most, normal_two_sided};
 use crate::folds::{PoolError, pool};
 use crate::metric::Metric;
-use crate::metrics::{Evaluator, Undefined};
+use crate::metrics::Evaluator;
 use crate::predictions::{EvaluationError, Predictions};
 use crate::report::table::{Table, number};
 use crate::statistics::{BootstrapOptions, Resampler, percentile_interval};
+use crate::undefined::Undefined;
 
-/// Two values nearer than this count as equal: sums in another order differ in their last bits.
+/// Values closer than this are equal: sums in another order differ in their last bits.
 const EQUAL: f64 = 1e-12;
 
-/// How two models are compared.
+/// Options of a comparison.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ComparisonOptions {
-    /// Resamples, confidence, seed and groups. Groups are resampled and swapped whole. The seed decides the
-    /// permutations too.
+    /// Resamples, confidence, seed and groups. Groups are resampled and swapped as a whole. The seed also determines
+    /// the permutations.
     pub bootstrap: BootstrapOptions,
-    /// Number of random permutations; 0 makes none. If there are no more permutations than this in all, each is taken
-    /// once, and the p-value is exact.
+    /// Number of random permutations; 0 disables the test. If there are at most this many permutations in total, each
+    /// is used once and the p-value is exact.
     pub permutations: usize,
 }
 
@@ -37,27 +38,27 @@ impl Default for ComparisonOptions {
     }
 }
 
-/// Two models side by side.
+/// A comparison of two models.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// Number of rows, the same for both.
+    /// Number of rows.
     pub rows: usize,
-    /// Number of groups, where whole groups were resampled and swapped.
+    /// Number of groups, if groups were resampled and swapped as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<usize>,
-    /// The share of resamples that an interval holds.
+    /// The confidence level of the intervals.
     pub confidence: f64,
     /// Number of resamples.
     pub resamples: usize,
-    /// Number of permutations taken.
+    /// Number of permutations used.
     pub permutations: usize,
-    /// Whether they were all there are.
+    /// Whether these are all permutations.
     pub exact: bool,
-    /// The seed of both.
+    /// The seed of resamples and permutations.
     pub seed: u64,
-    /// One entry per metric asked for, in that order.
+    /// One entry per requested metric, in the same order.
     pub metrics: Vec<Difference>,
-    /// Of right and wrong rows, where rows are right or wrong.
+    /// McNemar's test, for predictions that are right or wrong row by row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mcnemar: Option<McNemar>,
 }
@@ -77,19 +78,19 @@ pub struct Difference {
     pub low: Option<f64>,
     /// Upper end of the interval of the difference.
     pub high: Option<f64>,
-    /// How often chance alone would leave zero this far outside: twice the share of resamples on which the difference
-    /// has the rarer sign or is zero, at most 1.
+    /// Two-sided bootstrap p-value: twice the share of resamples on which the difference has the rarer sign or is zero,
+    /// at most 1.
     pub p_bootstrap: Option<f64>,
-    /// How often swapping the models' answers at random gives a difference of at least this size, either way.
+    /// Two-sided permutation p-value: the share of permutations with a difference of at least this size.
     pub p_permutation: Option<f64>,
     /// Why there is no value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undefined: Option<String>,
 }
 
-/// McNemar's test (1947): of the rows that only one model has right, are more one model's than the other's?
+/// McNemar's test (1947) on the rows that exactly one of two models has right.
 ///
-/// Rows are taken as independent, also where the other tests take groups.
+/// It treats rows as independent, even if the other tests use groups.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct McNemar {
     /// Rows that only the first model has right.
@@ -100,7 +101,7 @@ pub struct McNemar {
     pub p_exact: f64,
     /// Chi-square with continuity correction, `(|b - c| - 1)² / (b + c)` (Edwards 1948); 0 where both are equal.
     pub chi_square: f64,
-    /// The upper tail of chi-square with one degree of freedom at that.
+    /// The upper tail of the chi-square distribution with one degree of freedom.
     pub p_chi_square: f64,
 }
 
@@ -108,10 +109,10 @@ pub struct McNemar {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ComparisonError {
-    /// They are of different tasks, or know different classes.
+    /// The models have different tasks or classes.
     #[error(transparent)]
     Pool(#[from] PoolError),
-    /// They answered different rows.
+    /// The models predicted different numbers of rows.
     #[error("the first predictions have {a} rows, the second {b}")]
     Rows {
         /// Rows of the first.
@@ -119,18 +120,18 @@ pub enum ComparisonError {
         /// Rows of the second.
         b: usize,
     },
-    /// A row has another truth.
+    /// A row has different truths.
     #[error("row {row} has another truth in the second predictions than in the first")]
     Truth {
         /// The first such row, counted from 0.
         row: usize,
     },
-    /// The predictions or options do not fit together.
+    /// The predictions or options are inconsistent.
     #[error(transparent)]
     Parts(#[from] EvaluationError),
 }
 
-/// McNemar's test from the number of rows that only one model has right.
+/// McNemar's test from the numbers of rows that only one model has right.
 ///
 /// ```
 /// let test = bertkit_evaluation::mcnemar(3, 12);
@@ -155,19 +156,19 @@ pub fn mcnemar(only_a: u64, only_b: u64) -> McNemar {
     }
 }
 
-/// Compares two models by what they said to the same rows, in the same order.
+/// Compares the predictions of two models for the same rows, in the same order.
 ///
-/// *Bootstrap*: both models are measured on the same resamples, drawn as [`evaluate`](crate::evaluate) draws them; the
-/// interval is the percentile interval of the difference. *Permutation* (approximate randomisation, Noreen 1989): if the
-/// models were alike, either answer to a row could be either model's; the p-value says how often swapping them at random
-/// makes a difference as large, `(1 + count) / (1 + permutations)`, or the exact share if there are no more permutations
-/// than asked for. Neither depends on the number of threads.
+/// *Bootstrap*: both models are evaluated on the same resamples, drawn as by [`evaluate`](crate::evaluate); the
+/// interval is the percentile interval of the difference. *Permutation* (approximate randomisation, Noreen 1989): under
+/// the null hypothesis, the two predictions for a row are exchangeable. The p-value is the share of random swaps with a
+/// difference at least as large, `(1 + count) / (1 + permutations)`, or exact if there are at most as many permutations
+/// as requested. The results do not depend on the number of threads.
 ///
-/// Resamples or permutations on which a metric is undefined are left out; where they are more than half, there is no
+/// Resamples or permutations on which a metric is undefined are left out; if they are more than half, there is no
 /// interval or p-value.
 ///
 /// # Errors
-/// [`ComparisonError`] if the predictions are not two of the same rows.
+/// [`ComparisonError`] if the predictions are not for the same rows.
 pub fn compare(
     a: &Predictions,
     b: &Predictions,
@@ -185,7 +186,7 @@ pub fn compare(
             b: b.rows(),
         });
     }
-    // Rows of one set; weights then say whose answer to a row counts.
+    // The rows of both models as one data set; weights then choose the model for each row.
     let both = pool(&[a, b])?;
     if let Some(row) = (0..rows).find(|&row| !same_truth(&both, row, rows + row)) {
         return Err(ComparisonError::Truth { row });
@@ -218,6 +219,7 @@ pub fn compare(
             undefined: None,
         };
         let Some(column) = known.iter().position(|&known| known == metric) else {
+            let metric = metric.name();
             let reason = Undefined::NotApplicable { metric, task };
             difference.undefined = Some(reason.to_string());
             return difference;
@@ -261,13 +263,13 @@ pub fn compare(
 /// Whether two rows have the same truth.
 fn same_truth(p: &Predictions, one: usize, other: usize) -> bool {
     match p {
-        // Classes that a model never saw are not told apart.
+        // Unseen classes are not distinguished.
         Predictions::Classes(p) => p.labels[one] == p.labels[other],
         Predictions::MultiLabel(p) => {
             let k = p.classes.len();
             p.labels[one * k..(one + 1) * k] == p.labels[other * k..(other + 1) * k]
         }
-        // Equal bits, so that what is no number equals itself.
+        // Compares bits, so that NaN equals itself.
         Predictions::Scores(p) => p.targets[one].to_bits() == p.targets[other].to_bits(),
         Predictions::Entities(p) => p.gold[one] == p.gold[other],
         Predictions::Spans(p) => p.gold[one] == p.gold[other],
@@ -277,7 +279,7 @@ fn same_truth(p: &Predictions, one: usize, other: usize) -> bool {
     }
 }
 
-/// Whether each row is decided wholly right, for the kinds of predictions that decide.
+/// Whether each row is entirely right, for the kinds of predictions that decide.
 fn right_or_wrong(p: &Predictions) -> Option<Vec<bool>> {
     if let Predictions::Classes(p) = p {
         let pairs = p.labels.iter().zip(&p.predicted);
@@ -302,7 +304,7 @@ fn right_or_wrong(p: &Predictions) -> Option<Vec<bool>> {
     None
 }
 
-/// The differences `b - a` on each resample, by metric; not a number where undefined.
+/// The differences `b - a` on each resample, by metric; NaN where undefined.
 fn resample(
     predictions: &Predictions,
     evaluators: &[Evaluator<'_>; 2],
@@ -332,7 +334,7 @@ fn columns(rows: &[Vec<f64>], width: usize) -> Vec<Vec<f64>> {
     (0..width).map(column).collect()
 }
 
-/// The defined values, in front; `None` if they are not at least half of all, or none.
+/// Moves the defined values to the front; `None` if there are none or fewer than half.
 fn mostly_defined(values: &mut [f64]) -> Option<&mut [f64]> {
     values.sort_unstable_by_key(|value| value.is_nan());
     let defined = values.partition_point(|value| !value.is_nan());
@@ -361,16 +363,16 @@ fn units(rows: usize, groups: Option<&[usize]>) -> Vec<Vec<usize>> {
 
 /// The differences under permutations.
 struct Permuted {
-    /// Without any swap.
+    /// The differences without any swap.
     observed: Vec<f64>,
-    /// By metric; not a number where undefined.
+    /// By metric; NaN where undefined.
     columns: Vec<Vec<f64>>,
     taken: usize,
     exact: bool,
 }
 
 impl Permuted {
-    /// `both` holds the rows of one model and then those of the other.
+    /// `both` has the rows of the first model, then those of the second.
     fn new(
         both: &Predictions,
         metrics: &[Metric],
@@ -438,8 +440,8 @@ impl Permuted {
 }
 
 impl Comparison {
-    /// The comparison as plain text for a terminal, the models named `a` and `b`: a table, McNemar's test, and a
-    /// sentence for each metric. Lines end in `\n`; no colour.
+    /// The comparison as plain text, with the models named `a` and `b`: a table, McNemar's test, and a sentence per
+    /// metric. Lines end in `\n`; no colour.
     pub fn table(&self, a: &str, b: &str) -> String {
         let percent = (self.confidence * 1e8).round() / 1e6;
         let mut table = Table::new(&["metric", a, b, "difference"]);
@@ -493,10 +495,10 @@ impl Comparison {
 }
 
 impl Difference {
-    /// In a sentence, who is better and whether it is more than chance, by the permutation test if there is one, else by
-    /// the bootstrap. `None` without a difference or a test.
+    /// A sentence that says which model is better and whether the difference is significant, by the permutation test if
+    /// there is one, else by the bootstrap. `None` without a difference or a test.
     ///
-    /// The level is what the confidence leaves: 5% for 0.95.
+    /// The significance level is one minus the confidence: 5% for 0.95.
     pub fn sentence(&self, a: &str, b: &str, confidence: f64) -> Option<String> {
         let (metric, difference) = (self.metric, self.difference?);
         let p = self.p_permutation.or(self.p_bootstrap)?;
@@ -510,7 +512,7 @@ impl Difference {
         let level = (1.0 - confidence) * 100.0;
         let level = (level * 1e6).round() / 1e6;
         let size = number(Some(difference.abs()));
-        // As the better one's gain.
+        // As the gain of the better model.
         let gain = |end: f64| signed(end * difference.signum());
         let interval = match (self.low, self.high) {
             (Some(low), Some(high)) if difference > 0.0 => {
@@ -537,7 +539,7 @@ impl Difference {
     }
 }
 
-/// With its sign, zero without.
+/// With a sign, except for zero.
 fn signed(value: f64) -> String {
     let text = number(Some(value));
     if value > 0.0 {
@@ -547,7 +549,7 @@ fn signed(value: f64) -> String {
     }
 }
 
-/// Four decimals; what is smaller than they show is said to be.
+/// Four decimals; a smaller value is shown as a bound.
 fn p_value(p: f64) -> String {
     if p < 0.0001 {
         "< 0.0001".to_owned()
@@ -571,7 +573,7 @@ mod tests {
         ))
     }
 
-    /// Twelve rows, few enough for every permutation.
+    /// Twelve rows, few enough for all permutations.
     fn pair() -> (Predictions, Predictions) {
         let labels = [0, 1, 1, 0, 1, 0, 1, 1, 0, 0, 1, 0];
         let a = [
@@ -690,7 +692,8 @@ mod tests {
             (found.groups, found.permutations, found.exact),
             (Some(4), 16, true)
         );
-        // The groups differ by +1, +2, +2 and -1 rows; of their sixteen signs, six are at least as far from nothing as +4.
+        // The groups differ by +1, +2, +2 and -1 rows; of their sixteen sign patterns, six are at least as far from
+        // zero as +4.
         assert_eq!(found.metrics[0].p_permutation, Some(0.375));
         assert!(found.table("A", "B").contains("independent"));
     }

@@ -1,4 +1,4 @@
-//! How sure one can be: resampling with replacement, percentile intervals, and the spread over seeds.
+//! Bootstrap resampling, percentile intervals, and mean and standard deviation over seeds.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -6,17 +6,17 @@ use rayon::prelude::*;
 
 use crate::predictions::{ClassPredictions, EvaluationError, Predictions};
 
-/// How the intervals of a report are found: the percentile bootstrap (Efron & Tibshirani 1993, §13.3).
+/// How the intervals of a report are computed: the percentile bootstrap (Efron & Tibshirani 1993, §13.3).
 #[derive(Clone, Debug, PartialEq)]
 pub struct BootstrapOptions {
     /// Number of resamples; 0 computes no intervals.
     pub resamples: usize,
-    /// The share of resamples that an interval holds, between 0 and 1.
+    /// The confidence level, between 0 and 1.
     pub confidence: f64,
-    /// Decides the resamples; the number of threads does not.
+    /// Determines the resamples; the number of threads does not.
     pub seed: u64,
-    /// For rows that belong together (the sentences of one document): any number for each row, equal for the rows of
-    /// one group. Whole groups are then drawn, and not by class.
+    /// Group of each row, for rows that belong together (the sentences of one document): equal numbers for the rows of
+    /// a group. Whole groups are then drawn, without stratification.
     pub groups: Option<Vec<usize>>,
 }
 
@@ -41,10 +41,10 @@ impl BootstrapOptions {
         }
     }
 
-    /// Whether the options fit predictions of `rows` rows; [`evaluate`](crate::evaluate) panics if not.
+    /// Checks that the options fit predictions of `rows` rows; [`evaluate`](crate::evaluate) panics if not.
     ///
     /// # Errors
-    /// [`EvaluationError::Confidence`] outside 0 to 1, [`EvaluationError::Count`] for groups of other rows.
+    /// [`EvaluationError::Confidence`] outside 0 to 1, [`EvaluationError::Count`] if `groups` has another length.
     pub fn check(&self, rows: usize) -> Result<(), EvaluationError> {
         let confidence = self.confidence;
         if !(confidence > 0.0 && confidence < 1.0) {
@@ -61,7 +61,7 @@ impl BootstrapOptions {
     }
 }
 
-/// Draws resamples of rows as the number of times each row is drawn.
+/// Draws resamples, represented by how often each row is drawn.
 pub(crate) struct Resampler {
     rows: usize,
     scheme: Scheme,
@@ -69,9 +69,9 @@ pub(crate) struct Resampler {
 }
 
 enum Scheme {
-    /// As many rows of each stratum as it has.
+    /// Draws from each stratum as many rows as it has.
     Strata(Vec<Vec<u32>>),
-    /// As many groups as there are.
+    /// Draws as many groups as there are.
     Groups(Vec<Vec<u32>>),
 }
 
@@ -106,7 +106,7 @@ impl Resampler {
         }
     }
 
-    /// Why every resample would be the same, if so.
+    /// Why every resample would be the same, if that is so.
     pub fn fixed(&self) -> Option<&'static str> {
         match &self.scheme {
             Scheme::Groups(groups) if groups.len() < 2 => {
@@ -115,11 +115,11 @@ impl Resampler {
             Scheme::Strata(strata) if strata.iter().all(|stratum| stratum.len() < 2) => {
                 Some("there are fewer than two rows to draw from")
             }
-            _ => None,
+            Scheme::Groups(_) | Scheme::Strata(_) => None,
         }
     }
 
-    /// Writes into `weights` how often the resample `number` draws each row.
+    /// Writes into `weights` how often resample `number` draws each row.
     pub fn draw(&self, number: usize, weights: &mut [f64]) {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         random.set_stream(number as u64);
@@ -144,7 +144,7 @@ impl Resampler {
         }
     }
 
-    /// What `compute` finds for each of `resamples`, given how often each row was drawn; in order, on all threads.
+    /// Applies `compute` to each of `resamples`, given how often each row was drawn; in parallel, results in order.
     pub fn map<T: Send>(&self, resamples: usize, compute: impl Fn(&[f64]) -> T + Sync) -> Vec<T> {
         let weights = || vec![0.0; self.rows];
         let resample = |weights: &mut Vec<f64>, number| {
@@ -158,7 +158,7 @@ impl Resampler {
     }
 }
 
-/// The rows under each key, in the order of the keys.
+/// The rows of each key, in the order of the keys.
 fn partition(keys: impl Iterator<Item = usize>) -> Vec<Vec<u32>> {
     let mut parts = std::collections::BTreeMap::<usize, Vec<u32>>::new();
     for (row, key) in keys.enumerate() {
@@ -167,9 +167,9 @@ fn partition(keys: impl Iterator<Item = usize>) -> Vec<Vec<u32>> {
     parts.into_values().collect()
 }
 
-/// The interval that leaves out the same share of `values` at both ends; sorts them. `None` for no values.
+/// The interval that leaves out equal shares of `values` at both ends; sorts them. `None` without values.
 ///
-/// Between two values it interpolates linearly, as NumPy's `percentile` does.
+/// Interpolates linearly between two values, as NumPy's `percentile` does.
 pub(crate) fn percentile_interval(values: &mut [f64], confidence: f64) -> Option<(f64, f64)> {
     values.sort_unstable_by(f64::total_cmp);
     let last = values.len().checked_sub(1)?;
@@ -183,18 +183,18 @@ pub(crate) fn percentile_interval(values: &mut [f64], confidence: f64) -> Option
     Some((quantile(tail), quantile(1.0 - tail)))
 }
 
-/// The mean of some runs and how far they lie apart.
+/// Mean and spread over runs.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct MeanAndSd {
     /// The arithmetic mean.
     pub mean: f64,
-    /// The standard deviation of a sample (over `count - 1`); `None` for one value.
+    /// The sample standard deviation (over `count - 1`); `None` for one value.
     pub sd: Option<f64>,
     /// Number of values.
     pub count: usize,
 }
 
-/// Mean and standard deviation of a metric over runs that differ in their seed; `None` for no values.
+/// Mean and standard deviation of a metric over runs with different seeds; `None` without values.
 pub fn mean_and_sd(values: &[f64]) -> Option<MeanAndSd> {
     let count = values.len();
     if count == 0 {

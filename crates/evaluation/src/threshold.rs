@@ -1,11 +1,11 @@
-//! Where to put the decision threshold of a binary classifier.
+//! Choosing the decision threshold of a binary classifier.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What a threshold is to maximise, or the cost that it is to minimise.
+/// What a threshold maximises, or the cost that it minimises.
 ///
 /// It prints, parses and serialises under its name, such as `mcc` or `cost:1,5`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,26 +13,26 @@ use serde::{Deserialize, Serialize};
 pub enum ThresholdObjective {
     /// F1 of the positive class.
     F1,
-    /// Mean of the recalls of both classes; the same thresholds as Youden's J, under which name it is read as well.
+    /// Mean recall of both classes. It has the same optimum as Youden's J, which is accepted as another name.
     BalancedAccuracy,
     /// Matthews correlation coefficient.
     Mcc,
     /// Share of rows decided correctly.
     Accuracy,
-    /// The least cost of wrong decisions, which may be to decide all rows alike.
+    /// Minimum cost of wrong decisions; the optimum may be to decide all rows alike.
     Cost {
-        /// What a negative row costs that is decided positive; 0 or more.
+        /// Cost of a false positive; at least 0.
         false_positive: f64,
-        /// What a positive row costs that is decided negative; 0 or more, and not both 0.
+        /// Cost of a false negative; at least 0, and not both 0.
         false_negative: f64,
     },
 }
 
 impl ThresholdObjective {
-    /// Every objective that has a name alone, so all but costs.
+    /// Every objective without parameters: all but costs.
     pub const ALL: &'static [Self] = &[Self::F1, Self::BalancedAccuracy, Self::Mcc, Self::Accuracy];
 
-    /// What is aimed at, for the end of a sentence: `the best f1`, or the lowest cost.
+    /// The objective as the end of a sentence: `the best f1`, or the lowest cost.
     pub fn aim(self) -> String {
         match self {
             Self::Cost {
@@ -41,11 +41,13 @@ impl ThresholdObjective {
             } => format!(
                 "the lowest cost ({false_positive} for a false positive, {false_negative} for a false negative)"
             ),
-            named => format!("the best {named}"),
+            Self::F1 | Self::BalancedAccuracy | Self::Mcc | Self::Accuracy => {
+                format!("the best {self}")
+            }
         }
     }
 
-    /// The value for the rows decided positive: `hits` of `positives` and `alarms` of `negatives`.
+    /// The value if `hits` of `positives` and `alarms` of `negatives` are decided positive.
     fn value(self, hits: f64, alarms: f64, positives: f64, negatives: f64) -> f64 {
         let (misses, rejections) = (positives - hits, negatives - alarms);
         match self {
@@ -62,7 +64,7 @@ impl ThresholdObjective {
                 false_positive,
                 false_negative,
             } => {
-                // As a share of the largest cost there could be, less than nothing.
+                // The negative cost, as a share of the maximum cost.
                 let cost = alarms * false_positive + misses * false_negative;
                 -cost / (negatives * false_positive + positives * false_negative)
             }
@@ -85,7 +87,7 @@ impl fmt::Display for ThresholdObjective {
     }
 }
 
-/// A name that is no threshold objective's.
+/// A name that no threshold objective has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "unknown threshold objective `{name}`; expected f1, balanced_accuracy (or youden), mcc, accuracy, or the costs of a false positive and a false negative such as cost:1,5"
@@ -98,7 +100,7 @@ pub struct UnknownObjective {
 impl FromStr for ThresholdObjective {
     type Err = UnknownObjective;
 
-    /// Reads a name, or `cost:` and what a false positive and a false negative cost.
+    /// Parses a name, or `cost:` with the costs of a false positive and a false negative.
     ///
     /// # Errors
     /// [`UnknownObjective`] for anything else, costs below 0, and costs that are both 0.
@@ -147,12 +149,11 @@ impl From<ThresholdObjective> for String {
     }
 }
 
-/// The threshold that does best on `objective` when a row is positive where its score is at least the threshold.
+/// The threshold that is best for `objective`, where a row is positive if its score is at least the threshold.
 ///
-/// Tried are the midpoints between neighbouring distinct scores, so each side of the threshold has rows. Where costs
-/// decide, the lowest score and what lies just above the highest are tried too: where one mistake is far cheaper than the
-/// other, all rows are best decided alike. Of thresholds
-/// that do equally well it takes the one nearest 0.5, the usual one for probabilities, and of two as near the lower.
+/// The candidates are the midpoints between neighbouring distinct scores, so each side of the threshold has rows. For
+/// costs, the lowest score and the number just above the highest one are candidates too: if one mistake is far cheaper
+/// than the other, it is best to decide all rows alike. Ties go to the threshold nearest to 0.5, then to the lower one.
 /// `None` unless both classes have rows, two scores differ and all are finite.
 ///
 /// # Panics
@@ -188,7 +189,8 @@ pub fn best_threshold(
     let mut best: Option<(f64, f64)> = None;
     let mut consider = |value: f64, threshold: f64| {
         let nearer = |other: f64| (threshold - 0.5).abs() <= (other - 0.5).abs();
-        // Equal fractions may differ in the last bits. Thresholds fall, so the later of two as near is the lower.
+        // Equal fractions may differ in the last bits. Thresholds decrease, so the later of two equally near ones is
+        // the lower.
         let better = best
             .is_none_or(|(best, at)| value > best + 1e-12 || value > best - 1e-12 && nearer(at));
         if better {
@@ -222,7 +224,7 @@ pub fn best_threshold(
     best.map(|(_, threshold)| threshold)
 }
 
-/// The midpoint of `low < high`, but never `low` itself, which would be decided positive with it.
+/// The midpoint of `low < high`, but never `low` itself, which would then be decided positive.
 fn between(low: f64, high: f64) -> f64 {
     let middle = low / 2.0 + high / 2.0;
     if middle > low { middle } else { high }
@@ -239,13 +241,13 @@ mod tests {
     fn equal_thresholds_are_settled_by_nearness_to_one_half() {
         let labels = [false, true, false, true];
         let scores = [0.1, 0.3, 0.65, 0.8];
-        // At 0.2 and at 0.725 three rows are right; 0.475 is nearer to one half, but only two are.
+        // At 0.2 and at 0.725 three rows are right; 0.475 is nearer to 0.5, but only two are.
         assert!(
             (best_threshold(&labels, &scores, ThresholdObjective::Accuracy).unwrap() - 0.725).abs()
                 < 1e-12
         );
         let scores = [0.125, 0.375, 0.625, 0.875];
-        // 0.25 and 0.75 are as near; the lower wins.
+        // 0.25 and 0.75 are equally near; the lower wins.
         assert_eq!(
             best_threshold(&labels, &scores, ThresholdObjective::Accuracy),
             Some(0.25)
@@ -314,7 +316,7 @@ mod tests {
         let at = |costs: &str| best_threshold(&labels, &scores, costs.parse().unwrap()).unwrap();
         assert!((at("cost:1,5") - 0.2).abs() < 1e-12);
         assert!((at("cost:5,1") - 0.725).abs() < 1e-12);
-        // All rows alike.
+        // All rows are decided alike.
         let (labels, scores) = ([true, false, false], [0.1, 0.3, 0.6]);
         let at = |costs: &str| best_threshold(&labels, &scores, costs.parse().unwrap()).unwrap();
         assert_eq!(at("cost:1,100"), 0.1);

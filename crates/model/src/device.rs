@@ -151,22 +151,22 @@ impl DeviceError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NotBuilt { feature, .. } => {
-                format!("build with `cargo build --release --features {feature}`, or use `--device cpu`")
+                format!("build with `cargo build --release --features {feature}`, or use `[device=cpu]`")
             }
             Self::NotThere { found: 1.., .. } => {
                 "`bertkit devices` lists those that are there".into()
             }
             Self::NotThere { spec: DeviceSpec::Cuda(_), .. } => {
-                "install NVIDIA's driver and check that `nvidia-smi` lists the GPU, or use `--device cpu`".into()
+                "install NVIDIA's driver and check that `nvidia-smi` lists the GPU, or use `[device=cpu]`".into()
             }
             Self::NotThere { .. } => {
-                "install a Vulkan driver (on Debian: mesa-vulkan-drivers), or use `--device cpu`".into()
+                "install a Vulkan driver (on Debian: mesa-vulkan-drivers), or use `[device=cpu]`".into()
             }
             Self::Broken { name, .. } if name.starts_with("cuda") && cfg!(feature = "cuda-nvrtc") => {
-                "check NVIDIA's driver, that libnvrtc is found, and that `CUDA_PATH` has CUDA's headers; or use `--device cpu`".into()
+                "check NVIDIA's driver, that libnvrtc is found, and that `CUDA_PATH` has CUDA's headers; or use `[device=cpu]`".into()
             }
             Self::Broken { .. } => {
-                "check its driver, or use another device: `bertkit devices` lists them, and `--device cpu` is always there".into()
+                "check its driver, or use another device: `bertkit devices` lists them, and `[device=cpu]` is always there".into()
             }
         })
     }
@@ -246,7 +246,7 @@ pub struct DeviceInfo {
 }
 
 impl DeviceInfo {
-    /// What `--device` calls it.
+    /// The name by which a device is chosen.
     pub fn name(&self) -> String {
         match self.kind {
             DeviceKind::Cpu => "cpu".into(),

@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 
 use bertkit_model::{EncoderConfig, Family, SequenceModel};
-use bertkit_training::{AdamW, GradientSum, RunConfig, param_group};
+use bertkit_training::{AdamW, FinetuneConfig, GradientSum, param_group};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use divan::Bencher;
@@ -64,7 +64,7 @@ fn time(bencher: Bencher<'_, '_>, words: Option<i32>) {
         let n = ids.len();
         Tensor::from_data(TensorData::new(ids, [n]), &device)
     });
-    let settings = RunConfig::default().optimizer;
+    let settings = FinetuneConfig::default().optimizer;
     let mut optimizer = AdamW::new(&settings);
     // Outside of its own step, the model waits here.
     let kept = RefCell::new(Some(SequenceModel::fresh(&config, 2, &device, 1)));

@@ -18,7 +18,7 @@ use bertkit_model::{
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::config::RunConfig;
+use crate::config::FinetuneConfig;
 use crate::engine::optimizer::{AdamW, GradientSum};
 use crate::engine::param_groups::param_group;
 use crate::engine::profile::peak_memory;
@@ -88,7 +88,7 @@ impl BenchModel {
     /// # Errors
     /// The file cannot be read, has no sizes, or they do not fit each other.
     pub fn from_file(path: &Path) -> Result<Self, TrainError> {
-        let config = RunConfig::resolve_unchecked(Some(path), &[])?;
+        let config = FinetuneConfig::resolve_unchecked(Some(path), &[])?;
         let Some(fresh) = &config.model.fresh else {
             return Err(setting(
                 format!("`{}` has no table `model.fresh`", path.display()),
@@ -265,13 +265,13 @@ fn measure(
             if !is_cpu(plain) {
                 return Err(setting(
                     "the matrix products alone are timed on the CPU only",
-                    "add --device cpu",
+                    "add [device=cpu]",
                 ));
             }
             if options.precision != Precision::F32 {
                 return Err(setting(
                     "the matrix products alone are timed in f32 only",
-                    "leave --precision out",
+                    "leave [option.precision] out",
                 ));
             }
             let layers = linear_products(model.config(), &options.lengths);
@@ -315,7 +315,7 @@ fn check(config: &EncoderConfig, options: &BenchOptions) -> Result<(), TrainErro
                 "a sequence of {longest} tokens is longer than the {} that the model has positions for",
                 config.max_length()
             ),
-            "give shorter --lengths",
+            "give shorter [option.lengths]",
         ));
     }
     let tokens = options
@@ -327,7 +327,7 @@ fn check(config: &EncoderConfig, options: &BenchOptions) -> Result<(), TrainErro
             format!(
                 "a batch of {tokens} tokens is more than the {MOST_TOKENS} that are timed at most"
             ),
-            "give a smaller --batch, or shorter --lengths",
+            "give a smaller [option.batch], or shorter [option.lengths]",
         ));
     }
     if config.vocab_size <= FIRST_WORD as usize {
@@ -371,7 +371,7 @@ fn train<M: Module>(
     context: Context<'_>,
     loss: impl Fn(&M, usize, Context<'_>) -> Tensor<1>,
 ) -> Result<(Vec<f64>, usize), TrainError> {
-    let config = RunConfig::default().optimizer;
+    let config = FinetuneConfig::default().optimizer;
     let mut optimizer = AdamW::new(&config);
     let mut kept = Some(model);
     time(options, |step| {
@@ -588,7 +588,10 @@ mod tests {
                 ..options(work)
             };
             let error = bench(&model(), &options, &cpu()).unwrap_err();
-            assert!(error.hint().unwrap().contains("--precision"), "{error}");
+            assert!(
+                error.hint().unwrap().contains("[option.precision]"),
+                "{error}"
+            );
         }
     }
 
@@ -633,7 +636,7 @@ mod tests {
         };
         let error = bench(&model(), &options, &cpu()).unwrap_err();
         assert!(error.to_string().contains("513 tokens"), "{error}");
-        assert!(error.hint().unwrap().contains("--lengths"));
+        assert!(error.hint().unwrap().contains("[option.lengths]"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use bertkit_model::{DeviceList, DeviceSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::config::{FoldConfig, RunConfig, RunTask};
+use crate::config::{FinetuneConfig, FoldConfig, RunTask};
 use crate::engine::observer::Observer;
 use crate::error::TrainError;
 use crate::evaluation::{EvalOptions, evaluate};
@@ -96,7 +96,7 @@ pub struct CrossvalRun {
     /// Its directory, below that of all: `fold-2`, `seed-43`, `fold-2-seed-43`.
     pub name: String,
     /// All of its settings.
-    pub config: RunConfig,
+    pub config: FinetuneConfig,
 }
 
 /// How far a run has come.
@@ -116,7 +116,7 @@ pub enum RunState {
 #[derive(Debug, Clone)]
 pub struct Crossval {
     root: PathBuf,
-    config: RunConfig,
+    config: FinetuneConfig,
     plan: Plan,
     runs: Vec<CrossvalRun>,
 }
@@ -187,7 +187,7 @@ fn parse_plan(root: &Path) -> Result<Plan, TrainError> {
     toml::from_str(&read(&path)?).map_err(|e| {
         setting(
             format!("`{}` cannot be used: {}", path.display(), e.message()),
-            "start anew with --overwrite",
+            "start anew with [option.overwrite]",
         )
     })
 }
@@ -195,7 +195,7 @@ fn parse_plan(root: &Path) -> Result<Plan, TrainError> {
 /// Whether runs of one configuration have been begun there.
 fn is_ours(root: &Path) -> bool {
     let shared = root.join(SHARED);
-    root.join(PLAN).is_file() || RunConfig::resolve_unchecked(Some(&shared), &[]).is_ok()
+    root.join(PLAN).is_file() || FinetuneConfig::resolve_unchecked(Some(&shared), &[]).is_ok()
 }
 
 /// Whether a directory's name is that of a run.
@@ -229,7 +229,7 @@ impl Crossval {
     /// Options that make no sense, files that cannot be read, and a directory that is not as the policy needs it; when
     /// resuming, other options, settings or data than those that the runs were begun with.
     pub fn new(
-        config: RunConfig,
+        config: FinetuneConfig,
         options: CrossvalOptions,
         policy: DirectoryPolicy,
     ) -> Result<Self, TrainError> {
@@ -277,7 +277,7 @@ impl Crossval {
         if let Some(changed) = differences(&old, &new) {
             return Err(mismatch(changed));
         }
-        let old = RunConfig::resolve_unchecked(Some(&shared), &[])?;
+        let old = FinetuneConfig::resolve_unchecked(Some(&shared), &[])?;
         let (old, new) = (relevant(&old), relevant(&self.config));
         if let Some(changed) = differences(&old, &new) {
             return Err(mismatch(changed));
@@ -297,7 +297,7 @@ impl Crossval {
             Err(TrainError::NotEmpty { .. }) if is_ours(&self.root) => Ok(()),
             Err(TrainError::NotEmpty { path }) => Err(setting(
                 format!("`{}` holds no runs of cross-validation", path.display()),
-                "it is not replaced; name another directory with --output",
+                "it is not replaced; name another directory with [output]",
             )),
             Err(error) => Err(error),
             Ok(_) => Ok(()),
@@ -416,7 +416,7 @@ impl Crossval {
         let data = test.or(config.train.as_ref()).cloned().unwrap_or_default();
         let grouped = fold.is_some() && config.group.is_some();
         let name = Some(self.evaluation().to_owned());
-        // `RunConfig::check` has parsed it.
+        // `FinetuneConfig::check` has parsed it.
         let devices: Option<DeviceList> = run.config.device.parse().ok();
         let device = devices.map_or(DeviceSpec::Auto, |devices| devices.first());
         let bootstrap = self.bootstrap(None);
@@ -497,7 +497,7 @@ impl Crossval {
         serde_json::from_str(&read(&path)?).map_err(|e| {
             setting(
                 format!("`{}` cannot be read: {e}", path.display()),
-                "remove it and go on with --resume: the run is then measured again",
+                "remove it and go on with [option.resume]: the run is then measured again",
             )
         })
     }
@@ -573,7 +573,7 @@ impl Crossval {
         let all = pool(&parts.iter().collect::<Vec<_>>()).map_err(|e| {
             setting(
                 format!("the folds cannot be taken together: {e}"),
-                "start anew with --overwrite",
+                "start anew with [option.overwrite]",
             )
         })?;
         let bootstrap = self.bootstrap(groups.filter(|_| grouped));
@@ -594,7 +594,7 @@ impl Crossval {
                 let own: Map<String, Value> = serde_json::from_str(text).map_err(|e| {
                     setting(
                         format!("`{}` cannot be read: {e}", path.display()),
-                        "remove it and its report, and go on with --resume",
+                        "remove it and its report, and go on with [option.resume]",
                     )
                 })?;
                 let line = own.get("line").and_then(Value::as_u64).unwrap_or(u64::MAX);
@@ -610,7 +610,7 @@ impl Crossval {
 }
 
 /// What must not change between runs: all but where they are computed and kept.
-fn relevant(config: &RunConfig) -> String {
+fn relevant(config: &FinetuneConfig) -> String {
     let mut config = config.clone();
     config.output = None;
     config.device = String::new();
@@ -618,7 +618,7 @@ fn relevant(config: &RunConfig) -> String {
     config.to_toml()
 }
 
-fn check(config: &RunConfig, options: &CrossvalOptions) -> Result<(), TrainError> {
+fn check(config: &FinetuneConfig, options: &CrossvalOptions) -> Result<(), TrainError> {
     if config.data.fold.is_some() {
         return Err(setting(
             "`data.fold` is set for each run in turn",
@@ -631,17 +631,17 @@ fn check(config: &RunConfig, options: &CrossvalOptions) -> Result<(), TrainError
                 "{} seeds from {} on cannot be run",
                 options.seeds, config.seed
             ),
-            "ask for one or more with --seeds, and begin lower with --seed",
+            "ask for one or more with [option.seeds], and begin lower with [seed]",
         ));
     }
     match (options.folds, &options.test) {
         (None, None) => Err(setting(
             "there is nothing to measure on",
-            "divide the training file with --folds 5, or name another with --test FILE",
+            "divide the training file with [option.folds=5], or name another with [option.test=FILE]",
         )),
         (Some(_), Some(_)) => Err(setting(
             "with folds, every row is held out once: there is no other file to measure on",
-            "leave --test out, or leave --folds out",
+            "leave [option.test] out, or leave [option.folds] out",
         )),
         (Some(folds), None) if folds < 2 => {
             Err(bertkit_data::DataError::FoldCount { found: folds }.into())
@@ -650,7 +650,7 @@ fn check(config: &RunConfig, options: &CrossvalOptions) -> Result<(), TrainError
     }
 }
 
-fn runs(config: &RunConfig, options: &CrossvalOptions, root: &Path) -> Vec<CrossvalRun> {
+fn runs(config: &FinetuneConfig, options: &CrossvalOptions, root: &Path) -> Vec<CrossvalRun> {
     let run = |fold: Option<FoldConfig>, seed: u64| {
         let name = match (fold, options.seeds) {
             (Some(fold), 1) => format!("fold-{}", fold.number),
@@ -683,12 +683,12 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn config(root: &Path) -> RunConfig {
+    fn config(root: &Path) -> FinetuneConfig {
         let train = root.join("train.csv");
         fs::write(&train, "text,label\na,x\nb,y\n").unwrap();
-        let mut config = RunConfig {
+        let mut config = FinetuneConfig {
             output: Some(root.join("runs")),
-            ..RunConfig::default()
+            ..FinetuneConfig::default()
         };
         config.data.train = Some(train);
         config.model.path = Some("m".into());
@@ -731,9 +731,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
         let begun = config(path);
-        let new =
-            |config: &RunConfig, options, policy| Crossval::new(config.clone(), options, policy);
-        let resume = |config: &RunConfig, options| new(config, options, DirectoryPolicy::Resume);
+        let new = |config: &FinetuneConfig, options, policy| {
+            Crossval::new(config.clone(), options, policy)
+        };
+        let resume =
+            |config: &FinetuneConfig, options| new(config, options, DirectoryPolicy::Resume);
         assert!(matches!(
             resume(&begun, folds(2, 1)),
             Err(TrainError::NothingToResume { .. })
@@ -742,15 +744,15 @@ mod tests {
         all.begin(DirectoryPolicy::New).unwrap();
         let (options, shared) = Crossval::begun(all.root()).unwrap();
         assert_eq!(options, folds(2, 1));
-        assert_eq!(RunConfig::resolve(Some(&shared), &[]).unwrap(), begun);
-        let elsewhere = RunConfig {
+        assert_eq!(FinetuneConfig::resolve(Some(&shared), &[]).unwrap(), begun);
+        let elsewhere = FinetuneConfig {
             device: "cpu".into(),
             ..begun.clone()
         };
         assert!(resume(&elsewhere, folds(2, 1)).is_ok());
         let reason = |found: Result<Crossval, TrainError>| found.unwrap_err().to_string();
         assert!(reason(resume(&begun, folds(3, 1))).contains("`folds` was 2 and is 3 now"));
-        let other = RunConfig {
+        let other = FinetuneConfig {
             seed: 7,
             ..begun.clone()
         };

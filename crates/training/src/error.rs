@@ -118,27 +118,27 @@ impl TrainError {
             Self::Tokenizer(error) => error.hint(),
             // Weights are written by runs only.
             Self::Model(ModelError::Weights(WeightsError::Write { .. })) => Some(
-                "make room, then continue with --resume; what was complete before is untouched".into(),
+                "make room, then continue with [option.resume]; what was complete before is untouched".into(),
             ),
             Self::Model(error) => error.hint(),
             Self::Device(error) => error.hint(),
             Self::Setting { hint, .. } => Some(hint.clone()),
             Self::NotEmpty { .. } => Some(
-                "continue what is there with --resume, replace it with --overwrite, or name another directory".into(),
+                "continue what is there with [option.resume], replace it with [option.overwrite], or name another directory".into(),
             ),
-            Self::NothingToResume { .. } => Some("start the run without --resume".into()),
+            Self::NothingToResume { .. } => Some("start the run without [option.resume]".into()),
             Self::ResumeMismatch { .. } => {
-                Some("start anew with --overwrite, or bring back the settings and the data that the run began with".into())
+                Some("start anew with [option.overwrite], or bring back the settings and the data that the run began with".into())
             }
             Self::Checkpoint { .. } => {
-                Some("remove that checkpoint's folder to continue from the one before, or start anew with --overwrite".into())
+                Some("remove that checkpoint's folder to continue from the one before, or start anew with [option.overwrite]".into())
             }
             Self::NoModel { .. } => Some(
                 "give a run directory that `bertkit finetune` has finished, or a model folder with config.json".into(),
             ),
             Self::Write { .. } => Some("check free space and permissions; what was complete before is untouched".into()),
             Self::NotFinite { .. } => Some(
-                "lower the learning rate (--learning-rate), or look at those rows; checkpoints from before are intact".into(),
+                "lower the learning rate ([optimizer.learning_rate]), or look at those rows; checkpoints from before are intact".into(),
             ),
             Self::Interrupted { resume, .. } => Some(resume.clone()),
             Self::Read { .. } => Some("check that it is there, and its permissions".into()),

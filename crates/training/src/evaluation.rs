@@ -146,7 +146,7 @@ pub fn evaluate(
         if options.strict {
             return Err(setting(
                 unseen,
-                "correct those labels, or leave --strict out to score them as wrong",
+                "correct those labels, or leave [option.strict] out to score them as wrong",
             ));
         }
         notes.push(format!("{unseen}; scored as wrong"));
@@ -194,7 +194,7 @@ pub fn evaluate(
     bootstrap.check(examples.rows.len()).map_err(|e| {
         setting(
             e.to_string(),
-            "look at --bootstrap, --confidence and --group",
+            "look at [option.bootstrap], [option.confidence] and [option.group]",
         )
     })?;
     let report = bertkit_evaluation::evaluate(&predictions, &bootstrap);
@@ -333,7 +333,7 @@ fn beside(
     compare(original, again, metrics, &options).map_err(|e| {
         setting(
             e.to_string(),
-            "the model gave no usable numbers to the changed texts: leave --perturb out",
+            "the model gave no usable numbers to the changed texts: leave [option.perturb] out",
         )
     })
 }
@@ -375,13 +375,13 @@ fn set_threshold(info: &mut TaskInfo, at: f64) -> Result<(), TrainError> {
     if !(0.0..=1.0).contains(&at) {
         return Err(setting(
             format!("the threshold is {at}, expected 0 to 1"),
-            "give one with --threshold 0.5",
+            "give one with [option.threshold=0.5]",
         ));
     }
     if info.thresholds.is_empty() {
         return Err(setting(
             "a threshold decides between two classes, or for each of several labels; this model has neither".into(),
-            "leave --threshold out",
+            "leave [option.threshold] out",
         ));
     }
     info.thresholds
@@ -398,7 +398,7 @@ fn read(options: &EvalOptions, info: &TaskInfo) -> Result<Examples, TrainError> 
             format!(
                 "the rows that share a `{by}` are one document for this model, and resampled together anyway"
             ),
-            "leave --group out",
+            "leave [option.group] out",
         ));
     }
     let column =
@@ -448,7 +448,7 @@ fn truth(info: &TaskInfo, examples: &Examples) -> Result<(Targets, Option<String
             if examples.label_separator.is_none() {
                 return Err(setting(
                     "the model gives several labels, but nothing says what separates them in a cell".into(),
-                    "give it with --label-separator",
+                    "give it with [option.label-separator]",
                 ));
             }
             let (sets, unseen) = examples.label_sets(&set);

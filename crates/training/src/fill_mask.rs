@@ -90,7 +90,7 @@ impl MaskFiller {
                     "the model in `{}` has no head for masked tokens (it is a `{class}`)",
                     path.display()
                 ),
-                "give a run of `bertkit pretrain --objective mlm`, or a `...ForMaskedLM` folder; of replaced-token detection it is the folder generator/ of the run",
+                "give a run of `bertkit pretrain [option.objective=mlm]`, or a `...ForMaskedLM` folder; of replaced-token detection it is the folder generator/ of the run",
             ));
         }
         let family = tokenizer_family(opened.config.family);
@@ -211,7 +211,7 @@ impl MaskFiller {
         if places.every == 0 {
             return Err(setting(
                 "every 0th token cannot be masked",
-                "give --every 1 to mask each token in turn",
+                "give [option.every=1] to mask each token in turn",
             ));
         }
         // By text: tokens masked, right ones.

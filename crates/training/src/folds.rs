@@ -19,7 +19,7 @@ pub(crate) fn divide<S: AsRef<str>>(
     groups: Option<&[S]>,
 ) -> Result<Split, DataError> {
     let mut folds = splits::folds(rows, classes, groups, fold.of, fold.seed)?;
-    // `RunConfig::check` holds it between 1 and the number of folds.
+    // `FinetuneConfig::check` holds it between 1 and the number of folds.
     Ok(folds.swap_remove(fold.number - 1))
 }
 

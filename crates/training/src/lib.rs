@@ -1,18 +1,18 @@
 //! Tasks, the training loop, run directories, evaluation and prediction.
 //!
-//! [`prepare()`] turns a [`RunConfig`] into a [`Prepared`] run without writing anything;
+//! [`prepare()`] turns a [`FinetuneConfig`] into a [`Prepared`] run without writing anything;
 //! [`Prepared::train`] trains it; a [`Predictor`] answers, and [`evaluate`] says how well.
 //!
 //! ```no_run
 //! use std::path::Path;
 //! use std::sync::atomic::AtomicBool;
 //!
-//! use bertkit_training::{DirectoryPolicy, Override, Predictor, RunConfig, Silent, prepare};
+//! use bertkit_training::{DirectoryPolicy, FinetuneConfig, Override, Predictor, Silent, prepare};
 //!
 //! # fn main() -> Result<(), bertkit_training::TrainError> {
 //! let settings = ["data.train=train.csv", "model.path=models/minilm", "output=runs/first"];
 //! let settings = settings.iter().map(|s| Override::parse(s)).collect::<Result<Vec<_>, _>>()?;
-//! let config = RunConfig::resolve(None, &settings)?;
+//! let config = FinetuneConfig::resolve(None, &settings)?;
 //! let run = prepare(config, DirectoryPolicy::New, &mut Silent)?;
 //! run.train(&mut Silent, &AtomicBool::new(false))?;
 //!
@@ -42,7 +42,7 @@ mod tag_evaluation;
 mod tagger;
 pub mod tasks;
 
-pub use config::{MicroBatch, Override, RunConfig, RunConfigError};
+pub use config::{FinetuneConfig, MicroBatch, Override, RunConfig, RunConfigError};
 pub use crossval::{
     Crossval, CrossvalOptions, CrossvalReport, CrossvalRun, PooledReport, RunReport, RunState,
 };

@@ -215,7 +215,7 @@ impl Predictor {
         let Some(settings) = &self.info.documents else {
             return Err(TrainError::Setting {
                 message: "the model reads single texts, and no documents of several".into(),
-                hint: "train it with --group-by or --pool".into(),
+                hint: "train it with [data.group_by] or [task.documents.pool]".into(),
             });
         };
         let mut values = Vec::with_capacity(documents.len() * self.info.outputs());
@@ -328,7 +328,7 @@ fn check_head(path: &Path, opened: &ModelFolder, rows: Option<usize>) -> Result<
     Err(TrainError::Setting {
         message: format!("the model in `{}` {what}", path.display()),
         hint: format!(
-            "give it such a head first: bertkit finetune --model {} --train FILE --output DIR",
+            "give it such a head first: bertkit finetune [model.path] {} [data.train=FILE] [output=DIR]",
             path.display()
         ),
     })

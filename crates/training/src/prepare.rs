@@ -30,8 +30,8 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use crate::config::{
-    Calibrate, ClassWeights, DataConfig, FileFormat, FreshModel, LossConfig, MicroBatch,
-    NamedWeights, OptimizerConfig, Pool, RunConfig, RunTask, Threshold, TrainingConfig,
+    Calibrate, ClassWeights, DataConfig, FileFormat, FinetuneConfig, FreshModel, LossConfig,
+    MicroBatch, NamedWeights, OptimizerConfig, Pool, RunConfig, RunTask, Threshold, TrainingConfig,
 };
 use crate::engine::data_parallel::DevicePlacement;
 use crate::engine::observer::{Estimate, EvaluationReport, Event, Observer, Summary};
@@ -143,7 +143,7 @@ pub fn read_options(data: &DataConfig) -> Result<ReadOptions, TrainError> {
                     format!(
                         "`{mark}` is no quotation mark, expected one ASCII character or `none`"
                     ),
-                    "for files without quoting use `--quote none`",
+                    "for files without quoting use `[data.quote=none]`",
                 ));
             }
         },
@@ -154,7 +154,7 @@ pub fn read_options(data: &DataConfig) -> Result<ReadOptions, TrainError> {
         Some(_) => {
             return Err(setting(
                 "`data.escape` is not one ASCII character",
-                "give one with --escape, such as \\",
+                "give one with [data.escape], such as \\",
             ));
         }
     };
@@ -164,7 +164,7 @@ pub fn read_options(data: &DataConfig) -> Result<ReadOptions, TrainError> {
         Some(format) => Some(format.table().ok_or_else(|| {
             setting(
                 format!("`{format}` is no format of tables with a text in each row"),
-                "give csv, tsv or jsonl, or, for tagged words, --task ner",
+                "give csv, tsv or jsonl, or, for tagged words, [task.kind=ner]",
             )
         })?),
     };
@@ -364,7 +364,7 @@ fn settle_task(config: &RunConfig, examples: &Examples) -> Result<Settled, Train
         Some(TaskKind::MultiLabel) => {
             return Err(setting(
                 "a multi-label task needs to know what separates the labels of a cell",
-                "give it with --label-separator, for example --label-separator \";\"",
+                "give it with [data.label_separator], for example [data.label_separator=\";\"]",
             ));
         }
         Some(kind) => (
@@ -391,14 +391,14 @@ fn settle_task(config: &RunConfig, examples: &Examples) -> Result<Settled, Train
                         "`{name}` is none of the two classes `{}`",
                         set.names().join("`, `")
                     ),
-                    "give one of them with --positive",
+                    "give one of them with [task.positive]",
                 )
             })?)
         }
         (_, Some(name)) => {
             return Err(setting(
                 format!("there is no positive class `{name}`: the task does not have two classes"),
-                "leave --positive out",
+                "leave [task.positive] out",
             ));
         }
         (Some(set), None) if kind == TaskKind::Classification && set.len() == 2 => {
@@ -752,7 +752,7 @@ impl RunContext {
                 _ => {
                     return Err(setting(
                         "there is no model",
-                        "give a folder with --model DIR",
+                        "give a folder with [model.path=DIR]",
                     ));
                 }
             };
@@ -769,7 +769,7 @@ impl RunContext {
                     "`training.freeze_layers` is {}, but the encoder has {} layers",
                     config.training.freeze_layers, encoder.num_hidden_layers
                 ),
-                "freeze fewer layers with --freeze-layers",
+                "freeze fewer layers with [training.freeze_layers]",
             ));
         }
         let max_length = config.data.max_length.min(encoder.max_length());
@@ -945,7 +945,7 @@ fn prepare_texts(
                     "neighbouring sections are to share {} tokens, but a section has room for {room}",
                     settings.overlap
                 ),
-                "lower --section-overlap, or raise --max-length",
+                "lower [task.documents.overlap], or raise [data.max_length]",
             ));
         }
     }
@@ -1044,7 +1044,7 @@ fn prepare_texts(
         if settled.kind != TaskKind::Classification || known.is_none() {
             return Err(setting(
                 format!("averages are to be taken over `{name}`, which is no class of this task"),
-                "name classes with --average-over, divided by commas, or leave it out",
+                "name classes with [task.averaged], divided by commas, or leave it out",
             ));
         }
     }
@@ -1175,7 +1175,7 @@ fn mean_and_deviation(scores: &[f64]) -> Result<(f64, f64), TrainError> {
     } else {
         Err(setting(
             format!("all training rows have the same number, {mean}: there is nothing to learn"),
-            "look at the label column, or name another one with --label",
+            "look at the label column, or name another one with [data.label]",
         ))
     }
 }
@@ -1190,7 +1190,7 @@ fn settle_class_weights(
             ClassWeights::Named(NamedWeights::None) => Ok(Vec::new()),
             _ => Err(setting(
                 "class weights need classes, but the task is a regression",
-                "leave --class-weights out",
+                "leave [task.class_weights] out",
             )),
         };
     };
@@ -1230,7 +1230,7 @@ fn settle_class_weights(
             if weights.iter().all(|&weight| weight == 0.0) {
                 return Err(setting(
                     "every class has the weight 0: there is nothing to learn",
-                    "give at least one class a weight with --class-weights",
+                    "give at least one class a weight with [task.class_weights]",
                 ));
             }
             weights
@@ -1284,14 +1284,14 @@ fn check_choices(config: &RunConfig, kind: TaskKind, valid_rows: usize) -> Resul
     match (kind, &config.task.loss) {
         (TaskKind::Regression, LossConfig::Focal { .. }) => Err(setting(
             "the focal loss needs classes, but the task is a regression",
-            "leave --loss focal and --focal-gamma out",
+            "leave [task.loss=focal] and [task.loss.focal.gamma] out",
         )),
         (TaskKind::Regression, LossConfig::CrossEntropy { label_smoothing })
             if *label_smoothing > 0.0 =>
         {
             Err(setting(
                 "label smoothing needs classes, but the task is a regression",
-                "leave --label-smoothing out",
+                "leave [task.loss.cross-entropy.label_smoothing] out",
             ))
         }
         _ => Ok(()),
@@ -1300,7 +1300,7 @@ fn check_choices(config: &RunConfig, kind: TaskKind, valid_rows: usize) -> Resul
 
 /// Refuses what is decided on validation rows where there are none.
 fn check_choosing(config: &RunConfig, valid_rows: usize) -> Result<(), TrainError> {
-    let give = "give some with --valid FILE or --valid-fraction 0.1";
+    let give = "give some with [data.valid=FILE] or [data.valid_fraction=0.1]";
     if valid_rows == 0 && config.training.early_stopping > 0 {
         return Err(setting(
             "early stopping is decided on validation rows, and there are none",
@@ -1328,11 +1328,11 @@ fn check_threshold(
             format!(
                 "a threshold decides between two classes, or for each of several labels; this task is {task}"
             ),
-            "leave --threshold out",
+            "leave [task.threshold] out",
         )),
         Threshold::Best(_) if valid_rows == 0 => Err(setting(
             "a threshold is chosen on validation rows, and there are none",
-            "give some with --valid FILE or --valid-fraction 0.1",
+            "give some with [data.valid=FILE] or [data.valid_fraction=0.1]",
         )),
         _ => Ok(()),
     }
@@ -1347,11 +1347,11 @@ fn check_calibration(
         Calibrate::None => Ok(()),
         Calibrate::Temperature if kind == TaskKind::Regression => Err(setting(
             "a temperature corrects probabilities, and a regression gives numbers",
-            "leave --calibrate out",
+            "leave [task.calibrate] out",
         )),
         Calibrate::Temperature if valid_rows == 0 => Err(setting(
             "a temperature is fitted on validation rows, and there are none",
-            "give some with --valid FILE or --valid-fraction 0.1",
+            "give some with [data.valid=FILE] or [data.valid_fraction=0.1]",
         )),
         Calibrate::Temperature => Ok(()),
     }
@@ -1501,7 +1501,8 @@ fn chooser_line(metric: Option<Metric>) -> (String, String) {
 
 /// A run goes on under the settings it began with; device and directory may be others.
 fn compare_with_started(config: &RunConfig, directory: &RunDirectory) -> Result<(), TrainError> {
-    let started = RunConfig::resolve_unchecked(Some(&directory.path().join("config.toml")), &[])?;
+    let started =
+        FinetuneConfig::resolve_unchecked(Some(&directory.path().join("config.toml")), &[])?;
     let relevant = |config: &RunConfig| {
         let mut config = config.clone();
         config.output = None;

@@ -53,7 +53,7 @@ fn setting(message: impl Into<String>, hint: impl Into<String>) -> TrainError {
 }
 
 impl Answerer {
-    /// Opens a run directory that `finetune --task qa` has finished, or a model folder in Hugging Face's layout whose class
+    /// Opens a run directory that a fine-tuning run with `task.kind = "qa"` has finished, or a model folder in Hugging Face's layout whose class
     /// is a question answering one.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ impl Answerer {
                     path.display()
                 ),
                 format!(
-                    "give it such a head first: bertkit finetune --task qa --model {} --train FILE --output DIR",
+                    "give it such a head first: bertkit finetune [task.kind=qa] [model.path] {} [data.train=FILE] [output=DIR]",
                     path.display()
                 ),
             ));
@@ -363,13 +363,13 @@ pub fn evaluate_questions(
 ) -> Result<QuestionEvaluation, TrainError> {
     if options.pool_snippets && options.group.is_some() {
         return Err(setting(
-            "--pool-snippets makes one row of all texts of a question, so there are no groups to draw",
-            "leave --group out",
+            "[option.pool-snippets] makes one row of all texts of a question, so there are no groups to draw",
+            "leave [option.group] out",
         ));
     }
     if options.pool_snippets && !options.perturbations.is_empty() {
         return Err(setting(
-            "--perturb compares question by question, and --pool-snippets takes several as one",
+            "[option.perturb] compares question by question, and [option.pool-snippets] takes several as one",
             "leave one of them out",
         ));
     }
@@ -456,7 +456,7 @@ pub fn evaluate_questions(
     bootstrap.check(predictions.rows()).map_err(|e| {
         setting(
             e.to_string(),
-            "look at --bootstrap, --confidence and --group",
+            "look at [option.bootstrap], [option.confidence] and [option.group]",
         )
     })?;
     let report = bertkit_evaluation::evaluate(&predictions, &bootstrap);
@@ -494,7 +494,7 @@ fn asked<'a>(
             None => Ok(None),
             Some(_) => Err(setting(
                 format!("the questions of `{path}` have no types"),
-                "leave --question-type out: it is for BioASQ's own files, with `questions`",
+                "leave [option.question-type] out: it is for BioASQ's own files, with `questions`",
             )),
         };
     }
@@ -503,12 +503,12 @@ fn asked<'a>(
             format!(
                 "the questions of `{path}` are BioASQ's, taken together over their snippets anyway"
             ),
-            "leave --pool-snippets, --group and folds out",
+            "leave [option.pool-snippets], [option.group] and folds out",
         ));
     }
     if !options.perturbations.is_empty() {
         return Err(setting(
-            "--perturb compares question by question, and BioASQ's take several snippets as one",
+            "[option.perturb] compares question by question, and BioASQ's take several snippets as one",
             "leave it out",
         ));
     }
@@ -523,7 +523,7 @@ fn asked<'a>(
                 format!(
                     "`{path}` has {factoid} factoid and {list} list questions, which are scored apart"
                 ),
-                "choose with --question-type factoid or --question-type list",
+                "choose with [option.question-type=factoid] or [option.question-type=list]",
             ));
         }
     };

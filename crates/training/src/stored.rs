@@ -92,7 +92,7 @@ pub fn stored_evaluations(run: &Path) -> Result<Vec<String>, TrainError> {
     let none = |message: String| TrainError::Setting {
         message,
         hint: format!(
-            "give a run directory, and evaluate it first: bertkit eval {} --data FILE",
+            "give a run directory, and evaluate it first: bertkit eval {} [option.data=FILE]",
             run.display()
         ),
     };

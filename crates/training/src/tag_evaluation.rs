@@ -132,7 +132,7 @@ pub fn evaluate_tags(
         if options.strict {
             return Err(setting(
                 unseen,
-                "correct those types, or leave --strict out to score them as missed",
+                "correct those types, or leave [option.strict] out to score them as missed",
             ));
         }
         notes.push(format!("{unseen}; scored as missed"));
@@ -153,7 +153,7 @@ pub fn evaluate_tags(
                     "the sentences of `{}` are not divided into documents",
                     options.data.display()
                 ),
-                "leave --group out: intervals are then found by sentence",
+                "leave [option.group] out: intervals are then found by sentence",
             ));
         }
         true => {
@@ -195,7 +195,7 @@ pub fn evaluate_tags(
     bootstrap.check(predictions.rows()).map_err(|e| {
         setting(
             e.to_string(),
-            "look at --bootstrap, --confidence and --group",
+            "look at [option.bootstrap], [option.confidence] and [option.group]",
         )
     })?;
     let report = bertkit_evaluation::evaluate(&predictions, &bootstrap);

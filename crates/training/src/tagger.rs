@@ -94,7 +94,7 @@ pub struct FoundEntity {
 }
 
 impl Tagger {
-    /// Opens a run directory that `finetune --task ner` has finished, or a model folder in Hugging Face's layout whose
+    /// Opens a run directory that a fine-tuning run with `task.kind = "ner"` has finished, or a model folder in Hugging Face's layout whose
     /// class labels tokens and whose `id2label` has the names of tags.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use bertkit_data::tokenizer::{Family, TrainOptions, train_tokenizer};
 use bertkit_model::Checkpoint;
 use bertkit_training::pretrain::{PreparedPretraining, PretrainConfig, PretrainOutcome, prepare};
 use bertkit_training::{
-    DirectoryPolicy, Event, MetricLine, Observer, Override, RunConfig, Silent, TrainError,
+    DirectoryPolicy, Event, FinetuneConfig, MetricLine, Observer, Override, Silent, TrainError,
 };
 use tempfile::TempDir;
 
@@ -276,7 +276,12 @@ fn an_interrupted_run_goes_on_to_the_same_weights_in_the_middle_of_a_pass() {
                 .train(&mut StopAfter(stop, &flag), &flag)
                 .unwrap_err();
             assert!(matches!(error, TrainError::Interrupted { step, .. } if step == stop));
-            assert!(error.hint().unwrap().contains("bertkit pretrain --resume"));
+            assert!(
+                error
+                    .hint()
+                    .unwrap()
+                    .contains("bertkit pretrain [option.resume]")
+            );
             let outcome = bench
                 .prepare(&run, &[], DirectoryPolicy::Resume)
                 .train(&mut Silent, &AtomicBool::new(false))
@@ -465,7 +470,7 @@ fn a_run_can_be_continued_fine_tuned_and_probed() {
         "data.max_length=32".into(),
     ];
     let sets: Vec<Override> = sets.iter().map(|s| Override::parse(s).unwrap()).collect();
-    let config = RunConfig::resolve(None, &sets).unwrap();
+    let config = FinetuneConfig::resolve(None, &sets).unwrap();
     let run = bertkit_training::prepare(config, DirectoryPolicy::New, &mut Silent).unwrap();
     run.train(&mut Silent, &AtomicBool::new(false)).unwrap();
 }

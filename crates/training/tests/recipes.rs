@@ -5,8 +5,8 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use bertkit_data::corruption::{MaskUnit, MaskVocabulary, Masking};
-use bertkit_data::sequences::{Packing, Sequence};
+use bertkit_data::pretraining::masking::{MaskUnit, MaskVocabulary, Masking};
+use bertkit_data::pretraining::sequences::{Packing, Sequence};
 use bertkit_data::tokenizer::{
     Family as TokenizerFamily, TokenizerType, TrainOptions, train_tokenizer,
 };
@@ -303,7 +303,7 @@ fn updates_have_as_many_sequences_as_published() {
         ("tunbert", 128),
         ("cramming", 8192),
     ] {
-        let t = recipe(name).training;
+        let t = recipe(name).kind.training;
         assert_eq!(t.batch_size * t.gradient_accumulation, expected, "{name}");
         // At the end of a ramp, or throughout.
         let last = t.stages.last().map_or(expected, |stage| {
@@ -312,7 +312,7 @@ fn updates_have_as_many_sequences_as_published() {
         assert_eq!(last, expected, "{name}");
     }
     // A straight line to 8192 at 60 % of the time has half of it as its mean over that time.
-    let stages = recipe("cramming").training.stages;
+    let stages = recipe("cramming").kind.training.stages;
     let ramp = &stages[..stages.len() - 1];
     let share: f64 = ramp.iter().map(|stage| stage.share.unwrap()).sum();
     let mean = ramp

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bertkit_model::{Checkpoint, DeviceSpec};
 use bertkit_training::{
-    DirectoryPolicy, Event, Observer, Override, Predictor, RunConfig, Silent, TrainError, prepare,
+    DirectoryPolicy, Event, FinetuneConfig, Observer, Override, Predictor, Silent, TrainError,
+    prepare,
 };
 use tempfile::TempDir;
 
@@ -46,7 +47,7 @@ impl Bench {
         self.folder.path().join(run)
     }
 
-    fn config(&self, run: &str, more: &[&str]) -> RunConfig {
+    fn config(&self, run: &str, more: &[&str]) -> FinetuneConfig {
         let output = format!("output={}", self.path(run).display());
         let settings = self
             .settings
@@ -55,7 +56,7 @@ impl Bench {
             .chain([output.as_str()])
             .chain(more.iter().copied());
         let settings: Vec<Override> = settings.map(|s| Override::parse(s).unwrap()).collect();
-        RunConfig::resolve(None, &settings).unwrap()
+        FinetuneConfig::resolve(None, &settings).unwrap()
     }
 
     fn train(&self, run: &str, more: &[&str]) -> PathBuf {

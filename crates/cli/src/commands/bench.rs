@@ -7,13 +7,15 @@ use std::time::Duration;
 use bertkit_model::{EncoderConfig, Family, Precision, is_cpu};
 use bertkit_training::TrainError;
 use bertkit_training::bench::{BenchModel, BenchOptions, Measurement, Work, bench};
+use bertkit_training::config::flag::finite;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
+use crate::error::CliError;
 use crate::format::{bytes, count};
 use crate::process;
-use crate::reading::{MachineFlags, ProductFlags, finite};
-use crate::render::{self, CliError};
+use crate::reading::{MachineFlags, ProductFlags};
+use crate::render;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -129,7 +131,7 @@ enum WorkFlag {
     All,
 }
 
-/// The tokens of a batch's sequences: one number for all, or one for each.
+/// The tokens of each sequence of a batch: one number for all, or one for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Lengths(Vec<usize>);
 
@@ -153,7 +155,7 @@ impl Lengths {
         match self.0[..] {
             [length] => {
                 let n = sequences.map_or_else(|| (TOKENS / length).max(1), |n| n as usize);
-                // No more than what the check of the batch's size needs to see that it is too large.
+                // Capped: more only needs to be large enough for the check of the batch size to reject it.
                 vec![length; n.min(1 << 21)]
             }
             _ => self.0.clone(),
@@ -161,7 +163,7 @@ impl Lengths {
     }
 }
 
-/// A number from 0 to below 1.
+/// Parses a number from 0 to below 1.
 fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if (0.0..1.0).contains(&number) => Ok(number),
@@ -169,7 +171,7 @@ fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Seconds from 0 on.
+/// Parses a number of seconds, at least 0.
 fn seconds(text: &str) -> Result<f64, String> {
     match finite(text) {
         Ok(number) if number >= 0.0 => Ok(number),
@@ -177,7 +179,7 @@ fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Measures.
+/// Runs the measurements.
 ///
 /// # Errors
 /// A model or a batch that cannot be used.
@@ -249,7 +251,7 @@ pub fn run(args: &BenchArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The models asked for, each with its name.
+/// The requested models with their names.
 fn models(args: &BenchArgs) -> Result<Vec<(String, BenchModel)>, CliError> {
     let mut models = Vec::new();
     for folder in &args.model {
@@ -324,7 +326,7 @@ fn heading(device: &str, precision: Precision, warmup: u32, products: bool) -> S
     text + "\n"
 }
 
-/// Text to the left, numbers to the right.
+/// One line of the table: text left-aligned, numbers right-aligned.
 fn columns(cells: [&str; 9]) -> String {
     let [
         model,

@@ -10,9 +10,10 @@ use clap::Args;
 use serde_json::json;
 
 use super::eval::confidence;
+use crate::error::CliError;
 use crate::format::plural;
 use crate::process;
-use crate::render::{self, CliError};
+use crate::render;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -1,10 +1,10 @@
-//! `bertkit corpus`: what is in the texts that a model is to be pretrained on.
+//! `bertkit corpus`: statistics of a pretraining corpus.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use bertkit_data::corpus::{
+use bertkit_data::pretraining::corpus::{
     self, Corpus, CorpusOptions, Lengths, Manifest, Origin, QUANTILES, SourceRecord, Statistics,
 };
 use bertkit_data::tokenizer::{Family, TokenizerSpec};
@@ -13,10 +13,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::tokenizer::FormatName;
+use crate::error::CliError;
 use crate::format::{bytes, count, plural};
 use crate::process;
 use crate::progress::Display;
-use crate::render::{self, CliError};
+use crate::render;
 
 const STATS_EXAMPLES: &str = "\
 Examples:
@@ -26,13 +27,13 @@ Examples:
 
 `bertkit pretrain` takes tokenised texts over with the same --corpus, --tokenizer and --shards.";
 
-/// Files that the table names.
+/// Number of files in the table.
 const FILES_SHOWN: usize = 10;
 
-/// Characters of the longest bar of a histogram.
+/// Length of the longest bar of a histogram, in characters.
 const BAR: u64 = 40;
 
-/// Between two lines of progress where no bar can be drawn.
+/// Time between two lines of progress without a bar.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
 /// Look at the texts to pretrain on
@@ -91,10 +92,10 @@ struct StatsArgs {
     threads: Option<u16>,
 }
 
-/// Does what the command line asks for.
+/// Runs the command.
 ///
 /// # Errors
-/// Texts or a tokenizer that cannot be used, or a folder that cannot be written.
+/// A text or tokenizer that cannot be used, or a folder that cannot be written.
 pub fn run(args: &CorpusArgs) -> Result<(), CliError> {
     match &args.command {
         Command::Stats(args) => stats(args),
@@ -125,7 +126,7 @@ fn stats(args: &StatsArgs) -> Result<(), CliError> {
         ));
     }
 
-    // Kept until the end: the statistics are read from it.
+    // The folder must exist until the end: the statistics are read from it.
     let mut scratch = None;
     let shards = match &args.shards {
         Some(shards) => {
@@ -178,13 +179,13 @@ fn stats(args: &StatsArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The folder that is renamed to `shards` when it is whole.
+/// The temporary folder that is renamed to `shards` when complete.
 fn being_written(shards: &Path) -> PathBuf {
     let name = shards.file_name().unwrap_or_default().to_string_lossy();
     shards.with_file_name(format!(".{name}.tmp"))
 }
 
-/// Progress through the bytes of files.
+/// Progress in bytes of the files.
 struct TextProgress {
     display: Display,
     bar: Option<ProgressBar>,
@@ -208,7 +209,7 @@ impl TextProgress {
                     let bar = ProgressBar::new(done.total_bytes);
                     let template =
                         "{bar:24} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left  {msg}";
-                    // A template that were wrong would be replaced by the default one.
+                    // An invalid template would leave the default style.
                     if let Ok(style) = ProgressStyle::with_template(template) {
                         bar.set_style(style);
                     }
@@ -318,7 +319,7 @@ fn as_text(corpus: &Corpus, statistics: &Statistics) -> String {
     text
 }
 
-/// What was left out, and why.
+/// The numbers of documents left out, by reason.
 fn left_out(manifest: &Manifest) -> String {
     let mut parts = Vec::new();
     if manifest.duplicates > 0 {
@@ -333,7 +334,7 @@ fn left_out(manifest: &Manifest) -> String {
     }
 }
 
-/// What is unknown most often.
+/// The most frequent unknown pieces.
 fn unknown(manifest: &Manifest) -> String {
     let pieces: Vec<String> = manifest
         .unknown_pieces
@@ -356,7 +357,7 @@ fn histogram(lengths: &Lengths) -> String {
             1 => "1".to_owned(),
             first => format!("{} to {}", count(first), count(bound - 1)),
         };
-        // Whatever there is, is seen.
+        // Rounded up, so that every non-empty bin is visible.
         let bar = (number * BAR).div_ceil(most) as usize;
         let line = format!("{range:>18}{:>12}  {}", count(number), "#".repeat(bar));
         text += line.trim_end();

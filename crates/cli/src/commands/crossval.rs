@@ -8,20 +8,22 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use bertkit_evaluation::{Metric, RunsEstimate};
+use bertkit_training::config::Finetune;
 use bertkit_training::{
-    Crossval, CrossvalOptions, CrossvalReport, CrossvalRun, DirectoryPolicy, MicroBatch, Override,
-    Prepared, RunConfig, RunState, TrainError, prepare,
+    Crossval, CrossvalOptions, CrossvalReport, CrossvalRun, DirectoryPolicy, FinetuneConfig,
+    MicroBatch, Override, Prepared, RunState, TrainError, prepare,
 };
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::eval::confidence;
+use crate::error::CliError;
 use crate::format::{bytes, duration, plural};
 use crate::micro_batch;
-use crate::overrides::Settings;
 use crate::process;
 use crate::progress::{Display, Progress, RowProgress, SHOWN_METRICS, metrics};
-use crate::render::{self, CliError};
+use crate::render;
+use crate::settings::SettingFlags;
 use crate::writing::{OutputFlags, comments};
 
 const EXAMPLES: &str = "\
@@ -58,7 +60,7 @@ pub struct CrossvalArgs {
     #[command(flatten)]
     runs: RunFlags,
     #[command(flatten)]
-    settings: Settings,
+    settings: SettingFlags<Finetune>,
     #[command(flatten)]
     output: OutputFlags,
 }
@@ -157,7 +159,7 @@ pub fn run(args: &CrossvalArgs) -> Result<(), CliError> {
 }
 
 /// The first of the runs, prepared, for a trial.
-fn first(config: RunConfig, options: CrossvalOptions) -> Result<Prepared, TrainError> {
+fn first(config: FinetuneConfig, options: CrossvalOptions) -> Result<Prepared, TrainError> {
     let all = Crossval::new(config, options, DirectoryPolicy::DryRun)?;
     let config = all.runs().first().map(|run| run.config.clone());
     prepare(
@@ -168,7 +170,7 @@ fn first(config: RunConfig, options: CrossvalOptions) -> Result<Prepared, TrainE
 }
 
 /// The configuration that all runs share, and which they are: as the flags say, over what is there to go on with.
-fn resolve(args: &CrossvalArgs) -> Result<(RunConfig, CrossvalOptions), CliError> {
+fn resolve(args: &CrossvalArgs) -> Result<(FinetuneConfig, CrossvalOptions), CliError> {
     if let Some((flag, other)) = args.settings.contradiction() {
         return Err(CliError::usage(
             format!("{flag} cannot be used with {other}"),
@@ -193,11 +195,11 @@ fn resolve(args: &CrossvalArgs) -> Result<(RunConfig, CrossvalOptions), CliError
         options = begun;
         file = file.or(Some(shared));
     }
-    let base = RunConfig::resolve_unchecked(file.as_deref(), &[]).map_err(TrainError::from)?;
+    let base = FinetuneConfig::resolve_unchecked(file.as_deref(), &[]).map_err(TrainError::from)?;
     let mut overrides = args.settings.overrides(&base);
     overrides.extend(output);
     overrides.extend(sets);
-    let config = RunConfig::resolve(file.as_deref(), &overrides).map_err(TrainError::from)?;
+    let config = FinetuneConfig::resolve(file.as_deref(), &overrides).map_err(TrainError::from)?;
     let runs = &args.runs;
     options.folds = runs.folds.map(usize::from).or(options.folds);
     options.seeds = runs.seeds.map_or(options.seeds, u64::from);

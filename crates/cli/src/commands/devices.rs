@@ -1,12 +1,13 @@
-//! `bertkit devices`.
+//! `bertkit devices`: lists the devices of this machine.
 
 use bertkit_model::{DeviceInfo, DeviceSpec, automatic, devices, missing_backends};
 use clap::Args;
 use serde_json::json;
 
+use crate::error::CliError;
 use crate::format::bytes;
 use crate::process;
-use crate::render::{self, CliError};
+use crate::render;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,10 +29,10 @@ pub struct DevicesArgs {
     json: bool,
 }
 
-/// Lists.
+/// Prints the list.
 ///
 /// # Errors
-/// Standard output cannot be written.
+/// Standard output could not be written.
 pub fn run(args: &DevicesArgs) -> Result<(), CliError> {
     process::leave_on_interrupt()?;
     let devices = devices();

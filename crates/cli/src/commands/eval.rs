@@ -9,18 +9,19 @@ use bertkit_data::DataError;
 use bertkit_data::formats::bioasq::QuestionType;
 use bertkit_data::perturb::Perturbation;
 use bertkit_evaluation::BootstrapOptions;
+use bertkit_training::config::flag::{finite, share};
 use bertkit_training::{
     Answers, EvalOptions, Evaluation, Perturbed, Predictor, TrainError, evaluate,
 };
 use clap::{Args, ValueEnum};
 
+use crate::error::CliError;
 use crate::process;
 use crate::progress::{Display, RowProgress};
 use crate::reading::{
-    MachineFlags, Missing, ProductFlags, QuestionFlags, ReadFlags, TagFlags, finite,
-    refuse_question, share,
+    MachineFlags, Missing, ProductFlags, QuestionFlags, ReadFlags, TagFlags, refuse_question,
 };
-use crate::render::{self, CliError};
+use crate::render;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -87,7 +88,7 @@ pub struct EvalArgs {
     #[command(flatten, next_help_heading = "Data")]
     read: ReadFlags,
     /// The first row names the columns [default: as in training]
-    #[arg(long, help_heading = "Data", conflicts_with = "no_header")]
+    #[arg(long, help_heading = "Data", conflicts_with = "no-header")]
     header: bool,
     /// What happens to rows without a text or a label: left out and counted, or the file is refused
     #[arg(long, value_enum, default_value = "drop", hide_possible_values = true)]

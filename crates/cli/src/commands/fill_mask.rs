@@ -1,4 +1,4 @@
-//! `bertkit fill-mask`: a masked language model, asked directly.
+//! `bertkit fill-mask`: predicts masked tokens, or measures the accuracy on masked tokens.
 
 use std::path::PathBuf;
 
@@ -10,11 +10,12 @@ use bertkit_training::{Candidate, MaskEvery, MaskFiller, MaskedScore};
 use clap::Args;
 use serde_json::json;
 
+use crate::error::CliError;
 use crate::format::{count, plural};
 use crate::process;
 use crate::progress::{Display, RowProgress};
 use crate::reading::{MachineFlags, ProductFlags, ReadFlags};
-use crate::render::{self, CliError};
+use crate::render;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -78,7 +79,7 @@ pub struct FillMaskArgs {
     machine: MachineFlags,
 }
 
-/// Fills in, or scores.
+/// Runs the command.
 ///
 /// # Errors
 /// A model or texts that cannot be used.

@@ -1,17 +1,19 @@
-//! `bertkit finetune`: a table of texts and labels to a model.
+//! `bertkit finetune`: fine-tunes a model on labelled data.
 
 use std::path::{Path, PathBuf};
 
-use bertkit_training::{Outcome, Override, Prepared, RunConfig, Silent, TrainError, prepare};
+use bertkit_training::config::Finetune;
+use bertkit_training::{FinetuneConfig, Outcome, Override, Prepared, Silent, TrainError, prepare};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use crate::error::CliError;
 use crate::format::{count, duration};
 use crate::micro_batch;
-use crate::overrides::Settings;
 use crate::process;
 use crate::progress::{Display, Progress, SHOWN_METRICS, metrics};
-use crate::render::{self, CliError};
+use crate::render;
+use crate::settings::SettingFlags;
 use crate::writing::{Kind, OutputFlags, comments, profile_table};
 
 const EXAMPLES: &str = "\
@@ -41,7 +43,7 @@ pub struct FinetuneArgs {
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     #[command(flatten)]
-    settings: Settings,
+    settings: SettingFlags<Finetune>,
     /// Print where the time of training went: waiting for batches, forward, backward, update
     #[arg(long, help_heading = "Output")]
     profile: bool,
@@ -49,10 +51,10 @@ pub struct FinetuneArgs {
     output: OutputFlags,
 }
 
-/// Does the run.
+/// Runs the command.
 ///
 /// # Errors
-/// Contradicting flags, and whatever stops the run.
+/// Contradicting flags, or an error of the run.
 pub fn run(args: &FinetuneArgs) -> Result<(), CliError> {
     let config = resolve(args)?;
     let flags = &args.output;
@@ -88,7 +90,7 @@ pub fn run(args: &FinetuneArgs) -> Result<(), CliError> {
     }
 }
 
-/// With the micro-batch that fits, if it is to be found.
+/// Sets the largest micro-batch that fits, if the configuration asks for it.
 fn settle(prepared: Prepared, quiet: bool) -> Result<Prepared, CliError> {
     Ok(match prepared.rows_to_settle()? {
         Some(rows) => prepared.with_micro_batch(micro_batch::find(rows, quiet, &|| false)?),
@@ -96,8 +98,8 @@ fn settle(prepared: Prepared, quiet: bool) -> Result<Prepared, CliError> {
     })
 }
 
-/// The configuration that file and flags make together.
-fn resolve(args: &FinetuneArgs) -> Result<RunConfig, CliError> {
+/// The configuration given by file and flags.
+fn resolve(args: &FinetuneArgs) -> Result<FinetuneConfig, CliError> {
     if let Some((flag, other)) = args.settings.contradiction() {
         return Err(CliError::usage(
             format!("{flag} cannot be used with {other}"),
@@ -113,12 +115,12 @@ fn resolve(args: &FinetuneArgs) -> Result<RunConfig, CliError> {
         (None, true) => Some(args.output.resumed_config(&sets, Kind::Finetune)?),
         (None, false) => None,
     };
-    // What a flag must take away depends on the file; a wrong file is told of here.
-    let base = RunConfig::resolve_unchecked(file.as_deref(), &[]).map_err(TrainError::from)?;
+    // Which keys a flag must remove depends on the file; an invalid file is reported here.
+    let base = FinetuneConfig::resolve_unchecked(file.as_deref(), &[]).map_err(TrainError::from)?;
     let mut overrides = args.settings.overrides(&base);
     overrides.extend(args.output.directory());
     overrides.extend(sets);
-    Ok(RunConfig::resolve(file.as_deref(), &overrides).map_err(TrainError::from)?)
+    Ok(FinetuneConfig::resolve(file.as_deref(), &overrides).map_err(TrainError::from)?)
 }
 
 fn dry_run(mut prepared: Prepared, json: bool) -> Result<(), CliError> {
@@ -197,7 +199,7 @@ mod tests {
         finetune: FinetuneArgs,
     }
 
-    fn resolved(arguments: &[&str]) -> Result<RunConfig, CliError> {
+    fn resolved(arguments: &[&str]) -> Result<FinetuneConfig, CliError> {
         resolve(
             &Line::try_parse_from([&["bertkit"], arguments].concat())
                 .unwrap()
@@ -263,8 +265,8 @@ mod tests {
             "--config", file, "--seed", "2", "--output", "p", "--set", "seed=3",
         ]);
         let config = config.unwrap();
-        assert_eq!((config.seed, config.output), (3, Some("p".into())));
         assert_eq!(config.data.train, Some("a.csv".into()));
+        assert_eq!((config.seed, config.output), (3, Some("p".into())));
     }
 
     #[test]
@@ -277,9 +279,9 @@ mod tests {
             matches!(error, CliError::Train(TrainError::NothingToResume { .. })),
             "{error}"
         );
-        let mut config = RunConfig {
+        let mut config = FinetuneConfig {
             output: Some(directory.clone().into()),
-            ..RunConfig::default()
+            ..FinetuneConfig::default()
         };
         config.data.train = Some("a.csv".into());
         config.model.path = Some("m".into());

@@ -1,4 +1,4 @@
-//! The commands: one a file, each with its flags and a `run`.
+//! The commands, one per file, each with its flags and a `run`.
 
 mod bench;
 mod compare;
@@ -14,7 +14,7 @@ mod tokenizer;
 
 use clap::{Parser, Subcommand};
 
-use crate::render::CliError;
+use crate::error::CliError;
 
 const EXAMPLE: &str = "\
 From plain text and a table of texts and labels to predictions:
@@ -55,10 +55,10 @@ enum Command {
 }
 
 impl Cli {
-    /// Does what the command line asks for.
+    /// Runs the command.
     ///
     /// # Errors
-    /// Whatever stops the command; [`crate::render::report`] shows it and knows the exit code.
+    /// The error that stopped the command; [`crate::render::report`] prints it and returns the exit code.
     pub fn run(self) -> Result<(), CliError> {
         match self.command {
             Command::Pretrain(args) => pretrain::run(&args),

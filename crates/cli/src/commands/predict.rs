@@ -12,15 +12,17 @@ use bertkit_data::documents::documents;
 use bertkit_data::examples::{Examples, Selection};
 use bertkit_data::formats::{Cell, Format, Table, read_table_from, write_table};
 use bertkit_data::labels::TaskKind;
+use bertkit_training::config::flag::finite;
 use bertkit_training::{Answer, Answers, Predictor, TaskInfo};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use crate::error::CliError;
 use crate::format::{count, plural};
 use crate::process;
 use crate::progress::{Display, RowProgress};
-use crate::reading::{MachineFlags, ProductFlags, ReadFlags, TagFlags, finite, refuse_question};
-use crate::render::{self, CliError};
+use crate::reading::{MachineFlags, ProductFlags, ReadFlags, TagFlags, refuse_question};
+use crate::render;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -131,7 +133,7 @@ pub struct PredictArgs {
     #[arg(
         long,
         help_heading = "Table",
-        conflicts_with = "no_header",
+        conflicts_with = "no-header",
         requires = "input"
     )]
     header: bool,

@@ -1,8 +1,9 @@
-//! `bertkit pretrain`: texts to an encoder.
+//! `bertkit pretrain`: pretrains an encoder on plain text.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bertkit_training::config::Pretrain;
 use bertkit_training::pretrain::{
     PreparedPretraining, PretrainConfig, PretrainOutcome, prepare, recipes,
 };
@@ -11,12 +12,13 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use serde_json::{Map, Value, json};
 
+use crate::error::CliError;
 use crate::format::{count, duration, plural};
 use crate::micro_batch;
-use crate::overrides::pretraining::PretrainSettings;
 use crate::process;
 use crate::progress::{Display, Progress, SHOWN_OF_PRETRAINING, metrics};
-use crate::render::{self, CliError};
+use crate::render;
+use crate::settings::SettingFlags;
 use crate::writing::{Kind, OutputFlags, comments, profile_table};
 
 const EXAMPLES: &str = "\
@@ -55,7 +57,7 @@ pub struct PretrainArgs {
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     #[command(flatten)]
-    settings: PretrainSettings,
+    settings: SettingFlags<Pretrain>,
     /// Print where the time of training went: waiting for batches, forward, backward, update
     #[arg(long, help_heading = "Output")]
     profile: bool,
@@ -63,10 +65,10 @@ pub struct PretrainArgs {
     output: OutputFlags,
 }
 
-/// Does the run.
+/// Runs the command.
 ///
 /// # Errors
-/// Contradicting flags, and whatever stops the run.
+/// Contradicting flags, or an error of the run.
 pub fn run(args: &PretrainArgs) -> Result<(), CliError> {
     let config = resolve(args)?;
     let flags = &args.output;
@@ -111,7 +113,7 @@ pub fn run(args: &PretrainArgs) -> Result<(), CliError> {
     }
 }
 
-/// Ends what is not training yet.
+/// Returns an error if an interruption was requested before training.
 fn stop_if_asked(interrupt: &AtomicBool) -> Result<(), TrainError> {
     if interrupt.load(Ordering::Relaxed) {
         let resume = "run the command again; text that is tokenised stays so".into();
@@ -120,7 +122,7 @@ fn stop_if_asked(interrupt: &AtomicBool) -> Result<(), TrainError> {
     Ok(())
 }
 
-/// Where the settings below the flags come from.
+/// The source of the settings that flags override.
 enum Base {
     Nothing,
     File(PathBuf),
@@ -137,7 +139,7 @@ impl Base {
     }
 }
 
-/// The configuration that file or recipe and flags make together.
+/// The configuration given by file or recipe and flags.
 fn resolve(args: &PretrainArgs) -> Result<PretrainConfig, CliError> {
     let mut sets = Vec::new();
     for text in &args.set {
@@ -151,7 +153,7 @@ fn resolve(args: &PretrainArgs) -> Result<PretrainConfig, CliError> {
         }
         (None, None) => Base::Nothing,
     };
-    // What a flag must take away depends on the file; a wrong file is told of here.
+    // Which keys a flag must remove depends on the file; an invalid file is reported here.
     let below = base.resolve(&[]).map_err(TrainError::from)?;
     let mut overrides = args.settings.overrides(&below);
     overrides.extend(args.output.directory());

@@ -1,11 +1,11 @@
-//! `bertkit tokenizer`: text to a tokenizer, and a tokenizer to look at.
+//! `bertkit tokenizer`: trains a tokenizer, or shows the tokens of a text.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use bertkit_data::corpus::{CorpusFormat, CorpusOptions, find, read_sentences};
+use bertkit_data::pretraining::corpus::{CorpusFormat, CorpusOptions, find, read_sentences};
 use bertkit_data::tokenizer::{
     Family, FrequentWords, Normalization, TokenizerError, TokenizerSpec, TokenizerTrainer,
     TokenizerType, TrainOptions, Trained, Transliteration, UnicodeForm,
@@ -13,10 +13,11 @@ use bertkit_data::tokenizer::{
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::ProgressBar;
 
+use crate::error::CliError;
 use crate::format::{bytes, count, duration, plural};
 use crate::process;
 use crate::progress::Display;
-use crate::render::{self, CliError};
+use crate::render;
 
 const TRAIN_EXAMPLES: &str = "\
 Examples:
@@ -35,13 +36,13 @@ Examples:
 
 Each line is an id, a tab and a token.";
 
-/// Frequent words in pieces that the summary names.
+/// Number of split frequent words in the summary.
 const SPLIT_WORDS_SHOWN: usize = 10;
 
-/// Bytes of text that are counted together.
+/// Bytes of text that are counted per batch.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// What `--overwrite` may replace: the files of a tokenizer.
+/// The files that `--overwrite` may replace.
 const TOKENIZER_FILES: [&str; 7] = [
     "tokenizer.json",
     "tokenizer_config.json",
@@ -233,10 +234,10 @@ impl From<FormatName> for CorpusFormat {
     }
 }
 
-/// Does what the command line asks for.
+/// Runs the command.
 ///
 /// # Errors
-/// A tokenizer or text that cannot be used; a folder that cannot be written.
+/// A tokenizer or text that cannot be used, or a folder that cannot be written.
 pub fn run(args: &TokenizerArgs) -> Result<(), CliError> {
     match &args.command {
         Command::Train(args) => train(args),
@@ -278,7 +279,7 @@ fn show(args: &ShowArgs) -> Result<(), CliError> {
 }
 
 fn train(args: &TrainArgs) -> Result<(), CliError> {
-    // What is wrong with the command line is told before any text is read.
+    // Check the command line before reading any text.
     let options = options(args)?;
     let target = Target::new(&args.output, args.overwrite)?;
     let mut trainer = TokenizerTrainer::new(&options)?;
@@ -408,7 +409,7 @@ fn read(args: &TrainArgs, trainer: &mut TokenizerTrainer, work: &mut Work) -> Re
     batch.count(trainer)
 }
 
-/// Sentences one behind the other.
+/// Concatenated sentences.
 #[derive(Default)]
 struct Batch {
     text: String,
@@ -434,7 +435,7 @@ impl Batch {
     }
 }
 
-/// Refuses a vocabulary that is smaller than asked for: the model's size would not be what its author thinks.
+/// Rejects a vocabulary smaller than requested, because the model would be smaller than its author thinks.
 fn check_size(trained: &Trained, options: &TrainOptions, args: &TrainArgs) -> Result<(), CliError> {
     let size = trained.tokenizer.vocab_size();
     match options.vocab_size {
@@ -548,7 +549,7 @@ fn frequent_line(frequent: &FrequentWords) -> String {
     line
 }
 
-/// The folder that is to hold the tokenizer.
+/// The output folder of a tokenizer.
 struct Target {
     path: PathBuf,
     temporary: PathBuf,
@@ -557,7 +558,7 @@ struct Target {
 
 impl Target {
     /// # Errors
-    /// The folder is not empty, and not a tokenizer's that may be replaced.
+    /// The folder is not empty and not a tokenizer that may be replaced.
     fn new(path: &Path, overwrite: bool) -> Result<Self, CliError> {
         let shown = path.display();
         let name = path.file_name().ok_or_else(|| {
@@ -609,7 +610,7 @@ impl Target {
         })
     }
 
-    /// Fills a temporary folder beside it, and gives that its name: there is never half a tokenizer.
+    /// Writes to a temporary folder beside the target and renames it: an incomplete tokenizer is never visible.
     fn write(&self, trained: &Trained) -> Result<(), CliError> {
         let failed = |path: &Path| {
             let path = path.to_path_buf();
@@ -629,14 +630,14 @@ impl Target {
                 fs::rename(&self.temporary, &self.path).map_err(failed(&self.path))
             });
         if written.is_err() {
-            // The error is what counts; what is left behind is swept by the next run.
+            // Report the error itself; the next run removes the temporary folder.
             let _ = fs::remove_dir_all(&self.temporary);
         }
         written
     }
 }
 
-/// What is going on, on standard error.
+/// Progress on standard error.
 struct Work {
     display: Display,
     bar: Option<ProgressBar>,
@@ -655,7 +656,7 @@ impl Work {
         }
     }
 
-    /// Tells how far it is, but not too often.
+    /// Reports progress, rate-limited.
     fn tell(&mut self, text: impl FnOnce() -> String) {
         let between = match self.display {
             Display::Quiet => return,
@@ -682,7 +683,7 @@ impl Work {
     }
 }
 
-/// A size in bytes: `500MB`, `1.5GB`, `2GiB`.
+/// Parses a size in bytes: `500MB`, `1.5GB`, `2GiB`.
 fn memory(text: &str) -> Result<u64, String> {
     let split = text
         .find(|letter: char| letter.is_ascii_alphabetic())

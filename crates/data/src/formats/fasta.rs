@@ -6,8 +6,8 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::stream;
 use super::{Cell, Row, Table};
-use crate::corpus::text;
 use crate::error::{DataError, list};
 
 /// A FASTA file, and what its sequences are.
@@ -86,7 +86,7 @@ pub fn read_fasta(files: &[FastaFile]) -> Result<Table, DataError> {
                 name: label.clone(),
             });
         }
-        let (text, _) = text::open(&file.path)?;
+        let (text, _) = stream::open(&file.path)?;
         for record in records(text, name)? {
             let cells = [
                 Some(record.sequence),
@@ -126,7 +126,7 @@ struct Record {
 fn records(reader: impl BufRead, name: &str) -> Result<Vec<Record>, DataError> {
     let mut records: Vec<Record> = Vec::new();
     for (number, line) in (1..).zip(reader.lines()) {
-        let line = line.map_err(|error| text::data_error(error, name))?;
+        let line = line.map_err(|error| stream::data_error(error, name))?;
         let line = line.trim();
         if line.is_empty() || line.starts_with(';') {
             continue;

@@ -6,6 +6,7 @@ pub(crate) mod encoding;
 pub mod fasta;
 pub(crate) mod jsonl;
 pub mod squad;
+pub(crate) mod stream;
 pub mod tagged;
 
 use std::fs;

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::bioasq::{self, AskedQuestion};
+use super::stream;
 use super::{Cell, ReadOptions, Row, Table, read_table};
 use crate::characters::Characters;
 use crate::columns::Column;
-use crate::corpus::text;
 use crate::error::{DataError, list, short};
 
 /// How to read questions.
@@ -184,9 +184,9 @@ pub fn read_questions(path: &Path, options: &QuestionOptions) -> Result<Question
     let lower = name.to_ascii_lowercase();
     if options.read.format.is_none() && (lower.ends_with(".json") || lower.ends_with(".json.gz")) {
         let mut document = String::new();
-        let (mut text, _) = text::open(path)?;
+        let (mut text, _) = stream::open(path)?;
         text.read_to_string(&mut document)
-            .map_err(|error| text::data_error(error, &name))?;
+            .map_err(|error| stream::data_error(error, &name))?;
         return read_squad(&document, &name, options.strict);
     }
     questions_of_table(&read_table(path, &options.read)?, options)

@@ -176,7 +176,7 @@ impl TokenizerError {
                 "if the token has another name, give it as `{role}` in `tokenizer_config.json`"
             )),
             Self::NoVocabulary { spec } => Some(format!(
-                "train a tokenizer first (`bertkit tokenizer train FILES --type {spec} --output DIR`), and give `DIR` \
+                "train a tokenizer first (`bertkit tokenizer train FILES [option.type] {spec} [output=DIR]`), and give `DIR` \
                  instead; or name the model"
             )),
             Self::Pattern { .. } => Some(

@@ -2,18 +2,34 @@
 
 use std::collections::HashMap;
 
-use crate::metric::Metric;
 use crate::predictions::{Answer, AnswerPredictions};
+use crate::undefined::Undefined;
 
-use super::{Outcome, Undefined, Value};
+use super::outcome::{Outcome, Value};
 
-/// Which score of an answer a threshold is chosen for.
+/// A score of one answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnswerScore {
-    /// [`Metric::ExactMatch`].
+    /// [`Metric::ExactMatch`](crate::Metric::ExactMatch).
     ExactMatch,
-    /// [`Metric::F1`].
+    /// [`Metric::F1`](crate::Metric::F1).
     F1,
+}
+
+/// Which questions a score is averaged over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Questions {
+    All,
+    WithAnswer,
+    WithoutAnswer,
+}
+
+/// How a metric is computed from one answer per question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AnswerFormula {
+    Mean(AnswerScore, Questions),
+    /// The mean over all questions at the threshold for no answer that maximises it.
+    Best(AnswerScore),
 }
 
 /// A threshold for no answer and what it gives.
@@ -25,14 +41,14 @@ pub struct NoAnswerThreshold {
     pub value: f64,
 }
 
-/// The threshold for no answer at which answers score best: to be chosen on validation data.
+/// The threshold for no answer with the best score; choose it on validation data.
 ///
-/// It is found as `evaluate-v2.0.py` does: of the thresholds that do equally well the lowest, 0 where it is best to
-/// answer nothing. Two things differ. Questions of equal scores are decided together, where the script may stop between
-/// them at a value that no threshold gives; and where 0 would leave questions answered although answering none is best,
-/// as with differences of logits below 0, the threshold is the next number below all scores.
+/// Like `evaluate-v2.0.py`, it returns the lowest of equally good thresholds, and 0 if it is best to answer nothing.
+/// There are two differences. Questions with equal scores are decided together, where the script may stop between them
+/// at a value that no threshold gives. And if 0 would leave questions answered although answering none is best, as with
+/// logit differences below 0, the threshold is the next number below all scores.
 ///
-/// [`AnswerPredictions::no_answer_threshold`] has no part in it.
+/// [`AnswerPredictions::no_answer_threshold`] is ignored.
 ///
 /// # Errors
 /// [`Undefined`] if there are no questions, one has no score for no answer, or one that is not a number.
@@ -64,12 +80,8 @@ pub fn best_no_answer_threshold(
     if let Err(error) = predictions.check() {
         panic!("{error}");
     }
-    let metric = match score {
-        AnswerScore::ExactMatch => Metric::BestExactMatch,
-        AnswerScore::F1 => Metric::BestF1,
-    };
     let weights = vec![1.0; predictions.questions.len()];
-    AnswerEvaluator::new(predictions, &[metric]).best(score, &weights)
+    AnswerEvaluator::new(predictions, vec![AnswerFormula::Best(score)]).best(score, &weights)
 }
 
 /// How well one answer fits.
@@ -79,27 +91,36 @@ struct Fit {
     f1: f64,
 }
 
+impl Fit {
+    fn score(self, score: AnswerScore) -> f64 {
+        match score {
+            AnswerScore::ExactMatch => self.exact_match,
+            AnswerScore::F1 => self.f1,
+        }
+    }
+}
+
 /// Answers compared with the truth, once for all resamples.
-pub(crate) struct AnswerEvaluator<'a> {
-    metrics: &'a [Metric],
+pub(crate) struct AnswerEvaluator {
+    formulas: Vec<AnswerFormula>,
     rows: Vec<Row>,
-    /// The rows by rising score for no answer, if they are asked for.
+    /// The rows by ascending score for no answer, if a formula needs it.
     order: Result<Vec<u32>, Undefined>,
 }
 
 struct Row {
     has_answer: bool,
     answered: bool,
-    /// Of the answer as given.
+    /// The fit of the answer as given.
     given: Fit,
-    /// Behind the threshold.
+    /// The fit after the threshold for no answer.
     decided: Fit,
-    /// Read only where `order` is there.
+    /// Read only if `order` is computed.
     no_answer_score: f64,
 }
 
-impl<'a> AnswerEvaluator<'a> {
-    pub fn new(predictions: &AnswerPredictions, metrics: &'a [Metric]) -> Self {
+impl AnswerEvaluator {
+    pub fn new(predictions: &AnswerPredictions, formulas: Vec<AnswerFormula>) -> Self {
         let threshold = predictions.no_answer_threshold;
         let rows: Vec<Row> = predictions
             .questions
@@ -127,13 +148,13 @@ impl<'a> AnswerEvaluator<'a> {
                 }
             })
             .collect();
-        let asked = |metric| matches!(metric, &Metric::BestExactMatch | &Metric::BestF1);
-        let order = match metrics.iter().any(asked) {
+        let needed = |formula: &AnswerFormula| matches!(formula, AnswerFormula::Best(_));
+        let order = match formulas.iter().any(needed) {
             true => order(&predictions.questions),
             false => Err(Undefined::NoAnswerScores),
         };
         Self {
-            metrics,
+            formulas,
             rows,
             order,
         }
@@ -141,47 +162,44 @@ impl<'a> AnswerEvaluator<'a> {
 
     pub fn outcome(&self, weights: &[f64]) -> Outcome {
         if weights.iter().all(|&weight| weight == 0.0) {
-            return Outcome::undefined(self.metrics, &Undefined::NoRows);
+            return Outcome::undefined(self.formulas.len(), &Undefined::NoRows);
         }
-        let value = |&metric: &Metric| self.value(metric, weights);
+        let value = |&formula: &AnswerFormula| self.value(formula, weights);
         Outcome {
-            metrics: self.metrics.iter().map(value).collect(),
+            metrics: self.formulas.iter().map(value).collect(),
             per_class: Ok(Vec::new()),
         }
     }
 
-    fn value(&self, metric: Metric, weights: &[f64]) -> Value {
-        let exact_match = |row: &Row| row.decided.exact_match;
-        let f1 = |row: &Row| row.decided.f1;
-        match metric {
-            Metric::ExactMatch => self.mean(weights, None, exact_match),
-            Metric::ExactMatchHasAnswer => self.mean(weights, Some(true), exact_match),
-            Metric::ExactMatchNoAnswer => self.mean(weights, Some(false), exact_match),
-            Metric::F1HasAnswer => self.mean(weights, Some(true), f1),
-            Metric::F1NoAnswer => self.mean(weights, Some(false), f1),
-            Metric::BestExactMatch => self.best(AnswerScore::ExactMatch, weights).map(|b| b.value),
-            Metric::BestF1 => self.best(AnswerScore::F1, weights).map(|b| b.value),
-            _ => self.mean(weights, None, f1),
+    fn value(&self, formula: AnswerFormula, weights: &[f64]) -> Value {
+        match formula {
+            AnswerFormula::Mean(score, questions) => self.mean(score, questions, weights),
+            AnswerFormula::Best(score) => self.best(score, weights).map(|best| best.value),
         }
     }
 
-    /// The mean over all questions, or over those that have an answer, or none.
-    fn mean(&self, weights: &[f64], answerable: Option<bool>, of: impl Fn(&Row) -> f64) -> Value {
+    fn mean(&self, score: AnswerScore, questions: Questions, weights: &[f64]) -> Value {
         let (mut sum, mut total) = (0.0, 0.0);
         for (row, weight) in self.rows.iter().zip(weights) {
-            if answerable.is_none_or(|answerable| answerable == row.has_answer) {
-                sum += weight * of(row);
+            let counts = match questions {
+                Questions::All => true,
+                Questions::WithAnswer => row.has_answer,
+                Questions::WithoutAnswer => !row.has_answer,
+            };
+            if counts {
+                sum += weight * row.decided.score(score);
                 total += weight;
             }
         }
-        match (total == 0.0, answerable) {
+        match (total == 0.0, questions) {
             (false, _) => Ok(sum / total),
-            (true, None) => Err(Undefined::NoRows),
-            (true, Some(answerable)) => Err(Undefined::NoQuestions { answerable }),
+            (true, Questions::All) => Err(Undefined::NoRows),
+            (true, Questions::WithAnswer) => Err(Undefined::NoQuestions { answerable: true }),
+            (true, Questions::WithoutAnswer) => Err(Undefined::NoQuestions { answerable: false }),
         }
     }
 
-    /// The best threshold for no answer. The evaluator must have been asked for one.
+    /// The best threshold for no answer. One of the formulas must be [`AnswerFormula::Best`].
     pub fn best(
         &self,
         score: AnswerScore,
@@ -194,7 +212,7 @@ impl<'a> AnswerEvaluator<'a> {
         }
         let row = |place: usize| &self.rows[order[place] as usize];
         let lowest = row(0).no_answer_score;
-        // At first nothing is answered, and right is what has no answer.
+        // At first nothing is answered, which is right for the questions without an answer.
         let silent = self.rows.iter().zip(weights);
         let mut current: f64 = silent
             .filter(|(row, _)| !row.has_answer)
@@ -210,10 +228,9 @@ impl<'a> AnswerEvaluator<'a> {
         };
         for (place, &index) in order.iter().enumerate() {
             let this = row(place);
-            let change = match (this.has_answer, score) {
-                (true, AnswerScore::ExactMatch) => this.given.exact_match,
-                (true, AnswerScore::F1) => this.given.f1,
-                (false, _) => -f64::from(u8::from(this.answered)),
+            let change = match this.has_answer {
+                true => this.given.score(score),
+                false => -f64::from(u8::from(this.answered)),
             };
             current += weights[index as usize] * change;
             let last_of_equals =
@@ -230,7 +247,7 @@ impl<'a> AnswerEvaluator<'a> {
     }
 }
 
-/// The rows by rising score for no answer.
+/// The rows by ascending score for no answer.
 fn order(questions: &[Answer]) -> Result<Vec<u32>, Undefined> {
     let scores: Option<Vec<f64>> = questions.iter().map(|q| q.no_answer_score).collect();
     let scores = scores.ok_or(Undefined::NoAnswerScores)?;
@@ -248,7 +265,7 @@ fn order(questions: &[Answer]) -> Result<Vec<u32>, Undefined> {
     Ok(order)
 }
 
-/// How well the answer given fits the true one it fits best.
+/// How well the predicted answer fits the true one that it fits best.
 fn fit(question: &Answer) -> Fit {
     let predicted = normalize(&question.predicted);
     let gold: Vec<String> = question.gold.iter().map(|gold| normalize(gold)).collect();
@@ -265,7 +282,7 @@ fn fit(question: &Answer) -> Fit {
     best
 }
 
-/// F1 of the words that two normalised texts share; of empty ones, whether both are.
+/// F1 of the shared words of two normalised texts; if one is empty, 1 if both are and else 0.
 fn overlap(gold: &str, predicted: &str) -> f64 {
     if gold.is_empty() || predicted.is_empty() {
         return f64::from(u8::from(gold == predicted));
@@ -286,14 +303,14 @@ fn overlap(gold: &str, predicted: &str) -> f64 {
     2.0 * same / (gold_words + predicted_words)
 }
 
-/// Lower case without ASCII punctuation and English articles, words one space apart, as in SQuAD's scripts.
+/// Normalises as the SQuAD scripts do: lower case, no ASCII punctuation, no English articles, single spaces.
 fn normalize(text: &str) -> String {
     let lower = text.to_lowercase();
     let bare: String = lower
         .chars()
         .filter(|c| !c.is_ascii_punctuation())
         .collect();
-    // An article is a whole run of letters and digits, so in "the東京" there is none, and in "a–b" there is one.
+    // An article is a whole run of letters and digits: there is none in "the東京", and one in "a–b".
     let mut without = String::with_capacity(bare.len());
     let mut rest = bare.as_str();
     while let Some(start) = rest.find(char::is_alphanumeric) {
@@ -309,7 +326,7 @@ fn normalize(text: &str) -> String {
         rest = &run[end..];
     }
     without.push_str(rest);
-    // Python splits at the four separators of ASCII too.
+    // Python also splits at the four ASCII separators.
     let space = |c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c);
     let words: Vec<&str> = without
         .split(space)
@@ -322,7 +339,7 @@ fn normalize(text: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::{Predictions, score};
+    use crate::{Metric, Predictions, score};
 
     fn answer(gold: &[&str], predicted: &str, no_answer_score: Option<f64>) -> Answer {
         Answer {

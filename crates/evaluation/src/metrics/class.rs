@@ -1,46 +1,68 @@
 //! One class per row.
 
-use crate::metric::Metric;
 use crate::predictions::{ClassPredictions, TaskKind};
+use crate::undefined::Undefined;
 
-use super::counts::{Average, Counts, mean, precision_recall_f1};
+use super::counts::{Average, Counts, Score, mean};
+use super::outcome::{ClassScores, Outcome, Value, finite, not_finite};
 use super::ranking::{Areas, BinaryRanking, ClassRanking, MulticlassAreas, multiclass_areas};
-use super::{ClassScores, Outcome, Undefined, Value, finite, not_finite};
 
-/// Single-label predictions with losses and rankings worked out.
+/// How a metric is computed from one class per row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ClassFormula {
+    /// A score of the positive class.
+    Positive(Score),
+    /// A score over the averaged classes.
+    Averaged(Score, Average),
+    Accuracy,
+    /// Recall of the negative class.
+    Specificity,
+    BalancedAccuracy,
+    Mcc,
+    CohenKappa,
+    LogLoss,
+    Brier,
+    RocAuc,
+    AveragePrecision,
+    RocAucOvrMacro,
+    RocAucOvrWeighted,
+    RocAucOvoMacro,
+    RocAucOvoWeighted,
+}
+
+/// Single-label predictions with precomputed losses and rankings.
 pub(crate) struct ClassEvaluator<'a> {
     predictions: &'a ClassPredictions,
-    metrics: &'a [Metric],
-    /// The true class of each row; the number of classes for every class the model never saw.
+    formulas: Vec<ClassFormula>,
+    /// The true class of each row; the number of classes stands for every class the model never saw.
     truth: Vec<usize>,
-    /// Why the probabilities cannot be read.
+    /// Why the probabilities cannot be used.
     fault: Option<Undefined>,
-    /// Log loss and Brier score of each row; 0 for classes never seen. Empty if not asked for.
+    /// Log loss and Brier score of each row; 0 for unseen classes. Empty if no formula needs them.
     losses: Vec<[f64; 2]>,
-    /// By the probability of the positive class, if asked for.
+    /// Rows by the probability of the positive class, if a formula needs it.
     binary: Option<BinaryRanking>,
-    /// By the probability of each class, if asked for.
+    /// Rows by the probability of each class, if a formula needs it.
     multiclass: Option<Vec<ClassRanking>>,
 }
 
-/// The counts that one set of weights gives.
+/// The counts under one set of weights.
 struct Tally {
     /// Of the known classes.
     counts: Counts,
     /// All rows.
     rows: f64,
-    /// Rows of classes never seen.
+    /// Rows of unseen classes.
     unseen: f64,
     per_class: Vec<ClassScores>,
     /// Of the classes that averages are over.
     averaged: Counts,
-    /// Their scores.
+    /// The scores of those classes.
     averaged_scores: Vec<ClassScores>,
-    micro: ClassScores,
 }
 
 impl<'a> ClassEvaluator<'a> {
-    pub fn new(predictions: &'a ClassPredictions, metrics: &'a [Metric]) -> Self {
+    pub fn new(predictions: &'a ClassPredictions, formulas: Vec<ClassFormula>) -> Self {
         let p = predictions;
         let k = p.classes.len();
         let truth: Vec<usize> = p.labels.iter().map(|&label| label.min(k)).collect();
@@ -48,11 +70,11 @@ impl<'a> ClassEvaluator<'a> {
             true => Some(Undefined::NoProbabilities),
             false => not_finite("probability", &p.probabilities, k),
         };
-        let asked = |wanted: &[Metric]| {
-            fault.is_none() && metrics.iter().any(|metric| wanted.contains(metric))
+        let needed = |by: &[ClassFormula]| {
+            fault.is_none() && formulas.iter().any(|formula| by.contains(formula))
         };
 
-        let losses = match asked(&[Metric::LogLoss, Metric::Brier]) {
+        let losses = match needed(&[ClassFormula::LogLoss, ClassFormula::Brier]) {
             true => p
                 .probabilities
                 .chunks(k)
@@ -65,7 +87,7 @@ impl<'a> ClassEvaluator<'a> {
         let probability = |row: usize, class: usize| p.probabilities[row * k + class];
         let positive = p
             .positive
-            .filter(|_| asked(&[Metric::RocAuc, Metric::AveragePrecision]));
+            .filter(|_| needed(&[ClassFormula::RocAuc, ClassFormula::AveragePrecision]));
         let binary = positive.map(|positive| {
             BinaryRanking::new(
                 known(),
@@ -74,11 +96,11 @@ impl<'a> ClassEvaluator<'a> {
                 |row| truth[row] == positive,
             )
         });
-        let multiclass = asked(&[
-            Metric::RocAucOvrMacro,
-            Metric::RocAucOvrWeighted,
-            Metric::RocAucOvoMacro,
-            Metric::RocAucOvoWeighted,
+        let multiclass = needed(&[
+            ClassFormula::RocAucOvrMacro,
+            ClassFormula::RocAucOvrWeighted,
+            ClassFormula::RocAucOvoMacro,
+            ClassFormula::RocAucOvoWeighted,
         ])
         .then(|| {
             let ranking =
@@ -87,7 +109,7 @@ impl<'a> ClassEvaluator<'a> {
         });
         Self {
             predictions,
-            metrics,
+            formulas,
             truth,
             fault,
             losses,
@@ -99,14 +121,15 @@ impl<'a> ClassEvaluator<'a> {
     pub fn outcome(&self, weights: &[f64]) -> Outcome {
         let tally = self.tally(weights);
         if tally.rows == 0.0 {
-            return Outcome::undefined(self.metrics, &Undefined::NoRows);
+            return Outcome::undefined(self.formulas.len(), &Undefined::NoRows);
         }
         let areas = self.binary.as_ref().map(|ranking| ranking.areas(weights));
         let multiclass = self.multiclass_areas(weights, &tally.counts.support);
         let losses = self.mean_losses(weights, &tally);
-        let value =
-            |&metric: &Metric| self.value(metric, &tally, areas.as_ref(), &multiclass, &losses);
-        let metrics = self.metrics.iter().map(value).collect();
+        let value = |&formula: &ClassFormula| {
+            self.value(formula, &tally, areas.as_ref(), &multiclass, &losses)
+        };
+        let metrics = self.formulas.iter().map(value).collect();
         Outcome {
             metrics,
             per_class: Ok(tally.per_class),
@@ -137,81 +160,71 @@ impl<'a> ClassEvaluator<'a> {
             Some(classes) => counts.select(classes),
             None => counts.clone(),
         };
-        let (per_class, micro) = (counts.per_class(), averaged.micro());
         Tally {
+            per_class: counts.per_class(),
             averaged_scores: averaged.per_class(),
             averaged,
             counts,
             rows,
             unseen,
-            per_class,
-            micro,
         }
     }
 
     fn value(
         &self,
-        metric: Metric,
+        formula: ClassFormula,
         tally: &Tally,
         areas: Option<&Areas>,
         multiclass: &Result<MulticlassAreas, Undefined>,
         losses: &Result<[f64; 2], Undefined>,
     ) -> Value {
-        if let Some((which, average)) = precision_recall_f1(metric) {
-            let values = tally.averaged_scores.iter().map(|scores| scores[which]);
-            return match (average, self.predictions.positive) {
-                (Average::Positive, Some(positive)) => Ok(tally.per_class[positive][which]),
-                (Average::Micro, _) => Ok(tally.micro[which]),
-                (Average::Macro, _) => Ok(mean(values)),
-                (Average::Weighted, _) => Ok(tally.averaged.weighted(values)),
-                (Average::Positive | Average::Samples, _) => Err(self.not_applicable(metric)),
-            };
-        }
         let multiclass = |of: fn(MulticlassAreas) -> f64| multiclass.clone().map(of);
-        match metric {
-            Metric::Accuracy => Ok(tally.counts.hits.iter().sum::<f64>() / tally.rows),
-            Metric::Specificity => match (self.predictions.task(), self.predictions.positive) {
-                (TaskKind::Binary, Some(positive)) => Ok(tally.per_class[1 - positive][1]),
-                _ => Err(self.not_applicable(metric)),
-            },
-            Metric::BalancedAccuracy => balanced_accuracy(tally),
-            Metric::Mcc => Ok(matthews(tally)),
-            Metric::CohenKappa => self.kappa(tally),
-            Metric::LogLoss => losses.clone().and_then(|[log_loss, _]| finite(log_loss)),
-            Metric::Brier => losses.clone().and_then(|[_, brier]| finite(brier)),
-            Metric::RocAuc => self.two_classes(metric, areas).map(|areas| areas.roc),
-            Metric::AveragePrecision => self
-                .two_classes(metric, areas)
-                .map(|areas| areas.average_precision),
-            Metric::RocAucOvrMacro => multiclass(|areas| areas.ovr_macro),
-            Metric::RocAucOvrWeighted => multiclass(|areas| areas.ovr_weighted),
-            Metric::RocAucOvoMacro => multiclass(|areas| areas.ovo_macro),
-            Metric::RocAucOvoWeighted => multiclass(|areas| areas.ovo_weighted),
-            _ => Err(self.not_applicable(metric)),
+        match formula {
+            ClassFormula::Positive(score) => {
+                let positive = self.positive()?;
+                Ok(tally.per_class[positive][score as usize])
+            }
+            ClassFormula::Averaged(score, average) => {
+                let counts = &tally.averaged;
+                Ok(counts.average(&tally.averaged_scores, score, average))
+            }
+            ClassFormula::Accuracy => Ok(tally.counts.hits.iter().sum::<f64>() / tally.rows),
+            ClassFormula::Specificity => {
+                let positive = self.positive()?;
+                Ok(tally.per_class[1 - positive][Score::Recall as usize])
+            }
+            ClassFormula::BalancedAccuracy => balanced_accuracy(tally),
+            ClassFormula::Mcc => Ok(matthews(tally)),
+            ClassFormula::CohenKappa => self.kappa(tally),
+            ClassFormula::LogLoss => losses.clone().and_then(|[log_loss, _]| finite(log_loss)),
+            ClassFormula::Brier => losses.clone().and_then(|[_, brier]| finite(brier)),
+            ClassFormula::RocAuc => self.two_classes(areas).map(|areas| areas.roc),
+            ClassFormula::AveragePrecision => {
+                let areas = self.two_classes(areas)?;
+                Ok(areas.average_precision)
+            }
+            ClassFormula::RocAucOvrMacro => multiclass(|areas| areas.ovr_macro),
+            ClassFormula::RocAucOvrWeighted => multiclass(|areas| areas.ovr_weighted),
+            ClassFormula::RocAucOvoMacro => multiclass(|areas| areas.ovo_macro),
+            ClassFormula::RocAucOvoWeighted => multiclass(|areas| areas.ovo_weighted),
         }
     }
 
-    fn not_applicable(&self, metric: Metric) -> Undefined {
-        Undefined::NotApplicable {
-            metric,
-            task: self.predictions.task(),
+    /// The positive class of a binary task.
+    fn positive(&self) -> Result<usize, Undefined> {
+        match (self.predictions.task(), self.predictions.positive) {
+            (TaskKind::Binary, Some(positive)) => Ok(positive),
+            _ => Err(Undefined::NoPositiveClass),
         }
     }
 
     /// The areas, if both classes have rows.
-    fn two_classes<'b>(
-        &self,
-        metric: Metric,
-        areas: Option<&'b Areas>,
-    ) -> Result<&'b Areas, Undefined> {
+    fn two_classes<'b>(&self, areas: Option<&'b Areas>) -> Result<&'b Areas, Undefined> {
         if let Some(fault) = &self.fault {
             return Err(fault.clone());
         }
-        let (Some(areas), TaskKind::Binary, Some(positive)) =
-            (areas, self.predictions.task(), self.predictions.positive)
-        else {
-            return Err(self.not_applicable(metric));
-        };
+        let positive = self.positive()?;
+        let areas = areas.ok_or(Undefined::NoPositiveClass)?;
         let every = |class: usize| Undefined::OneClass {
             class: self.predictions.classes[class].clone(),
         };
@@ -244,7 +257,7 @@ impl<'a> ClassEvaluator<'a> {
         }
         match &self.multiclass {
             Some(rankings) => Ok(multiclass_areas(rankings, weights, support)),
-            // Not asked for, so not read.
+            // No formula reads them.
             None => Err(Undefined::NoProbabilities),
         }
     }
@@ -274,7 +287,7 @@ impl<'a> ClassEvaluator<'a> {
             support,
         } = &tally.counts;
         let n = tally.rows;
-        // Both times n: the unseen class is never predicted, so it adds nothing to the products.
+        // Both sides are multiplied by n. The unseen class is never predicted, so it adds nothing to the products.
         let chance: f64 = support.iter().zip(predicted).map(|(a, b)| a * b).sum();
         let expected = n * n - chance;
         if expected == 0.0 {
@@ -288,7 +301,7 @@ impl<'a> ClassEvaluator<'a> {
     }
 }
 
-/// Log loss and Brier score of a row; 0 for a class never seen.
+/// Log loss and Brier score of a row; 0 for an unseen class.
 fn row_losses(probabilities: &[f64], label: usize) -> [f64; 2] {
     let Some(&probability) = probabilities.get(label) else {
         return [0.0; 2];
@@ -315,7 +328,7 @@ fn balanced_accuracy(tally: &Tally) -> Value {
     }
 }
 
-/// Matthews' correlation coefficient for any number of classes (Gorodkin 2004); 0 if a side is constant.
+/// Matthews correlation coefficient for any number of classes (Gorodkin 2004); 0 if truth or prediction is constant.
 fn matthews(tally: &Tally) -> f64 {
     let Counts {
         hits,

@@ -1,47 +1,24 @@
 //! Precision, recall and F1 from counts.
 
-use crate::metric::Metric;
+use super::outcome::ClassScores;
 
-use super::ClassScores;
-
-/// How precision, recall and F1 are summed up over classes or rows.
+/// One of [`ClassScores`], by its index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Average {
-    /// Of the positive class alone.
-    Positive,
-    /// Of the pooled counts.
+pub(crate) enum Score {
+    Precision = 0,
+    Recall = 1,
+    F1 = 2,
+}
+
+/// How a score of several classes becomes one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Average {
+    /// From the pooled counts.
     Micro,
-    /// The plain mean over classes.
+    /// The mean over classes.
     Macro,
     /// The mean over classes, weighted by their rows.
     Weighted,
-    /// The mean over rows.
-    Samples,
-}
-
-/// Which of [`ClassScores`] a metric sums up, and how; `None` for the metrics that are not of this kind.
-pub(super) fn precision_recall_f1(metric: Metric) -> Option<(usize, Average)> {
-    const PRECISION: usize = 0;
-    const RECALL: usize = 1;
-    const F1: usize = 2;
-    Some(match metric {
-        Metric::Precision => (PRECISION, Average::Positive),
-        Metric::PrecisionMicro => (PRECISION, Average::Micro),
-        Metric::PrecisionMacro => (PRECISION, Average::Macro),
-        Metric::PrecisionWeighted => (PRECISION, Average::Weighted),
-        Metric::PrecisionSamples => (PRECISION, Average::Samples),
-        Metric::Recall => (RECALL, Average::Positive),
-        Metric::RecallMicro => (RECALL, Average::Micro),
-        Metric::RecallMacro => (RECALL, Average::Macro),
-        Metric::RecallWeighted => (RECALL, Average::Weighted),
-        Metric::RecallSamples => (RECALL, Average::Samples),
-        Metric::F1 => (F1, Average::Positive),
-        Metric::F1Micro => (F1, Average::Micro),
-        Metric::F1Macro => (F1, Average::Macro),
-        Metric::F1Weighted => (F1, Average::Weighted),
-        Metric::F1Samples => (F1, Average::Samples),
-        _ => return None,
-    })
 }
 
 /// Precision, recall and F1 from the number of hits, of predictions and of true cases.
@@ -53,7 +30,7 @@ pub(super) fn scores(hits: f64, predicted: f64, support: f64) -> ClassScores {
     ]
 }
 
-/// `a / b`, and 0 where `b` is: scikit-learn's `zero_division=0`.
+/// `a / b`, or 0 where `b` is 0: scikit-learn's `zero_division=0`.
 fn ratio(a: f64, b: f64) -> f64 {
     if b == 0.0 { 0.0 } else { a / b }
 }
@@ -61,9 +38,9 @@ fn ratio(a: f64, b: f64) -> f64 {
 /// The counts of each class.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Counts {
-    /// Rows of the class that were predicted so.
+    /// Rows of the class that are predicted correctly.
     pub hits: Vec<f64>,
-    /// Rows predicted to be of the class.
+    /// Rows predicted as the class.
     pub predicted: Vec<f64>,
     /// Rows of the class.
     pub support: Vec<f64>,
@@ -101,7 +78,17 @@ impl Counts {
             .collect()
     }
 
-    /// Precision, recall and F1 of all classes taken together.
+    /// A score averaged over classes, given the scores of each class.
+    pub fn average(&self, scores: &[ClassScores], score: Score, average: Average) -> f64 {
+        let values = scores.iter().map(|of_class| of_class[score as usize]);
+        match average {
+            Average::Micro => self.micro()[score as usize],
+            Average::Macro => mean(values),
+            Average::Weighted => self.weighted(values),
+        }
+    }
+
+    /// Precision, recall and F1 of the pooled counts.
     pub fn micro(&self) -> ClassScores {
         scores(
             self.hits.iter().sum(),
@@ -110,7 +97,7 @@ impl Counts {
         )
     }
 
-    /// The mean over classes, weighted by their support; the plain mean if none has any.
+    /// The mean over classes, weighted by their support; the plain mean if the support is 0.
     pub fn weighted(&self, values: impl Iterator<Item = f64> + Clone) -> f64 {
         let total: f64 = self.support.iter().sum();
         if total == 0.0 {
@@ -124,7 +111,7 @@ impl Counts {
     }
 }
 
-/// The plain mean; 0 of nothing.
+/// The mean; 0 without values.
 pub(super) fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
     ratio(sum, count)

@@ -1,40 +1,49 @@
-//! Named entities, scored as whole entities: right if type, start and end are.
+//! Named entities, scored as whole entities: right if type, start and end are right.
 
 use std::collections::HashMap;
 
-use crate::metric::Metric;
 use crate::predictions::{EntityPredictions, EntitySpan, SpanPredictions};
+use crate::undefined::Undefined;
 
-use super::counts::{Average, Counts, mean, precision_recall_f1};
-use super::{ClassScores, Outcome, Undefined, Value};
+use super::counts::{Average, Counts, Score};
+use super::outcome::{ClassScores, Outcome, Value};
+
+/// How a metric is computed from entities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EntityFormula {
+    /// A score over entity types.
+    Averaged(Scheme, Score, Average),
+    /// The share of words with the right tag.
+    TagAccuracy,
+}
 
 /// How entities are read off tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scheme {
     /// As seqeval does by default: an entity may start without a `B`.
     Default,
-    /// As seqeval does with `mode="strict", scheme=IOB2`: an entity is a `B` and the `I`s of its type behind it.
+    /// As seqeval does with `mode="strict", scheme=IOB2`: an entity is a `B` and the following `I`s of its type.
     Strict,
-    /// As the script `conlleval` of the CoNLL shared tasks does, which agrees with the first on `B`, `I` and `O`, and
-    /// does not know `S`.
+    /// As `conlleval` of the CoNLL shared tasks does: it agrees with the default on `B`, `I` and `O`, and does not know
+    /// `S`.
     Conlleval,
 }
 
 /// Entities counted once for each row, so that a resample is a weighted sum.
-pub(crate) struct EntityEvaluator<'a> {
-    metrics: &'a [Metric],
+pub(crate) struct EntityEvaluator {
+    formulas: Vec<EntityFormula>,
     /// The default first.
     schemes: Vec<SchemeCounts>,
-    /// Of each row, the words whose tag is right and all words; empty for spans.
+    /// For each row, the number of words with the right tag and the number of words; empty for spans.
     words: Vec<[f64; 2]>,
 }
 
-/// What one scheme finds.
+/// The entities of one scheme.
 struct SchemeCounts {
     scheme: Scheme,
-    /// The types of entities that truth or prediction has, sorted.
+    /// The entity types of truth and predictions, sorted.
     types: Vec<String>,
-    /// By row.
+    /// Sorted by row.
     entries: Vec<Entry>,
     /// Why the scheme does not apply.
     fault: Option<Undefined>,
@@ -51,24 +60,27 @@ struct Entry {
     support: u32,
 }
 
-/// The sums of one scheme under one set of weights.
+/// The counts of one scheme under one set of weights.
 struct Tally {
     counts: Counts,
-    /// Of the types that truth or prediction has at these weights.
+    /// Of the types that occur at these weights.
     present: Counts,
     present_scores: Vec<ClassScores>,
 }
 
-impl<'a> EntityEvaluator<'a> {
-    pub fn of_tags(predictions: &'a EntityPredictions, metrics: &'a [Metric]) -> Self {
+impl EntityEvaluator {
+    pub fn of_tags(predictions: &EntityPredictions, formulas: Vec<EntityFormula>) -> Self {
         let rows = || predictions.gold.iter().zip(&predictions.predicted);
-        let asked = |scheme| {
-            let reads = |&metric: &Metric| entity_score(metric).map(|(of, ..)| of) == Some(scheme);
-            scheme == Scheme::Default || metrics.iter().any(reads)
+        let needed = |scheme| {
+            let reads = |formula: &EntityFormula| match *formula {
+                EntityFormula::Averaged(of, ..) => of == scheme,
+                EntityFormula::TagAccuracy => false,
+            };
+            scheme == Scheme::Default || formulas.iter().any(reads)
         };
         let schemes = [Scheme::Default, Scheme::Strict, Scheme::Conlleval]
             .into_iter()
-            .filter(|&scheme| asked(scheme))
+            .filter(|&scheme| needed(scheme))
             .map(|scheme| match scheme {
                 Scheme::Default => SchemeCounts::new(scheme, |counter| {
                     for (row, (gold, predicted)) in rows().enumerate() {
@@ -96,13 +108,13 @@ impl<'a> EntityEvaluator<'a> {
             [right as f64, gold.len() as f64]
         });
         Self {
-            metrics,
+            formulas,
             schemes,
             words: words.collect(),
         }
     }
 
-    pub fn of_spans(predictions: &'a SpanPredictions, metrics: &'a [Metric]) -> Self {
+    pub fn of_spans(predictions: &SpanPredictions, formulas: Vec<EntityFormula>) -> Self {
         let counted = SchemeCounts::new(Scheme::Default, |counter| {
             let rows = predictions.gold.iter().zip(&predictions.predicted);
             for (row, (gold, predicted)) in rows.enumerate() {
@@ -111,7 +123,7 @@ impl<'a> EntityEvaluator<'a> {
             Ok(())
         });
         Self {
-            metrics,
+            formulas,
             schemes: vec![counted],
             words: Vec::new(),
         }
@@ -122,7 +134,7 @@ impl<'a> EntityEvaluator<'a> {
         self.words.iter().map(|[_, words]| words).sum::<f64>() as usize
     }
 
-    /// The types that each scheme finds, with the number of true entities, in the order of [`Outcome::per_class`].
+    /// The types of each scheme with the number of true entities, in the order of [`Outcome::per_class`].
     pub fn types(&self) -> Vec<(Scheme, String, usize)> {
         let mut types = Vec::new();
         for counted in &self.schemes {
@@ -138,28 +150,30 @@ impl<'a> EntityEvaluator<'a> {
 
     pub fn outcome(&self, weights: &[f64]) -> Outcome {
         if weights.iter().all(|&weight| weight == 0.0) {
-            return Outcome::undefined(self.metrics, &Undefined::NoRows);
+            return Outcome::undefined(self.formulas.len(), &Undefined::NoRows);
         }
         let tallies: Vec<Tally> = self.schemes.iter().map(|s| s.tally(weights)).collect();
-        let value = |&metric: &Metric| self.value(metric, &tallies, weights);
+        let value = |&formula: &EntityFormula| match formula {
+            EntityFormula::Averaged(scheme, score, average) => {
+                self.average(scheme, score, average, &tallies)
+            }
+            EntityFormula::TagAccuracy => self.accuracy(weights),
+        };
         let per_class = tallies.iter().flat_map(|tally| {
             let each = tally.counts.per_class().into_iter().enumerate();
-            // A type that is not there has no scores, which a resample marks by what is not a number.
+            // A type that does not occur at these weights has no scores: NaN.
             each.map(|(kind, scores)| match tally.counts.is_empty(kind) {
                 true => [f64::NAN; 3],
                 false => scores,
             })
         });
         Outcome {
-            metrics: self.metrics.iter().map(value).collect(),
+            metrics: self.formulas.iter().map(value).collect(),
             per_class: Ok(per_class.collect()),
         }
     }
 
-    fn value(&self, metric: Metric, tallies: &[Tally], weights: &[f64]) -> Value {
-        let Some((scheme, which, average)) = entity_score(metric) else {
-            return self.accuracy(weights);
-        };
+    fn average(&self, scheme: Scheme, score: Score, average: Average, tallies: &[Tally]) -> Value {
         let found = self.schemes.iter().position(|s| s.scheme == scheme);
         let Some(index) = found else {
             return Err(Undefined::NoEntities);
@@ -171,12 +185,7 @@ impl<'a> EntityEvaluator<'a> {
         if tally.present_scores.is_empty() {
             return Err(Undefined::NoEntities);
         }
-        let values = tally.present_scores.iter().map(|scores| scores[which]);
-        Ok(match average {
-            Average::Macro => mean(values),
-            Average::Weighted => tally.present.weighted(values),
-            _ => tally.present.micro()[which],
-        })
+        Ok(tally.present.average(&tally.present_scores, score, average))
     }
 
     /// The share of words with the right tag.
@@ -193,34 +202,8 @@ impl<'a> EntityEvaluator<'a> {
     }
 }
 
-/// The scheme that a metric reads, and which of its scores in which average; `None` for those that are no such score.
-fn entity_score(metric: Metric) -> Option<(Scheme, usize, Average)> {
-    let (scheme, same) = match metric {
-        Metric::F1MicroStrict => (Scheme::Strict, Metric::F1Micro),
-        Metric::PrecisionMicroStrict => (Scheme::Strict, Metric::PrecisionMicro),
-        Metric::RecallMicroStrict => (Scheme::Strict, Metric::RecallMicro),
-        Metric::F1MacroStrict => (Scheme::Strict, Metric::F1Macro),
-        Metric::PrecisionMacroStrict => (Scheme::Strict, Metric::PrecisionMacro),
-        Metric::RecallMacroStrict => (Scheme::Strict, Metric::RecallMacro),
-        Metric::F1WeightedStrict => (Scheme::Strict, Metric::F1Weighted),
-        Metric::PrecisionWeightedStrict => (Scheme::Strict, Metric::PrecisionWeighted),
-        Metric::RecallWeightedStrict => (Scheme::Strict, Metric::RecallWeighted),
-        Metric::F1MicroConlleval => (Scheme::Conlleval, Metric::F1Micro),
-        Metric::PrecisionMicroConlleval => (Scheme::Conlleval, Metric::PrecisionMicro),
-        Metric::RecallMicroConlleval => (Scheme::Conlleval, Metric::RecallMicro),
-        Metric::F1MacroConlleval => (Scheme::Conlleval, Metric::F1Macro),
-        Metric::PrecisionMacroConlleval => (Scheme::Conlleval, Metric::PrecisionMacro),
-        Metric::RecallMacroConlleval => (Scheme::Conlleval, Metric::RecallMacro),
-        Metric::F1WeightedConlleval => (Scheme::Conlleval, Metric::F1Weighted),
-        Metric::PrecisionWeightedConlleval => (Scheme::Conlleval, Metric::PrecisionWeighted),
-        Metric::RecallWeightedConlleval => (Scheme::Conlleval, Metric::RecallWeighted),
-        _ => (Scheme::Default, metric),
-    };
-    precision_recall_f1(same).map(|(which, average)| (scheme, which, average))
-}
-
 impl SchemeCounts {
-    /// What `count` counts, unless it finds that the scheme does not apply.
+    /// The entities that `count` counts, or the reason why the scheme does not apply.
     fn new<'t>(
         scheme: Scheme,
         count: impl FnOnce(&mut Counter<'t>) -> Result<(), Undefined>,
@@ -257,7 +240,7 @@ impl SchemeCounts {
     }
 }
 
-/// Adds up entities by row and type.
+/// Counts entities by row and type.
 #[derive(Default)]
 struct Counter<'t> {
     kinds: HashMap<&'t str, u32>,
@@ -267,7 +250,7 @@ struct Counter<'t> {
 }
 
 impl<'t> Counter<'t> {
-    /// The entry of a type in a row; rows come in order.
+    /// The entry of a type in a row. Rows must be counted in order.
     fn entry(&mut self, row: usize, kind: &'t str) -> &mut Entry {
         let next = self.kinds.len() as u32;
         let kind = *self.kinds.entry(kind).or_insert(next);
@@ -288,7 +271,7 @@ impl<'t> Counter<'t> {
         &mut self.entries[index]
     }
 
-    /// Counts a row of which the entities are known; one given twice counts once.
+    /// Counts the entities of a row. Duplicates count once.
     fn spans(&mut self, row: usize, mut gold: Vec<Span<'t>>, mut predicted: Vec<Span<'t>>) {
         for spans in [&mut gold, &mut predicted] {
             spans.sort_unstable();
@@ -305,7 +288,7 @@ impl<'t> Counter<'t> {
         }
     }
 
-    /// Puts the types in order.
+    /// Sorts the types.
     fn finish(mut self, scheme: Scheme) -> SchemeCounts {
         let mut named: Vec<(&str, u32)> = self.kinds.into_iter().collect();
         named.sort_unstable();
@@ -346,10 +329,10 @@ fn given_spans(spans: &[EntitySpan]) -> Vec<Span<'_>> {
     given
 }
 
-/// The type of entities whose tags name none.
+/// The type of entities whose tags have none.
 const NO_TYPE: &str = "_";
 
-/// A tag as its first character and the rest.
+/// Splits a tag after its first character.
 fn split_first(tag: &str) -> (&str, &str) {
     let end = tag.char_indices().nth(1).map_or(tag.len(), |(at, _)| at);
     tag.split_at(end)
@@ -359,7 +342,7 @@ fn or_no_type(kind: &str) -> &str {
     if kind.is_empty() { NO_TYPE } else { kind }
 }
 
-/// The entities that seqeval 1.2 finds by default (`get_entities`), with the last word as their end.
+/// The entities that seqeval 1.2 finds by default (`get_entities`); `end` is the last word.
 fn default_spans(tags: &[String]) -> Vec<Span<'_>> {
     let mut spans = Vec::new();
     let (mut last, mut last_kind, mut start) = ("O", NO_TYPE, 0);
@@ -395,10 +378,10 @@ fn default_spans(tags: &[String]) -> Vec<Span<'_>> {
     spans
 }
 
-/// The entities that seqeval 1.2 finds in strict mode under IOB2, with the word behind them as their end.
+/// The entities that seqeval 1.2 finds in strict mode with IOB2; `end` is the word after the last.
 ///
 /// # Errors
-/// [`Undefined::NotIob2`] for a tag that starts with another letter than `B`, `I` and `O`, which seqeval refuses.
+/// [`Undefined::NotIob2`] for a tag that does not start with `B`, `I` or `O`, which seqeval rejects.
 fn strict_spans(row: usize, tags: &[String]) -> Result<Vec<Span<'_>>, Undefined> {
     let mut spans: Vec<Span<'_>> = Vec::new();
     let mut open = false;
@@ -427,12 +410,12 @@ fn strict_spans(row: usize, tags: &[String]) -> Result<Vec<Span<'_>>, Undefined>
     Ok(spans)
 }
 
-/// A tag as conlleval takes it apart: at the first hyphen.
+/// Splits a tag at the first hyphen, as conlleval does.
 fn chunk_tag(tag: &str) -> (&str, &str) {
     tag.split_once('-').unwrap_or((tag, ""))
 }
 
-/// Whether conlleval ends a chunk between two tags.
+/// Whether a chunk ends between two tags in conlleval.
 fn chunk_ends((last, last_kind): (&str, &str), (tag, kind): (&str, &str)) -> bool {
     match last {
         "B" | "I" if matches!(tag, "B" | "O") => true,
@@ -443,7 +426,7 @@ fn chunk_ends((last, last_kind): (&str, &str), (tag, kind): (&str, &str)) -> boo
     }
 }
 
-/// Whether conlleval starts a chunk between two tags.
+/// Whether a chunk starts between two tags in conlleval.
 fn chunk_starts((last, last_kind): (&str, &str), (tag, kind): (&str, &str)) -> bool {
     match tag {
         "B" if matches!(last, "B" | "I" | "O") => true,
@@ -454,8 +437,8 @@ fn chunk_starts((last, last_kind): (&str, &str), (tag, kind): (&str, &str)) -> b
     }
 }
 
-/// Counts a sentence as conlleval does (Tjong Kim Sang & Buchholz 2000): chunks where they start, and those that
-/// start and end together with equal types as right.
+/// Counts a sentence as conlleval does (Tjong Kim Sang & Buchholz 2000): chunks are counted where they start, and are right
+/// if they start and end together with equal types.
 fn conlleval<'t>(
     row: usize,
     gold: &'t [String],
@@ -502,7 +485,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::predictions::Predictions;
-    use crate::score;
+    use crate::{Metric, score};
     use proptest::prelude::*;
 
     fn tags(text: &str) -> Vec<String> {
@@ -546,7 +529,14 @@ mod tests {
         let Predictions::Entities(tags) = &p else {
             unreachable!()
         };
-        let evaluator = EntityEvaluator::of_tags(tags, &[Metric::F1MicroConlleval]);
+        let evaluator = EntityEvaluator::of_tags(
+            tags,
+            vec![EntityFormula::Averaged(
+                Scheme::Conlleval,
+                Score::F1,
+                Average::Micro,
+            )],
+        );
         let found = evaluator.types();
         assert_eq!(
             found,

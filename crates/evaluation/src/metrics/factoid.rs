@@ -1,25 +1,26 @@
-//! Questions that BioASQ asks: factoid ones, answered by a ranking, and list ones (Tsatsaronis et al. 2015).
+//! BioASQ questions: factoid questions, answered by a ranking, and list questions (Tsatsaronis et al. 2015).
 //!
-//! Its questions for yes or no are [`ClassPredictions`](crate::ClassPredictions) of two classes, scored by
-//! [`Metric::Accuracy`] and [`Metric::F1Macro`].
+//! Its yes/no questions are [`ClassPredictions`](crate::ClassPredictions) of two classes, scored by
+//! [`Metric::Accuracy`](crate::Metric::Accuracy) and [`Metric::F1Macro`](crate::Metric::F1Macro).
 
 use std::collections::HashMap;
 
-use crate::metric::Metric;
 use crate::predictions::{FactoidPredictions, ListAnswer, ListPredictions, RankedAnswers};
+use crate::undefined::Undefined;
 
-use super::{Outcome, Undefined};
+use super::counts::Score;
+use super::outcome::Outcome;
 
 /// The number of ranked answers that count.
 const RANKS: usize = 5;
 
-/// The number of hexadecimal digits by which BioASQ names a question.
+/// The number of hexadecimal digits in the id of a BioASQ question.
 const QUESTION_DIGITS: usize = 24;
 
-/// The characters of the longest answer that is kept.
+/// The maximum number of characters of an answer.
 const LONGEST_ANSWER: usize = 100;
 
-/// An answer with the probability that a model gives it.
+/// An answer with its probability.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
     /// The answer.
@@ -28,23 +29,22 @@ pub struct Candidate {
     pub probability: f64,
 }
 
-/// The answers to one question, taken together from all snippets.
+/// The answers to one question, pooled over its snippets.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PooledAnswers {
-    /// What the question is called.
+    /// The id of the question.
     pub question: String,
-    /// The answers that are kept, the most probable first.
+    /// The kept answers, by descending probability.
     pub ranked: Vec<Candidate>,
 }
 
-/// Takes together the answers that were found in several snippets for one question, as BioBERT's evaluation does
-/// (Lee et al. 2020).
+/// Pools the answers found in several snippets for each question, as BioBERT's evaluation does (Lee et al. 2020).
 ///
-/// Each snippet is given as its id and its n-best answers. Ids are as in BioASQ turned into SQuAD's format: the 24
-/// hexadecimal digits of the question, and then a number of the snippet; an id that does not begin so is a question of
-/// its own. Empty answers and those of more than 100 characters are left out, probabilities are summed over answers that
-/// differ in nothing but case (spelt as the most probable of them), and the five best are kept. Questions come in the
-/// order of their first snippets; of equal answers the one that came first is ahead.
+/// Each snippet is given as its id and its n-best answers. Ids are those of BioASQ in SQuAD format: the 24 hexadecimal
+/// digits of the question, then the number of the snippet. Any other id is a separate question. Empty answers and answers
+/// of more than 100 characters are dropped, probabilities are summed over answers that differ only in case (spelt like the
+/// most probable one), and the five best are kept. Questions are in the order of their first snippets; ties keep their
+/// order.
 ///
 /// ```
 /// use bertkit_evaluation::{Candidate, pool_snippets};
@@ -65,7 +65,7 @@ pub fn pool_snippets<'a>(
     pool(snippets, |ranked| ranked.truncate(RANKS))
 }
 
-/// The same for lists: of the answers taken together, all above a probability are kept, or, if there are none, the best one.
+/// Like [`pool_snippets`], for list questions: keeps all pooled answers above `probability`, or the best one if there are none.
 ///
 /// ```
 /// use bertkit_evaluation::{Candidate, pool_snippets_above};
@@ -115,14 +115,14 @@ fn pool<'a>(
     pooled.collect()
 }
 
-/// The part of a snippet's id that names the question.
+/// The part of a snippet's id that identifies the question.
 fn question_of(id: &str) -> &str {
     id.get(..QUESTION_DIGITS)
         .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
         .unwrap_or(id)
 }
 
-/// The best answers, those that differ in case taken together.
+/// The answers by descending probability, those that differ only in case merged.
 fn pool_answers(mut answers: Vec<&Candidate>) -> Vec<Candidate> {
     answers.sort_by(|a, b| b.probability.total_cmp(&a.probability));
     answers.retain(|a| !a.text.is_empty() && a.text.chars().count() <= LONGEST_ANSWER);
@@ -141,24 +141,33 @@ fn pool_answers(mut answers: Vec<&Candidate>) -> Vec<Candidate> {
     ranked
 }
 
-/// Means over questions of what each of them scores.
-pub(crate) struct QuestionEvaluator<'a> {
-    metrics: &'a [Metric],
-    /// Three scores a question, in the order of [`column`].
+/// How a metric is computed from a ranking of answers per question: the mean over questions of one score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FactoidFormula {
+    StrictAccuracy = 0,
+    LenientAccuracy = 1,
+    ReciprocalRank = 2,
+}
+
+/// Means over questions of the scores of each.
+pub(crate) struct QuestionEvaluator {
+    /// The score that each metric is the mean of.
+    columns: Vec<usize>,
+    /// Three scores per question.
     rows: Vec<[f64; 3]>,
 }
 
-impl<'a> QuestionEvaluator<'a> {
-    pub fn factoid(predictions: &FactoidPredictions, metrics: &'a [Metric]) -> Self {
+impl QuestionEvaluator {
+    pub fn factoid(predictions: &FactoidPredictions, formulas: Vec<FactoidFormula>) -> Self {
         Self {
-            metrics,
+            columns: formulas.iter().map(|&formula| formula as usize).collect(),
             rows: predictions.questions.iter().map(rank_scores).collect(),
         }
     }
 
-    pub fn lists(predictions: &ListPredictions, metrics: &'a [Metric]) -> Self {
+    pub fn lists(predictions: &ListPredictions, formulas: Vec<Score>) -> Self {
         Self {
-            metrics,
+            columns: formulas.iter().map(|&score| score as usize).collect(),
             rows: predictions.questions.iter().map(list_scores).collect(),
         }
     }
@@ -166,30 +175,21 @@ impl<'a> QuestionEvaluator<'a> {
     pub fn outcome(&self, weights: &[f64]) -> Outcome {
         let total: f64 = weights.iter().sum();
         if total == 0.0 {
-            return Outcome::undefined(self.metrics, &Undefined::NoRows);
+            return Outcome::undefined(self.columns.len(), &Undefined::NoRows);
         }
-        let value = |&metric: &Metric| {
+        let value = |&column: &usize| {
             let rows = self.rows.iter().zip(weights);
-            let sum: f64 = rows.map(|(row, weight)| row[column(metric)] * weight).sum();
+            let sum: f64 = rows.map(|(row, weight)| row[column] * weight).sum();
             Ok(sum / total)
         };
         Outcome {
-            metrics: self.metrics.iter().map(value).collect(),
+            metrics: self.columns.iter().map(value).collect(),
             per_class: Ok(Vec::new()),
         }
     }
 }
 
-/// Which of a question's three scores a metric is the mean of.
-fn column(metric: Metric) -> usize {
-    match metric {
-        Metric::StrictAccuracy | Metric::PrecisionSamples => 0,
-        Metric::LenientAccuracy | Metric::RecallSamples => 1,
-        _ => 2,
-    }
-}
-
-/// Strict and lenient accuracy and the reciprocal rank; answers are compared in lower case.
+/// Strict accuracy, lenient accuracy and reciprocal rank, in the order of [`FactoidFormula`]; answers are compared in lower case.
 fn rank_scores(question: &RankedAnswers) -> [f64; 3] {
     let gold: Vec<String> = question
         .gold
@@ -204,10 +204,11 @@ fn rank_scores(question: &RankedAnswers) -> [f64; 3] {
     }
 }
 
-/// Precision, recall and F1 of a list, as BioASQ's own program counts: an answer is right if it names something that no
-/// earlier answer named, so a second name for one thing is wrong. Answers are compared in lower case.
+/// Precision, recall and F1 of a list, in the order of [`Score`], as BioASQ's own program computes them: an answer is right
+/// if it names something that no earlier answer named, so a second name for the same thing is wrong. Answers are compared
+/// in lower case.
 ///
-/// Where one answer names two things it stands for both in recall; 0 for a list without answers.
+/// An answer that names two things counts for both in recall. A list without answers scores 0.
 fn list_scores(question: &ListAnswer) -> [f64; 3] {
     let lower = |names: &[String]| -> Vec<String> {
         names.iter().map(|name| name.to_lowercase()).collect()
@@ -247,7 +248,7 @@ fn list_scores(question: &ListAnswer) -> [f64; 3] {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::{Predictions, score};
+    use crate::{Metric, Predictions, score};
 
     fn names(names: &[&str]) -> Vec<String> {
         names.iter().map(|&name| name.into()).collect()

@@ -1,38 +1,51 @@
 //! Any subset of the classes per row.
 
-use crate::metric::Metric;
-use crate::predictions::{MultiLabelPredictions, TaskKind};
+use crate::predictions::MultiLabelPredictions;
+use crate::undefined::Undefined;
 
-use super::counts::{Average, Counts, mean, precision_recall_f1, scores};
+use super::counts::{Average, Counts, Score, mean, scores};
+use super::outcome::{ClassScores, Outcome, Value, not_finite};
 use super::ranking::{Areas, BinaryRanking};
-use super::{ClassScores, Outcome, Undefined, Value, not_finite};
 
-/// Multi-label predictions with rows compared and labels ranked.
+/// How a metric is computed from any subset of the classes per row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LabelFormula {
+    /// A score over labels.
+    Averaged(Score, Average),
+    /// The mean over rows of a score.
+    Samples(Score),
+    SubsetAccuracy,
+    HammingLoss,
+    RocAuc(Average),
+    AveragePrecision(Average),
+}
+
+/// Multi-label predictions with precomputed row scores and rankings.
 pub(crate) struct MultiLabelEvaluator<'a> {
     predictions: &'a MultiLabelPredictions,
-    metrics: &'a [Metric],
-    /// `[rows, classes]`: the label is decided for.
+    formulas: Vec<LabelFormula>,
+    /// `[rows, classes]`: the label is predicted.
     decided: Vec<bool>,
     rows: Vec<Row>,
-    /// Why the scores cannot be read.
+    /// Why the scores cannot be used.
     fault: Option<Undefined>,
-    /// By the score of each label, if asked for.
+    /// Rows by the score of each label, if a formula needs it.
     by_class: Option<Vec<BinaryRanking>>,
-    /// All pairs of row and label by score, if asked for.
+    /// All pairs of row and label by score, if a formula needs it.
     pooled: Option<BinaryRanking>,
 }
 
-/// What a row adds to the means over rows.
+/// The contribution of a row to the means over rows.
 struct Row {
-    /// Its own precision, recall and F1.
+    /// Precision, recall and F1 of the row.
     scores: ClassScores,
-    /// Number of labels decided wrongly.
+    /// Number of wrong labels.
     wrong: f64,
     /// 1 if none is.
     exact: f64,
 }
 
-/// The means over rows that one set of weights gives.
+/// The means over rows under one set of weights.
 struct RowMeans {
     scores: ClassScores,
     hamming: f64,
@@ -40,7 +53,7 @@ struct RowMeans {
 }
 
 impl<'a> MultiLabelEvaluator<'a> {
-    pub fn new(predictions: &'a MultiLabelPredictions, metrics: &'a [Metric]) -> Self {
+    pub fn new(predictions: &'a MultiLabelPredictions, formulas: Vec<LabelFormula>) -> Self {
         let p = predictions;
         let k = p.classes.len();
         let fault = not_finite("score", &p.scores, k);
@@ -75,16 +88,11 @@ impl<'a> MultiLabelEvaluator<'a> {
                     }
                 });
         let rows = rows.collect();
-        let asked = |wanted: &[Metric]| {
-            fault.is_none() && metrics.iter().any(|metric| wanted.contains(metric))
+        let needed = |pooled: bool| {
+            let mut averages = formulas.iter().filter_map(LabelFormula::area);
+            fault.is_none() && averages.any(|average| (average == Average::Micro) == pooled)
         };
-        let by_class = asked(&[
-            Metric::RocAucMacro,
-            Metric::RocAucWeighted,
-            Metric::AveragePrecisionMacro,
-            Metric::AveragePrecisionWeighted,
-        ])
-        .then(|| {
+        let by_class = needed(false).then(|| {
             let ranking = |class| {
                 let at = |row: usize| row * k + class;
                 BinaryRanking::new(
@@ -96,7 +104,7 @@ impl<'a> MultiLabelEvaluator<'a> {
             };
             (0..k).map(ranking).collect()
         });
-        let pooled = asked(&[Metric::RocAucMicro, Metric::AveragePrecisionMicro]).then(|| {
+        let pooled = needed(true).then(|| {
             BinaryRanking::new(
                 0..p.scores.len(),
                 |at| p.scores[at],
@@ -106,7 +114,7 @@ impl<'a> MultiLabelEvaluator<'a> {
         });
         Self {
             predictions,
-            metrics,
+            formulas,
             decided,
             rows,
             fault,
@@ -118,11 +126,11 @@ impl<'a> MultiLabelEvaluator<'a> {
     pub fn outcome(&self, weights: &[f64]) -> Outcome {
         let total: f64 = weights.iter().sum();
         if total == 0.0 {
-            return Outcome::undefined(self.metrics, &Undefined::NoRows);
+            return Outcome::undefined(self.formulas.len(), &Undefined::NoRows);
         }
-        // Nothing can be decided by a score that is not a number.
+        // A label cannot be decided by a score that is not a number.
         if let Some(fault) = &self.fault {
-            return Outcome::undefined(self.metrics, fault);
+            return Outcome::undefined(self.formulas.len(), fault);
         }
         let counts = self.counts(weights);
         let per_class = counts.per_class();
@@ -136,79 +144,59 @@ impl<'a> MultiLabelEvaluator<'a> {
         });
         let pooled = self.pooled.as_ref().map(|ranking| ranking.areas(weights));
 
-        let value = |&metric: &Metric| {
-            if let Some((which, average)) = precision_recall_f1(metric) {
-                let values = per_class.iter().map(|scores| scores[which]);
-                return match average {
-                    Average::Micro => Ok(counts.micro()[which]),
-                    Average::Macro => Ok(mean(values)),
-                    Average::Weighted => Ok(counts.weighted(values)),
-                    Average::Samples => Ok(means.scores[which]),
-                    Average::Positive => Err(not_applicable(metric)),
-                };
+        let value = |&formula: &LabelFormula| match formula {
+            LabelFormula::Averaged(score, average) => {
+                Ok(counts.average(&per_class, score, average))
             }
-            match metric {
-                Metric::SubsetAccuracy => Ok(means.exact),
-                Metric::HammingLoss => Ok(means.hamming),
-                Metric::RocAucMicro => {
-                    let areas = with_positives(metric, pooled.as_ref())?;
-                    match areas.negatives > 0.0 {
-                        true => Ok(areas.roc),
-                        false => Err(Undefined::ConstantLabels { everywhere: true }),
-                    }
+            LabelFormula::Samples(score) => Ok(means.scores[score as usize]),
+            LabelFormula::SubsetAccuracy => Ok(means.exact),
+            LabelFormula::HammingLoss => Ok(means.hamming),
+            LabelFormula::RocAuc(Average::Micro) => {
+                let areas = with_positives(pooled.as_ref())?;
+                match areas.negatives > 0.0 {
+                    true => Ok(areas.roc),
+                    false => Err(Undefined::ConstantLabels { everywhere: true }),
                 }
-                Metric::AveragePrecisionMicro => {
-                    with_positives(metric, pooled.as_ref()).map(|areas| areas.average_precision)
-                }
-                _ => self.average_of_areas(metric, by_class.as_deref(), &counts),
+            }
+            LabelFormula::RocAuc(Average::Macro) => self.mean_roc(labelled(by_class.as_deref())?),
+            LabelFormula::RocAuc(Average::Weighted) => {
+                self.weighted_roc(labelled(by_class.as_deref())?, &counts)
+            }
+            LabelFormula::AveragePrecision(Average::Micro) => {
+                with_positives(pooled.as_ref()).map(|areas| areas.average_precision)
+            }
+            LabelFormula::AveragePrecision(Average::Macro) => {
+                Ok(mean(precisions(labelled(by_class.as_deref())?)))
+            }
+            LabelFormula::AveragePrecision(Average::Weighted) => {
+                Ok(counts.weighted(precisions(labelled(by_class.as_deref())?)))
             }
         };
-        let metrics = self.metrics.iter().map(value).collect();
+        let metrics = self.formulas.iter().map(value).collect();
         Outcome {
             metrics,
             per_class: Ok(per_class),
         }
     }
 
-    /// The metrics that are means over labels of an area.
-    fn average_of_areas(
-        &self,
-        metric: Metric,
-        by_class: Option<&[Areas]>,
-        counts: &Counts,
-    ) -> Value {
-        let areas = by_class.ok_or_else(|| not_applicable(metric))?;
-        if areas.iter().all(|areas| areas.positives == 0.0) {
-            return Err(Undefined::ConstantLabels { everywhere: false });
+    /// The mean ROC AUC over labels.
+    fn mean_roc(&self, areas: &[Areas]) -> Value {
+        let constant = |a: &Areas| a.positives == 0.0 || a.negatives == 0.0;
+        match areas.iter().position(constant) {
+            Some(class) => Err(self.constant(class, areas[class].positives > 0.0)),
+            None => Ok(mean(areas.iter().map(|areas| areas.roc))),
         }
-        // A label without rows: its precision is 0 throughout.
-        let precision = |areas: &Areas| {
-            if areas.positives == 0.0 {
-                0.0
-            } else {
-                areas.average_precision
-            }
-        };
-        let precisions = areas.iter().map(precision);
-        match metric {
-            Metric::AveragePrecisionMacro => Ok(mean(precisions)),
-            Metric::AveragePrecisionWeighted => Ok(counts.weighted(precisions)),
-            Metric::RocAucMacro => match areas
-                .iter()
-                .position(|a| a.positives == 0.0 || a.negatives == 0.0)
-            {
-                Some(class) => Err(self.constant(class, areas[class].positives > 0.0)),
-                None => Ok(mean(areas.iter().map(|areas| areas.roc))),
-            },
-            Metric::RocAucWeighted => match areas.iter().position(|a| a.negatives == 0.0) {
-                Some(class) => Err(self.constant(class, true)),
-                None => Ok(counts.weighted(
-                    areas
-                        .iter()
-                        .map(|a| if a.positives == 0.0 { 0.0 } else { a.roc }),
-                )),
-            },
-            _ => Err(not_applicable(metric)),
+    }
+
+    /// The ROC AUC over labels, weighted by their rows.
+    fn weighted_roc(&self, areas: &[Areas], counts: &Counts) -> Value {
+        match areas.iter().position(|a| a.negatives == 0.0) {
+            Some(class) => Err(self.constant(class, true)),
+            None => Ok(counts.weighted(
+                areas
+                    .iter()
+                    .map(|a| if a.positives == 0.0 { 0.0 } else { a.roc }),
+            )),
         }
     }
 
@@ -257,19 +245,35 @@ impl<'a> MultiLabelEvaluator<'a> {
 }
 
 /// The areas of the pooled pairs, if any is positive.
-fn with_positives(metric: Metric, areas: Option<&Areas>) -> Result<&Areas, Undefined> {
-    match areas {
-        None => Err(not_applicable(metric)),
-        Some(areas) if areas.positives == 0.0 => {
-            Err(Undefined::ConstantLabels { everywhere: false })
-        }
-        Some(areas) => Ok(areas),
-    }
+fn with_positives(areas: Option<&Areas>) -> Result<&Areas, Undefined> {
+    areas
+        .filter(|areas| areas.positives > 0.0)
+        .ok_or(Undefined::ConstantLabels { everywhere: false })
 }
 
-fn not_applicable(metric: Metric) -> Undefined {
-    Undefined::NotApplicable {
-        metric,
-        task: TaskKind::Multilabel,
+/// The areas of each label, if any label has rows.
+fn labelled(areas: Option<&[Areas]>) -> Result<&[Areas], Undefined> {
+    areas
+        .filter(|areas| areas.iter().any(|areas| areas.positives > 0.0))
+        .ok_or(Undefined::ConstantLabels { everywhere: false })
+}
+
+/// The average precision of each label: 0 for a label without rows.
+fn precisions(areas: &[Areas]) -> impl Iterator<Item = f64> + Clone {
+    areas.iter().map(|areas| match areas.positives == 0.0 {
+        true => 0.0,
+        false => areas.average_precision,
+    })
+}
+
+impl LabelFormula {
+    /// How areas under curves are averaged, for the formulas that read them.
+    fn area(&self) -> Option<Average> {
+        match *self {
+            Self::RocAuc(average) | Self::AveragePrecision(average) => Some(average),
+            Self::Averaged(..) | Self::Samples(_) | Self::SubsetAccuracy | Self::HammingLoss => {
+                None
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Areas under curves, from rows sorted by score once and for all.
+//! Areas under curves, from rows sorted once by score.
 
 /// Items in descending order of score, in groups of equal scores.
 struct Order {
@@ -12,7 +12,7 @@ impl Order {
     fn descending(items: impl Iterator<Item = usize>, score: impl Fn(usize) -> f64) -> Self {
         let mut items: Vec<usize> = items.collect();
         items.sort_unstable_by(|&a, &b| score(b).total_cmp(&score(a)).then(a.cmp(&b)));
-        // `!=` and not the total order: 0 and -0 are one score.
+        // `!=` instead of the total order: 0 and -0 are equal scores.
         let ends = (1..items.len())
             .filter(|&i| score(items[i - 1]) != score(items[i]))
             .chain(Some(items.len()));
@@ -21,27 +21,27 @@ impl Order {
     }
 }
 
-/// Cases of a yes-or-no question in the order of their scores.
+/// The cases of a binary decision, sorted by score.
 pub(super) struct BinaryRanking {
-    /// The row of each case, whose weight counts.
+    /// The row that each case belongs to, which has the weight.
     rows: Vec<u32>,
-    /// Whether the answer is yes.
+    /// Whether each case is positive.
     positive: Vec<bool>,
     ends: Vec<usize>,
 }
 
-/// The areas under the curves of a yes-or-no question. Meaningless where `positives` or, for the ROC, `negatives` is 0.
+/// The areas under the curves of a binary decision. Meaningless if `positives` or, for the ROC, `negatives` is 0.
 pub(super) struct Areas {
     pub roc: f64,
     pub average_precision: f64,
-    /// Weight of the cases whose answer is yes.
+    /// Weight of the positive cases.
     pub positives: f64,
-    /// Weight of the cases whose answer is no.
+    /// Weight of the negative cases.
     pub negatives: f64,
 }
 
 impl BinaryRanking {
-    /// Sorts `items` by `score`; `row` gives the row an item belongs to, `positive` the answer.
+    /// Sorts `items` by `score`; `row` and `positive` give the row and the truth of an item.
     pub fn new(
         items: impl Iterator<Item = usize>,
         score: impl Fn(usize) -> f64,
@@ -56,9 +56,9 @@ impl BinaryRanking {
         }
     }
 
-    /// One pass down the scores, a group of ties at a time.
+    /// One pass in descending order, one group of ties at a time.
     pub fn areas(&self, weights: &[f64]) -> Areas {
-        // Twice the pairs of a positive above a negative, ties counting one half; whole numbers, so exact.
+        // Twice the number of pairs with the positive above the negative, ties counting half: whole numbers, so exact.
         let mut double_wins = 0.0;
         let mut precisions = 0.0;
         let (mut positives, mut negatives) = (0.0, 0.0);
@@ -88,10 +88,10 @@ impl BinaryRanking {
     }
 }
 
-/// Rows in the order of the probability of one class.
+/// Rows sorted by the probability of one class.
 pub(super) struct ClassRanking {
     rows: Vec<u32>,
-    /// The true class of each.
+    /// The true class of each row.
     labels: Vec<u32>,
     ends: Vec<usize>,
 }
@@ -120,7 +120,8 @@ impl ClassRanking {
         }
     }
 
-    /// Adds to `double_wins[b]` twice the pairs of a row of `class` above a row of class `b`, ties counting half.
+    /// Adds to `double_wins[b]` twice the number of pairs with a row of `class` above a row of class `b`, ties counting
+    /// half.
     fn count_wins(&self, class: usize, weights: &[f64], double_wins: &mut [f64]) {
         let mut positives = 0.0;
         let mut start = 0;
@@ -142,7 +143,7 @@ impl ClassRanking {
 }
 
 /// Areas under the ROC curves of each class against the rest and against each other class (Hand & Till 2001), from the
-/// ranking by each class; `support` is the weight of each class, all above 0, two classes at least.
+/// ranking by each class. `support` is the weight of each class: at least two classes, all above 0.
 pub(super) fn multiclass_areas(
     rankings: &[ClassRanking],
     weights: &[f64],

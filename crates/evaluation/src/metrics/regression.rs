@@ -1,54 +1,69 @@
 //! One number per row.
 
-use crate::metric::Metric;
-use crate::predictions::{ScorePredictions, TaskKind};
+use crate::predictions::ScorePredictions;
+use crate::undefined::Undefined;
 
-use super::{Outcome, Undefined, Value, finite, not_finite};
+use super::outcome::{Outcome, Value, finite, not_finite};
 
-/// Numbers with the order of both sides worked out.
+/// How a metric is computed from one number per row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ScoreFormula {
+    Pearson,
+    Spearman,
+    R2,
+    Mse,
+    Mae,
+}
+
+/// Numbers with the precomputed order of targets and predictions.
 pub(crate) struct ScoreEvaluator<'a> {
     predictions: &'a ScorePredictions,
-    metrics: &'a [Metric],
-    fault: Option<Undefined>,
-    /// The order of targets and of predictions, if asked for.
-    orders: Option<[Ascending; 2]>,
+    formulas: Vec<ScoreFormula>,
+    /// Why the numbers cannot be used, or the order of targets and of predictions.
+    orders: Result<[Ascending; 2], Undefined>,
 }
 
 impl<'a> ScoreEvaluator<'a> {
-    pub fn new(predictions: &'a ScorePredictions, metrics: &'a [Metric]) -> Self {
-        let fault = not_finite("target", &predictions.targets, 1);
-        let fault = fault.or_else(|| not_finite("prediction", &predictions.predictions, 1));
-        let orders = (fault.is_none() && metrics.contains(&Metric::Spearman)).then(|| {
-            [
+    pub fn new(predictions: &'a ScorePredictions, formulas: Vec<ScoreFormula>) -> Self {
+        let fault = not_finite("target", &predictions.targets, 1)
+            .or_else(|| not_finite("prediction", &predictions.predictions, 1));
+        let orders = match fault {
+            Some(fault) => Err(fault),
+            None => Ok([
                 Ascending::new(&predictions.targets),
                 Ascending::new(&predictions.predictions),
-            ]
-        });
+            ]),
+        };
         Self {
             predictions,
-            metrics,
-            fault,
+            formulas,
             orders,
         }
     }
 
     pub fn outcome(&self, weights: &[f64]) -> Outcome {
         let total: f64 = weights.iter().sum();
-        match &self.fault {
-            _ if total == 0.0 => Outcome::undefined(self.metrics, &Undefined::NoRows),
-            Some(fault) => Outcome::undefined(self.metrics, fault),
-            None => Outcome {
+        match &self.orders {
+            _ if total == 0.0 => Outcome::undefined(self.formulas.len(), &Undefined::NoRows),
+            Err(fault) => Outcome::undefined(self.formulas.len(), fault),
+            Ok(orders) => Outcome {
                 metrics: self
-                    .metrics
+                    .formulas
                     .iter()
-                    .map(|&metric| self.value(metric, weights, total))
+                    .map(|&formula| self.value(formula, orders, weights, total))
                     .collect(),
                 per_class: Ok(Vec::new()),
             },
         }
     }
 
-    fn value(&self, metric: Metric, weights: &[f64], total: f64) -> Value {
+    fn value(
+        &self,
+        formula: ScoreFormula,
+        orders: &[Ascending; 2],
+        weights: &[f64],
+        total: f64,
+    ) -> Value {
         let ScorePredictions {
             targets,
             predictions,
@@ -60,40 +75,34 @@ impl<'a> ScoreEvaluator<'a> {
                 .sum::<f64>()
                 / total
         };
-        match (metric, &self.orders) {
-            (Metric::Mse, _) => finite(mean_error(|error| error * error)),
-            (Metric::Mae, _) => finite(mean_error(f64::abs)),
-            (Metric::R2, _) => {
+        match formula {
+            ScoreFormula::Mse => finite(mean_error(|error| error * error)),
+            ScoreFormula::Mae => finite(mean_error(f64::abs)),
+            ScoreFormula::R2 => {
                 let [spread, _] = varying(targets, &[], weights, total)?;
                 let spread = spread.norm.powi(2) * spread.scale.powi(2) / total;
                 finite(1.0 - mean_error(|error| error * error) / spread)
             }
-            (Metric::Pearson, _) => correlation(targets, predictions, weights, total),
-            (Metric::Spearman, Some([targets, predictions])) => correlation(
-                &targets.ranks(weights),
-                &predictions.ranks(weights),
-                weights,
-                total,
-            ),
-            _ => Err(Undefined::NotApplicable {
-                metric,
-                task: TaskKind::Regression,
-            }),
+            ScoreFormula::Pearson => correlation(targets, predictions, weights, total),
+            ScoreFormula::Spearman => {
+                let [targets, predictions] = orders.each_ref().map(|order| order.ranks(weights));
+                correlation(&targets, &predictions, weights, total)
+            }
         }
     }
 }
 
-/// Deviations from the mean of values that vary.
+/// The deviations from the mean of values that are not all equal.
 #[derive(Clone, Copy, Default)]
 struct Spread {
     mean: f64,
     /// The largest deviation.
     scale: f64,
-    /// The norm of the deviations over `scale`, so that no square leaves the range of `f64`.
+    /// The norm of the deviations divided by `scale`, so that no square overflows.
     norm: f64,
 }
 
-/// The spread of each side; `y` may be empty, which skips it.
+/// The spread of both sides; an empty `y` is skipped.
 fn varying(x: &[f64], y: &[f64], weights: &[f64], total: f64) -> Result<[Spread; 2], Undefined> {
     if total < 2.0 {
         return Err(Undefined::OneRow);
@@ -130,7 +139,7 @@ fn varying(x: &[f64], y: &[f64], weights: &[f64], total: f64) -> Result<[Spread;
     ])
 }
 
-/// Pearson's correlation, from -1 to 1; exactly one of them for two rows, as in SciPy.
+/// Pearson correlation, from -1 to 1; exactly -1 or 1 for two rows, as in SciPy.
 fn correlation(x: &[f64], y: &[f64], weights: &[f64], total: f64) -> Value {
     let [sx, sy] = varying(x, y, weights, total)?;
     let products = x.iter().zip(y).zip(weights).map(|((x, y), weight)| {
@@ -140,7 +149,7 @@ fn correlation(x: &[f64], y: &[f64], weights: &[f64], total: f64) -> Value {
     Ok(if total == 2.0 { r.round() } else { r })
 }
 
-/// Rows in ascending order of a value, in groups of equal values.
+/// Rows sorted by a value, in groups of equal values.
 struct Ascending {
     rows: Vec<u32>,
     /// Where each group ends in `rows`.
@@ -159,7 +168,7 @@ impl Ascending {
         Self { rows, ends }
     }
 
-    /// The rank of each row from 1, equal values sharing their mean rank, where row `i` is there `weights[i]` times.
+    /// The rank of each row, from 1, where row `i` occurs `weights[i]` times; equal values share their mean rank.
     fn ranks(&self, weights: &[f64]) -> Vec<f64> {
         let mut ranks = vec![0.0; self.rows.len()];
         let (mut start, mut below) = (0, 0.0);

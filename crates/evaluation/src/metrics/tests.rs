@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use proptest::prelude::*;
 
+use super::outcome::Value;
 use super::*;
 use crate::predictions::{
     Answer, AnswerPredictions, ClassPredictions, EntityPredictions, EntitySpan, FactoidPredictions,
@@ -389,6 +390,7 @@ fn probabilities_of_zero_and_one_have_a_finite_log_loss() {
     assert!((wrong - 36.043_653_389_117_15).abs() < 1e-9, "{wrong}");
 }
 
+// Long because it is a table: one assertion per reason.
 #[test]
 fn each_reason_is_told() {
     let reason =

@@ -1,4 +1,4 @@
-//! What an evaluation found, to be kept as JSON and shown as text.
+//! The report of an evaluation, as JSON and as text.
 
 mod ordered_map;
 pub(crate) mod table;
@@ -8,39 +8,39 @@ use serde::{Deserialize, Serialize};
 use crate::metric::Metric;
 use crate::predictions::TaskKind;
 
-/// The label of the row of a confusion matrix that holds the classes the model never saw.
+/// The row label of a confusion matrix for all classes that the model never saw.
 pub const UNSEEN: &str = "unseen";
 
-/// Every metric of a task on one data set. Serialises to the JSON of a run directory, and reads back from it.
+/// Every metric of a task on one data set. Serialises to the JSON of a run directory, and back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// The kind of task.
     pub task: TaskKind,
     /// Number of rows evaluated.
     pub rows: usize,
-    /// The classes the model knows, or the types of entities that truth or predictions have (as seqeval reads them by
-    /// default); empty for other tasks.
+    /// The classes of the model, or the entity types of truth and predictions (as seqeval reads them by default); empty
+    /// for other tasks.
     pub classes: Vec<String>,
     /// The positive class of a binary task.
     pub positive: Option<String>,
-    /// The classes that averages are over, where they are not all.
+    /// The averaged classes, if they are not all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub averaged: Option<Vec<String>>,
-    /// The metrics, the most telling first; a map in JSON.
+    /// The metrics, the most informative first; a map in JSON.
     #[serde(with = "ordered_map")]
     pub metrics: Vec<(Metric, Estimate)>,
     /// Precision, recall and F1 of each class, by name, in the order of `classes`; a map in JSON.
     #[serde(with = "ordered_map")]
     pub per_class: Vec<(String, ClassReport)>,
-    /// How often each class was taken for each, for tasks of one class per row.
+    /// The confusion matrix, for one class per row.
     pub confusion_matrix: Option<ConfusionMatrix>,
-    /// What is told of entities given as tags alone.
+    /// For entities given as tags.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entities: Option<EntityReport>,
-    /// What is told of answers alone, where questions may have none.
+    /// For answers, if questions may have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<AnswerReport>,
-    /// How the intervals were found; `None` if there are none.
+    /// How the intervals were computed; `None` without intervals.
     pub bootstrap: Option<BootstrapSummary>,
 }
 
@@ -53,8 +53,8 @@ impl Report {
             .map(|(_, estimate)| estimate)
     }
 
-    /// The report as plain text for a terminal: metrics with intervals, classes, and the confusion matrix of at most
-    /// 12 classes. Lines end in `\n`; no colour.
+    /// The report as plain text for a terminal: metrics with intervals, classes, and the confusion matrix of at most 12
+    /// classes. Lines end in `\n`; no colour.
     pub fn table(&self) -> String {
         table::render(self)
     }
@@ -72,10 +72,10 @@ pub struct Estimate {
     /// Why there is no value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undefined: Option<String>,
-    /// Number of resamples without a value, which the interval leaves out.
+    /// Number of resamples on which the metric is undefined; the interval leaves them out.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub undefined_resamples: usize,
-    /// Why a value has no interval although intervals were asked for.
+    /// Why a value has no interval although intervals were requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval_undefined: Option<String>,
 }
@@ -84,37 +84,37 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// How well one class is found.
+/// Precision, recall and F1 of one class.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClassReport {
-    /// Share of the rows predicted to be of the class that are.
+    /// Share of the rows predicted as the class that belong to it.
     pub precision: Estimate,
-    /// Share of the rows of the class that are predicted so.
+    /// Share of the rows of the class that are predicted as it.
     pub recall: Estimate,
-    /// Harmonic mean of both.
+    /// Harmonic mean of precision and recall.
     pub f1: Estimate,
     /// Number of rows of the class.
     pub support: usize,
 }
 
-/// How often each class was taken for each.
+/// How often each true class is predicted as each class.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfusionMatrix {
-    /// The true class of each row: the classes, then [`UNSEEN`] if there are rows of classes the model never saw.
+    /// The true classes: those of the model, then [`UNSEEN`] if there are rows of other classes.
     pub labels: Vec<String>,
     /// `[labels, classes]`: the true class down, the predicted class across.
     pub rows: Vec<Vec<u64>>,
 }
 
-/// Entities by the two other ways of reading them off tags; [`Report::per_class`] has the first.
+/// Entities under the two other tagging schemes; [`Report::per_class`] has the default one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EntityReport {
     /// Number of words.
     pub words: usize,
-    /// By type, of entities that keep to IOB2 as in seqeval's strict mode; empty if tags are not of IOB2.
+    /// By type, in seqeval's strict mode with IOB2; empty if the tags are not IOB2.
     #[serde(with = "ordered_map")]
     pub strict: Vec<(String, ClassReport)>,
-    /// By type, of entities as the script conlleval reads them.
+    /// By type, as conlleval reads them.
     #[serde(with = "ordered_map")]
     pub conlleval: Vec<(String, ClassReport)>,
 }
@@ -126,26 +126,26 @@ pub struct AnswerReport {
     pub with_answer: usize,
     /// Number of questions without one.
     pub without_answer: usize,
-    /// The threshold for no answer that decided, if one did.
+    /// The threshold for no answer that was applied, if any.
     pub threshold: Option<f64>,
-    /// The threshold for no answer that would give these questions their best F1; `None` without scores.
+    /// The threshold for no answer with the best F1 on these questions; `None` without scores.
     pub best_f1_threshold: Option<f64>,
-    /// The threshold for no answer that would give these questions their best exact match; `None` without scores.
+    /// The threshold for no answer with the best exact match on these questions; `None` without scores.
     pub best_exact_match_threshold: Option<f64>,
 }
 
-/// How intervals were found.
+/// How the intervals were computed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BootstrapSummary {
     /// Number of resamples.
     pub resamples: usize,
-    /// The share of resamples that an interval holds.
+    /// The confidence level of the intervals.
     pub confidence: f64,
     /// The seed of the resamples.
     pub seed: u64,
     /// Whether rows were drawn within each true class.
     pub stratified: bool,
-    /// Number of groups, where whole groups were drawn.
+    /// Number of groups, if whole groups were drawn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<usize>,
 }

@@ -1,4 +1,4 @@
-//! Pairs in their order as a map of a format such as JSON.
+//! Serialises pairs as a map, in their order.
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -4,10 +4,10 @@ use super::{AnswerReport, BootstrapSummary, ConfusionMatrix, Estimate, Report};
 use crate::metric::Metric;
 use crate::predictions::TaskKind;
 
-/// The most classes whose confusion matrix still fits on a terminal.
+/// The largest number of classes whose confusion matrix is shown.
 const LARGEST_MATRIX: usize = 12;
 
-/// The report as lines of text, each ended.
+/// The report as text.
 pub(super) fn render(report: &Report) -> String {
     let mut text = heading(report);
     text.push('\n');
@@ -117,7 +117,7 @@ fn confusion(matrix: &ConfusionMatrix, classes: &[String]) -> String {
     table.render(&right)
 }
 
-/// The thresholds for no answer: the one that decided and the ones that would have been best.
+/// The thresholds for no answer: the one applied and the best ones.
 fn thresholds(answers: &AnswerReport) -> String {
     let mut text = String::new();
     if let Some(threshold) = answers.threshold {
@@ -135,10 +135,10 @@ fn thresholds(answers: &AnswerReport) -> String {
     text
 }
 
-/// A way of reading entities off tags, with precision, recall and F1 in its three averages.
+/// A tagging scheme with the metrics of precision, recall and F1 in its three averages.
 type SchemeMetrics = (&'static str, [(&'static str, [Metric; 3]); 3]);
 
-/// The schemes side by side; spans have the first alone.
+/// The schemes; spans have only the first.
 const SCHEMES: [SchemeMetrics; 3] = [
     (
         "seqeval",
@@ -221,7 +221,7 @@ const SCHEMES: [SchemeMetrics; 3] = [
     ),
 ];
 
-/// The schemes below each other within each average, then the types.
+/// The schemes within each average, then the types.
 fn entities(report: &Report) -> String {
     let defined = |scheme: &&SchemeMetrics| {
         report
@@ -235,7 +235,7 @@ fn entities(report: &Report) -> String {
             Some(_) => Table::new(&["average", "entities", "precision", "recall", "f1"]),
             None => Table::new(&["average", "precision", "recall", "f1"]),
         };
-        // Of one type all averages are the same.
+        // With one type, all averages are equal.
         let averages = if report.per_class.len() == 1 { 1 } else { 3 };
         for average in 0..averages {
             for (scheme, each) in &schemes {
@@ -281,7 +281,7 @@ fn entities(report: &Report) -> String {
     text
 }
 
-/// Precision, recall and F1 of each type, and beside them F1 by the other schemes.
+/// Precision, recall and F1 of each type, and its F1 under the other schemes.
 fn types(report: &Report) -> String {
     let mut table = Table::new(&["type", "precision", "recall", "f1", "support"]);
     if report.entities.is_some() {
@@ -321,7 +321,7 @@ fn plural(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Four decimals, or four digits for what they would hide or stretch.
+/// Four decimals, or four significant digits for very small or large numbers.
 pub(crate) fn number(value: Option<f64>) -> String {
     match value {
         None => "undefined".to_owned(),
@@ -332,7 +332,7 @@ pub(crate) fn number(value: Option<f64>) -> String {
     }
 }
 
-/// The interval in brackets, why there is none, or nothing where none was asked for.
+/// The interval in brackets, the reason why there is none, or nothing if none was requested.
 fn interval(estimate: &Estimate) -> String {
     match (estimate.low, estimate.high, &estimate.interval_undefined) {
         (Some(low), Some(high), _) => format!("[{}, {}]", number(Some(low)), number(Some(high))),
@@ -361,10 +361,10 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// `right` tells which columns are flush right. The last cell of a row may be longer than its column.
+    /// `right` says which columns are right-aligned. The last cell of a row may be wider than its column.
     pub(crate) fn render(&self, right: &[bool]) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        // A row that stops early ends in a sentence, which widens no column.
+        // A row with fewer cells ends in a sentence, which does not widen its column.
         let width = |column: usize| {
             let cells = self
                 .rows

@@ -110,7 +110,7 @@ pub(crate) fn try_largest<T: Task>(
     for device in trainer.placement.devices() {
         device.sync().map_err(|error| TrainError::Setting {
             message: format!("the device gave up: {error}"),
-            hint: "use a smaller --micro-batch".into(),
+            hint: "use a smaller [training.micro_batch]".into(),
         })?;
     }
     Ok(())

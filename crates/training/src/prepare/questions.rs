@@ -44,7 +44,7 @@ fn read(
     if questions.is_empty() {
         return Err(setting(
             format!("no question of `{}` says what is right", path.display()),
-            "give a file with answers, or name their column with --answer",
+            "give a file with answers, or name their column with [task.qa.answer]",
         ));
     }
     if questions.len() < all {
@@ -134,7 +134,7 @@ pub(super) fn prepare(
                 "nobody knows where the answers of `{}` are in their texts",
                 train_path.display()
             ),
-            "correct the answers, or say where they begin in the column of --start",
+            "correct the answers, or say where they begin in the column of [task.qa.start]",
         ));
     }
     let metric_task = match valid.questions.iter().any(|q| q.impossible) {
@@ -142,7 +142,7 @@ pub(super) fn prepare(
         false => MetricTask::Answers,
     };
     let best_metric = settle_metric(&config, metric_task)?;
-    let give = "give some with --valid FILE or --valid-fraction 0.1";
+    let give = "give some with [data.valid=FILE] or [data.valid_fraction=0.1]";
     if valid.questions.is_empty() && config.training.early_stopping > 0 {
         return Err(setting(
             "early stopping is decided on validation questions, and there are none",

@@ -63,14 +63,14 @@ fn split(
                     "the sentences of `{}` are not divided into documents",
                     corpus.name
                 ),
-                "leave --group out: sentences are then held out one by one",
+                "leave [data.group] out: sentences are then held out one by one",
             ));
         }
         Some("document") => true,
         Some(other) => {
             return Err(setting(
                 format!("`{other}` is nothing that tagged sentences are grouped by"),
-                "use --group document, or leave it out",
+                "use [data.group=document], or leave it out",
             ));
         }
     };
@@ -114,7 +114,7 @@ pub(super) fn prepare(
     if config.training.sampler == Sampler::Balanced {
         return Err(setting(
             "the balanced sampler needs one class a row",
-            "use `--sampler shuffle` for this task",
+            "use `[training.sampler=shuffle]` for this task",
         ));
     }
     let columns = TagColumns::from(&config.data);

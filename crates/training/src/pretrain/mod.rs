@@ -3,10 +3,8 @@
 //! [`prepare`] tokenises the corpus (or finds it tokenised), brings tokenizer and model and checks what
 //! can be checked; [`PreparedPretraining::train`] trains.
 
-pub mod config;
 mod objectives;
 mod probe;
-pub mod recipes;
 mod source;
 mod task;
 mod vocabulary;
@@ -14,8 +12,8 @@ mod vocabulary;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use bertkit_data::corpus::{self, Corpus, Origin};
-use bertkit_data::corruption::{MaskVocabulary, MaskingError};
+use bertkit_data::pretraining::corpus::{self, Corpus, Origin};
+use bertkit_data::pretraining::masking::{MaskVocabulary, MaskingError};
 use bertkit_data::tokenizer::{TextTokenizer, TokenizerSpec};
 use bertkit_model::{
     DiscriminatorModel, Electra, EncoderConfig, Family, HeadPolicy, LoadReport, MlmModel, Model,
@@ -24,14 +22,15 @@ use bertkit_model::{
 use burn::module::Module;
 use burn::tensor::Device;
 
-pub use self::config::PretrainConfig;
-use self::config::Tied;
 pub(crate) use self::objectives::masked_score;
 use self::objectives::{Learn, MaskedLm, ReplacedTokens, SegmentPairs};
 use self::probe::Probe;
 use self::source::{Source, sequence_error, sequence_settings, stages};
 use self::task::{HELPER, PretrainTask};
 use crate::config::MicroBatch;
+pub use crate::config::PretrainConfig;
+use crate::config::pretrain::Tied;
+pub use crate::config::pretrain::recipes;
 use crate::engine::data_parallel::DevicePlacement;
 use crate::engine::observer::{Estimate, EvaluationReport, Event, Observer, Summary};
 use crate::engine::optimizer::AdamW;
@@ -237,7 +236,7 @@ fn open(
         (None, None) => {
             return Err(setting(
                 "there is no model",
-                "give a folder with --model DIR",
+                "give a folder with [model.path=DIR]",
             ));
         }
     };
@@ -295,7 +294,7 @@ fn open(
                 "sequences of {longest} tokens are asked for, but the model has positions for {}",
                 encoder.max_length()
             ),
-            "give fewer with --max-length, or more `max_position_embeddings`",
+            "give fewer with [sequences.max_length], or more `max_position_embeddings`",
         ));
     }
     Ok(Opened {
@@ -319,7 +318,7 @@ fn check_family(config: &PretrainConfig, family: Family) -> Result<(), TrainErro
     if pairs && family != Family::Bert {
         return Err(setting(
             format!("pairs of segments need the head of BERT, but the model is a {family}"),
-            "use a model of the family bert, or `--objective mlm`",
+            "use a model of the family bert, or `[objective=mlm]`",
         ));
     }
     Ok(())

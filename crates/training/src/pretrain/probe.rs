@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 
 use bertkit_model::Precision;
 
-use super::config::ProbeConfig;
-use crate::config::{ModelConfig, OptimizerConfig, RunConfig};
+use crate::config::pretrain::ProbeConfig;
+use crate::config::{FinetuneConfig, ModelConfig, OptimizerConfig};
 use crate::engine::observer::Silent;
 use crate::error::TrainError;
 use crate::prepare::prepare;
@@ -79,7 +79,7 @@ impl Probe {
     /// The main metric of the best epoch, by name.
     fn fine_tune(&self, folder: &Path, seed: u64) -> Result<(String, Option<f64>), TrainError> {
         let c = &self.config;
-        let mut config = RunConfig {
+        let mut config = FinetuneConfig {
             seed,
             device: self.device.clone(),
             precision: self.precision,
@@ -92,7 +92,7 @@ impl Probe {
                 learning_rate: c.learning_rate,
                 ..OptimizerConfig::default()
             },
-            ..RunConfig::default()
+            ..FinetuneConfig::default()
         };
         config.data.train.clone_from(&c.data);
         config.data.text.clone_from(&c.text);

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
-use bertkit_data::corpus::Corpus;
-use bertkit_data::corruption::{MaskVocabulary, Masking};
-use bertkit_data::sequences::{EpochPlan, SequenceError, SequenceSettings};
+use bertkit_data::pretraining::corpus::Corpus;
+use bertkit_data::pretraining::masking::{MaskVocabulary, Masking};
+use bertkit_data::pretraining::sequences::{EpochPlan, SequenceError, SequenceSettings};
 use bertkit_model::Batch;
 
-use super::config::{PretrainConfig, PretrainingConfig};
+use crate::config::PretrainConfig;
+use crate::config::pretrain::PretrainingConfig;
 use crate::engine::schedule::Length;
 use crate::error::TrainError;
 
@@ -259,7 +260,7 @@ pub(crate) fn sequence_settings(
     // A resolved configuration says.
     let packing = s
         .packing
-        .unwrap_or(bertkit_data::sequences::Packing::Across);
+        .unwrap_or(bertkit_data::pretraining::sequences::Packing::Across);
     let usual = SequenceSettings::new(packing, s.max_length, tokenizer);
     SequenceSettings {
         short_probability: s.short_probability.unwrap_or(usual.short_probability),

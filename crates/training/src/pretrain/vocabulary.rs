@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bertkit_data::DataError;
-use bertkit_data::corpus::{CorpusOptions, read_sentences};
+use bertkit_data::pretraining::corpus::{CorpusOptions, read_sentences};
 use bertkit_data::tokenizer::{Normalization, TextTokenizer, TokenizerTrainer, TrainOptions};
 
 use super::PretrainConfig;

@@ -26,7 +26,7 @@ impl Devices {
                 .parse()
                 .map_err(|error: ParseDeviceError| TrainError::Setting {
                     message: error.to_string(),
-                    hint: "use `--device auto`".into(),
+                    hint: "use `[device=auto]`".into(),
                 })?;
         let mut all = list.resolve()?;
         for device in &all {
@@ -88,7 +88,7 @@ pub(crate) fn context(
     let matmul = precision.on(&device.device);
     let matmul = matmul.map_err(|error| TrainError::Setting {
         message: format!("{error} ({})", device.name),
-        hint: "use `--precision f32`, which every device has, or another device".into(),
+        hint: "use `[precision=f32]`, which every device has, or another device".into(),
     })?;
     Ok(Context::default().with_matmul_precision(matmul))
 }

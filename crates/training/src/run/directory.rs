@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::config::RunConfig;
+use crate::config::{FinetuneConfig, PretrainConfig};
 use crate::engine::store::MetricLine;
 use crate::error::TrainError;
-use crate::pretrain::config::PretrainConfig;
 
 /// What happens to a run directory that is already there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +23,7 @@ pub enum DirectoryPolicy {
     DryRun,
 }
 
-/// The names that a run writes, and that `--overwrite` therefore may remove.
+/// The names that a run writes, and that overwriting may therefore remove.
 ///
 /// What shows that they are a run's goes last: an overwriting that was cut short can be repeated.
 const OWN: [&str; 8] = [
@@ -125,7 +124,7 @@ impl RunDirectory {
                     "`{}` is a file, expected a directory for the run",
                     file.display()
                 ),
-                hint: "name another directory with --output".into(),
+                hint: "name another directory with [output]".into(),
             });
         }
         let directory = Self { path: path.into() };
@@ -162,7 +161,7 @@ impl RunDirectory {
         let environment = fs::read_to_string(self.path.join("environment.json"));
         let environment = environment.is_ok_and(|text| text.contains("\"bertkit\""));
         if environment
-            || RunConfig::resolve_unchecked(Some(&config), &[]).is_ok()
+            || FinetuneConfig::resolve_unchecked(Some(&config), &[]).is_ok()
             || PretrainConfig::resolve_unchecked(Some(&config), &[]).is_ok()
         {
             return Ok(());
@@ -176,10 +175,10 @@ impl RunDirectory {
         foreign.map_or(Ok(()), |name| {
             Err(TrainError::Setting {
                 message: format!(
-                    "`{}` was not written by a run, and --overwrite would replace its `{name}`",
+                    "`{}` was not written by a run, and [option.overwrite] would replace its `{name}`",
                     self.path.display()
                 ),
-                hint: "name another directory with --output, or move that away first".into(),
+                hint: "name another directory with [output], or move that away first".into(),
             })
         })
     }

@@ -71,7 +71,7 @@ impl RunSetup {
         if self.policy == DirectoryPolicy::DryRun {
             return Err(TrainError::Setting {
                 message: "a dry run does not train".into(),
-                hint: "leave --dry-run out".into(),
+                hint: "leave [option.dry-run] out".into(),
             });
         }
         let existed = self.directory.path().exists();
@@ -130,7 +130,7 @@ pub(crate) fn settled(micro_batch: Option<MicroBatch>) -> Result<(), TrainError>
     if micro_batch == Some(MicroBatch::Auto) {
         return Err(TrainError::Setting {
             message: "the micro-batch is to be found first, by trials".into(),
-            hint: "give a number of rows with --micro-batch".into(),
+            hint: "give a number of rows with [training.micro_batch]".into(),
         });
     }
     Ok(())

@@ -69,7 +69,7 @@ impl<M: Module> Store<M> for RunStore<'_> {
 
     fn how_to_resume(&self) -> String {
         format!(
-            "continue with `bertkit {} --resume --output {}`",
+            "continue with `bertkit {} [option.resume] [output] {}`",
             self.command,
             self.directory.path().display()
         )

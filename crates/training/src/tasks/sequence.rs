@@ -646,7 +646,7 @@ impl Task for SequenceTask {
             }
             (Sampler::Balanced, _) => Err(TrainError::Setting {
                 message: "the balanced sampler needs one class a row".into(),
-                hint: "use `--sampler shuffle` for this task".into(),
+                hint: "use `[training.sampler=shuffle]` for this task".into(),
             }),
             (Sampler::Shuffle, _) => {
                 let policy = t

@@ -6,9 +6,10 @@ use bertkit_training::{
 };
 
 use super::{EvalArgs, perturbed};
+use crate::error::CliError;
 use crate::process;
 use crate::progress::{Display, RowProgress};
-use crate::render::{self, CliError};
+use crate::render;
 
 /// Evaluates.
 pub(super) fn run(args: &EvalArgs) -> Result<(), CliError> {

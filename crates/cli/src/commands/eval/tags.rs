@@ -4,9 +4,10 @@ use bertkit_evaluation::BootstrapOptions;
 use bertkit_training::{TagEvalOptions, TagEvaluation, Tagger, evaluate_tags};
 
 use super::{EvalArgs, keep, perturbed};
+use crate::error::CliError;
 use crate::process;
 use crate::progress::{Display, RowProgress};
-use crate::render::{self, CliError};
+use crate::render;
 
 /// Evaluates.
 pub(super) fn run(args: &EvalArgs) -> Result<(), CliError> {

@@ -13,10 +13,11 @@ use bertkit_training::{Answerer, proposals, write_atomically};
 use serde_json::{Map, Value, json};
 
 use super::{PredictArgs, Target, folder_of, one_line, with_columns};
+use crate::error::CliError;
 use crate::format::plural;
 use crate::process;
 use crate::progress::{Display, RowProgress};
-use crate::render::{self, CliError};
+use crate::render;
 
 /// Answers questions.
 pub(super) fn run(args: &PredictArgs) -> Result<(), CliError> {

@@ -14,10 +14,11 @@ use bertkit_training::{FoundEntity, TaggedWords, Tagger};
 use serde_json::json;
 
 use super::{PredictArgs, Target, of_table, one_line, read_lines, replace_file, with_columns};
+use crate::error::CliError;
 use crate::format::{count, plural};
 use crate::process;
 use crate::progress::{Display, RowProgress};
-use crate::render::{self, CliError};
+use crate::render;
 
 /// The column that a table of texts gets.
 const ENTITIES: &str = "entities";

@@ -13,7 +13,7 @@ use burn::tensor::{Device, Gradients, Tensor};
 use safetensors::SafeTensors;
 
 use super::{Learn, ReplacedTokens, SegmentPairs};
-use crate::pretrain::config::{GeneratorConfig, Objective};
+use crate::config::pretrain::{GeneratorConfig, Objective};
 use crate::pretrain::source::MaskedBatch;
 
 /// A case that a script of `scripts/golden` wrote.

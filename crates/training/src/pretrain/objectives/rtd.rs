@@ -13,9 +13,9 @@ use burn::tensor::{Tensor, TensorData};
 use super::mlm::{MlmScores, nothing};
 use super::sampling::Sampling;
 use super::{Learn, Mean};
+use crate::config::pretrain::{GeneratorConfig, Objective};
 use crate::engine::task::LossTerm;
 use crate::error::TrainError;
-use crate::pretrain::config::{GeneratorConfig, Objective};
 use crate::pretrain::source::MaskedBatch;
 
 /// Sets the generator's dropout apart from the discriminator's.

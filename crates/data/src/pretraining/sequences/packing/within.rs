@@ -1,0 +1,28 @@
+//! Whole sentences of one document.
+
+use super::running_text::Sentences;
+use crate::pretraining::sequences::builder::{Builder, Epoch, Plan};
+use crate::pretraining::sequences::error::SequenceError;
+use crate::pretraining::sequences::layout::Layout;
+use crate::random::Random;
+
+/// [`Packing::Within`](super::Packing::Within).
+pub(super) struct Within;
+
+impl Builder for Within {
+    fn name(&self) -> &'static str {
+        "within"
+    }
+
+    fn short_probability(&self) -> f64 {
+        0.0
+    }
+
+    fn shortest(&self, _layout: &Layout) -> usize {
+        3
+    }
+
+    fn plan(&self, epoch: &Epoch<'_>, random: &mut Random) -> Result<Box<dyn Plan>, SequenceError> {
+        Ok(Box::new(Sentences::plan(epoch, random, true)))
+    }
+}

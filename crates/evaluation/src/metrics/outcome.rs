@@ -1,0 +1,45 @@
+//! What an evaluator returns.
+
+use crate::undefined::Undefined;
+
+/// A metric's value, or why there is none.
+pub(crate) type Value = Result<f64, Undefined>;
+
+/// The precision, recall and F1 of one class.
+pub(crate) type ClassScores = [f64; 3];
+
+/// The values under one set of weights.
+pub(crate) struct Outcome {
+    /// One value per metric, in the order of the evaluator's formulas.
+    pub metrics: Vec<Value>,
+    /// One entry per class, or per entity type within each scheme; empty for other tasks. NaN is undefined.
+    pub per_class: Result<Vec<ClassScores>, Undefined>,
+}
+
+impl Outcome {
+    /// No metric is defined, for one reason.
+    pub fn undefined(metrics: usize, reason: &Undefined) -> Self {
+        Self {
+            metrics: vec![Err(reason.clone()); metrics],
+            per_class: Err(reason.clone()),
+        }
+    }
+}
+
+/// `value`, unless it is not finite.
+pub(super) fn finite(value: f64) -> Value {
+    if value.is_finite() {
+        Ok(value)
+    } else {
+        Err(Undefined::TooLarge)
+    }
+}
+
+/// The first row of a `[rows, columns]` matrix with a number that is not finite.
+pub(super) fn not_finite(what: &'static str, values: &[f64], columns: usize) -> Option<Undefined> {
+    let index = values.iter().position(|value| !value.is_finite())?;
+    Some(Undefined::NotFinite {
+        what,
+        row: index / columns.max(1),
+    })
+}

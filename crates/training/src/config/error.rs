@@ -1,0 +1,106 @@
+//! Errors of reading and checking a configuration.
+
+use std::path::PathBuf;
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunConfigError {
+    /// The file cannot be read.
+    #[error("could not read the configuration `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not TOML, or says something that is no setting.
+    #[error("in the configuration `{}`:\n{message}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Line, caret and reason.
+        message: String,
+    },
+    /// An override is not `key=value`.
+    #[error("`[option.set] {text}` is not of the form key=value")]
+    SetForm {
+        /// What was given.
+        text: String,
+    },
+    /// An override names a setting that does not exist.
+    #[error("unknown key `{key}` in {origin}")]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// The flag.
+        origin: String,
+        /// The nearest existing key.
+        nearest: Option<String>,
+    },
+    /// An override's value does not fit.
+    #[error("`{key}` cannot be `{value}` (in {origin}): {reason}")]
+    SetValue {
+        /// The key.
+        key: String,
+        /// The value.
+        value: String,
+        /// The flag.
+        origin: String,
+        /// What would fit.
+        reason: String,
+    },
+    /// A recipe that does not exist.
+    #[error("there is no recipe `{name}`")]
+    Recipe {
+        /// What was asked for.
+        name: String,
+        /// The names of all recipes.
+        known: Vec<&'static str>,
+    },
+    /// Settings that contradict each other or lie out of range: all of them.
+    #[error("{}", list(problems))]
+    Problems {
+        /// One sentence each.
+        problems: Vec<String>,
+    },
+}
+
+fn list(problems: &[String]) -> String {
+    match problems {
+        [one] => one.clone(),
+        many => {
+            let lines: Vec<String> = many.iter().map(|p| format!("\n  - {p}")).collect();
+            format!("{} settings need a change:{}", many.len(), lines.concat())
+        }
+    }
+}
+
+impl RunConfigError {
+    /// What the user can do about it, if we know.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Read { .. } => {
+                Some("give the path of a TOML file, such as configs/models/tiny.toml".into())
+            }
+            Self::SetForm { .. } => {
+                Some("write, for example, [option.set=optimizer.learning_rate=3e-5]".into())
+            }
+            Self::UnknownKey {
+                nearest: Some(nearest),
+                ..
+            } => Some(format!("did you mean `{nearest}`?")),
+            Self::UnknownKey { .. } | Self::SetValue { .. } => {
+                Some("`[option.dry-run]` prints every key with its value".into())
+            }
+            Self::Parse { .. } => {
+                Some("correct that line; `[option.dry-run]` prints a complete configuration".into())
+            }
+            Self::Recipe { known, .. } => Some(format!("there are {}", known.join(", "))),
+            Self::Problems { .. } => Some(
+                "change it in the file of [option.config], by its flag, or with [option.set=KEY=VALUE]".into(),
+            ),
+        }
+    }
+}

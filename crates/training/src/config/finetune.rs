@@ -1,0 +1,322 @@
+//! The settings of a fine-tuning run beyond the shared header, and the rules between them.
+
+use toml::{Table, Value};
+
+use super::data::{DataConfig, FileFormat};
+use super::error::RunConfigError;
+use super::overriding::{Override, Source, at};
+use super::questions::QuestionConfig;
+use super::run::{RunConfig, RunKind, resolve, run_file};
+use super::setting::settings;
+use super::tagging::TagHead;
+use super::task::{LossConfig, RunTask, TaskConfig};
+use super::training::{Sampler, TrainingConfig};
+use bertkit_data::alignment::LabelledTokens;
+
+settings! {
+    /// The settings of a fine-tuning run beyond the header.
+    pub struct Finetune {
+        /// What is read, and how.
+        data: DataConfig,
+        /// What is predicted, and how.
+        task: TaskConfig,
+        /// The training loop.
+        training: TrainingConfig,
+    }
+}
+
+/// The configuration of a fine-tuning run.
+pub type FinetuneConfig = RunConfig<Finetune>;
+
+run_file! {
+    Finetune in FinetuneFile:
+    header {}
+    tokenizer { data: DataConfig, task: TaskConfig, training: TrainingConfig }
+    optimizer schedule {}
+}
+
+impl RunKind for Finetune {
+    type File = FinetuneFile;
+
+    const NAME: &'static str = "finetune";
+
+    const HEADINGS: &'static [&'static str] = &[
+        "Data",
+        "Model",
+        "Task",
+        "Questions",
+        "Training",
+        "Optimizer",
+    ];
+
+    fn read(source: Source<'_>, overrides: &[Override]) -> Result<RunConfig<Self>, RunConfigError> {
+        let mut config: RunConfig<Self> = resolve(source, overrides, Table::new())?;
+        if config.task.kind == Some(RunTask::Ner) {
+            config.task.ner.get_or_insert_default();
+        }
+        if config.task.kind == Some(RunTask::Qa) {
+            // Windows of texts are longer than most texts that have classes.
+            let length = QuestionConfig::MAX_LENGTH as i64;
+            let data = Table::from_iter([("max_length".into(), Value::Integer(length))]);
+            let defaults = Table::from_iter([("data".into(), Value::Table(data))]);
+            config = resolve(source, overrides, defaults)?;
+            config.task.qa.get_or_insert_default();
+        }
+        let data = &mut config.data;
+        if data.format == Some(FileFormat::Relations) && data.text == DataConfig::default().text {
+            data.text = "sentence".into();
+        }
+        if config.data.group_by.is_some() {
+            config.task.documents.get_or_insert_default();
+        }
+        Ok(config)
+    }
+
+    fn rules(config: &RunConfig<Self>, need: &mut dyn FnMut(bool, String)) {
+        let (data, task, training) = (&config.data, &config.task, &config.training);
+        need(
+            data.train.is_some(),
+            "`data.train` is missing: give the training file with [data.train=FILE]".into(),
+        );
+        config.header_rules(
+            "there is no model: give a folder with [model.path=DIR], or sizes with [option.config=configs/models/tiny.toml]",
+            need,
+        );
+        let balanced = training.sampler == Sampler::Balanced;
+        need(
+            !balanced || training.batch_tokens.is_none(),
+            "`training.batch_tokens` cannot be combined with the balanced sampler: give `training.batch_size`".into(),
+        );
+        need(
+            !balanced || !training.bucket_by_length,
+            "`training.bucket_by_length` cannot be combined with the balanced sampler: leave one of them out".into(),
+        );
+        if let Some(fold) = data.fold {
+            need(
+                fold.of >= 2 && (1..=fold.of).contains(&fold.number),
+                format!(
+                    "`data.fold` is {} of {}, expected 2 folds or more and one of them, from 1",
+                    fold.number, fold.of
+                ),
+            );
+        }
+        need(
+            task.documents.is_none() || data.text_pair.is_none(),
+            "`data.text_pair` cannot be divided into sections: leave it out, or leave `task.documents` and `[task.documents.pool]` out".into(),
+        );
+        need(
+            data.group_by.is_none() || data.group.is_none(),
+            "`data.group` has no meaning beside `data.group_by`, whose rows are one document and stay together anyway: leave it out".into(),
+        );
+        tagging_rules(task, need);
+        task_rules(config, need);
+    }
+}
+
+/// The rules between the settings of tagged words.
+fn tagging_rules(task: &TaskConfig, need: &mut dyn FnMut(bool, String)) {
+    let Some(ner) = task.ner.as_ref().filter(|ner| ner.head == TagHead::Crf) else {
+        return;
+    };
+    need(
+        task.loss == LossConfig::default(),
+        "`task.loss` cannot be chosen with `[task.ner.head=crf]`, which has a loss of its own: leave it out"
+            .into(),
+    );
+    need(
+        ner.label == LabelledTokens::First,
+        "`task.ner.label` must be `first` with `[task.ner.head=crf]`, whose sequence is that of the words"
+            .into(),
+    );
+}
+
+/// Settings of tagged words alone.
+const OF_WORDS: &[&str] = &[
+    "data.word_column",
+    "data.tag_column",
+    "data.sentence_column",
+    "data.level",
+    "data.type_name",
+    "task.ner",
+];
+
+/// Settings that tagged words do not have.
+const NOT_OF_WORDS: &[&str] = &[
+    "data.text",
+    "data.text_pair",
+    "data.label",
+    "data.label_separator",
+    "data.group_by",
+    "data.entities",
+    "task.averaged",
+    "task.documents",
+    "data.quote",
+    "data.escape",
+    "data.header",
+    "data.missing",
+    "task.positive",
+    "task.threshold",
+    "task.calibrate",
+    "task.class_weights",
+];
+
+/// Settings that questions do not have.
+const NOT_OF_QUESTIONS: &[&str] = &[
+    "data.text",
+    "data.text_pair",
+    "data.label",
+    "data.label_separator",
+    "data.group",
+    "task.positive",
+    "task.threshold",
+    "task.calibrate",
+    "task.class_weights",
+    "task.loss",
+    "training.sampler",
+];
+
+/// Each task has its own settings and no others.
+fn task_rules(config: &RunConfig<Finetune>, need: &mut dyn FnMut(bool, String)) {
+    let tables = [config, &RunConfig::default()].map(|config| Table::try_from(config).ok());
+    let given = |key: &str| {
+        let [value, default] = tables
+            .each_ref()
+            .map(|t| t.as_ref().and_then(|t| at(t, key)));
+        value != default
+    };
+    let words = config.task.kind == Some(RunTask::Ner);
+    let questions = config.task.kind == Some(RunTask::Qa);
+    for key in OF_WORDS.iter().filter(|_| !words) {
+        need(
+            !given(key),
+            format!("`{key}` is about tagged words: add `[task.kind=ner]`, or leave it out"),
+        );
+    }
+    for key in NOT_OF_WORDS.iter().filter(|_| words) {
+        need(
+            !given(key),
+            format!("`{key}` has no meaning for `[task.kind=ner]`: leave it out"),
+        );
+    }
+    need(
+        !words || config.data.format != Some(FileFormat::Relations),
+        "`data.format` has no meaning for `[task.kind=ner]`: leave it out".into(),
+    );
+    need(
+        questions || config.task.qa.is_none(),
+        "`task.qa` is about questions: add `[task.kind=qa]`, or leave it out".into(),
+    );
+    for key in NOT_OF_QUESTIONS.iter().filter(|_| questions) {
+        need(
+            !given(key),
+            format!("`{key}` has no meaning for `[task.kind=qa]`: leave it out"),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::path::PathBuf;
+
+    use bertkit_evaluation::ThresholdObjective;
+
+    use super::*;
+    use crate::config::Threshold;
+
+    fn write(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.toml");
+        std::fs::write(&path, text).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn the_resolved_file_repeats_the_run() {
+        let sets = [
+            "data.train=a.csv",
+            "output=runs/a",
+            "model.path=m",
+            "task.threshold=f1",
+            "task.class_weights.spam=2.5",
+            "task.loss.focal.gamma=1.5",
+            "schedule.kind=cosine",
+        ];
+        let sets: Vec<_> = sets.iter().map(|s| Override::parse(s).unwrap()).collect();
+        let config = FinetuneConfig::resolve(None, &sets).unwrap();
+        assert_eq!(
+            config.task.threshold,
+            Threshold::Best(ThresholdObjective::F1)
+        );
+        assert_eq!(config.task.loss, LossConfig::Focal { gamma: 1.5 });
+        let (_folder, path) = write(&config.to_toml());
+        assert_eq!(FinetuneConfig::resolve(Some(&path), &[]).unwrap(), config);
+        let defaults = FinetuneConfig::default();
+        let (_folder, path) = write(&defaults.to_toml());
+        assert_eq!(
+            FinetuneConfig::resolve_unchecked(Some(&path), &[]).unwrap(),
+            defaults
+        );
+    }
+
+    #[test]
+    fn an_unknown_override_names_the_nearest_key() {
+        let set = Override::parse("optimizer.learning_rte=3e-5").unwrap();
+        let error = FinetuneConfig::resolve(None, &[set]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "unknown key `optimizer.learning_rte` in [option.set]"
+        );
+        assert_eq!(
+            error.hint().unwrap(),
+            "did you mean `optimizer.learning_rate`?"
+        );
+    }
+
+    #[test]
+    fn a_typo_in_the_file_is_shown_with_its_line() {
+        let (_folder, path) = write("seed = 1\n[optimizer]\nlearning_rte = 1\n");
+        let error = FinetuneConfig::resolve(Some(&path), &[])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("line 3") && error.contains('^') && error.contains("learning_rate"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let sets = [
+            "training.epochs=0",
+            "optimizer.learning_rate=7",
+            "device=gpu",
+        ];
+        let sets: Vec<_> = sets.iter().map(|s| Override::parse(s).unwrap()).collect();
+        let error = FinetuneConfig::resolve(None, &sets)
+            .unwrap_err()
+            .to_string();
+        for part in [
+            "epochs",
+            "learning_rate",
+            "[data.train=FILE]",
+            "[output=DIR]",
+            "no model",
+            "gpu",
+        ] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_names_its_flag() {
+        let set = Override::flag("training.epochs", "three", "--epochs");
+        let error = FinetuneConfig::resolve(None, &[set])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("--epochs") && error.contains("three"),
+            "{error}"
+        );
+    }
+}

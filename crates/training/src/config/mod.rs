@@ -1,0 +1,44 @@
+//! The configuration of a run: one TOML file that, run again, repeats the run.
+//!
+//! The file is parsed alone, so that errors carry line and caret; then each override is applied, so that errors name
+//! it; then everything is checked at once, so that all problems are reported together.
+//!
+//! Each setting is declared in one place, with the `settings!` macro of `setting.rs`: key, type, default, range, flag and
+//! documentation.
+
+mod data;
+mod documents;
+mod error;
+mod finetune;
+pub mod flag;
+mod form;
+mod model;
+mod optimizer;
+mod overriding;
+pub mod pretrain;
+mod questions;
+mod range;
+mod reference;
+mod run;
+mod setting;
+mod tagging;
+mod task;
+mod training;
+
+pub use data::{DataConfig, FileFormat, FoldConfig};
+pub use documents::{DocumentsConfig, Pool, SectionBreaks};
+pub use error::RunConfigError;
+pub use finetune::{Finetune, FinetuneConfig};
+pub use form::Form;
+pub use model::{FreshModel, ModelConfig, TokenizerConfig, TokenizerKind};
+pub use optimizer::{OptimizerConfig, ScheduleConfig, ScheduleKind};
+pub use overriding::{Override, Source};
+pub use pretrain::{Pretrain, PretrainConfig};
+pub use questions::{QuestionConfig, QuestionHead};
+pub use range::Range;
+pub use reference::{Entry, explain, reference};
+pub use run::{OUTPUT_HEADING, RunConfig, RunKind};
+pub use setting::{ListItem, Setting, SettingValue};
+pub use tagging::{NerConfig, TagHead};
+pub use task::{Calibrate, ClassWeights, LossConfig, NamedWeights, RunTask, TaskConfig, Threshold};
+pub use training::{MicroBatch, Sampler, TrainingConfig};

@@ -1,0 +1,131 @@
+//! The optimizer and the learning-rate schedule.
+
+use serde::{Deserialize, Serialize};
+use toml::Value;
+
+use super::flag::{Lookup, finite, flag};
+use super::range::{at_least, more_than};
+use super::setting::{plain_values, settings};
+
+settings! {
+    /// AdamW (Loshchilov & Hutter 2019).
+    pub struct OptimizerConfig {
+        /// The highest learning rate of the schedule.
+        learning_rate: f64 = 5e-5 => {
+            .range(more_than(0.0).less_than(1.0))
+            .flag(flag("Optimizer", "learning-rate", "Highest learning rate of the schedule").value("RATE"))
+        },
+        /// Decay rate of the first moment.
+        beta1: f64 = 0.9 => { .range(at_least(0.0).less_than(1.0)) },
+        /// Decay rate of the second moment.
+        beta2: f64 = 0.999 => { .range(at_least(0.0).less_than(1.0)) },
+        /// Added to the root of the second moment.
+        epsilon: f64 = 1e-8 => { .range(more_than(0.0)) },
+        /// Decoupled weight decay; not applied to biases and LayerNorm.
+        weight_decay: f64 = 0.01 => {
+            .range(at_least(0.0))
+            .flag(flag("Optimizer", "weight-decay", "Decoupled weight decay; not for biases and LayerNorm").value("RATE"))
+        },
+        /// Gradients are clipped to this norm over all parameters; 0 turns clipping off.
+        max_grad_norm: f64 = 1.0 => {
+            .range(at_least(0.0))
+            .flag(flag("Optimizer", "max-grad-norm", "Scale longer gradients down to this length; 0 never scales").value("LENGTH"))
+        },
+        /// Layer-wise learning-rate decay, from the head downwards; 1 is none.
+        layer_decay: f64 = 1.0 => {
+            .range(more_than(0.0).at_most(1.0))
+            .flag(flag("Optimizer", "layer-decay", "Factor of the learning rate from each layer to the one below; 1 is none").value("FACTOR").only("finetune"))
+        },
+        /// Whether the moments are corrected for their start at 0. `google-research/bert` and
+        /// `google-research/electra` do not correct them, so that their first updates are larger.
+        bias_correction: bool = true,
+    }
+}
+
+settings! {
+    /// The learning-rate schedule.
+    pub struct ScheduleConfig {
+        /// The shape of the decay after the warm-up.
+        kind: ScheduleKind = ScheduleKind::Linear => {
+            .flag(flag("Optimizer", "schedule", "What the learning rate does after the warm-up").value("SCHEDULE").only("finetune").words(&["linear", "cosine", "constant"]))
+            .flag(flag("Optimizer", "schedule", "What the learning rate does after the warm-up; bert and electra are those of \
+                    their published code").value("SCHEDULE").only("pretrain"))
+        },
+        /// Linear warm-up over this share of all updates.
+        warmup: f64 = 0.1 => {
+            .range(at_least(0.0).at_most(1.0))
+            .flag(flag("Optimizer", "warmup", "Warm-up: a share of all updates, or, from 1, a number of updates").value("SHARE|STEPS")
+                .with(warmup).key(warmup_key).replaces(&["schedule.warmup_steps"]))
+        },
+        /// Linear warm-up over this many updates, instead of a share.
+        warmup_steps: Option<u64>,
+        /// Where the warm-up begins, as a share of the highest learning rate.
+        warmup_start: f64 = 0.0 => { .range(at_least(0.0).at_most(1.0)) },
+        /// The power of a polynomial schedule; no other kind has one.
+        power: f64 = 1.0 => { .range(more_than(0.0)) },
+    }
+}
+
+/// The shape of the learning-rate decay after the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScheduleKind {
+    /// Linear to 0; with `warmup = 0.5` it makes a triangle.
+    Linear,
+    /// Half a cosine to 0.
+    Cosine,
+    /// No decay.
+    Constant,
+    /// To 0 as a power of the remaining updates.
+    Polynomial,
+    /// As `google-research/bert`: linear decay from the first update on, so that the rate steps down where the warm-up
+    /// ends.
+    Bert,
+    /// As `google-research/electra`: decay from the first update on, multiplied by the warm-up.
+    Electra,
+}
+
+plain_values!(ScheduleKind);
+
+impl ScheduleConfig {
+    /// The rules between its settings.
+    pub(super) fn rules(&self, need: &mut dyn FnMut(bool, String)) {
+        need(
+            self.power == 1.0 || self.kind == ScheduleKind::Polynomial,
+            "`schedule.power` is for `schedule.kind = \"polynomial\"`: leave it out".into(),
+        );
+    }
+}
+
+/// A share of the updates below 1, or a whole number of updates.
+fn warmup(text: &str) -> Result<Value, String> {
+    match finite(text)? {
+        share if (0.0..1.0).contains(&share) => Ok(Value::Float(share)),
+        steps if steps.fract() == 0.0 && (1.0..=f64::from(u32::MAX)).contains(&steps) => {
+            Ok(Value::Integer(steps as i64)) // exact: whole, and within the range
+        }
+        _ => Err("expected a share below 1, or a whole number of updates".into()),
+    }
+}
+
+fn warmup_key(value: &Value, _: Lookup<'_>) -> &'static str {
+    match value.is_integer() {
+        true => "schedule.warmup_steps",
+        false => "schedule.warmup",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warmup_from_one_is_a_number_of_updates() {
+        assert_eq!(warmup("0.06"), Ok(Value::Float(0.06)));
+        assert_eq!(warmup("0"), Ok(Value::Float(0.0)));
+        assert_eq!(warmup("100"), Ok(Value::Integer(100)));
+        for text in ["1.5", "-1", "nan", "x"] {
+            assert!(warmup(text).is_err(), "{text}");
+        }
+    }
+}
