@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use bertkit_data::DataError;
+use bertkit_data::error::{CorpusError, FileError, LabelError, SplitError, TableError};
 use bertkit_training::TrainError;
 
 /// Exit code when the memory of a device is full.
@@ -177,7 +178,7 @@ impl CliError {
             Self::Run { code, .. } => *code,
             Self::Interrupted { .. } => INTERRUPTED,
             Self::DeviceMemory { .. } => MEMORY_FULL,
-            Self::Data(DataError::WriteShards { .. }) => 1,
+            Self::Data(DataError::Corpus(CorpusError::WriteShards { .. })) => 1,
             Self::Data(_) | Self::Hinted { .. } | Self::Usage { .. } | Self::Line { .. } => 2,
             _ => 1,
         }
@@ -187,35 +188,34 @@ impl CliError {
 /// The library's hint, or one that names a flag where a flag is the answer.
 fn data_hint(error: &DataError) -> Option<String> {
     match error {
-        DataError::UnknownFormat { extension, .. }
+        DataError::File(FileError::UnknownFormat { extension, .. })
             if !matches!(
                 extension.as_deref(),
                 Some("json" | "gz" | "zip" | "bz2" | "xz" | "zst")
-            ) && !matches!(
-                extension.as_deref(),
-                Some("xlsx" | "xls" | "ods" | "parquet")
-            ) =>
+            ) && !matches!(extension.as_deref(), Some("xlsx" | "xls" | "ods")) =>
         {
             Some("say the format: --format csv, --format tsv or --format jsonl".into())
         }
-        DataError::HeaderOnly { .. } => Some("if its only line is data, add --no-header".into()),
-        DataError::UnknownColumn {
+        DataError::Table(TableError::HeaderOnly { .. }) => {
+            Some("if its only line is data, add --no-header".into())
+        }
+        DataError::Table(TableError::UnknownColumn {
             other_delimiter: Some(name),
             ..
-        } => Some(format!(
+        }) => Some(format!(
             "the fields seem to be divided by another delimiter: try --delimiter {name}"
         )),
-        DataError::UnclosedQuote { .. } => Some(
+        DataError::Table(TableError::UnclosedQuote { .. }) => Some(
             "close or double the quote, or, if quotes are plain characters here, add --quote none"
                 .into(),
         ),
-        DataError::Missing { .. } => {
+        DataError::Table(TableError::Missing { .. }) => {
             Some("fill it in, or leave such rows out: --missing drop".into())
         }
-        DataError::SingleRowClasses => {
+        DataError::Split(SplitError::SingleRowClasses) => {
             Some("check the label column, or hold out no rows: --valid-fraction 0".into())
         }
-        DataError::NotANumber { .. } => {
+        DataError::Label(LabelError::NotANumber { .. }) => {
             Some("correct the label, or make it a classification: --task classification".into())
         }
         _ => error.hint(),
@@ -228,19 +228,20 @@ mod tests {
 
     #[test]
     fn hints_name_the_flag_that_helps() {
-        let error = CliError::Data(DataError::HeaderOnly {
+        let error = CliError::Data(DataError::Table(TableError::HeaderOnly {
             path: "a.csv".into(),
-        });
+        }));
         assert!(
             error
                 .hint()
                 .is_some_and(|hint| hint.contains("--no-header"))
         );
         assert_eq!(error.exit_code(), 2);
-        let packed = DataError::UnknownFormat {
+        let packed = DataError::File(FileError::UnknownFormat {
             path: "a.gz".into(),
             extension: Some("gz".into()),
-        };
+            expected: "`.csv`".into(),
+        });
         assert!(
             CliError::Data(packed)
                 .hint()

@@ -2,10 +2,9 @@
 
 use bertkit_data::DataError;
 use bertkit_data::examples::MissingPolicy;
-use bertkit_data::formats::tagged::TagLevel;
-use bertkit_data::formats::{Format, ReadOptions, parse_delimiter};
+use bertkit_data::sources::tagged::TagLevel;
+use bertkit_data::sources::{Format, ReadOptions, parse_delimiter};
 use bertkit_model::{DeviceSpec, Precision, automatic, devices};
-use bertkit_training::config::FileFormat;
 use bertkit_training::tasks::TagColumns;
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 use toml::Value;
@@ -97,17 +96,25 @@ impl ReadFlags {
     /// # Errors
     /// The format is that of words, or of relations.
     pub fn check_format(&self, of_model: bool) -> Result<(), CliError> {
-        match self.format.as_deref() {
-            Some("relations") if !of_model => Err(CliError::usage(
+        match self.requested()? {
+            Some(Format::Relations) if !of_model => Err(CliError::usage(
                 "--format relations is for models that were trained on such files",
                 "leave it out, or train with bertkit finetune --format relations",
             )),
-            Some(format @ ("conll" | "iob2")) => Err(CliError::usage(
-                format!("--format {format} is for models that tag words"),
-                "leave it out, or train with bertkit finetune --task ner",
-            )),
+            Some(format) if format != Format::Relations && format.spec().table.is_none() => {
+                let name = self.format.as_deref().unwrap_or_default();
+                Err(CliError::usage(
+                    format!("--format {name} is for models that tag words"),
+                    "leave it out, or train with bertkit finetune --task ner",
+                ))
+            }
             _ => Ok(()),
         }
+    }
+
+    /// The format that --format names.
+    fn requested(&self) -> Result<Option<Format>, DataError> {
+        self.format.as_deref().map(str::parse).transpose()
     }
 
     /// The options for reading; without --no-header, `header` says whether there is one.
@@ -115,12 +122,10 @@ impl ReadFlags {
     /// # Errors
     /// A format or a delimiter that is none; the parsers of the flags let none through.
     pub fn options(&self, header: bool) -> Result<ReadOptions, DataError> {
-        // Which files hold relations, and how, a model knows.
+        // The model knows whether files hold relations, and in which format.
         let format = self
-            .format
-            .as_deref()
-            .filter(|&format| format != "relations");
-        let format = format.map(str::parse::<Format>).transpose()?;
+            .requested()?
+            .filter(|&format| format != Format::Relations);
         let delimiter = self.delimiter.as_deref().map(parse_delimiter).transpose()?;
         let (quote, quoting) = match self.quote.as_deref() {
             None => (None, None),
@@ -161,11 +166,9 @@ impl TagFlags {
     /// # Errors
     /// A flag about reading that files of words have no use for.
     pub fn columns(&self, read: &ReadFlags) -> Result<TagColumns, CliError> {
+        let format = read.requested()?;
         let of_tables = [
-            (
-                "--format relations",
-                read.format.as_deref() == Some("relations"),
-            ),
+            ("--format relations", format == Some(Format::Relations)),
             ("--quote", read.quote.is_some()),
             ("--escape", read.escape.is_some()),
             ("--no-header", read.no_header),
@@ -176,13 +179,6 @@ impl TagFlags {
                 "leave it out",
             ));
         }
-        let format = match read.format.as_deref() {
-            None => None,
-            Some("conll" | "iob2") => Some(FileFormat::Conll),
-            Some("tsv") => Some(FileFormat::Tsv),
-            Some("csv") => Some(FileFormat::Csv),
-            Some(_) => Some(FileFormat::Jsonl),
-        };
         let level = match self.level.as_deref() {
             None => None,
             Some("inner") => Some(TagLevel::Inner),

@@ -10,8 +10,8 @@
 use std::hint::black_box;
 use std::sync::{Arc, LazyLock};
 
-use bertkit_data::formats::squad::{Answer, Question};
-use bertkit_data::questions::{DecodeOptions, FeatureOptions, Features, WindowScores};
+use bertkit_data::qa::{Answer, Question};
+use bertkit_data::qa::{DecodeOptions, FeatureOptions, Features, WindowScores};
 use bertkit_data::tokenizer::{TextTokenizer, TrainOptions, train_tokenizer};
 use divan::Bencher;
 use divan::counter::ItemsCount;

@@ -11,9 +11,10 @@
 use std::hint::black_box;
 use std::sync::LazyLock;
 
-use bertkit_data::alignment::{LabelledTokens, TagWindowOptions, tag_windows};
-use bertkit_data::formats::tagged::{TaggedCorpus, TaggedOptions, read_tagged_from};
+use bertkit_data::sources::tagged::{TaggedOptions, read_tagged_from};
 use bertkit_data::tagging::Scheme;
+use bertkit_data::tagging::TaggedCorpus;
+use bertkit_data::tagging::alignment::{LabelledTokens, TagWindowOptions, tag_windows};
 use bertkit_data::tokenizer::{TextTokenizer, TokenizerType, TrainOptions, train_tokenizer};
 use divan::Bencher;
 use divan::counter::ItemsCount;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::DataError;
+use crate::error::{DataError, LabelError};
 use crate::random::{Purpose, Random};
 use crate::tokenizer::Encoding;
 
@@ -89,7 +89,7 @@ fn cut(order: &[usize], lengths: &[usize], policy: BatchPolicy) -> Vec<Vec<usize
 /// filled up the same way for all classes. A function of the seed and the epoch alone.
 ///
 /// # Errors
-/// [`DataError::BatchTooSmall`] if `rows` is less than the number of classes that occur.
+/// [`LabelError::BatchTooSmall`] if `rows` is less than the number of classes that occur.
 pub fn balanced(
     labels: &[usize],
     rows: usize,
@@ -105,10 +105,10 @@ pub fn balanced(
     }
     let each = rows / classes.len();
     if each == 0 {
-        return Err(DataError::BatchTooSmall {
+        return Err(DataError::Label(LabelError::BatchTooSmall {
             rows,
             classes: classes.len(),
-        });
+        }));
     }
     let largest = classes.values().map(Vec::len).max().unwrap_or(0);
     let count = largest.div_ceil(each);
@@ -278,10 +278,10 @@ mod tests {
     fn a_batch_smaller_than_the_classes_is_refused() {
         assert!(matches!(
             balanced(&[0, 1, 2], 2, 0, 0),
-            Err(DataError::BatchTooSmall {
+            Err(DataError::Label(LabelError::BatchTooSmall {
                 rows: 2,
                 classes: 3
-            })
+            }))
         ));
     }
 

@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::DataError;
-use crate::formats::Table;
+use crate::error::{DataError, TableError};
+use crate::table::Table;
 
 /// A column, by name or by position.
 ///
@@ -47,24 +47,40 @@ impl fmt::Display for Column {
 }
 
 impl Table {
-    /// Index, from 0, of a column in [`Table::columns`].
+    /// Index, from 0, of a column in [`Table::columns`]. Positions count the columns of the file, also those that are
+    /// [unsupported](Table::unsupported).
     ///
     /// # Errors
-    /// [`DataError::UnknownColumn`], with the columns there are and the most similar name.
+    /// [`TableError::UnknownColumn`], with the columns there are and the most similar name;
+    /// [`TableError::UnsupportedColumn`] for a column of a type that cannot be read.
     pub fn column(&self, column: &Column) -> Result<usize, DataError> {
         let name = column.to_string();
         if let Some(at) = self.columns.iter().position(|candidate| *candidate == name) {
             return Ok(at);
         }
+        let meant = self.unsupported.iter().find(|unsupported| {
+            unsupported.name == name || *column == Column::Number(unsupported.position)
+        });
+        if let Some(unsupported) = meant {
+            return Err(DataError::Table(TableError::UnsupportedColumn {
+                path: self.name.clone(),
+                column: unsupported.name.clone(),
+                kind: unsupported.kind.clone(),
+            }));
+        }
+        let all = self.columns.len() + self.unsupported.len();
         match column {
-            Column::Number(number) if (1..=self.columns.len()).contains(number) => Ok(number - 1),
-            _ => Err(DataError::UnknownColumn {
+            Column::Number(number) if (1..=all).contains(number) => {
+                let before = self.unsupported.iter().filter(|u| u.position < *number);
+                Ok(number - 1 - before.count())
+            }
+            _ => Err(DataError::Table(TableError::UnknownColumn {
                 path: self.name.clone(),
                 nearest: nearest(&name, &self.columns),
                 column: name,
                 columns: self.columns.clone(),
                 other_delimiter: self.other_delimiter,
-            }),
+            })),
         }
     }
 }
@@ -89,7 +105,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::formats::{Format, ReadOptions, read_table_from};
+    use crate::sources::{Format, ReadOptions, read_table_from};
 
     fn table(text: &str) -> Table {
         let options = ReadOptions {

@@ -5,8 +5,8 @@
 //! ```
 //! use bertkit_data::documents::{Bags, Sections, documents};
 //! use bertkit_data::examples::{Examples, MissingPolicy, Selection};
-//! use bertkit_data::formats::{ReadOptions, read_table_from};
-//! use bertkit_data::questions::Stride;
+//! use bertkit_data::sources::{ReadOptions, read_table_from};
+//! use bertkit_data::windows::Stride;
 //! use bertkit_data::tokenizer::{TrainOptions, train_tokenizer};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -36,10 +36,10 @@ use std::ops::Range;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{DataError, list};
+use crate::error::{DataError, LabelError, list};
 use crate::examples::{Examples, RawExample};
-use crate::questions::Stride;
 use crate::tokenizer::{Encoding, Reader, Template, TextTokenizer, TokenizerError};
+use crate::windows::Stride;
 
 /// How a document is divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,7 +66,7 @@ pub struct Document {
 /// Only the first text of each row counts. Rows that lack a group are documents by themselves.
 ///
 /// # Errors
-/// [`DataError::MixedLabels`] if the rows of a group have different labels. Numbers that are equal, and the labels of a
+/// [`LabelError::MixedLabels`] if the rows of a group have different labels. Numbers that are equal, and the labels of a
 /// multi-label task in another order, are the same.
 pub fn documents(examples: &Examples, grouped: bool) -> Result<Vec<Document>, DataError> {
     let mut documents: Vec<Document> = Vec::new();
@@ -78,14 +78,14 @@ pub fn documents(examples: &Examples, grouped: bool) -> Result<Vec<Document>, Da
             let first = &examples.rows[document.rows[0]];
             if !same_label(first, row, examples.label_separator.as_deref()) {
                 let label = |row: &RawExample| row.label.clone().unwrap_or_default();
-                return Err(DataError::MixedLabels {
+                return Err(DataError::Label(LabelError::MixedLabels {
                     path: examples.name.clone(),
                     group: document.key.clone(),
-                    first_line: first.line,
+                    first_place: examples.place(first),
                     first: label(first),
-                    line: row.line,
+                    place: examples.place(row),
                     found: label(row),
-                });
+                }));
             }
             document.rows.push(at);
             continue;
@@ -280,7 +280,7 @@ mod tests {
 
     use super::*;
     use crate::examples::{MissingPolicy, Selection};
-    use crate::formats::{ReadOptions, read_table_from};
+    use crate::sources::{ReadOptions, read_table_from};
     use crate::tokenizer::{Family, TokenizerSpec, TrainOptions, train_tokenizer};
 
     fn examples(text: &str) -> Examples {

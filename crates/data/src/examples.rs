@@ -5,8 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::columns::Column;
-use crate::error::DataError;
-use crate::formats::{Cell, Row, Table};
+use crate::error::{DataError, TableError};
+use crate::place::{Place, Unit};
+use crate::table::{Cell, Row, Table};
 
 /// Stands between the labels of a row whose label column holds JSON lists, if no separator was given.
 const LIST_SEPARATOR: &str = "\u{1f}";
@@ -83,7 +84,7 @@ impl fmt::Display for Part {
 /// A row that was left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dropped {
-    /// Its line in the file, from 1.
+    /// Its line in the file, or the number of its row in a format without lines, from 1.
     pub line: u64,
     /// What it lacks (the first thing, if several).
     pub part: Part,
@@ -92,7 +93,7 @@ pub struct Dropped {
 /// One row, as it stands in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawExample {
-    /// Its line in the file, from 1.
+    /// Its line in the file, or the number of its row in a format without lines, from 1.
     pub line: u64,
     /// The text, untouched.
     pub text: String,
@@ -109,6 +110,8 @@ pub struct RawExample {
 pub struct Examples {
     /// The file they came from, for messages.
     pub name: String,
+    /// What [`RawExample::line`] counts.
+    pub unit: Unit,
     /// The rows, in the order of the file.
     pub rows: Vec<RawExample>,
     /// The rows left out, in the order of the file.
@@ -150,74 +153,25 @@ impl Examples {
         selection: &Selection,
         policy: Option<MissingPolicy>,
     ) -> Result<Self, DataError> {
-        let find = |column: &Option<Column>| column.as_ref().map(|c| table.column(c)).transpose();
-        let text = table.column(&selection.text)?;
-        let text_pair = find(&selection.text_pair)?;
-        let label = find(&selection.label)?;
-        let group = find(&selection.group)?;
-
-        let given = selection.label_separator.as_deref();
-        let lists = label.is_some_and(|at| {
-            table
-                .rows
-                .iter()
-                .any(|row| matches!(row.cells[at], Cell::List(_)))
-        });
-        let separator = if lists { Some(LIST_SEPARATOR) } else { given };
-
+        let columns = Columns::find(table, selection)?;
         let mut examples = Self {
             name: table.name.clone(),
+            unit: table.unit,
             rows: Vec::with_capacity(table.rows.len()),
             dropped: Vec::new(),
-            label_separator: separator.map(str::to_string),
-        };
-        let read_text = |row: &Row, at: usize| match &row.cells[at] {
-            Cell::Text(text) => Ok(text.clone()),
-            Cell::Missing => Ok(String::new()),
-            Cell::List(_) => Err(DataError::ListForText {
-                path: table.name.clone(),
-                line: row.line,
-                column: table.columns[at].clone(),
-            }),
+            label_separator: columns.separator().map(str::to_string),
         };
         for row in &table.rows {
-            let example = RawExample {
-                line: row.line,
-                text: read_text(row, text)?,
-                text_pair: text_pair.map(|at| read_text(row, at)).transpose()?,
-                label: label.and_then(|at| label_of(&row.cells[at], lists, given)),
-                group: match group {
-                    Some(at) => Some(read_text(row, at)?.trim().to_string())
-                        .filter(|group| !group.is_empty()),
-                    None => None,
-                },
-            };
-            let blank = |text: &str| text.trim().is_empty();
-            let label_missing = match &example.label {
-                None => true,
-                Some(label) => separator.is_none() && label.is_empty(),
-            };
-            let missing = if blank(&example.text) {
-                Some((Part::Text, text))
-            } else if let (Some(at), true) =
-                (text_pair, example.text_pair.as_deref().is_some_and(blank))
-            {
-                Some((Part::TextPair, at))
-            } else if let (Some(at), true) = (label, label_missing) {
-                Some((Part::Label, at))
-            } else if let (Some(at), true) = (group, example.group.is_none()) {
-                Some((Part::Group, at))
-            } else {
-                None
-            };
+            let mut example = columns.example(table, row)?;
+            let missing = columns.missing(&example);
             match (policy, missing) {
                 (Some(MissingPolicy::Refuse), Some((part, at))) => {
-                    return Err(DataError::Missing {
+                    return Err(DataError::Table(TableError::Missing {
                         path: table.name.clone(),
-                        line: row.line,
+                        place: table.place(row),
                         part: part.name(),
                         column: table.columns[at].clone(),
-                    });
+                    }));
                 }
                 (Some(MissingPolicy::Drop), Some((part, _))) => {
                     examples.dropped.push(Dropped {
@@ -226,8 +180,10 @@ impl Examples {
                     });
                 }
                 (None, _) => {
-                    let label = example.label.filter(|_| !label_missing);
-                    examples.rows.push(RawExample { label, ..example });
+                    if columns.label_is_missing(&example) {
+                        example.label = None;
+                    }
+                    examples.rows.push(example);
                 }
                 (Some(_), None) => examples.rows.push(example),
             }
@@ -236,12 +192,20 @@ impl Examples {
             let summary = examples
                 .dropped_summary()
                 .unwrap_or_else(|| "it has no rows".into());
-            return Err(DataError::NoExamples {
+            return Err(DataError::Table(TableError::NoExamples {
                 path: table.name.clone(),
                 summary,
-            });
+            }));
         }
         Ok(examples)
+    }
+
+    /// Where a row is in the file.
+    pub fn place(&self, row: &RawExample) -> Place {
+        Place {
+            unit: self.unit,
+            number: row.line,
+        }
     }
 
     /// The label cells, of the rows that have one.
@@ -271,8 +235,13 @@ impl Examples {
                 more => format!(" and {more} more"),
             };
             reasons.push(format!(
-                "no {part} on line{} {}{more}",
-                if lines.len() == 1 { "" } else { "s" },
+                "no {part} {} {}{more}",
+                match (self.unit, lines.len()) {
+                    (Unit::Line, 1) => "on line",
+                    (Unit::Line, _) => "on lines",
+                    (Unit::Row, 1) => "in row",
+                    (Unit::Row, _) => "in rows",
+                },
                 lines[..lines.len().min(SHOWN)].join(", "),
             ));
         }
@@ -287,6 +256,102 @@ impl Examples {
     }
 }
 
+/// The selected columns of a table, by index.
+struct Columns<'a> {
+    text: usize,
+    text_pair: Option<usize>,
+    label: Option<usize>,
+    group: Option<usize>,
+    /// Whether a label cell holds a list.
+    lists: bool,
+    /// The separator that was selected.
+    separator: Option<&'a str>,
+}
+
+impl<'a> Columns<'a> {
+    fn find(table: &Table, selection: &'a Selection) -> Result<Self, DataError> {
+        let find = |column: &Option<Column>| column.as_ref().map(|c| table.column(c)).transpose();
+        let text = table.column(&selection.text)?;
+        let text_pair = find(&selection.text_pair)?;
+        let label = find(&selection.label)?;
+        let group = find(&selection.group)?;
+        let lists = label.is_some_and(|at| {
+            table
+                .rows
+                .iter()
+                .any(|row| matches!(row.cells[at], Cell::List(_)))
+        });
+        Ok(Self {
+            text,
+            text_pair,
+            label,
+            group,
+            lists,
+            separator: selection.label_separator.as_deref(),
+        })
+    }
+
+    /// What separates the labels of an example.
+    fn separator(&self) -> Option<&str> {
+        match self.lists {
+            true => Some(LIST_SEPARATOR),
+            false => self.separator,
+        }
+    }
+
+    /// The example in a row, whatever it lacks.
+    fn example(&self, table: &Table, row: &Row) -> Result<RawExample, DataError> {
+        let text = |at: usize| match &row.cells[at] {
+            Cell::Text(text) => Ok(text.clone()),
+            Cell::List(_) => Err(DataError::Table(TableError::ListForText {
+                path: table.name.clone(),
+                place: table.place(row),
+                column: table.columns[at].clone(),
+            })),
+            other => Ok(other.to_text().unwrap_or_default().into_owned()),
+        };
+        Ok(RawExample {
+            line: row.line,
+            text: text(self.text)?,
+            text_pair: self.text_pair.map(text).transpose()?,
+            label: self
+                .label
+                .and_then(|at| label_of(&row.cells[at], self.lists, self.separator)),
+            group: match self.group {
+                Some(at) => Some(text(at)?.trim().to_string()).filter(|group| !group.is_empty()),
+                None => None,
+            },
+        })
+    }
+
+    fn label_is_missing(&self, example: &RawExample) -> bool {
+        match &example.label {
+            None => true,
+            Some(label) => self.separator().is_none() && label.is_empty(),
+        }
+    }
+
+    /// The first part that an example lacks, and its column.
+    fn missing(&self, example: &RawExample) -> Option<(Part, usize)> {
+        let blank = |text: &str| text.trim().is_empty();
+        if blank(&example.text) {
+            return Some((Part::Text, self.text));
+        }
+        if let Some(at) = self.text_pair
+            && example.text_pair.as_deref().is_some_and(blank)
+        {
+            return Some((Part::TextPair, at));
+        }
+        if let Some(at) = self.label
+            && self.label_is_missing(example)
+        {
+            return Some((Part::Label, at));
+        }
+        let group = self.group.filter(|_| example.group.is_none())?;
+        Some((Part::Group, group))
+    }
+}
+
 /// The label cell as one string, its labels divided by [`LIST_SEPARATOR`] if any row of the column is a list.
 fn label_of(cell: &Cell, lists: bool, given: Option<&str>) -> Option<String> {
     match (cell, given) {
@@ -298,6 +363,7 @@ fn label_of(cell: &Cell, lists: bool, given: Option<&str>) -> Option<String> {
                 .join(LIST_SEPARATOR),
         ),
         (Cell::Text(text), _) => Some(text.trim().to_string()),
+        (other, _) => other.to_text().map(|text| text.into_owned()),
     }
 }
 
@@ -306,7 +372,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::formats::{Format, ReadOptions, read_table_from};
+    use crate::sources::{Format, ReadOptions, read_table_from};
 
     fn table(format: Format, text: &str) -> Table {
         let options = ReadOptions {
@@ -399,6 +465,9 @@ mod tests {
     fn a_list_is_no_text() {
         let table = table(Format::Jsonl, r#"{"text": ["a"], "label": "x"}"#);
         let error = Examples::unlabelled(&table, &Selection::new("text", "label")).unwrap_err();
-        assert!(matches!(error, DataError::ListForText { line: 1, .. }));
+        assert!(matches!(
+            error,
+            DataError::Table(TableError::ListForText { place, .. }) if place.number == 1
+        ));
     }
 }

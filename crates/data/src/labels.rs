@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 use crate::columns;
-use crate::error::{DataError, list, short};
+use crate::error::{DataError, LabelError, list, short};
 use crate::examples::Examples;
 
 /// What is to be learned about a text.
@@ -43,7 +43,7 @@ const MOST_INTEGER_CLASSES: usize = 20;
 /// Numbers with leading zeros, such as `007`, are codes, and so classes; `nan` and `inf` are not numbers.
 ///
 /// # Errors
-/// [`DataError::NoLabels`] without labels; [`DataError::OneLabel`] if all cells are the same.
+/// [`LabelError::NoLabels`] without labels; [`LabelError::OneLabel`] if all cells are the same.
 pub fn infer_task(labels: &[&str], separator: Option<&str>) -> Result<Inference, DataError> {
     if let Some(separator) = separator {
         let set = LabelSet::from_multi_labels(labels, separator)?;
@@ -153,15 +153,19 @@ impl LabelSet {
     /// No names, an empty name, or one name twice.
     pub fn new(names: Vec<String>) -> Result<Self, DataError> {
         if names.is_empty() {
-            return Err(DataError::NoLabels);
+            return Err(DataError::Label(LabelError::NoLabels));
         }
         let mut positions = HashMap::with_capacity(names.len());
         for (at, name) in names.iter().enumerate() {
             if name.trim().is_empty() {
-                return Err(DataError::UnnamedClass { position: at + 1 });
+                return Err(DataError::Label(LabelError::UnnamedClass {
+                    position: at + 1,
+                }));
             }
             if positions.insert(name.clone(), at).is_some() {
-                return Err(DataError::DuplicateClass { name: name.clone() });
+                return Err(DataError::Label(LabelError::DuplicateClass {
+                    name: name.clone(),
+                }));
             }
         }
         let whole_numbers = names
@@ -177,15 +181,15 @@ impl LabelSet {
     /// The classes of a classification task, from its label cells.
     ///
     /// # Errors
-    /// [`DataError::NoLabels`] without cells; [`DataError::OneLabel`] if all are the same.
+    /// [`LabelError::NoLabels`] without cells; [`LabelError::OneLabel`] if all are the same.
     pub fn from_labels(labels: &[&str]) -> Result<Self, DataError> {
         let distinct: BTreeSet<&str> = labels.iter().map(|label| label.trim()).collect();
         let set = Self::new(ordered(distinct))?;
         match set.names.as_slice() {
-            [label] => Err(DataError::OneLabel {
+            [label] => Err(DataError::Label(LabelError::OneLabel {
                 label: label.clone(),
                 rows: labels.len(),
-            }),
+            })),
             _ => Ok(set),
         }
     }
@@ -193,7 +197,7 @@ impl LabelSet {
     /// The labels of a multi-label task, from its label cells; one label is enough, because a row may lack it.
     ///
     /// # Errors
-    /// [`DataError::NoLabels`] if no cell holds one.
+    /// [`LabelError::NoLabels`] if no cell holds one.
     pub fn from_multi_labels(labels: &[&str], separator: &str) -> Result<Self, DataError> {
         Self::new(ordered(
             labels
@@ -351,18 +355,20 @@ impl Examples {
     /// The number of each row; `None` where the row has no label.
     ///
     /// # Errors
-    /// [`DataError::NotANumber`] for the first label that is not a finite number, with its line.
+    /// [`LabelError::NotANumber`] for the first label that is not a finite number, with its line.
     pub fn numbers(&self) -> Result<Vec<Option<f64>>, DataError> {
-        let number = |label: &str, line| {
+        let number = |label: &str, row| {
             let parsed = label
                 .trim()
                 .parse::<f64>()
                 .ok()
                 .filter(|number| number.is_finite());
-            parsed.ok_or_else(|| DataError::NotANumber {
-                path: self.name.clone(),
-                line,
-                found: label.to_string(),
+            parsed.ok_or_else(|| {
+                DataError::Label(LabelError::NotANumber {
+                    path: self.name.clone(),
+                    place: self.place(row),
+                    found: label.to_string(),
+                })
             })
         };
         self.rows
@@ -370,7 +376,7 @@ impl Examples {
             .map(|row| {
                 row.label
                     .as_deref()
-                    .map(|label| number(label, row.line))
+                    .map(|label| number(label, row))
                     .transpose()
             })
             .collect()
@@ -417,7 +423,7 @@ mod tests {
 
     use super::*;
     use crate::examples::{MissingPolicy, Selection};
-    use crate::formats::{Format, ReadOptions, read_table_from};
+    use crate::sources::{Format, ReadOptions, read_table_from};
 
     fn kind(labels: &[&str]) -> TaskKind {
         infer_task(labels, None).unwrap().kind
@@ -477,16 +483,19 @@ mod tests {
     fn one_label_everywhere_is_refused() {
         assert!(matches!(
             infer_task(&["a", "a"], None),
-            Err(DataError::OneLabel { rows: 2, .. })
+            Err(DataError::Label(LabelError::OneLabel { rows: 2, .. }))
         ));
         assert!(matches!(
             infer_task(&["1", "1.0"], None),
-            Err(DataError::OneLabel { .. })
+            Err(DataError::Label(LabelError::OneLabel { .. }))
         ));
-        assert!(matches!(infer_task(&[], None), Err(DataError::NoLabels)));
+        assert!(matches!(
+            infer_task(&[], None),
+            Err(DataError::Label(LabelError::NoLabels))
+        ));
         assert!(matches!(
             infer_task(&["", ";"], Some(";")),
-            Err(DataError::NoLabels)
+            Err(DataError::Label(LabelError::NoLabels))
         ));
     }
 

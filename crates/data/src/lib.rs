@@ -1,14 +1,14 @@
 //! Files to examples to token ids. Knows nothing of tensors.
 //!
-//! [`formats`] reads CSV, TSV and JSON Lines into a [`Table`](formats::Table); [`examples`] picks the text and the label
-//! of each row; [`labels`] finds out which task the labels ask for and turns them into targets; [`splits`] holds rows
-//! out; [`tokenizer`] turns texts into token ids as Hugging Face transformers does; [`batches`] says which rows go
-//! through the model together.
+//! [`sources`] reads files of several formats, most of them into a [`Table`](table::Table); [`examples`] selects the text
+//! and the label of each row; [`labels`] infers the task from the labels and turns them into targets; [`splits`] holds
+//! rows out; [`tokenizer`] turns texts into token ids as Hugging Face transformers does; [`batches`] groups rows into
+//! batches. Tagged words are in [`tagging`], questions in [`qa`].
 //!
 //! ```
 //! use bertkit_data::batches::{BatchPolicy, PackedBatch, plan};
 //! use bertkit_data::examples::{Examples, MissingPolicy, Selection};
-//! use bertkit_data::formats::{Format, ReadOptions, read_table_from};
+//! use bertkit_data::sources::{Format, ReadOptions, read_table_from};
 //! use bertkit_data::labels::{LabelSet, TaskKind, infer_task};
 //! use bertkit_data::tokenizer::{TrainOptions, train_tokenizer};
 //!
@@ -38,21 +38,22 @@
 //! # }
 //! ```
 
-pub mod alignment;
 pub mod batches;
 mod characters;
 pub mod columns;
 pub mod documents;
-mod error;
+pub mod error;
 pub mod examples;
-pub mod formats;
 pub mod labels;
 pub mod perturb;
+pub mod place;
 pub mod pretraining;
-pub mod questions;
+pub mod qa;
 mod random;
 pub mod relations;
+pub mod sources;
 pub mod splits;
+pub mod table;
 pub mod tagging;
 pub mod tokenizer;
 pub mod windows;

@@ -11,17 +11,15 @@
 //!     mark_entities(text, &mentions, MarkStyle::Markers)?,
 //!     "[E1] BRCA1 [/E1] leads to [E2] cancer [/E2]"
 //! );
-//! # Ok::<(), bertkit_data::relations::MentionError>(())
+//! # Ok::<(), bertkit_data::error::MentionError>(())
 //! ```
-
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::characters::Characters;
 use crate::columns::Column;
-use crate::error::DataError;
-use crate::formats::{Cell, Format, ReadOptions, Row, Table, read_table};
+use crate::error::{DataError, MentionError, TableError};
+use crate::table::{Cell, Row, Table};
 
 /// An entity in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,48 +54,6 @@ impl MarkStyle {
                 .collect(),
         }
     }
-}
-
-/// Why entities cannot be marked.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum MentionError {
-    /// A place that the text does not have.
-    #[error("entity {number} is at {start} to {end} of a text of {length} characters")]
-    Outside {
-        /// Which entity, from 1.
-        number: usize,
-        /// Its first character.
-        start: usize,
-        /// The character behind its last.
-        end: usize,
-        /// Characters of the text.
-        length: usize,
-    },
-    /// Two entities that share characters, where they may not.
-    #[error("entities {first} and {second} overlap")]
-    Overlap {
-        /// The one, from 1.
-        first: usize,
-        /// The other, from 1.
-        second: usize,
-    },
-    /// A tag in the text that has no partner, or comes twice.
-    #[error("`{tag}` {problem}")]
-    Tag {
-        /// The tag.
-        tag: String,
-        /// What is wrong with it.
-        problem: &'static str,
-    },
-    /// A position that is no number.
-    #[error("column `{column}` is `{found}`, expected a position in characters from 0")]
-    Position {
-        /// The column.
-        column: String,
-        /// What it holds.
-        found: String,
-    },
 }
 
 /// A text with its entities marked; the first of `mentions` is entity 1, wherever it lies.
@@ -281,20 +237,22 @@ pub fn mark_table(
     let mut most = 0;
     for row in &mut marked.rows {
         let mark = |row: &Row| -> Result<Option<(String, usize)>, MentionError> {
-            let Cell::Text(text) = &row.cells[at] else {
+            let Some(text) = row.cells[at].to_text() else {
                 return Ok(None);
             };
             let (plain, mentions) = match places.is_empty() {
-                true => parse_tagged(text)?,
-                false => (text.clone(), placed(table, row, &places)?),
+                true => parse_tagged(&text)?,
+                false => (text.into_owned(), placed(table, row, &places)?),
             };
             let marked = mark_entities(&plain, &mentions, style)?;
             Ok(Some((marked, mentions.len())))
         };
-        let found = mark(row).map_err(|source| DataError::Mentions {
-            path: table.name.clone(),
-            line: row.line,
-            source,
+        let found = mark(row).map_err(|source| {
+            DataError::Table(TableError::Mentions {
+                path: table.name.clone(),
+                place: table.place(row),
+                source,
+            })
         })?;
         if let Some((text, count)) = found {
             row.cells[at] = Cell::Text(text);
@@ -310,14 +268,14 @@ fn placed(
     row: &Row,
     places: &[(usize, usize, Option<usize>)],
 ) -> Result<Vec<Mention>, MentionError> {
-    let text = |at: usize| match &row.cells[at] {
-        Cell::Text(text) => text.trim(),
-        _ => "",
+    let text = |at: usize| {
+        let text = row.cells[at].to_text().unwrap_or_default();
+        text.trim().to_string()
     };
     let position = |at: usize| {
         text(at).parse().map_err(|_| MentionError::Position {
             column: table.columns[at].clone(),
-            found: text(at).into(),
+            found: text(at),
         })
     };
     let given = places
@@ -328,90 +286,10 @@ fn placed(
             Ok(Mention {
                 start: position(start)?,
                 end: position(end)?,
-                kind: kind
-                    .map(|kind| text(kind).to_string())
-                    .filter(|kind| !kind.is_empty()),
+                kind: kind.map(text).filter(|kind| !kind.is_empty()),
             })
         })
         .collect()
-}
-
-/// Reads a file of sentences and labels with or without a header, as BioBERT's: training files hold a sentence and a label a
-/// line, test files a header and index, sentence and label.
-///
-/// The first line is a header if one of its fields is `sentence` or `text`. The columns are called `index`, `sentence` and
-/// `label`, as far as they are there, and others as the header says. Without a header, one column holds sentences, two hold
-/// sentence and label, and three index, sentence and label. A `.txt` is read as TSV.
-///
-/// # Errors
-/// As [`read_table`]; more than three columns without a header.
-pub fn read_relations(path: &Path, options: &ReadOptions) -> Result<Table, DataError> {
-    let known = options.format.is_some() || options.delimiter.is_some();
-    let options = ReadOptions {
-        header: false,
-        format: match Format::of_path(path) {
-            Err(_) if !known => Some(Format::Tsv),
-            _ => options.format,
-        },
-        ..options.clone()
-    };
-    let mut table = read_table(path, &options)?;
-    if options.format.or(Format::of_path(path).ok()) == Some(Format::Jsonl) {
-        return Ok(table);
-    }
-    let first: Vec<String> = match table.rows.first() {
-        Some(row) => row
-            .cells
-            .iter()
-            .map(|cell| match cell {
-                Cell::Text(text) => text.trim().to_string(),
-                _ => String::new(),
-            })
-            .collect(),
-        None => Vec::new(),
-    };
-    let is =
-        |field: &String, names: &[&str]| names.iter().any(|name| field.eq_ignore_ascii_case(name));
-    let sentence = ["sentence", "text"];
-    if first.iter().any(|field| is(field, &sentence)) {
-        table.rows.remove(0);
-        if table.rows.is_empty() {
-            return Err(DataError::HeaderOnly { path: table.name });
-        }
-        let usual = |name: String| match name {
-            name if is(&name, &sentence) => "sentence".into(),
-            name if is(&name, &["label", "class", "relation"]) => "label".into(),
-            name if is(&name, &["index", "id", "idx"]) => "index".into(),
-            name => name,
-        };
-        table.columns = first.into_iter().map(usual).collect();
-        for (at, name) in table.columns.iter().enumerate() {
-            if let Some(first) = table.columns[..at].iter().position(|other| other == name) {
-                return Err(DataError::DuplicateColumn {
-                    path: table.name,
-                    name: name.clone(),
-                    first: first + 1,
-                    second: at + 1,
-                });
-            }
-        }
-        return Ok(table);
-    }
-    let names: &[&str] = match first.len() {
-        1 => &["sentence"],
-        2 => &["sentence", "label"],
-        3 => &["index", "sentence", "label"],
-        found => {
-            return Err(DataError::Unexpected {
-                path: table.name,
-                at: "the first line".into(),
-                expected: "a header, or sentence and label",
-                found: format!("{found} columns without a header"),
-            });
-        }
-    };
-    table.columns = names.iter().map(|name| name.to_string()).collect();
-    Ok(table)
 }
 
 #[cfg(test)]
@@ -421,7 +299,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::formats::read_table_from;
+    use crate::sources::{ReadOptions, read_relations, read_table_from};
     use crate::tokenizer::{Family, TextTokenizer, TrainOptions, train_tokenizer};
 
     fn mention(start: usize, end: usize) -> Mention {

@@ -2,6 +2,45 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
+use crate::tokenizer::TokenizerError;
+
+/// How far apart windows are, in tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stride {
+    /// From the start of a window to the start of the next, or less where the room is less: `doc_stride` of BERT, BioBERT and
+    /// ELECTRA.
+    Step(usize),
+    /// What a window shares with the next: `doc_stride` of transformers' `run_qa.py`.
+    Overlap(usize),
+}
+
+impl Stride {
+    /// Windows of at most `room` tokens over so many; one without tokens if there are none.
+    pub(crate) fn windows(
+        self,
+        tokens: usize,
+        room: usize,
+    ) -> Result<Vec<Range<usize>>, TokenizerError> {
+        let overlap = match self {
+            Self::Step(step) => room.saturating_sub(step.max(1)),
+            Self::Overlap(overlap) => overlap,
+        };
+        if tokens <= room {
+            return Ok(vec![Range {
+                start: 0,
+                end: tokens,
+            }]);
+        }
+        if overlap >= room {
+            return Err(TokenizerError::Overlap { overlap, room });
+        }
+        Ok(cut(tokens, room, overlap, |_| true))
+    }
+}
+
 /// Cuts `length` tokens into windows of at most `size`, each but the first beginning at least `overlap` tokens before the
 /// end of the one before it.
 ///

@@ -4,8 +4,8 @@
 
 use std::fs;
 
-use bertkit_data::alignment::{LabelledTokens, TagWindowOptions, tag_windows};
-use bertkit_data::formats::tagged::TaggedSentence;
+use bertkit_data::tagging::TaggedSentence;
+use bertkit_data::tagging::alignment::{LabelledTokens, TagWindowOptions, tag_windows};
 use bertkit_data::tokenizer::{Family, TextTokenizer};
 use serde::Deserialize;
 use serde_json::Value;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use bertkit_data::formats::bioasq::{AskedQuestion, QuestionType};
+use bertkit_data::qa::{AskedQuestion, QuestionType};
 use bertkit_evaluation::{
     Candidate, FactoidPredictions, ListAnswer, ListPredictions, PooledAnswers, Predictions,
     RankedAnswers, pool_snippets, pool_snippets_above,

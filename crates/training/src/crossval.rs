@@ -643,9 +643,10 @@ fn check(config: &FinetuneConfig, options: &CrossvalOptions) -> Result<(), Train
             "with folds, every row is held out once: there is no other file to measure on",
             "leave [option.test] out, or leave [option.folds] out",
         )),
-        (Some(folds), None) if folds < 2 => {
-            Err(bertkit_data::DataError::FoldCount { found: folds }.into())
-        }
+        (Some(folds), None) if folds < 2 => Err(bertkit_data::DataError::Split(
+            bertkit_data::error::SplitError::FoldCount { found: folds },
+        )
+        .into()),
         _ => Ok(()),
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bertkit_data::DataError;
+use bertkit_data::error::{CorpusError, FileError};
 use bertkit_data::tokenizer::TokenizerError;
 use bertkit_model::{ConfigError, DeviceError, ModelError, WeightsError};
 
@@ -163,9 +164,12 @@ impl TrainError {
                     | ModelError::Config(ConfigError::Write { .. }),
                 )
                 | Self::Tokenizer(TokenizerError::Write { .. })
-                | Self::Data(DataError::Write { .. } | DataError::WriteShards { .. })
+                | Self::Data(
+                    DataError::File(FileError::Write { .. })
+                    | DataError::Corpus(CorpusError::WriteShards { .. }),
+                )
                 | Self::Device(DeviceError::Broken { .. }) => 1,
-                Self::Data(DataError::Interrupted) => 130,
+                Self::Data(DataError::Corpus(CorpusError::Interrupted)) => 130,
                 _ => 2,
             },
             Self::Interrupted { .. } => 130,

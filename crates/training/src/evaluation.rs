@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use bertkit_data::columns::Column;
 use bertkit_data::documents::documents;
 use bertkit_data::examples::{Examples, MissingPolicy, RawExample, Selection};
-use bertkit_data::formats::ReadOptions;
 use bertkit_data::labels::{LabelSet, TaskKind};
 use bertkit_data::perturb::Perturbation;
+use bertkit_data::sources::ReadOptions;
 use bertkit_evaluation::{
     BootstrapOptions, CALIBRATION_BINS, Calibration, Comparison, ComparisonOptions, Coverage,
     Metric, Predictions, Report, calibration, compare, coverage,

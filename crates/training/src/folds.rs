@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use bertkit_data::DataError;
 use bertkit_data::examples::Examples;
-use bertkit_data::formats::squad::Question;
-use bertkit_data::formats::tagged::TaggedCorpus;
+use bertkit_data::qa::Question;
 use bertkit_data::splits::{self, Split};
+use bertkit_data::tagging::TaggedCorpus;
 
 use crate::config::FoldConfig;
 use crate::tasks::Targets;

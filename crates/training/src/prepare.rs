@@ -11,11 +11,12 @@ use std::sync::atomic::AtomicBool;
 use bertkit_data::columns::Column;
 use bertkit_data::documents::{Bags, Document, documents};
 use bertkit_data::examples::{Examples, RawExample, Selection};
-use bertkit_data::formats::fasta::{FastaFile, is_fasta, read_fasta};
-use bertkit_data::formats::{ReadOptions, Table, parse_delimiter, read_table};
 use bertkit_data::labels::{LabelSet, TaskKind, balanced_weights, infer_task, positive_class};
-use bertkit_data::relations::{MarkStyle, mark_entities, mark_table, parse_tagged, read_relations};
+use bertkit_data::relations::{MarkStyle, mark_entities, mark_table, parse_tagged};
+use bertkit_data::sources::fasta::{FastaFile, is_fasta, read_fasta};
+use bertkit_data::sources::{Format, ReadOptions, parse_delimiter, read_relations, read_table};
 use bertkit_data::splits;
+use bertkit_data::table::Table;
 use bertkit_data::tokenizer::{
     Family as TokenizerFamily, Normalization, TextTokenizer, TokenizerSpec, TrainOptions,
     train_tokenizer,
@@ -30,8 +31,8 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use crate::config::{
-    Calibrate, ClassWeights, DataConfig, FileFormat, FinetuneConfig, FreshModel, LossConfig,
-    MicroBatch, NamedWeights, OptimizerConfig, Pool, RunConfig, RunTask, Threshold, TrainingConfig,
+    Calibrate, ClassWeights, DataConfig, FinetuneConfig, FreshModel, LossConfig, MicroBatch,
+    NamedWeights, OptimizerConfig, Pool, RunConfig, RunTask, Threshold, TrainingConfig,
 };
 use crate::engine::data_parallel::DevicePlacement;
 use crate::engine::observer::{Estimate, EvaluationReport, Event, Observer, Summary};
@@ -160,13 +161,14 @@ pub fn read_options(data: &DataConfig) -> Result<ReadOptions, TrainError> {
     };
     let format = match data.format {
         None => None,
-        Some(FileFormat::Relations) => None,
-        Some(format) => Some(format.table().ok_or_else(|| {
-            setting(
+        Some(Format::Relations) => None,
+        Some(format) if format.spec().table.is_some() => Some(format),
+        Some(format) => {
+            return Err(setting(
                 format!("`{format}` is no format of tables with a text in each row"),
                 "give csv, tsv or jsonl, or, for tagged words, [task.kind=ner]",
-            )
-        })?),
+            ));
+        }
     };
     Ok(ReadOptions {
         format,
@@ -273,7 +275,7 @@ fn read_examples(
     observer: &mut dyn Observer,
 ) -> Result<Examples, TrainError> {
     let reading = Reading {
-        relations: data.format == Some(FileFormat::Relations),
+        relations: data.format == Some(Format::Relations),
         entities: data.entities,
     };
     let table = reading.table(path, &read_options(data)?)?;
@@ -963,7 +965,7 @@ fn prepare_texts(
             let texts: Vec<Vec<&str>> = rows.iter().map(texts).collect();
             let name = |at: usize| match &examples.rows[rows[at]] {
                 row if config.data.group_by.is_some() => row.group.clone().unwrap_or_default(),
-                row => format!("line {}", row.line),
+                row => examples.place(row).to_string(),
             };
             let bags = Bags::new(&texts, name, &tokenizer, settings.policy(), max_length)?;
             if let Some(empty) = bags.empty_summary() {
@@ -1129,7 +1131,7 @@ fn prepare_texts(
                 group_by: config.data.group_by.clone(),
             }),
             entities: config.data.entities,
-            relations: config.data.format == Some(FileFormat::Relations),
+            relations: config.data.format == Some(Format::Relations),
             averaged: config.task.averaged.clone(),
         },
         model_config: encoder,

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use bertkit_data::formats::ReadOptions;
-use bertkit_data::formats::bioasq::{AskedQuestion, QuestionType};
-use bertkit_data::formats::squad::{Question, QuestionOptions, read_questions};
 use bertkit_data::perturb::Perturbation;
-use bertkit_data::questions::{Features, Prediction};
+use bertkit_data::qa::Question;
+use bertkit_data::qa::{AskedQuestion, QuestionType};
+use bertkit_data::qa::{Features, Prediction};
+use bertkit_data::sources::ReadOptions;
+use bertkit_data::sources::questions::{QuestionOptions, read_questions};
 use bertkit_data::tokenizer::TextTokenizer;
 use bertkit_evaluation::{
     AnswerPredictions, BootstrapOptions, FactoidPredictions, Predictions, RankedAnswers, Report,
@@ -567,7 +568,7 @@ fn perturb(
 
 /// The answers that a model considered, best first.
 pub fn proposals(prediction: &Prediction) -> Vec<Proposal> {
-    let proposal = |candidate: &bertkit_data::questions::Candidate| Proposal {
+    let proposal = |candidate: &bertkit_data::qa::Candidate| Proposal {
         text: candidate.text.clone(),
         probability: candidate.probability,
         start: (!candidate.is_null()).then_some(candidate.start),

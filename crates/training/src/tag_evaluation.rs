@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use bertkit_data::formats::tagged::{TagPolicy, TaggedCorpus, TaggedSentence, read_tagged};
 use bertkit_data::perturb::Perturbation;
+use bertkit_data::sources::tagged::{TagPolicy, read_tagged};
 use bertkit_data::tagging::DEFAULT_TYPE;
+use bertkit_data::tagging::{TaggedCorpus, TaggedSentence};
 use bertkit_evaluation::{BootstrapOptions, Predictions, Report};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

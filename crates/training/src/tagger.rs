@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use bertkit_data::alignment::{LabelledTokens, tag_windows};
-use bertkit_data::formats::tagged::{TaggedSentence, TextSpan};
 use bertkit_data::tagging::TagSet;
+use bertkit_data::tagging::alignment::{LabelledTokens, tag_windows};
+use bertkit_data::tagging::{TaggedSentence, TextSpan};
 use bertkit_data::tokenizer::TextTokenizer;
 use bertkit_model::heads::Crf;
 use bertkit_model::{DeviceSpec, HeadPolicy, ModelError, ModelFolder, Precision, TokenModel};

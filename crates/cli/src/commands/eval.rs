@@ -6,8 +6,9 @@ mod tags;
 use std::path::PathBuf;
 
 use bertkit_data::DataError;
-use bertkit_data::formats::bioasq::QuestionType;
+use bertkit_data::error::LabelError;
 use bertkit_data::perturb::Perturbation;
+use bertkit_data::qa::QuestionType;
 use bertkit_evaluation::BootstrapOptions;
 use bertkit_training::config::flag::{finite, share};
 use bertkit_training::{
@@ -229,11 +230,14 @@ fn keep(args: &EvalArgs, written: &Option<(PathBuf, PathBuf)>) {
 /// The error, with what to do about it where training would have another answer.
 fn in_terms_of_eval(error: TrainError) -> CliError {
     match error {
-        TrainError::Data(source @ DataError::NotANumber { .. }) => CliError::Hinted {
-            source: Box::new(source),
-            hint: "this model gives numbers: correct the label, or name their column with --label"
-                .into(),
-        },
+        TrainError::Data(source @ DataError::Label(LabelError::NotANumber { .. })) => {
+            CliError::Hinted {
+                source: Box::new(source),
+                hint:
+                    "this model gives numbers: correct the label, or name their column with --label"
+                        .into(),
+            }
+        }
         other => other.into(),
     }
 }

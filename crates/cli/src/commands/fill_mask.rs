@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use bertkit_data::columns::Column;
 use bertkit_data::examples::{Examples, Selection};
-use bertkit_data::formats::read_table;
+use bertkit_data::sources::read_table;
 use bertkit_data::tokenizer::TokenizerSpec;
 use bertkit_training::{Candidate, MaskEvery, MaskFiller, MaskedScore};
 use clap::Args;

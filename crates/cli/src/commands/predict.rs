@@ -9,12 +9,15 @@ use std::path::{Path, PathBuf};
 
 use bertkit_data::DataError;
 use bertkit_data::documents::documents;
+use bertkit_data::error::{FileError, TableError};
 use bertkit_data::examples::{Examples, Selection};
-use bertkit_data::formats::{Cell, Format, Table, read_table_from, write_table};
 use bertkit_data::labels::TaskKind;
+use bertkit_data::sources::{Format, read_table_from, write_table};
+use bertkit_data::table::Table;
 use bertkit_training::config::flag::finite;
 use bertkit_training::{Answer, Answers, Predictor, TaskInfo};
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use serde_json::{Map, Value, json};
 
 use crate::error::CliError;
@@ -138,7 +141,8 @@ pub struct PredictArgs {
     )]
     header: bool,
     /// Format of the result, whatever the extension says
-    #[arg(long, value_parser = ["csv", "tsv", "jsonl"], help_heading = "Table", requires = "input")]
+    #[arg(long, value_parser = PossibleValuesParser::new(Format::output_names()))]
+    #[arg(help_heading = "Table", requires = "input")]
     output_format: Option<String>,
     /// Print one JSON object a line
     #[arg(long, help_heading = "Output", conflicts_with_all = ["output", "output_format"])]
@@ -475,7 +479,7 @@ impl Target {
         writable(path)?;
         let format = match asked {
             Some(format) => format,
-            None => Format::of_path(path).map_err(|source| CliError::Hinted {
+            None => Format::of_output(path).map_err(|source| CliError::Hinted {
                 source: source.into(),
                 hint: "say the format of the output with --output-format csv, tsv or jsonl".into(),
             })?,
@@ -563,7 +567,7 @@ fn write_rows(
     rows: Vec<Vec<Value>>,
 ) -> io::Result<()> {
     write_table(&mut *out, format, columns, rows).map_err(|error| match error {
-        DataError::Write { source } => source,
+        DataError::File(FileError::Write { source }) => source,
         other => io::Error::other(other),
     })?;
     out.flush()
@@ -600,6 +604,7 @@ fn predict_table(
         predictor.predict(&texts, &mut |done| progress.done(done, texts.len()))?
     };
     drop(progress);
+    note_left_out(&table, args.quiet);
     let (columns, rows, replaced) = joined(table, task, &answers);
     if !replaced.is_empty() && !args.quiet {
         let names: Vec<_> = replaced.iter().map(|name| format!("`{name}`")).collect();
@@ -657,14 +662,14 @@ fn examples(args: &PredictArgs, task: &TaskInfo, table: &Table) -> Result<Exampl
     };
     Examples::unlabelled(table, &selection).map_err(|source| {
         let flag = match &source {
-            DataError::UnknownColumn {
+            DataError::Table(TableError::UnknownColumn {
                 other_delimiter: Some(_),
                 ..
-            } => None,
-            DataError::UnknownColumn { column, .. } if column == text => {
+            }) => None,
+            DataError::Table(TableError::UnknownColumn { column, .. }) if column == text => {
                 args.text_column.is_none().then_some("--text-column")
             }
-            DataError::UnknownColumn { .. } => args
+            DataError::Table(TableError::UnknownColumn { .. }) => args
                 .text_pair_column
                 .is_none()
                 .then_some("--text-pair-column"),
@@ -705,6 +710,21 @@ fn joined(
     with_columns(table, added, values)
 }
 
+/// Reports the columns of the input that an output cannot have.
+fn note_left_out(table: &Table, quiet: bool) {
+    if table.unsupported.is_empty() || quiet {
+        return;
+    }
+    let columns = table.unsupported.iter();
+    let columns: Vec<_> = columns
+        .map(|column| format!("`{}` ({})", column.name, column.kind))
+        .collect();
+    render::note(&format!(
+        "left out of the output, for their types: {}",
+        columns.join(", ")
+    ));
+}
+
 /// The table with columns added, and those of its own that they replace.
 fn with_columns(
     table: Table,
@@ -727,24 +747,16 @@ fn with_columns(
     columns.extend(added);
     let rows = table.rows.into_iter().zip(values).map(|(row, new)| {
         let own = row.cells.into_iter().zip(&kept).filter(|(_, keep)| **keep);
-        own.map(|(cell, _)| value(cell)).chain(new).collect()
+        own.map(|(cell, _)| cell.into_json()).chain(new).collect()
     });
     (columns, rows.collect(), replaced)
-}
-
-fn value(cell: Cell) -> Value {
-    match cell {
-        Cell::Missing => Value::Null,
-        Cell::Text(text) => text.into(),
-        Cell::List(items) => items.into(),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use bertkit_data::formats::ReadOptions;
+    use bertkit_data::sources::ReadOptions;
 
     fn task(kind: TaskKind) -> TaskInfo {
         TaskInfo {

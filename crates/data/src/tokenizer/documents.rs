@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::kmers::Kmers;
 use super::normalization::{Normalization, replace, sequence};
 
-/// What [`super::files`] needs to know of a tokenizer besides its vocabulary.
+/// The parts of a tokenizer besides its vocabulary.
 #[derive(Debug, Clone)]
 pub(super) struct Parts {
     pub(super) normalizer: Value,

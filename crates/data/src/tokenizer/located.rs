@@ -219,7 +219,7 @@ impl TextTokenizer {
         let mut seen = 0;
         let sequences = whole.get_sequence_ids();
         for (at, (&id, &kind)) in whole.get_ids().iter().zip(whole.get_type_ids()).enumerate() {
-            let kind = match self.family.has_token_types() {
+            let kind = match self.family.conventions().token_types {
                 true => kind,
                 false => 0,
             };

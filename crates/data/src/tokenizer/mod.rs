@@ -1,19 +1,23 @@
 //! Texts to token ids, as Hugging Face transformers does it.
 
+mod build;
 mod documents;
 mod error;
+mod family;
 mod files;
 mod kmers;
+mod load;
 mod located;
 mod normalization;
+mod save;
 mod spec;
+mod special_tokens;
 mod training;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokenizers::Tokenizer;
 use tokenizers::utils::truncation::{
@@ -21,6 +25,7 @@ use tokenizers::utils::truncation::{
 };
 
 pub use self::error::TokenizerError;
+pub use self::family::Family;
 pub use self::kmers::Kmers;
 pub(crate) use self::located::{LocatedTokens, Reader, Template};
 pub use self::normalization::{Normalization, Transliteration, UnicodeForm};
@@ -30,26 +35,6 @@ pub use self::training::{
     FrequentWords, Sample, SplitWord, TokenizerTrainer, TokenizerType, TrainOptions, Trained,
     Usage, train_tokenizer,
 };
-
-/// The encoder families, as far as tokenizers differ between them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Family {
-    /// WordPiece, `[CLS] A [SEP] B [SEP]`, token types 0 and 1.
-    Bert,
-    /// Byte-level BPE, `<s> A </s></s> B </s>`, token type 0 throughout.
-    Roberta,
-    /// As BERT.
-    Electra,
-    /// As BERT, but without token types: 0 throughout.
-    Distilbert,
-}
-
-impl Family {
-    fn has_token_types(self) -> bool {
-        matches!(self, Self::Bert | Self::Electra)
-    }
-}
 
 /// One text, or pair of texts, as the model reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -172,7 +157,7 @@ impl TextTokenizer {
             .inner
             .post_process(first, second, true)
             .map_err(failed)?;
-        let type_ids = match self.family.has_token_types() {
+        let type_ids = match self.family.conventions().token_types {
             true => whole.get_type_ids().to_vec(),
             false => vec![0; whole.len()],
         };

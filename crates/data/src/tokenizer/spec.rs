@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::kmers::Kmers;
-use super::{Family, TextTokenizer, TokenizerError, files};
+use super::{Family, TextTokenizer, TokenizerError, build};
 
 /// A tokenizer that is there, by folder or by rule: `DIR`, `regex:FILE`, `kmer:6`, `kmer:3:stride=3`, `char`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,11 +41,11 @@ impl TokenizerSpec {
         };
         match self {
             Self::Dir(dir) => TextTokenizer::from_dir(dir, family),
-            Self::Char => files::characters(needed()?, family),
-            Self::Regex(path) => files::pattern(&read_pattern(path)?, needed()?, family),
+            Self::Char => build::characters(needed()?, family),
+            Self::Regex(path) => build::pattern(&read_pattern(path)?, needed()?, family),
             Self::Kmer(kmers) => match vocabulary {
-                Some(dir) => files::kmers(kmers, dir, family),
-                None => files::new_kmers(kmers, family),
+                Some(dir) => build::kmers(kmers, dir, family),
+                None => build::new_kmers(kmers, family),
             },
         }
     }

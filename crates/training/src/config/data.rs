@@ -1,13 +1,11 @@
 //! The labelled files of a run, and how they are read.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use bertkit_data::examples::MissingPolicy;
-use bertkit_data::formats::tagged::{TagLevel, TaggedFormat};
-use bertkit_data::formats::{Format, parse_delimiter};
 use bertkit_data::relations::MarkStyle;
-use serde::{Deserialize, Serialize};
+use bertkit_data::sources::tagged::TagLevel;
+use bertkit_data::sources::{Format, parse_delimiter};
 use toml::Value;
 
 use super::flag::{flag, fraction};
@@ -69,9 +67,9 @@ settings! {
         },
         /// csv, tsv, jsonl, relations (BioBERT's, with or without a header) or, for tagged words, conll; inferred from
         /// the file's extension if not given.
-        format: Option<FileFormat> => {
+        format: Option<Format> => {
             .flag(flag("Data", "format", "Format of the file").value("FORMAT").default("by its extension")
-                .words(&["csv", "tsv", "jsonl", "conll", "iob2", "relations"]))
+                .words(Format::names()))
         },
         /// The character between fields, or its name: comma, tab, semicolon, pipe, space.
         delimiter: Option<String> => {
@@ -158,58 +156,7 @@ impl FoldConfig {
     }
 }
 
-/// How a file is written down, whatever it holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FileFormat {
-    /// Fields divided by commas.
-    Csv,
-    /// Fields divided by tabs.
-    Tsv,
-    /// One JSON object a line.
-    #[serde(alias = "ndjson")]
-    Jsonl,
-    /// A word a line, in columns.
-    #[serde(alias = "iob2")]
-    Conll,
-    /// Sentences and labels, with or without a header, as BioBERT's files of relations.
-    Relations,
-}
-
-impl FileFormat {
-    /// As a format of tables.
-    pub fn table(self) -> Option<Format> {
-        match self {
-            Self::Csv => Some(Format::Csv),
-            Self::Tsv => Some(Format::Tsv),
-            Self::Jsonl => Some(Format::Jsonl),
-            Self::Conll | Self::Relations => None,
-        }
-    }
-
-    /// As a format of tagged words: a word a line, with tabs between columns, is `tsv` too.
-    pub fn tagged(self) -> TaggedFormat {
-        match self {
-            Self::Csv => TaggedFormat::Csv,
-            Self::Jsonl => TaggedFormat::Jsonl,
-            Self::Tsv | Self::Conll | Self::Relations => TaggedFormat::Conll,
-        }
-    }
-}
-
-impl fmt::Display for FileFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Csv => "csv",
-            Self::Tsv => "tsv",
-            Self::Jsonl => "jsonl",
-            Self::Conll => "conll",
-            Self::Relations => "relations",
-        })
-    }
-}
-
-plain_values!(MarkStyle, FileFormat, MissingPolicy, TagLevel);
+plain_values!(MarkStyle, Format, MissingPolicy, TagLevel);
 
 /// A delimiter by name or character.
 fn delimiter(text: &str) -> Result<Value, String> {

@@ -1,7 +1,7 @@
 //! How texts longer than the model's input are split into sections and pooled.
 
 use bertkit_data::documents::Sections;
-use bertkit_data::questions::Stride;
+use bertkit_data::windows::Stride;
 use bertkit_model::heads::Pooling;
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::data::{DataConfig, FileFormat};
+use super::data::DataConfig;
 use super::error::RunConfigError;
 use super::overriding::{Override, Source, at};
 use super::questions::QuestionConfig;
@@ -11,7 +11,8 @@ use super::setting::settings;
 use super::tagging::TagHead;
 use super::task::{LossConfig, RunTask, TaskConfig};
 use super::training::{Sampler, TrainingConfig};
-use bertkit_data::alignment::LabelledTokens;
+use bertkit_data::sources::Format;
+use bertkit_data::tagging::alignment::LabelledTokens;
 
 settings! {
     /// The settings of a fine-tuning run beyond the header.
@@ -63,7 +64,7 @@ impl RunKind for Finetune {
             config.task.qa.get_or_insert_default();
         }
         let data = &mut config.data;
-        if data.format == Some(FileFormat::Relations) && data.text == DataConfig::default().text {
+        if data.format == Some(Format::Relations) && data.text == DataConfig::default().text {
             data.text = "sentence".into();
         }
         if config.data.group_by.is_some() {
@@ -199,7 +200,7 @@ fn task_rules(config: &RunConfig<Finetune>, need: &mut dyn FnMut(bool, String)) 
         );
     }
     need(
-        !words || config.data.format != Some(FileFormat::Relations),
+        !words || config.data.format != Some(Format::Relations),
         "`data.format` has no meaning for `[task.kind=ner]`: leave it out".into(),
     );
     need(

@@ -25,7 +25,7 @@ mod tagging;
 mod task;
 mod training;
 
-pub use data::{DataConfig, FileFormat, FoldConfig};
+pub use data::{DataConfig, FoldConfig};
 pub use documents::{DocumentsConfig, Pool, SectionBreaks};
 pub use error::RunConfigError;
 pub use finetune::{Finetune, FinetuneConfig};

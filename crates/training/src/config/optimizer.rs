@@ -88,6 +88,48 @@ pub enum ScheduleKind {
 plain_values!(ScheduleKind);
 
 impl ScheduleConfig {
+    /// The factors of warm-up and decay at `t`, by which the highest learning rate is multiplied. `t` of `end` updates
+    /// (or shares of the time) have passed, `warmup` of them are the warm-up, and the decay takes `least` of them or
+    /// more.
+    ///
+    /// With `t` of `T` passed and a warm-up of `w`:
+    ///
+    /// | | below w | after w |
+    /// |---|---|---|
+    /// | linear | t/w | (T − t)/(T − w) |
+    /// | cosine | t/w | (1 + cos π(t − w)/(T − w))/2 |
+    /// | constant | t/w | 1 |
+    /// | polynomial | t/w | ((T − t)/(T − w))^power |
+    /// | bert | t/w | 1 − t/T: the rate steps down where the warm-up ends |
+    /// | electra | (t/w)(1 − t/T) | 1 − t/T |
+    ///
+    /// With a `warmup_start` of s, t/w is s + (1 − s)t/w.
+    ///
+    /// Linear, cosine and constant are those of transformers (`get_linear_schedule_with_warmup` and its like); `bert` is
+    /// `create_optimizer` of `google-research/bert`, `electra` that of `google-research/electra`.
+    pub(crate) fn factors(&self, t: f64, end: f64, warmup: f64, least: f64) -> (f64, f64) {
+        let rising = t < warmup;
+        let rise = match rising {
+            true => self.warmup_start + (1.0 - self.warmup_start) * t / warmup,
+            false => 1.0,
+        };
+        // A warm-up that fills the whole run leaves nothing to decay over.
+        let span = (end - warmup).max(least);
+        let left = 1.0 - t / end;
+        let after = |decay: f64| if rising { 1.0 } else { decay };
+        let decay = match self.kind {
+            ScheduleKind::Constant => 1.0,
+            ScheduleKind::Linear => after((end - t) / span),
+            ScheduleKind::Polynomial => after(((end - t) / span).max(0.0).powf(self.power)),
+            ScheduleKind::Cosine => {
+                after(0.5 * (1.0 + (std::f64::consts::PI * ((t - warmup) / span)).cos()))
+            }
+            ScheduleKind::Bert => after(left),
+            ScheduleKind::Electra => left,
+        };
+        (rise, decay.max(0.0))
+    }
+
     /// The rules between its settings.
     pub(super) fn rules(&self, need: &mut dyn FnMut(bool, String)) {
         need(

@@ -1,7 +1,7 @@
 //! How words are tagged (`task.kind = "ner"`).
 
-use bertkit_data::alignment::LabelledTokens;
 use bertkit_data::tagging::Scheme;
+use bertkit_data::tagging::alignment::LabelledTokens;
 use serde::{Deserialize, Serialize};
 use toml::Value;
 

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use bertkit_data::examples::MissingPolicy;
-use bertkit_data::formats::squad::{Question, QuestionOptions, read_questions};
+use bertkit_data::qa::Question;
+use bertkit_data::sources::questions::{QuestionOptions, read_questions};
 use bertkit_data::splits;
 use bertkit_evaluation::TaskKind as MetricTask;
 use bertkit_model::heads::{Answerable, JointSpan};

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use bertkit_data::alignment::LabelledTokens;
-use bertkit_data::formats::tagged::{TagPolicy, TaggedCorpus, TaggedSentence, read_tagged};
+use bertkit_data::sources::tagged::{TagPolicy, read_tagged};
 use bertkit_data::splits;
 use bertkit_data::tagging::Scheme;
+use bertkit_data::tagging::alignment::LabelledTokens;
+use bertkit_data::tagging::{TaggedCorpus, TaggedSentence};
 use bertkit_evaluation::TaskKind as MetricTask;
 use bertkit_model::heads::Crf;
 use bertkit_model::{ModelError, TokenModel};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bertkit_data::DataError;
+use bertkit_data::error::CorpusError;
 use bertkit_data::pretraining::corpus::{CorpusOptions, read_sentences};
 use bertkit_data::tokenizer::{Normalization, TextTokenizer, TokenizerTrainer, TrainOptions};
 
@@ -56,7 +57,7 @@ pub(super) fn train(
         batch.ends.push(batch.text.len());
         if batch.text.len() >= BATCH {
             if interrupt.load(Ordering::Relaxed) {
-                return Err(DataError::Interrupted.into());
+                return Err(DataError::Corpus(CorpusError::Interrupted).into());
             }
             batch.count(&mut trainer)?;
             observer.event(&Event::Busy(format!(

@@ -4,11 +4,12 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use bertkit_data::batches::{BatchPolicy, PackedBatch, plan};
-use bertkit_data::formats::squad::Question;
-use bertkit_data::questions::{
-    DecodeOptions, FeatureOptions, Features, Prediction, SpanScore, Stride, WindowScores,
+use bertkit_data::qa::Question;
+use bertkit_data::qa::{
+    DecodeOptions, FeatureOptions, Features, Prediction, SpanScore, WindowScores,
 };
 use bertkit_data::tokenizer::TextTokenizer;
+use bertkit_data::windows::Stride;
 use bertkit_evaluation::{
     Answer, AnswerPredictions, AnswerScore, Metric, Predictions, best_no_answer_threshold,
 };

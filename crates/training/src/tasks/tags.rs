@@ -4,13 +4,14 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use bertkit_data::DataError;
-use bertkit_data::alignment::{
-    LabelledTokens, TagWindow, TagWindowOptions, TagWindows, tag_windows,
-};
 use bertkit_data::batches::{BatchPolicy, PackedBatch, plan};
 use bertkit_data::columns::Column;
-use bertkit_data::formats::parse_delimiter;
-use bertkit_data::formats::tagged::{TagLevel, TagPolicy, TaggedOptions, TaggedSentence};
+use bertkit_data::sources::tagged::{TagLevel, TagPolicy, TaggedOptions};
+use bertkit_data::sources::{Format, parse_delimiter};
+use bertkit_data::tagging::TaggedSentence;
+use bertkit_data::tagging::alignment::{
+    LabelledTokens, TagWindow, TagWindowOptions, TagWindows, tag_windows,
+};
 use bertkit_data::tagging::{DEFAULT_TYPE, Scheme, TagSet};
 use bertkit_data::tokenizer::TextTokenizer;
 use bertkit_evaluation::{EntityPredictions, Metric, Predictions};
@@ -24,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::crf::{Chain, Likelihood, Scores, first_best};
 use super::{FineTuned, attended, inference_batches};
-use crate::config::{DataConfig, FileFormat, LossConfig, TagHead, TrainingConfig};
+use crate::config::{DataConfig, LossConfig, TagHead, TrainingConfig};
 use crate::engine::param_groups::{ParamGroup, param_group};
 use crate::engine::task::{LossSums, LossTerm, Task, Validation};
 use crate::error::TrainError;
@@ -66,7 +67,7 @@ pub struct TagInfo {
 pub struct TagColumns {
     /// The format.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub format: Option<FileFormat>,
+    pub format: Option<Format>,
     /// The character between the fields of CSV, or its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<String>,
@@ -130,7 +131,7 @@ impl TagColumns {
         let column = |name: &Option<String>| name.as_deref().map(Column::from);
         let delimiter = self.delimiter.as_deref().map(parse_delimiter).transpose()?;
         Ok(TaggedOptions {
-            format: self.format.map(FileFormat::tagged),
+            format: self.format,
             word: column(&self.word),
             tag: column(&self.tag),
             sentence: column(&self.sentence),

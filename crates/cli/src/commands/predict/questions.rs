@@ -6,13 +6,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bertkit_data::formats::squad::{Question, QuestionOptions, questions_of_table, read_questions};
-use bertkit_data::formats::{ReadOptions, Table, read_table, read_table_from};
-use bertkit_data::questions::Prediction;
+use bertkit_data::qa::Prediction;
+use bertkit_data::qa::Question;
+use bertkit_data::sources::questions::{QuestionOptions, questions_of_table, read_questions};
+use bertkit_data::sources::{ReadOptions, read_table, read_table_from};
+use bertkit_data::table::Table;
 use bertkit_training::{Answerer, proposals, write_atomically};
 use serde_json::{Map, Value, json};
 
-use super::{PredictArgs, Target, folder_of, one_line, with_columns};
+use super::{PredictArgs, Target, folder_of, note_left_out, one_line, with_columns};
 use crate::error::CliError;
 use crate::format::plural;
 use crate::process;
@@ -219,6 +221,9 @@ fn file(
             Some(path)
         }
         Output::Table(target) => {
+            if let Some(table) = &table {
+                note_left_out(table, args.quiet);
+            }
             let (columns, rows, replaced) = beside(table, answerer, &questions, &answers);
             if !replaced.is_empty() && !args.quiet {
                 let names: Vec<_> = replaced.iter().map(|name| format!("`{name}`")).collect();

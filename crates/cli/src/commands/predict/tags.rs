@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 
 use bertkit_data::DataError;
 use bertkit_data::columns::Column;
+use bertkit_data::error::FileError;
 use bertkit_data::examples::{Examples, Selection};
-use bertkit_data::formats::tagged::{
-    TagPolicy, TaggedCorpus, read_tagged, read_tagged_from, write_tagged,
-};
-use bertkit_data::formats::{read_table, read_table_from};
+use bertkit_data::sources::tagged::{TagPolicy, read_tagged, read_tagged_from, write_tagged};
+use bertkit_data::sources::{read_table, read_table_from};
+use bertkit_data::tagging::TaggedCorpus;
 use bertkit_training::{FoundEntity, TaggedWords, Tagger};
 use serde_json::json;
 
-use super::{PredictArgs, Target, of_table, one_line, read_lines, replace_file, with_columns};
+use super::{
+    PredictArgs, Target, note_left_out, of_table, one_line, read_lines, replace_file, with_columns,
+};
 use crate::error::CliError;
 use crate::format::{count, plural};
 use crate::process;
@@ -200,7 +202,7 @@ fn write_found(
     let set = &tagger.info().tags;
     let written = write_tagged(out, corpus, set, &found.tags, Some(&found.scores));
     written.map_err(|error| match error {
-        DataError::Write { source } => source,
+        DataError::File(FileError::Write { source }) => source,
         other => io::Error::other(other),
     })
 }
@@ -240,6 +242,7 @@ fn table(
         progress.done(values.len(), texts.len());
     }
     drop(progress);
+    note_left_out(&table, args.quiet);
     let (columns, rows, replaced) = with_columns(table, vec![ENTITIES.into()], values.into_iter());
     if !replaced.is_empty() && !args.quiet {
         render::note(&format!(

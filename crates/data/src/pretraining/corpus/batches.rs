@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 
 use super::changes::modified;
 use super::documents::{CorpusFormat, CorpusOptions, Event, Reader};
-use crate::error::DataError;
-use crate::formats::stream::{Tally, open};
+use crate::error::{CorpusError, DataError, FileError};
+use crate::sources::stream::{Tally, open};
 
 /// Bytes of text that are tokenized together.
 const BATCH: usize = 4 << 20;
@@ -22,7 +22,7 @@ const LONGEST_COMPARED: usize = 16 << 20;
 /// Reads all files, in order, and sends their sentences in batches.
 ///
 /// # Errors
-/// A file cannot be read or is not text; [`DataError::Interrupted`] if the receiver is gone.
+/// A file cannot be read or is not text; [`CorpusError::Interrupted`] if the receiver is gone.
 pub(super) fn read_batches(
     files: &[PathBuf],
     options: &CorpusOptions,
@@ -39,11 +39,11 @@ pub(super) fn read_batches(
     for path in files {
         let name = path.display().to_string();
         let modified = modified(&fs::metadata(path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => DataError::NotFound { path: name.clone() },
-            _ => DataError::Read {
+            io::ErrorKind::NotFound => DataError::File(FileError::NotFound { path: name.clone() }),
+            _ => DataError::File(FileError::Read {
                 path: name.clone(),
                 source,
-            },
+            }),
         })?);
         let (text, tally) = open(path)?;
         let reader = Reader::new(text, path, &name, options)?;
@@ -172,6 +172,8 @@ impl Batches {
 
     fn send(&mut self) -> Result<(), DataError> {
         let batch = std::mem::take(&mut self.batch);
-        self.sender.send(batch).map_err(|_| DataError::Interrupted)
+        self.sender
+            .send(batch)
+            .map_err(|_| DataError::Corpus(CorpusError::Interrupted))
     }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::manifest::SourceRecord;
-use crate::error::DataError;
-use crate::formats::stream::Tally;
+use crate::error::{DataError, FileError};
+use crate::sources::stream::Tally;
 
 /// A file modified this shortly before it was read may change again without a new modification time.
 const TOO_FRESH: Duration = Duration::from_secs(2);
@@ -27,13 +27,13 @@ fn nanoseconds(time: SystemTime) -> Option<u64> {
 /// Whether a file is the one that the manifest records.
 pub(super) fn is_unchanged(path: &Path, source: &SourceRecord) -> Result<bool, DataError> {
     let unreadable = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => DataError::NotFound {
+        io::ErrorKind::NotFound => DataError::File(FileError::NotFound {
             path: path.display().to_string(),
-        },
-        _ => DataError::Read {
+        }),
+        _ => DataError::File(FileError::Read {
             path: path.display().to_string(),
             source: error,
-        },
+        }),
     };
     let metadata = fs::metadata(path).map_err(unreadable)?;
     if metadata.len() != source.bytes {

@@ -7,10 +7,12 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::columns::Column;
-use crate::error::DataError;
-use crate::formats::encoding::line_breaks;
-use crate::formats::stream::{Text, data_error};
-use crate::formats::{Cell, Table, jsonl};
+use crate::error::{CorpusError, DataError, FileError, TableError};
+use crate::place::Place;
+use crate::sources::encoding::line_breaks;
+use crate::sources::jsonl::table as jsonl;
+use crate::sources::stream::{Text, data_error};
+use crate::table::{Cell, Table};
 
 /// How documents lie in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -57,7 +59,7 @@ impl FromStr for CorpusFormat {
         ]
         .into_iter()
         .find(|format| format.name() == name.to_ascii_lowercase())
-        .ok_or_else(|| DataError::UnknownCorpusFormat { found: name.into() })
+        .ok_or_else(|| DataError::Corpus(CorpusError::UnknownCorpusFormat { found: name.into() }))
     }
 }
 
@@ -288,12 +290,12 @@ impl<'a> Reader<'a> {
             let text = match object.swap_remove(field).map(jsonl::cell) {
                 None | Some(Cell::Missing) => String::new(),
                 Some(Cell::Text(text)) => text,
-                Some(Cell::List(_)) => {
-                    return Err(DataError::ListForText {
+                Some(_) => {
+                    return Err(DataError::Table(TableError::ListForText {
                         path: self.name.into(),
-                        line,
+                        place: Place::line(line),
                         column: field.clone(),
-                    });
+                    }));
                 }
             };
             document(&text, self.options.split_sentences, event)?;
@@ -324,10 +326,10 @@ impl<'a> Reader<'a> {
                 .read_record(&mut next)
                 .map_err(|error| match error.into_kind() {
                     ::csv::ErrorKind::Io(error) => data_error(error, name),
-                    other => DataError::Read {
+                    other => DataError::File(FileError::Read {
                         path: name.into(),
                         source: io::Error::other(format!("{other:?}")),
-                    },
+                    }),
                 })?;
             if !more {
                 break;
@@ -347,10 +349,10 @@ impl<'a> Reader<'a> {
         }
         match record.iter().eq([PROBE.trim()]) {
             true => Ok(()),
-            false => Err(DataError::UnclosedQuote {
+            false => Err(DataError::Table(TableError::UnclosedQuote {
                 path: name.into(),
                 line: line_of(&record),
-            }),
+            })),
         }
     }
 }
@@ -371,13 +373,13 @@ fn check_fields(
         .iter()
         .map(|field| line_breaks(field.as_bytes()))
         .sum();
-    Err(DataError::FieldCount {
+    Err(DataError::Table(TableError::FieldCount {
         path: name.into(),
         line: line_of(record),
         last_line: line_of(record) + within,
         expected,
         found: record.len(),
-    })
+    }))
 }
 
 /// Index of the column with the text, given the header.
@@ -389,12 +391,12 @@ fn text_column(
     let columns: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
     let at = column(columns.clone(), &options.field.as_str().into(), name)?;
     match columns.iter().rposition(|other| *other == columns[at]) {
-        Some(second) if second != at => Err(DataError::DuplicateColumn {
+        Some(second) if second != at => Err(DataError::Table(TableError::DuplicateColumn {
             path: name.into(),
             name: columns[at].clone(),
             first: at + 1,
             second: second + 1,
-        }),
+        })),
         _ => Ok(at),
     }
 }
@@ -404,8 +406,7 @@ fn column(columns: Vec<String>, column: &Column, name: &str) -> Result<usize, Da
     let table = Table {
         name: name.into(),
         columns,
-        rows: Vec::new(),
-        other_delimiter: None,
+        ..Table::default()
     };
     table.column(column)
 }

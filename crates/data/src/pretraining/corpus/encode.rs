@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::{Model, OffsetReferential, OffsetType, PreTokenizer, Tokenizer};
 
-use crate::error::DataError;
-use crate::formats::stream::hexadecimal;
+use crate::error::{CorpusError, DataError};
+use crate::sources::stream::hexadecimal;
 use crate::tokenizer::{Kmers, TextTokenizer};
 
 /// Bytes of text that one thread tokenises at a time.
@@ -185,9 +185,9 @@ impl CorpusTokenizer {
 }
 
 fn failed(error: tokenizers::Error) -> DataError {
-    DataError::Tokenise {
+    DataError::Corpus(CorpusError::Tokenise {
         message: error.to_string(),
-    }
+    })
 }
 
 /// Whether a corpus that it tokenised says where words begin ([`Corpus::has_words`](super::Corpus::has_words)).

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::manifest::{Manifest, VERSION};
 use super::shards::{Shard, ShardError, Width};
 use super::tokenized::Corpus;
-use crate::error::DataError;
+use crate::error::{CorpusError, DataError, FileError};
 
 pub(super) const MANIFEST: &str = "manifest.json";
 const LOCK: &str = "lock";
@@ -91,10 +91,10 @@ pub(super) fn open_shards(folder: &Path, manifest: Manifest) -> Result<Corpus, D
             ShardError::Io(error) if error.kind() == io::ErrorKind::NotFound => {
                 damaged(folder, &record.file, "it is not there".into())
             }
-            ShardError::Io(source) => DataError::Read {
+            ShardError::Io(source) => DataError::File(FileError::Read {
                 path: name(&path),
                 source,
-            },
+            }),
             ShardError::Damaged(problem) => damaged(folder, &record.file, problem),
         })?;
         first = shard.place(first);
@@ -120,18 +120,20 @@ pub(super) fn names(folder: &Path) -> Result<Vec<String>, DataError> {
             return Err(not_shards(folder, "a file"));
         }
         Err(source) => {
-            return Err(DataError::Read {
+            return Err(DataError::File(FileError::Read {
                 path: name(folder),
                 source,
-            });
+            }));
         }
     };
     let mut names = entries
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
         .collect::<io::Result<Vec<_>>>()
-        .map_err(|source| DataError::Read {
-            path: name(folder),
-            source,
+        .map_err(|source| {
+            DataError::File(FileError::Read {
+                path: name(folder),
+                source,
+            })
         })?;
     names.sort();
     Ok(names)
@@ -165,23 +167,25 @@ fn name(path: &Path) -> String {
 
 pub(super) fn unwritable(path: &Path) -> impl Fn(io::Error) -> DataError {
     let path = name(path);
-    move |source| DataError::WriteShards {
-        path: path.clone(),
-        source,
+    move |source| {
+        DataError::Corpus(CorpusError::WriteShards {
+            path: path.clone(),
+            source,
+        })
     }
 }
 
 pub(super) fn not_shards(folder: &Path, found: &str) -> DataError {
-    DataError::NotShards {
+    DataError::Corpus(CorpusError::NotShards {
         path: name(folder),
         found: found.into(),
-    }
+    })
 }
 
 pub(super) fn damaged(folder: &Path, file: &str, problem: String) -> DataError {
-    DataError::DamagedShards {
+    DataError::Corpus(CorpusError::DamagedShards {
         path: name(&folder.join(file)),
         folder: name(folder),
         problem,
-    }
+    })
 }

@@ -19,7 +19,7 @@ use super::folder::{
 use super::manifest::{Manifest, VERSION};
 use super::tokenized::Corpus;
 use super::writer::{Create, Writer};
-use crate::error::DataError;
+use crate::error::{CorpusError, DataError, FileError};
 use crate::tokenizer::TextTokenizer;
 
 /// Progress of [`prepare`].
@@ -116,7 +116,7 @@ impl Work<'_> {
             };
             let Some(claim) = Claim::new(&temporary)? else {
                 if self.interrupt.load(Ordering::Relaxed) {
-                    return Err(DataError::Interrupted);
+                    return Err(DataError::Corpus(CorpusError::Interrupted));
                 }
                 thread::sleep(Duration::from_millis(100));
                 continue;
@@ -143,9 +143,11 @@ impl Work<'_> {
                 None => Ok(ControlFlow::Continue(None)),
             };
         }
-        let bytes = fs::read(&path).map_err(|source| DataError::Read {
-            path: path.display().to_string(),
-            source,
+        let bytes = fs::read(&path).map_err(|source| {
+            DataError::File(FileError::Read {
+                path: path.display().to_string(),
+                source,
+            })
         })?;
         let text = String::from_utf8_lossy(&bytes);
         match Manifest::from_text(&text) {
@@ -237,7 +239,7 @@ impl Work<'_> {
     ) -> Result<(), DataError> {
         for batch in batches {
             if self.interrupt.load(Ordering::Relaxed) {
-                return Err(DataError::Interrupted);
+                return Err(DataError::Corpus(CorpusError::Interrupted));
             }
             writer.batch(&batch)?;
             let (documents, tokens) = writer.written();

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::documents::{CorpusOptions, Event, Reader};
-use crate::error::DataError;
-use crate::formats::stream::open;
+use crate::error::{CorpusError, DataError};
+use crate::sources::stream::open;
 
 /// Reads files in their order, as a stream; `sentence` gets each sentence and the bytes read so far, as they lie on the
 /// disk.
@@ -28,7 +28,7 @@ pub fn read_sentences<E: From<DataError>>(
             Event::DocumentEnd => Ok(()),
             Event::Sentence(text) => sentence(text, before + tally.bytes()).map_err(|error| {
                 stopped = Some(error);
-                DataError::Interrupted
+                DataError::Corpus(CorpusError::Interrupted)
             }),
         });
         match stopped {

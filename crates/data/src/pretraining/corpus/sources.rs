@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::documents::kind;
-use crate::error::DataError;
+use crate::error::{CorpusError, DataError, FileError};
 
 /// The files of a corpus.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,21 +51,25 @@ fn add_matches(
 ) -> Result<(), DataError> {
     let name = path.display().to_string();
     if !name.contains(['*', '?', '[']) {
-        return Err(DataError::NotFound { path: name });
+        return Err(DataError::File(FileError::NotFound { path: name }));
     }
     let options = glob::MatchOptions {
         require_literal_leading_dot: true,
         ..glob::MatchOptions::new()
     };
-    let matches = glob::glob_with(&name, options).map_err(|error| DataError::Pattern {
-        pattern: name.clone(),
-        message: error.msg.into(),
+    let matches = glob::glob_with(&name, options).map_err(|error| {
+        DataError::Corpus(CorpusError::Pattern {
+            pattern: name.clone(),
+            message: error.msg.into(),
+        })
     })?;
     let mut any = false;
     for path in matches {
-        let path = path.map_err(|error| DataError::Read {
-            path: error.path().display().to_string(),
-            source: error.into(),
+        let path = path.map_err(|error| {
+            DataError::File(FileError::Read {
+                path: error.path().display().to_string(),
+                source: error.into(),
+            })
         })?;
         any = true;
         if path.is_dir() {
@@ -77,7 +81,7 @@ fn add_matches(
     }
     match any {
         true => Ok(()),
-        false => Err(DataError::NoMatch { pattern: name }),
+        false => Err(DataError::Corpus(CorpusError::NoMatch { pattern: name })),
     }
 }
 
@@ -93,10 +97,10 @@ fn add_folder(
             let path = path.strip_prefix(folder).unwrap_or(path);
             path.display().to_string()
         };
-        return Err(DataError::NoTextFiles {
+        return Err(DataError::Corpus(CorpusError::NoTextFiles {
             path: folder.display().to_string(),
             found: others.iter().map(within).collect(),
-        });
+        }));
     }
     files.append(&mut found);
     passed_over.append(&mut others);
@@ -110,9 +114,11 @@ fn walk(
     files: &mut BTreeSet<PathBuf>,
     passed_over: &mut BTreeSet<PathBuf>,
 ) -> Result<(), DataError> {
-    let unreadable = |source: io::Error| DataError::Read {
-        path: folder.display().to_string(),
-        source,
+    let unreadable = |source: io::Error| {
+        DataError::File(FileError::Read {
+            path: folder.display().to_string(),
+            source,
+        })
     };
     if !seen.insert(fs::canonicalize(folder).map_err(unreadable)?) {
         return Ok(());

@@ -12,7 +12,7 @@ use super::encode::{CorpusTokenizer, Tokens};
 use super::folder::{MANIFEST, damaged, unwritable};
 use super::manifest::{Manifest, SourceRecord};
 use super::shards::{ShardWriter, Width};
-use crate::error::DataError;
+use crate::error::{CorpusError, DataError};
 
 /// Bytes of text that are searched for unknown pieces.
 const UNKNOWN_SEARCHED: usize = 1 << 20;
@@ -213,14 +213,14 @@ impl<'a> Writer<'a> {
     pub(super) fn finish(mut self) -> Result<Manifest, DataError> {
         self.end_shard()?;
         if self.manifest.tokens == 0 {
-            return Err(DataError::EmptyCorpus {
+            return Err(DataError::Corpus(CorpusError::EmptyCorpus {
                 files: self.manifest.sources.len(),
-            });
+            }));
         }
         if !self.more_than_words {
-            return Err(DataError::WordList {
+            return Err(DataError::Corpus(CorpusError::WordList {
                 lines: self.manifest.sentences,
-            });
+            }));
         }
         self.manifest.distinct_tokens = self.seen.iter().filter(|&&seen| seen).count() as u64;
         let mut pieces: Vec<_> = std::mem::take(&mut self.unknown_pieces)

@@ -3,7 +3,7 @@
 use super::error::SequenceError;
 use super::layout::{LONGEST, Layout};
 use super::packing::Packing;
-use crate::tokenizer::{Family, TextTokenizer};
+use crate::tokenizer::TextTokenizer;
 
 /// How sequences are built.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,15 +34,15 @@ pub struct SequenceSettings {
 impl SequenceSettings {
     /// Settings with the tokenizer's special tokens and the short-sequence probability of the published code.
     pub fn new(packing: Packing, max_length: usize, tokenizer: &TextTokenizer) -> Self {
-        let family = tokenizer.family();
+        let conventions = tokenizer.family().conventions();
         Self {
             packing,
             max_length,
             short_probability: packing.short_probability(),
             cls: tokenizer.cls_id(),
             sep: tokenizer.sep_id(),
-            type_ids: matches!(family, Family::Bert | Family::Electra),
-            double_sep: family == Family::Roberta,
+            type_ids: conventions.token_types,
+            double_sep: conventions.double_separator,
             static_passes: None,
         }
     }

@@ -26,11 +26,12 @@ pub use self::frequent::{FrequentWords, SplitWord, Usage};
 use self::characters::Characters;
 use self::counting::{Counter, WordCounts};
 use self::pairs::{Vocabulary, Words, merge_pairs};
+use super::build::{self, Model};
 use super::documents::Parts;
-use super::files::{self, Model, special_places};
 use super::kmers::Kmers;
 use super::normalization::Normalization;
 use super::spec::read_pattern;
+use super::special_tokens::special_places;
 use super::{Family, TextTokenizer, TokenizerError};
 
 /// Longer words are `[UNK]` in WordPiece; elsewhere they are cut, for training alone.
@@ -239,7 +240,7 @@ impl TokenizerTrainer {
             }
             TokenizerType::Regex(path) => {
                 let pattern = read_pattern(path)?;
-                files::check_pattern(&pattern)?;
+                build::check_pattern(&pattern)?;
                 Parts::matches(&pattern, normalization)
             }
         };
@@ -291,7 +292,7 @@ impl TokenizerTrainer {
         let sample = counter.sample();
         let words = counter.finish();
         let tokenizer = match &options.kind {
-            TokenizerType::Kmer(kmers) => files::new_kmers(kmers, options.family)?,
+            TokenizerType::Kmer(kmers) => build::new_kmers(kmers, options.family)?,
             _ if words.0.is_empty() && sample.is_partial() => {
                 return Err(TokenizerError::Memory {
                     budget: options.max_memory,
@@ -436,7 +437,7 @@ fn learn(
         (_, Some(scores)) => Model::Unigram { scores },
         _ => Model::Whole,
     };
-    files::new(parts, model, &tokens, options.family)
+    build::new(parts, model, &tokens, options.family)
 }
 
 /// A word as single characters; `None` if one is not in the vocabulary, because then WordPiece gives up on the word.

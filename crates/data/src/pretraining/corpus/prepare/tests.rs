@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::super::writer::Output;
 use super::super::{CorpusFormat, Statistics, find};
 use super::*;
+use crate::error::TableError;
 use crate::tokenizer::Family;
 
 const TEXT: &str = "The cat sat. The dog ran!\nAnother line, e.g. this one.\n\nA second document? \"Yes\" he said.\n";
@@ -219,13 +220,16 @@ fn what_was_cut_off_or_is_not_packed_is_named() {
             let file = write(&folder, name, &whole[..length]);
             let error = refused(&[file], &CorpusOptions::default());
             assert!(
-                matches!(&error, DataError::Unpack { path, .. } if path.ends_with(name)),
+                matches!(&error, DataError::File(FileError::Unpack { path, .. }) if path.ends_with(name)),
                 "{error}"
             );
         }
         let file = write(&folder, name, TEXT);
         let error = refused(&[file], &CorpusOptions::default());
-        assert!(matches!(error, DataError::NotPacked { .. }), "{error}");
+        assert!(
+            matches!(error, DataError::File(FileError::NotPacked { .. })),
+            "{error}"
+        );
     }
 }
 
@@ -239,11 +243,11 @@ fn files_that_are_no_text_are_refused_with_line_and_place() {
     assert!(
         matches!(
             error,
-            DataError::NulByte {
+            DataError::File(FileError::NulByte {
                 line: 200_001,
                 byte: 1_400_000,
                 ..
-            }
+            })
         ),
         "{error}"
     );
@@ -252,12 +256,12 @@ fn files_that_are_no_text_are_refused_with_line_and_place() {
     assert!(
         matches!(
             error,
-            DataError::NotUtf8 {
+            DataError::File(FileError::NotUtf8 {
                 line: 200_001,
                 byte: 1_400_000,
                 looks_like: Some("ISO-8859-1"),
                 ..
-            }
+            })
         ),
         "{error}"
     );
@@ -266,11 +270,11 @@ fn files_that_are_no_text_are_refused_with_line_and_place() {
     assert!(
         matches!(
             error,
-            DataError::NotUtf8 {
+            DataError::File(FileError::NotUtf8 {
                 line: 1,
                 byte: 2,
                 ..
-            }
+            })
         ),
         "{error}"
     );
@@ -279,10 +283,10 @@ fn files_that_are_no_text_are_refused_with_line_and_place() {
     assert!(
         matches!(
             error,
-            DataError::WideEncoding {
+            DataError::File(FileError::WideEncoding {
                 encoding: "UTF-16LE",
                 ..
-            }
+            })
         ),
         "{error}"
     );
@@ -290,7 +294,10 @@ fn files_that_are_no_text_are_refused_with_line_and_place() {
         &[write(&folder, "a.txt", b"PK\x03\x04rest")],
         &CorpusOptions::default(),
     );
-    assert!(matches!(error, DataError::NotPlainText { .. }), "{error}");
+    assert!(
+        matches!(error, DataError::File(FileError::NotPlainText { .. })),
+        "{error}"
+    );
 }
 
 #[test]
@@ -302,7 +309,7 @@ fn characters_may_lie_across_chunks() {
     let corpus = corpus(&[file], &CorpusOptions::default());
     // One line without white space in it, which is nevertheless no word list: it becomes many sentences.
     assert!(
-        matches!(corpus, Err(DataError::WordList { lines }) if lines > 20),
+        matches!(corpus, Err(DataError::Corpus(CorpusError::WordList { lines })) if lines > 20),
         "{corpus:?}"
     );
 }
@@ -374,12 +381,18 @@ fn nothing_and_a_word_list_are_refused_and_leave_nothing() {
     ];
     let error = prepared(&blank, &CorpusOptions::default(), &folder).unwrap_err();
     assert!(
-        matches!(error, DataError::EmptyCorpus { files: 2 }),
+        matches!(
+            error,
+            DataError::Corpus(CorpusError::EmptyCorpus { files: 2 })
+        ),
         "{error}"
     );
     let words = [write(&folder, "c.txt", "cat\ndog\nwell-sat\n")];
     let error = prepared(&words, &CorpusOptions::default(), &folder).unwrap_err();
-    assert!(matches!(error, DataError::WordList { lines: 3 }), "{error}");
+    assert!(
+        matches!(error, DataError::Corpus(CorpusError::WordList { lines: 3 })),
+        "{error}"
+    );
     assert_eq!(names(folder.path()).unwrap(), ["a.txt", "b.txt", "c.txt"]);
 }
 
@@ -482,7 +495,7 @@ fn any_flipped_byte_and_any_cut_is_noticed() {
         let damaged = |content: &[u8]| {
             fs::write(&path, content).unwrap();
             match work.prepare(&shards, &mut |_| {}) {
-                Err(DataError::DamagedShards { path, folder, .. }) => {
+                Err(DataError::Corpus(CorpusError::DamagedShards { path, folder, .. })) => {
                     assert!(path.ends_with(&name) && folder.ends_with("shards"));
                 }
                 // A manifest of another version is no damage, and its shards are built again.
@@ -509,7 +522,10 @@ fn any_flipped_byte_and_any_cut_is_noticed() {
     }
     fs::remove_file(shards.join("shard-00000.bin")).unwrap();
     let error = work.prepare(&shards, &mut |_| {}).unwrap_err();
-    assert!(matches!(error, DataError::DamagedShards { .. }), "{error}");
+    assert!(
+        matches!(error, DataError::Corpus(CorpusError::DamagedShards { .. })),
+        "{error}"
+    );
 }
 
 #[test]
@@ -518,10 +534,16 @@ fn a_folder_with_other_things_is_left_alone() {
     let files = [write(&folder, "a.txt", TEXT)];
     write(&folder, "shards/thesis.txt", "x");
     let error = prepared(&files, &CorpusOptions::default(), &folder).unwrap_err();
-    assert!(matches!(error, DataError::NotShards { .. }), "{error}");
+    assert!(
+        matches!(error, DataError::Corpus(CorpusError::NotShards { .. })),
+        "{error}"
+    );
     assert!(folder.path().join("shards/thesis.txt").exists());
     let error = prepared(&[], &CorpusOptions::default(), &folder).unwrap_err();
-    assert!(matches!(error, DataError::NotShards { .. }), "{error}");
+    assert!(
+        matches!(error, DataError::Corpus(CorpusError::NotShards { .. })),
+        "{error}"
+    );
 }
 
 /// A disk with room for so many bytes.
@@ -570,7 +592,7 @@ fn a_full_disk_leaves_the_old_shards_and_nothing_half_written() {
         };
         let error = work.prepare(&shards, &mut |_| {}).unwrap_err();
         assert!(
-            matches!(&error, DataError::WriteShards { source, .. } if source.kind() == io::ErrorKind::StorageFull),
+            matches!(&error, DataError::Corpus(CorpusError::WriteShards { source, .. }) if source.kind() == io::ErrorKind::StorageFull),
             "{error}"
         );
         assert_eq!(names(folder.path()).unwrap(), ["a.txt", "b.txt", "shards"]);
@@ -595,7 +617,10 @@ fn an_interruption_leaves_nothing() {
         &stop,
     )
     .unwrap_err();
-    assert!(matches!(error, DataError::Interrupted), "{error}");
+    assert!(
+        matches!(error, DataError::Corpus(CorpusError::Interrupted)),
+        "{error}"
+    );
     assert_eq!(names(folder.path()).unwrap(), ["a.txt"]);
 }
 
@@ -615,7 +640,10 @@ fn what_a_killed_process_left_is_swept_and_a_living_one_is_waited_for() {
         let options = CorpusOptions::default();
         prepare(&files, &options, tokenizer(), &shards, &mut |_| {}, stop)
     };
-    assert!(matches!(waiting(&stop), Err(DataError::Interrupted)));
+    assert!(matches!(
+        waiting(&stop),
+        Err(DataError::Corpus(CorpusError::Interrupted))
+    ));
     drop(claim);
     assert!(waiting(&AtomicBool::new(false)).is_ok());
     assert!(!temporary.exists());
@@ -629,47 +657,62 @@ fn mistakes_in_objects_and_tables_are_named_with_their_lines() {
         refused(&[file], &CorpusOptions::default())
     };
     let found = error("a.jsonl", "{\"text\": \"the cat\"}\n\n{\"text\": \n");
-    assert!(matches!(found, DataError::Json { line: 3, .. }), "{found}");
+    assert!(
+        matches!(found, DataError::Table(TableError::Json { line: 3, .. })),
+        "{found}"
+    );
     let found = error("a.jsonl", "[1]\n");
     assert!(
-        matches!(found, DataError::JsonNotObject { line: 1, .. }),
+        matches!(
+            found,
+            DataError::Table(TableError::JsonNotObject { line: 1, .. })
+        ),
         "{found}"
     );
     let found = error("a.jsonl", "{\"Text\": \"the cat\"}\n");
     assert!(
-        matches!(&found, DataError::UnknownColumn { nearest: Some(nearest), .. } if nearest == "Text"),
+        matches!(&found, DataError::Table(TableError::UnknownColumn { nearest: Some(nearest), .. }) if nearest == "Text"),
         "{found}"
     );
     let found = error("a.jsonl", "{\"text\": [\"the cat\"]}\n");
     assert!(
-        matches!(found, DataError::ListForText { line: 1, .. }),
+        matches!(
+            found,
+            DataError::Table(TableError::ListForText { place, .. }) if place.number == 1
+        ),
         "{found}"
     );
     let found = error("a.csv", "id,text\n1,the cat\n2\n");
     assert!(
         matches!(
             found,
-            DataError::FieldCount {
+            DataError::Table(TableError::FieldCount {
                 line: 3,
                 expected: 2,
                 found: 1,
                 ..
-            }
+            })
         ),
         "{found}"
     );
     let found = error("a.csv", "id,text\n1,\"the cat\n2,sat\n");
     assert!(
-        matches!(found, DataError::UnclosedQuote { line: 2, .. }),
+        matches!(
+            found,
+            DataError::Table(TableError::UnclosedQuote { line: 2, .. })
+        ),
         "{found}"
     );
     let found = error("a.csv", "text,text\na,b\n");
     assert!(
-        matches!(found, DataError::DuplicateColumn { .. }),
+        matches!(found, DataError::Table(TableError::DuplicateColumn { .. })),
         "{found}"
     );
     let found = error("a.csv", "id,body\n1,the cat\n");
-    assert!(matches!(found, DataError::UnknownColumn { .. }), "{found}");
+    assert!(
+        matches!(found, DataError::Table(TableError::UnknownColumn { .. })),
+        "{found}"
+    );
 }
 
 #[test]
@@ -696,13 +739,22 @@ fn folders_files_and_patterns_are_found() {
     let found = find(&[path("wiki_*"), path("*.txt")]).unwrap();
     assert_eq!(found.files, [path("b.txt"), path("wiki_00")]);
     let error = |name: &str| find(&[path(name)]).unwrap_err();
-    assert!(matches!(error("none.txt"), DataError::NotFound { .. }));
-    assert!(matches!(error("*.none"), DataError::NoMatch { .. }));
-    assert!(matches!(error("[a"), DataError::Pattern { .. }));
+    assert!(matches!(
+        error("none.txt"),
+        DataError::File(FileError::NotFound { .. })
+    ));
+    assert!(matches!(
+        error("*.none"),
+        DataError::Corpus(CorpusError::NoMatch { .. })
+    ));
+    assert!(matches!(
+        error("[a"),
+        DataError::Corpus(CorpusError::Pattern { .. })
+    ));
     fs::remove_file(path("sub/c.TXT")).unwrap();
     let none = error("sub");
     assert!(
-        matches!(&none, DataError::NoTextFiles { found, .. } if found == &["image.png"]),
+        matches!(&none, DataError::Corpus(CorpusError::NoTextFiles { found, .. }) if found == &["image.png"]),
         "{none}"
     );
 }

@@ -1,0 +1,103 @@
+//! Labels and classes.
+
+use super::text::short;
+use crate::place::Place;
+
+/// Labels do not fit the task.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LabelError {
+    /// A label that is not a number, in a regression task.
+    #[error(
+        "the label {} of `{path}` is `{}`, expected a number",
+        place.at(),
+        short(found)
+    )]
+    NotANumber {
+        /// The file.
+        path: String,
+        /// The row.
+        place: Place,
+        /// The label.
+        found: String,
+    },
+    /// No label anywhere.
+    #[error("there are no labels")]
+    NoLabels,
+    /// The same label everywhere.
+    #[error(
+        "all {rows} rows have the label `{}`, expected at least two different labels",
+        short(label)
+    )]
+    OneLabel {
+        /// The label.
+        label: String,
+        /// How many rows have it.
+        rows: usize,
+    },
+    /// Two classes of one name.
+    #[error("the class `{name}` is listed twice")]
+    DuplicateClass {
+        /// The name.
+        name: String,
+    },
+    /// A class without a name.
+    #[error("class {position} has an empty name")]
+    UnnamedClass {
+        /// Its position, from 1.
+        position: usize,
+    },
+    /// A balanced batch must hold a row of every class.
+    #[error("a batch of {rows} rows cannot hold every one of {classes} classes")]
+    BatchTooSmall {
+        /// Rows in a batch.
+        rows: usize,
+        /// Classes that have rows.
+        classes: usize,
+    },
+    /// Rows of one group that have different labels.
+    #[error(
+        "`{}` is labelled `{}` {} of `{path}` and `{}` {}",
+        short(group),
+        short(first),
+        first_place.at(),
+        short(found),
+        place.at()
+    )]
+    MixedLabels {
+        /// The file.
+        path: String,
+        /// What the rows have in common.
+        group: String,
+        /// The group's first row.
+        first_place: Place,
+        /// Its label.
+        first: String,
+        /// Another row.
+        place: Place,
+        /// The label there.
+        found: String,
+    },
+}
+
+impl LabelError {
+    /// What the user can do about it, if known.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NotANumber { .. } => "correct the label, or make it a classification task".into(),
+            Self::OneLabel { .. } => {
+                "check the label column, and that the file was not filtered by label".into()
+            }
+            Self::NoLabels => "check the label column".into(),
+            Self::DuplicateClass { .. } | Self::UnnamedClass { .. } => {
+                "give each class a name of its own".into()
+            }
+            Self::BatchTooSmall { classes, .. } => {
+                format!("use batches of at least {classes} rows")
+            }
+            Self::MixedLabels { .. } => {
+                "all rows of a group are one case with one label: correct them, or group by another column".into()
+            }
+        })
+    }
+}

@@ -1,0 +1,333 @@
+//! Words to the sub-word tokens of a model and back.
+//!
+//! The text of a sentence goes through the tokenizer as a whole, and every token is given to the word that its first
+//! character lies in, by offsets, or, if that is a space between words, to the word behind it; how a tokenizer marks the
+//! inner pieces of words does not matter. These are the `word_ids` of transformers.
+//!
+//! Where a sentence is longer than the model reads, it is cut into windows at word boundaries ([`crate::windows`]), and
+//! each word is read in the window where it has most context.
+//!
+//! A word can be without a token of its own: the tokenizer dropped its characters (control characters, an empty word), or
+//! one token spans several words (`").`). It is not learned from, and [`TagWindows::merge`] gives it the tag of the word
+//! with which it shares the token, continued; otherwise that of a word within the entity around it, and outside entities
+//! `O`.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::tagging::TaggedSentence;
+use crate::tagging::{Entity, TagSet};
+use crate::tokenizer::{Encoding, TextTokenizer, TokenizerError};
+use crate::windows;
+
+/// Which tokens of a word are trained to give its tag. Predictions are read from the first in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LabelledTokens {
+    /// The first (Devlin et al. 2019, §5.3).
+    #[default]
+    First,
+    /// All; behind a first token with `B-`, the others have `I-`.
+    All,
+}
+
+/// How sentences become inputs of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TagWindowOptions {
+    /// The longest window, in tokens, special tokens included.
+    pub max_length: usize,
+    /// Tokens that neighbouring windows share, at least.
+    pub overlap: usize,
+    /// Which tokens of a word have a target.
+    pub labelled: LabelledTokens,
+}
+
+/// The first token of a word, in a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WordHead {
+    /// Index of the token in the window's encoding.
+    pub position: usize,
+    /// Index of the word in its sentence.
+    pub word: usize,
+    /// Whether this is the window where the word has most context, and so the one that gives its prediction.
+    pub owned: bool,
+}
+
+/// A sentence, or as much of it as the model reads at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagWindow {
+    /// Index of the sentence.
+    pub sentence: usize,
+    /// The tokens, special tokens included.
+    pub encoding: Encoding,
+    /// For each token, the index of its word in the sentence; `None` for special tokens.
+    pub words: Vec<Option<usize>>,
+    /// For each token, the tag it is trained to give, if any.
+    pub targets: Vec<Option<usize>>,
+    /// The first token of each word that begins in this window, in order.
+    pub heads: Vec<WordHead>,
+}
+
+/// The windows of many sentences.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagWindows {
+    /// All windows, in the order of the sentences; a sentence without tokens has none.
+    pub windows: Vec<TagWindow>,
+    /// How many sentences were longer than a window.
+    pub cut_sentences: usize,
+    /// How many words have no token of their own.
+    pub words_without_token: usize,
+    /// Of each sentence, for each word, which word's first token it is read from: itself, or an earlier word with which it
+    /// shares a token. `None` if it has no token at all.
+    sources: Vec<Vec<Option<usize>>>,
+}
+
+/// Cuts sentences into windows of tokens, on all cores. With `tags`, sentences that have entities also have targets; words
+/// in entities of types that `tags` lacks have none.
+///
+/// # Errors
+/// [`TokenizerError::MaxLength`] if nothing but special tokens fits; [`TokenizerError::Overlap`] if windows would share all
+/// they hold.
+pub fn tag_windows(
+    sentences: &[TaggedSentence],
+    tags: Option<&TagSet>,
+    tokenizer: &TextTokenizer,
+    options: &TagWindowOptions,
+) -> Result<TagWindows, TokenizerError> {
+    let template = tokenizer.template(false)?;
+    let (special, first) = (template.len(), template.first_at());
+    let max_length = options.max_length;
+    let room = max_length.saturating_sub(special);
+    if room == 0 {
+        return Err(TokenizerError::MaxLength {
+            max_length,
+            special,
+        });
+    }
+    let overlap = options.overlap;
+    if overlap >= room {
+        return Err(TokenizerError::Overlap { overlap, room });
+    }
+    let cut = |(index, sentence): (usize, &TaggedSentence)| {
+        let aligned = Aligned::new(sentence, tokenizer)?;
+        let targets = match (tags, &sentence.entities) {
+            (Some(tags), Some(entities)) => aligned.targets(entities, tags, options.labelled),
+            _ => vec![None; aligned.ids.len()],
+        };
+        let ranges = windows::cut(aligned.ids.len(), room, overlap, |at| aligned.begins(at));
+        let owners = windows::owners(&ranges);
+        let framed = |range: &Range<usize>, of: &[Option<usize>]| {
+            let mut framed = vec![None; range.len() + special];
+            framed[first..first + range.len()].copy_from_slice(&of[range.clone()]);
+            framed
+        };
+        let window = |(number, range): (usize, &Range<usize>)| {
+            let heads = range.clone().filter_map(|token| {
+                let word = aligned.words[token].filter(|_| aligned.is_head(token))?;
+                Some(WordHead {
+                    position: token - range.start + first,
+                    word,
+                    owned: owners[token] == number,
+                })
+            });
+            TagWindow {
+                sentence: index,
+                heads: heads.collect(),
+                words: framed(range, &aligned.words),
+                targets: framed(range, &targets),
+                encoding: template.encoding(&aligned.ids[range.clone()], &[]),
+            }
+        };
+        let windows: Vec<TagWindow> = ranges.iter().enumerate().map(window).collect();
+        Ok((windows, aligned.sources))
+    };
+    let all: Vec<_> = sentences
+        .par_iter()
+        .enumerate()
+        .map(cut)
+        .collect::<Result<_, TokenizerError>>()?;
+    let mut out = TagWindows {
+        windows: Vec::with_capacity(all.len()),
+        cut_sentences: 0,
+        words_without_token: 0,
+        sources: Vec::with_capacity(all.len()),
+    };
+    for (windows, sources) in all {
+        out.cut_sentences += usize::from(windows.len() > 1);
+        let own = |&(word, source): &(usize, &Option<usize>)| *source == Some(word);
+        out.words_without_token += sources.len() - sources.iter().enumerate().filter(own).count();
+        out.windows.extend(windows);
+        out.sources.push(sources);
+    }
+    Ok(out)
+}
+
+impl TagWindows {
+    /// One value for each word of each sentence, given one for each of [`TagWindow::heads`] of each window: that of the
+    /// window where the word has most context. A word that shares its token with an earlier one has that one's value;
+    /// `None` stands where a word has no token.
+    ///
+    /// # Panics
+    /// If there are not as many values as heads.
+    pub fn by_word<T: Clone>(&self, values: &[Vec<T>]) -> Vec<Vec<Option<T>>> {
+        assert_eq!(values.len(), self.windows.len());
+        let mut sentences: Vec<Vec<Option<T>>> = self
+            .sources
+            .iter()
+            .map(|sources| vec![None; sources.len()])
+            .collect();
+        for (window, values) in self.windows.iter().zip(values) {
+            assert_eq!(values.len(), window.heads.len());
+            for (head, value) in window.heads.iter().zip(values) {
+                if head.owned {
+                    sentences[window.sentence][head.word] = Some(value.clone());
+                }
+            }
+        }
+        for (sentence, sources) in sentences.iter_mut().zip(&self.sources) {
+            for (word, source) in sources.iter().enumerate() {
+                if let Some(source) = source.filter(|&source| source != word) {
+                    sentence[word] = sentence[source].clone();
+                }
+            }
+        }
+        sentences
+    }
+
+    /// The tag of every word of every sentence, as indices into `tags`, given one for each of [`TagWindow::heads`] of each
+    /// window.
+    ///
+    /// # Panics
+    /// If there are not as many predictions as heads.
+    pub fn merge(&self, tags: &TagSet, predicted: &[Vec<usize>]) -> Vec<Vec<usize>> {
+        let complete = |(sentence, sources): (Vec<Option<usize>>, &Vec<Option<usize>>)| {
+            let mut behind = vec![None; sentence.len()];
+            let mut next = None;
+            for word in (0..sentence.len()).rev() {
+                next = sentence[word].or(next);
+                behind[word] = next;
+            }
+            let mut complete = Vec::with_capacity(sentence.len());
+            for (word, tag) in sentence.iter().enumerate() {
+                complete.push(match (*tag, sources[word]) {
+                    (Some(tag), Some(source)) if source < word => tags.continued(tag),
+                    (Some(tag), _) => tag,
+                    (None, _) => match (complete.last(), behind[word]) {
+                        (Some(&before), Some(next)) => tags.between(before, next),
+                        _ => tags.outside(),
+                    },
+                });
+            }
+            complete
+        };
+        let sentences = self.by_word(predicted).into_iter();
+        sentences.zip(&self.sources).map(complete).collect()
+    }
+}
+
+/// The tokens of a sentence and the words they belong to.
+struct Aligned {
+    ids: Vec<u32>,
+    /// For each token, its word; `None` for white space at the end.
+    words: Vec<Option<usize>>,
+    /// As [`TagWindows::sources`].
+    sources: Vec<Option<usize>>,
+    /// For each word, its first token.
+    first: Vec<Option<usize>>,
+}
+
+impl Aligned {
+    fn new(sentence: &TaggedSentence, tokenizer: &TextTokenizer) -> Result<Self, TokenizerError> {
+        let located = tokenizer.locate(&sentence.text)?;
+        let ranges = &sentence.words;
+        let mut words = Vec::with_capacity(located.ids.len());
+        let mut first = vec![None; ranges.len()];
+        let mut sources = vec![None; ranges.len()];
+        let mut at = 0;
+        for (token, &(start, end)) in located.spans.iter().enumerate() {
+            let (start, end) = (start as usize, end as usize);
+            // A token may begin before the one in front of it ends, but hardly ever in an earlier word.
+            while at > 0 && ranges[at - 1].end > start {
+                at -= 1;
+            }
+            while ranges.get(at).is_some_and(|range| range.end <= start) {
+                at += 1;
+            }
+            let word = (at < ranges.len()).then_some(at);
+            words.push(word);
+            let Some(word) = word else { continue };
+            first[word].get_or_insert(token);
+            sources[word] = Some(word);
+            for later in word + 1..ranges.len() {
+                if ranges[later].start >= end {
+                    break;
+                }
+                if !ranges[later].is_empty() {
+                    sources[later].get_or_insert(word);
+                }
+            }
+        }
+        // A word that shares its token with one that has none of its own is read from where that one is read from.
+        for word in 0..sources.len() {
+            if let Some(source) = sources[word].filter(|&source| source < word) {
+                sources[word] = sources[source];
+            }
+        }
+        Ok(Self {
+            ids: located.ids,
+            words,
+            sources,
+            first,
+        })
+    }
+
+    fn is_head(&self, token: usize) -> bool {
+        self.words[token].is_some_and(|word| self.first[word] == Some(token))
+    }
+
+    /// Whether a window may begin at a token: not within a word, nor with white space that ends the text.
+    fn begins(&self, token: usize) -> bool {
+        self.is_head(token)
+    }
+
+    fn targets(
+        &self,
+        entities: &[Entity],
+        tags: &TagSet,
+        labelled: LabelledTokens,
+    ) -> Vec<Option<usize>> {
+        // Only words that have a token count, so that every entity has a first one among them.
+        let seen: Vec<usize> = (0..self.first.len())
+            .filter(|&word| self.first[word].is_some())
+            .collect();
+        let place = |word: usize| seen.partition_point(|&other| other < word);
+        let entities: Vec<Entity> = entities
+            .iter()
+            .map(|entity| Entity {
+                start: place(entity.start),
+                end: place(entity.end),
+                kind: entity.kind.clone(),
+            })
+            .filter(|entity| entity.start < entity.end)
+            .collect();
+        let of_seen = tags.encode(&entities, seen.len());
+        let mut of_word = vec![None; self.first.len()];
+        for (&word, tag) in seen.iter().zip(of_seen) {
+            of_word[word] = tag;
+        }
+        let target = |(token, word): (usize, &Option<usize>)| {
+            let tag = of_word[(*word)?]?;
+            match (self.is_head(token), labelled) {
+                (true, _) => Some(tag),
+                (false, LabelledTokens::All) => Some(tags.continued(tag)),
+                (false, LabelledTokens::First) => None,
+            }
+        };
+        self.words.iter().enumerate().map(target).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

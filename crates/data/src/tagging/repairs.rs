@@ -1,0 +1,70 @@
+//! Counts of what was corrected while tags and spans were read.
+
+use serde::{Deserialize, Serialize};
+
+/// What was put right while tags and spans were read; all zero if nothing was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Repairs {
+    /// Entities whose first tag is not one that begins an entity.
+    pub without_begin: usize,
+    /// Entities that begin where the type changes from one word to the next, without a tag that begins an entity.
+    pub type_changes: usize,
+    /// In BIOES and BILOU, entities without a tag for their last word.
+    pub unclosed: usize,
+    /// Character spans that begin or end within a word, and were widened to the whole word.
+    pub snapped: usize,
+    /// Character spans left out because they share a word with a longer one (of equals, the first stays).
+    pub overlapping: usize,
+    /// Character spans left out because they hold nothing but white space.
+    pub blank: usize,
+    /// Line of the file where the first of all these is.
+    pub first_line: Option<u64>,
+}
+
+impl Repairs {
+    /// How many there were.
+    pub fn total(&self) -> usize {
+        self.without_begin
+            + self.type_changes
+            + self.unclosed
+            + self.snapped
+            + self.overlapping
+            + self.blank
+    }
+
+    /// All of them in a line, for the user to read; `None` if there were none.
+    pub fn summary(&self) -> Option<String> {
+        let parts: Vec<String> = [
+            (self.without_begin, "without a tag that begins them"),
+            (self.type_changes, "that begin where the type changes"),
+            (self.unclosed, "without a tag that ends them"),
+            (self.snapped, "widened to whole words"),
+            (self.overlapping, "left out for a longer one that overlaps"),
+            (self.blank, "left out because they are blank"),
+        ]
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+        let line = match self.first_line {
+            Some(line) => format!(" (the first on line {line})"),
+            None => String::new(),
+        };
+        let entities = if self.total() == 1 {
+            "entity"
+        } else {
+            "entities"
+        };
+        (!parts.is_empty()).then(|| {
+            format!(
+                "{} {entities} put right: {}{line}",
+                self.total(),
+                parts.join(", ")
+            )
+        })
+    }
+
+    pub(crate) fn note(&mut self, line: u64) {
+        self.first_line = Some(self.first_line.map_or(line, |first| first.min(line)));
+    }
+}

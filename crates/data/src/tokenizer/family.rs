@@ -1,0 +1,78 @@
+//! What tokenizers of different encoder families do differently.
+
+use serde::{Deserialize, Serialize};
+
+/// The encoder families, as far as their tokenizers differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// WordPiece, `[CLS] A [SEP] B [SEP]`, token types 0 and 1.
+    Bert,
+    /// Byte-level BPE, `<s> A </s></s> B </s>`, token type 0 throughout.
+    Roberta,
+    /// As BERT.
+    Electra,
+    /// As BERT, but without token types: 0 throughout.
+    Distilbert,
+}
+
+/// How special tokens are spelled, unless the files say otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spelling {
+    /// `[CLS]`
+    Brackets,
+    /// `<s>`
+    Angles,
+}
+
+/// The model that a family's own tokenizer class in transformers stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// WordPiece with BERT's normalization and pre-tokenization.
+    Wordpiece,
+    /// BPE of bytes.
+    ByteLevelBpe,
+}
+
+/// The conventions of a family's tokenizers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Conventions {
+    /// Whether the second text of a pair has token type 1.
+    pub(crate) token_types: bool,
+    /// Whether two separators are between the texts of a pair.
+    pub(crate) double_separator: bool,
+    /// How special tokens are spelled.
+    pub(super) spelling: Spelling,
+    /// The tokenizer class in transformers, and the kind of tokenizer that it is for.
+    pub(super) class: (&'static str, Kind),
+}
+
+impl Family {
+    /// The conventions of this family.
+    pub(crate) fn conventions(self) -> Conventions {
+        let bert = Conventions {
+            token_types: true,
+            double_separator: false,
+            spelling: Spelling::Brackets,
+            class: ("BertTokenizer", Kind::Wordpiece),
+        };
+        match self {
+            Self::Bert => bert,
+            Self::Electra => Conventions {
+                class: ("ElectraTokenizer", Kind::Wordpiece),
+                ..bert
+            },
+            Self::Distilbert => Conventions {
+                token_types: false,
+                class: ("DistilBertTokenizer", Kind::Wordpiece),
+                ..bert
+            },
+            Self::Roberta => Conventions {
+                token_types: false,
+                double_separator: true,
+                spelling: Spelling::Angles,
+                class: ("RobertaTokenizer", Kind::ByteLevelBpe),
+            },
+        }
+    }
+}
