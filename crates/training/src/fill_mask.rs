@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::error::TrainError;
 use crate::prepare::{check_tokenizer, model_folder, tokenizer_family};
-use crate::pretrain::masked_score;
+use crate::pretrain::objectives::masked_score;
 use crate::run::devices::Inference;
 use crate::tasks::{inference_batches, pack};
 

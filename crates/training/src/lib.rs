@@ -53,6 +53,7 @@ pub use engine::optimizer::{AdamW, GradientSum};
 pub use engine::param_groups::{ParamGroup, param_group};
 pub use engine::profile::{Phase, Profile};
 pub use engine::schedule::{Length, Schedule};
+pub use engine::store::MetricLine;
 pub use error::TrainError;
 pub use evaluation::{EvalOptions, Evaluation, Perturbed, RowResult, evaluate};
 pub use fill_mask::{Candidate, MaskEvery, MaskFiller, MaskedScore};
@@ -62,7 +63,7 @@ pub use questions::{
     Answerer, Proposal, QuestionEvalOptions, QuestionEvaluation, QuestionGroup, QuestionResult,
     evaluate_questions, proposals,
 };
-pub use run::directory::{DirectoryPolicy, MetricLine, RunDirectory, write_atomically};
+pub use run::directory::{DirectoryPolicy, RunDirectory, write_atomically};
 pub use stored::{StoredEvaluation, StoredRow, stored_evaluations};
 pub use tag_evaluation::{TagEvalOptions, TagEvaluation, TagRow, evaluate_tags};
 pub use tagger::{Answers, FoundEntity, TaggedWords, Tagger};

@@ -40,12 +40,12 @@ use crate::engine::optimizer::AdamW;
 use crate::engine::param_groups::freeze;
 use crate::engine::profile::Profile;
 use crate::engine::schedule::{Length, Schedule};
+use crate::engine::store::Progress;
 use crate::engine::task::Task;
 use crate::engine::trainer::{LoopConfig, Trainer};
 use crate::engine::trial;
 use crate::error::TrainError;
 use crate::folds;
-use crate::run::checkpoint::Progress;
 use crate::run::devices::{self, Devices};
 use crate::run::directory::{DirectoryPolicy, RunDirectory, sha256};
 use crate::run::environment;
@@ -1557,12 +1557,12 @@ impl Prepared {
     /// # Errors
     /// The loss is no number. What a device has no memory for is a panic of Burn's.
     pub fn try_largest(&self) -> Result<(), TrainError> {
-        let place = self.place(false)?;
+        let placement = self.placement(false)?;
         each!(&self.learner, ready => {
             let fresh = AdamW::new(&self.config.optimizer);
             let progress = self.progress.clone();
             let steps = self.summary.steps;
-            let trainer = trainer(&ready.task, &self.config, place, fresh, progress, steps);
+            let trainer = trainer(&ready.task, &self.config, placement, fresh, progress, steps);
             trial::try_largest(trainer, ready.model.clone())
         })
     }
@@ -1574,9 +1574,9 @@ impl Prepared {
     }
 
     /// Where and how the run computes.
-    fn place(&self, profile: bool) -> Result<DevicePlacement, TrainError> {
+    fn placement(&self, profile: bool) -> Result<DevicePlacement, TrainError> {
         let (precision, checkpointing) = (self.config.precision, self.config.training.recompute);
-        self.devices.place(precision, checkpointing, profile)
+        self.devices.placement(precision, checkpointing, profile)
     }
 
     /// Reads the newest checkpoint; without one the run begins anew, to the same end.
@@ -1610,9 +1610,9 @@ impl Prepared {
     /// The loss is no number from the start.
     pub fn estimate(&mut self) -> Result<Estimate, TrainError> {
         setup::settled(self.config.training.micro_batch)?;
-        let place = self.place(false)?;
+        let placement = self.placement(false)?;
         each!(&self.learner, ready => {
-            ready.estimate(&self.config, place, &self.progress, &self.summary)
+            ready.estimate(&self.config, placement, &self.progress, &self.summary)
         })
     }
 
@@ -1629,13 +1629,14 @@ impl Prepared {
         interrupt: &AtomicBool,
     ) -> Result<Outcome, TrainError> {
         setup::settled(self.config.training.micro_batch)?;
-        let place = self.place(self.profile)?;
+        let placement = self.placement(self.profile)?;
         let files = std::iter::once(&self.config.data.train)
             .chain(std::iter::once(&self.config.data.valid))
             .flatten()
             .map(PathBuf::as_path)
             .zip(self.progress.data.iter().map(String::as_str));
         let setup = RunSetup {
+            command: "finetune",
             policy: self.policy,
             environment: environment::environment(
                 &self.devices,
@@ -1650,7 +1651,7 @@ impl Prepared {
         };
         let (config, state) = (self.config, (self.optimizer, self.progress));
         each!(self.learner, ready => {
-            ready.train(setup, &config, place, state, observer, interrupt)
+            ready.train(setup, &config, placement, state, observer, interrupt)
         })
     }
 }
@@ -1672,7 +1673,7 @@ impl<T: FineTuned> TrainableRun<T> {
     fn estimate(
         &self,
         config: &RunConfig,
-        place: DevicePlacement,
+        placement: DevicePlacement,
         progress: &Progress,
         summary: &Summary,
     ) -> Result<Estimate, TrainError> {
@@ -1690,7 +1691,7 @@ impl<T: FineTuned> TrainableRun<T> {
         let trainer = trainer(
             &self.task,
             config,
-            place,
+            placement,
             AdamW::new(&config.optimizer),
             progress.clone(),
             summary.steps,
@@ -1704,7 +1705,7 @@ impl<T: FineTuned> TrainableRun<T> {
         self,
         setup: RunSetup,
         config: &RunConfig,
-        place: DevicePlacement,
+        placement: DevicePlacement,
         (optimizer, progress): (AdamW, Progress),
         observer: &mut dyn Observer,
         interrupt: &AtomicBool,
@@ -1714,7 +1715,7 @@ impl<T: FineTuned> TrainableRun<T> {
         let finished = setup.run(
             &mut task,
             self.model,
-            |task| trainer(task, config, place, optimizer, progress, steps),
+            |task| trainer(task, config, placement, optimizer, progress, steps),
             observer,
             interrupt,
         )?;
@@ -1748,7 +1749,7 @@ fn total_steps<T: Task>(task: &T, t: &TrainingConfig) -> Result<u64, TrainError>
 fn trainer<'a, T: Task>(
     task: &'a T,
     config: &RunConfig,
-    place: DevicePlacement,
+    placement: DevicePlacement,
     optimizer: AdamW,
     mut progress: Progress,
     steps: u64,
@@ -1758,7 +1759,6 @@ fn trainer<'a, T: Task>(
         progress.loss_scale.get_or_insert_default();
     }
     let loop_config = LoopConfig {
-        command: "finetune",
         seed: config.seed,
         micro_batch: t.micro_batch.and_then(MicroBatch::rows),
         epochs: Some(t.epochs as u64),
@@ -1773,5 +1773,5 @@ fn trainer<'a, T: Task>(
         config.optimizer.learning_rate,
         Length::Steps(steps),
     );
-    Trainer::new(task, place, loop_config, schedule, optimizer, progress)
+    Trainer::new(task, placement, loop_config, schedule, optimizer, progress)
 }

@@ -5,26 +5,26 @@ use crate::config::ScheduleConfig;
 /// What ends a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Length {
-    /// So many optimizer updates.
+    /// This many optimizer updates.
     Steps(u64),
-    /// So many seconds.
+    /// This many seconds.
     Seconds(f64),
 }
 
-/// A schedule over a run of known length.
+/// A learning-rate schedule over a run of known length.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
     config: ScheduleConfig,
     peak: f64,
-    /// Where the warm-up ends: an update, or under a budget in time a share of it.
+    /// The end of the warm-up: an update, or a share of the time budget.
     warmup: f64,
     length: Length,
 }
 
 impl Schedule {
-    /// Over the whole run. Over steps, a warm-up given as a share is rounded up, as
-    /// `TrainingArguments.get_warmup_steps` of transformers does. Over seconds it is a share of them,
-    /// and a warm-up in steps is ignored.
+    /// The schedule of the whole run. Over steps, a warm-up given as a share is rounded up, as in
+    /// `TrainingArguments.get_warmup_steps` of transformers. Over seconds it is a share of them, and a warm-up in steps is
+    /// ignored.
     pub fn new(config: &ScheduleConfig, peak: f64, length: Length) -> Self {
         let warmup = match length {
             Length::Steps(steps) => config
@@ -51,7 +51,7 @@ impl Schedule {
         self.peak * warmup * decay
     }
 
-    /// The share of the run that is done, 0 to 1.
+    /// The share of the run that is done, from 0 to 1.
     pub fn share(&self, step: u64, elapsed: f64) -> f64 {
         let share = match self.length {
             Length::Steps(steps) => step as f64 / steps.max(1) as f64,
@@ -60,7 +60,7 @@ impl Schedule {
         share.min(1.0)
     }
 
-    /// Whether the run is at its end.
+    /// Whether the run is over.
     pub fn is_over(&self, step: u64, elapsed: f64) -> bool {
         match self.length {
             Length::Steps(steps) => step >= steps,
@@ -68,13 +68,13 @@ impl Schedule {
         }
     }
 
-    /// Updates of the whole run; under a budget in time, as many as there will be at the pace so far.
+    /// Updates of the whole run; under a time budget, extrapolated from the pace so far.
     pub fn expected_steps(&self, step: u64, elapsed: f64) -> u64 {
         match self.length {
             Length::Steps(steps) => steps,
             Length::Seconds(_) => {
                 let share = self.share(step, elapsed).max(f64::MIN_POSITIVE);
-                // A float that is too large becomes the largest number.
+                // The cast saturates.
                 ((step as f64 / share) as u64).max(step)
             }
         }

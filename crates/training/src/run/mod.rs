@@ -6,3 +6,4 @@ pub mod directory;
 pub mod environment;
 pub mod resume;
 pub mod setup;
+pub mod store;

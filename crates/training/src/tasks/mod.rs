@@ -8,7 +8,8 @@ mod tags;
 use bertkit_evaluation::{Metric, Predictions, score};
 use bertkit_model::Batch;
 
-use crate::engine::task::{Task, Validation};
+use crate::engine::task::Validation;
+use crate::run::setup::Export;
 pub use questions::{QuestionInfo, QuestionRows, QuestionTask, WindowsBatch};
 pub use sequence::{
     Answer, DocumentInfo, Rows, RowsBatch, SequenceTask, Targets, TaskInfo, decide,
@@ -47,7 +48,7 @@ impl Validation {
 }
 
 /// A task that starts from a pretrained encoder and answers questions of its own.
-pub(crate) trait FineTuned: Task {
+pub(crate) trait FineTuned: Export {
     /// The decision threshold that was settled, and how it was chosen.
     fn threshold(&self) -> Option<(f64, String)> {
         None

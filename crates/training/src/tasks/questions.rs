@@ -23,9 +23,10 @@ use serde::{Deserialize, Serialize};
 use super::{FineTuned, TaskInfo, attended, inference_batches};
 use crate::config::{QuestionConfig, TrainingConfig};
 use crate::engine::param_groups::{ParamGroup, param_group};
-use crate::engine::task::{LossTerm, Task, Validation};
+use crate::engine::task::{LossSums, LossTerm, Task, Validation};
 use crate::error::TrainError;
 use crate::run::directory::{RunDirectory, write_atomically};
+use crate::run::setup::Export;
 
 /// What a question-answering model's `bertkit.json` calls its task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -495,17 +496,17 @@ impl Task for QuestionTask {
         batch: &WindowsBatch,
         _micro_batch: u64,
         context: Context<'_>,
-    ) -> Vec<Tensor<1>> {
+    ) -> LossSums {
         if model.head.joint.is_some() {
             let texts = texts(&self.train.features, &batch.windows);
             let targets = self.train.span_targets(&batch.windows);
-            return vec![model.joint_loss(&batch.batch, &texts, &targets, context)];
+            return vec![model.joint_loss(&batch.batch, &texts, &targets, context)].into();
         }
         let (start, end) = model.forward(&batch.batch, context);
         let (starts, ends) = self.train.targets(&batch.windows);
         let lengths = &batch.lengths;
         let sum = cross_entropy_of(start, lengths, &starts) + cross_entropy_of(end, lengths, &ends);
-        vec![sum / 2.0]
+        vec![sum / 2.0].into()
     }
 
     fn param_group(&self, path: &str) -> ParamGroup {
@@ -531,7 +532,9 @@ impl Task for QuestionTask {
         let predictions = Predictions::Answers(self.decided(&answers));
         Ok(Validation::new(&predictions, loss, self.best_metric))
     }
+}
 
+impl Export for QuestionTask {
     fn export(
         &mut self,
         model: SpanModel,

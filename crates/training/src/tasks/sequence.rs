@@ -21,12 +21,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{FineTuned, attended};
 use crate::config::{Calibrate, LossConfig, Pool, Sampler, Threshold, TrainingConfig};
-use crate::engine::optimizer::GradientSum;
 use crate::engine::param_groups::{ParamGroup, param_group};
-use crate::engine::task::{LossTerm, Task, Validation, Weigh};
+use crate::engine::task::{LossSums, LossTerm, Task, Validation};
 use crate::error::TrainError;
 use crate::prepare::Reading;
 use crate::run::directory::{RunDirectory, write_atomically};
+use crate::run::setup::Export;
 
 /// What a trained model answers, and how its answers are read; `bertkit.json` in the model's folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -743,83 +743,62 @@ impl Task for SequenceTask {
         vec![self.weight_of(&self.train, &batch.rows)]
     }
 
+    /// Sections of documents that do not fit into one forward pass go through the encoder piece by piece without a graph,
+    /// and the loss is computed on their features alone: [`Self::second_pass`] goes through the pieces again.
     fn loss(
         &self,
         model: &SequenceModel,
         batch: &RowsBatch,
         _micro_batch: u64,
         context: Context<'_>,
-    ) -> Vec<Tensor<1>> {
-        let logits = match &self.info.documents {
-            None => model.forward(&batch.pieces[0], context),
+    ) -> LossSums {
+        let (logits, features) = match &self.info.documents {
+            None => (model.forward(&batch.pieces[0], context), None),
+            Some(documents) if batch.pieces.len() == 1 => {
+                let part = Part::of(context, 1);
+                let features = model.features(&batch.pieces[0], part.context(context));
+                let logits = self.document_logits(model, features, batch, documents, context);
+                (logits, None)
+            }
             Some(documents) => {
-                let pieces = batch.pieces.iter().enumerate();
-                let features = pieces.map(|(number, piece)| {
-                    let part = Part::of(context, number + 1);
-                    model.features(piece, part.context(context))
-                });
-                let features = Tensor::cat(features.collect(), 0);
-                self.document_logits(model, features, batch, documents, context)
+                let features = detached_features(model, batch, context);
+                let leaf = features.clone();
+                let logits = self.document_logits(model, features, batch, documents, context);
+                (logits, Some(leaf))
             }
         };
-        vec![self.summed_loss(logits, &self.train, &batch.rows)]
+        LossSums {
+            sums: vec![self.summed_loss(logits, &self.train, &batch.rows)],
+            features,
+        }
     }
 
-    /// Where the sections of documents are more than go through the model together, gradients are found in two passes, so
-    /// that memory is that of one piece: features of all sections without a graph; then the loss, back to the features;
-    /// then each piece again, its features times their gradients. Dropout is that of the first pass again.
-    fn learn(
-        &self,
-        model: &SequenceModel,
-        batch: &RowsBatch,
-        micro_batch: u64,
-        context: Context<'_>,
-        weigh: &mut Weigh<'_>,
-        gradients: &mut GradientSum,
-    ) {
-        let documents = match &self.info.documents {
-            Some(documents) if batch.pieces.len() > 1 => documents,
-            _ => {
-                if let Some(loss) = weigh(self.loss(model, batch, micro_batch, context)) {
-                    context.backward(loss, |found| gradients.add(model, found));
-                }
-                return;
-            }
-        };
-        let (plain, mut values, mut counts) = (model.valid(), Vec::new(), Vec::new());
-        for (number, piece) in batch.pieces.iter().enumerate() {
-            let part = Part::of(context, number + 1);
-            let features = plain.features(piece, part.context(context));
-            counts.push(features.dims()[0]);
-            values.extend(to_vec(features));
-        }
-        drop(plain);
+    /// Each piece again, its features times their gradients, with the dropout of the first pass: by the chain rule, the
+    /// gradients of one pass, in the memory of one piece. Pieces whose gradient is zero are skipped.
+    fn second_pass<'a>(
+        &'a self,
+        model: &'a SequenceModel,
+        batch: &'a RowsBatch,
+        context: Context<'a>,
+        gradient: Vec<f32>,
+    ) -> Box<dyn Iterator<Item = Tensor<1>> + 'a> {
         let device = model.head.classifier.device();
-        let sections: usize = counts.iter().sum();
-        let width = values.len() / sections;
-        let features: Tensor<2> =
-            Tensor::from_data(TensorData::new(values, [sections, width]), &device).require_grad();
-        let logits = self.document_logits(model, features.clone(), batch, documents, context);
-        let sums = vec![self.summed_loss(logits, &self.train, &batch.rows)];
-        let Some(loss) = weigh(sums) else {
-            return;
-        };
-        let found = loss.backward();
-        let by_features = features.grad(&found).map(to_vec).unwrap_or_default();
-        gradients.add(model, found);
+        let sections: usize = batch.pieces.iter().map(Batch::len).sum();
+        let width = gradient.len() / sections;
         let mut first = 0;
-        for ((number, piece), count) in batch.pieces.iter().enumerate().zip(counts) {
-            let part = &by_features[first * width..(first + count) * width];
+        let pieces = batch.pieces.iter().enumerate();
+        Box::new(pieces.filter_map(move |(number, piece)| {
+            let count = piece.len();
+            let part = &gradient[first * width..(first + count) * width];
             first += count;
-            // Sections that took no part (of others, or behind the first) are not gone through again.
             if part.iter().all(|&x| x == 0.0) {
-                continue;
+                return None;
             }
             let part = Tensor::from_data(TensorData::new(part.to_vec(), [count, width]), &device);
             let dropout = Part::of(context, number + 1);
             let features = model.features(piece, dropout.context(context));
-            context.backward((features * part).sum(), |found| gradients.add(model, found));
-        }
+            Some((features * part).sum())
+        }))
     }
 
     fn param_group(&self, path: &str) -> ParamGroup {
@@ -854,7 +833,9 @@ impl Task for SequenceTask {
             .with_answers(&self.info, self.answers(&logits));
         Ok(Validation::new(&predictions, loss, self.best_metric))
     }
+}
 
+impl Export for SequenceTask {
     fn export(
         &mut self,
         model: SequenceModel,
@@ -891,6 +872,19 @@ impl FineTuned for SequenceTask {
     fn temperature(&self) -> Option<f64> {
         self.info.temperature
     }
+}
+
+/// The features of all sections of a batch as a leaf, `[sections, h]`, computed piece by piece without a graph.
+fn detached_features(model: &SequenceModel, batch: &RowsBatch, context: Context<'_>) -> Tensor<2> {
+    let (plain, mut values) = (model.valid(), Vec::new());
+    for (number, piece) in batch.pieces.iter().enumerate() {
+        let part = Part::of(context, number + 1);
+        values.extend(to_vec(plain.features(piece, part.context(context))));
+    }
+    let device = model.head.classifier.device();
+    let sections: usize = batch.pieces.iter().map(Batch::len).sum();
+    let width = values.len() / sections;
+    Tensor::from_data(TensorData::new(values, [sections, width]), &device).require_grad()
 }
 
 /// Folds the targets' mean and deviation into the last layer, so that it answers in their units.

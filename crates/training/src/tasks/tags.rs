@@ -27,9 +27,10 @@ use super::crf::{Chain, Likelihood, Scores, first_best};
 use super::{FineTuned, attended, inference_batches};
 use crate::config::{DataConfig, LossConfig, TagHead, TrainingConfig};
 use crate::engine::param_groups::{ParamGroup, param_group};
-use crate::engine::task::{LossTerm, Task, Validation};
+use crate::engine::task::{LossSums, LossTerm, Task, Validation};
 use crate::error::TrainError;
 use crate::run::directory::{RunDirectory, write_atomically};
+use crate::run::setup::Export;
 
 /// Says in `bertkit.json` that words are tagged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -619,12 +620,13 @@ impl Task for TagTask {
         batch: &TagBatch,
         _micro_batch: u64,
         context: Context<'_>,
-    ) -> Vec<Tensor<1>> {
+    ) -> LossSums {
         let logits = model.forward_rows(&batch.batch, &batch.rows, context);
         vec![match &model.head.crf {
             Some(crf) => self.crf_loss(crf, logits, batch),
             None => self.cross_entropy(logits, &batch.targets),
         }]
+        .into()
     }
 
     fn param_group(&self, path: &str) -> ParamGroup {
@@ -661,7 +663,9 @@ impl Task for TagTask {
         let predictions = Predictions::Entities(predictions);
         Ok(Validation::new(&predictions, loss, self.best_metric))
     }
+}
 
+impl Export for TagTask {
     fn export(
         &mut self,
         model: TokenModel,
