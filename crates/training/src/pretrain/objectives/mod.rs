@@ -9,6 +9,7 @@ mod nsp;
 mod pairs;
 mod rtd;
 mod sampling;
+mod sop;
 
 pub(crate) use self::mlm::score as masked_score;
 use super::descriptor::Descriptor;
@@ -50,7 +51,7 @@ impl Objective {
         match self {
             Self::MaskedLm => &mlm::MaskedLm,
             Self::NextSentence => &nsp::NextSentence,
-            Self::SentenceOrder => &pairs::SentenceOrder,
+            Self::SentenceOrder => &sop::SentenceOrder,
             Self::ReplacedTokens => &rtd::ReplacedTokens,
         }
     }

@@ -1,61 +1,13 @@
 //! Loss and metrics of labelled pairs of segments, on the pair head of `BertForPreTraining`.
 
-use bertkit_data::pretraining::sequences::Packing;
 use bertkit_model::losses::ClassLoss;
 use bertkit_model::weights::to_vec;
 use bertkit_model::{Family, PretrainingModel};
 use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::pretrain::batch::MaskedBatch;
-use crate::pretrain::descriptor::{Descriptor, FamilyMismatch, LossSettings, Pairs};
+use crate::pretrain::descriptor::FamilyMismatch;
 use crate::pretrain::loss::{Forward, Loss, Mean, Report, Scores};
-
-/// Whether two consecutive segments are in order or swapped.
-pub(super) struct SentenceOrder;
-
-impl Descriptor for SentenceOrder {
-    fn key(&self) -> &'static str {
-        "sentence_order"
-    }
-
-    fn weight_doc(&self) -> &'static str {
-        "Weight of sentence-order prediction (Lan et al. 2020, §3.1)."
-    }
-
-    fn short(&self) -> &'static str {
-        "sop"
-    }
-
-    fn title(&self) -> &'static str {
-        "sentence order"
-    }
-
-    fn help(&self) -> &'static str {
-        "are in order (mlm+sop)"
-    }
-
-    fn loss_name(&self) -> &'static str {
-        "sentence_order_loss"
-    }
-
-    fn packing(&self) -> Option<Packing> {
-        Some(Packing::SentenceOrder)
-    }
-
-    fn pairs(&self) -> Pairs {
-        Pairs::Labelled
-    }
-
-    fn check_family(&self, family: Family) -> Result<(), FamilyMismatch> {
-        check_family(family)
-    }
-
-    fn on_pretraining(&self, _: &LossSettings) -> Option<Box<dyn Loss<PretrainingModel>>> {
-        Some(Box::new(PairLoss {
-            accuracy: "sentence_order_accuracy",
-        }))
-    }
-}
 
 /// Checks that a family has a head for pairs.
 pub(super) fn check_family(family: Family) -> Result<(), FamilyMismatch> {
