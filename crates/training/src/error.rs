@@ -110,15 +110,15 @@ pub enum TrainError {
     },
 }
 
-impl TrainError {
-    /// A setting that does not fit the data or the model.
-    pub(crate) fn setting(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Setting {
-            message: message.into(),
-            hint: hint.into(),
-        }
+/// A setting that does not fit the data or the model, and what to do about it.
+pub(crate) fn setting(message: impl Into<String>, hint: impl Into<String>) -> TrainError {
+    TrainError::Setting {
+        message: message.into(),
+        hint: hint.into(),
     }
+}
 
+impl TrainError {
     /// What the user can do about it, if known.
     pub fn hint(&self) -> Option<String> {
         match self {

@@ -5,13 +5,13 @@ use crate::config::ScheduleConfig;
 /// What ends a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Length {
-    /// This many optimizer updates.
+    /// So many optimizer updates.
     Steps(u64),
-    /// This many seconds.
+    /// So many seconds.
     Seconds(f64),
 }
 
-/// A learning-rate schedule over a run of known length.
+/// A schedule over a run of known length.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
     config: ScheduleConfig,
@@ -51,7 +51,7 @@ impl Schedule {
         self.peak * warmup * decay
     }
 
-    /// The share of the run that is done, from 0 to 1.
+    /// The share of the run that is done, 0 to 1.
     pub fn share(&self, step: u64, elapsed: f64) -> f64 {
         let share = match self.length {
             Length::Steps(steps) => step as f64 / steps.max(1) as f64,
@@ -60,7 +60,7 @@ impl Schedule {
         share.min(1.0)
     }
 
-    /// Whether the run is over.
+    /// Whether the run is at its end.
     pub fn is_over(&self, step: u64, elapsed: f64) -> bool {
         match self.length {
             Length::Steps(steps) => step >= steps,
@@ -68,13 +68,13 @@ impl Schedule {
         }
     }
 
-    /// Updates of the whole run; under a time budget, extrapolated from the pace so far.
+    /// Updates of the whole run; under a budget in time, as many as there will be at the pace so far.
     pub fn expected_steps(&self, step: u64, elapsed: f64) -> u64 {
         match self.length {
             Length::Steps(steps) => steps,
             Length::Seconds(_) => {
                 let share = self.share(step, elapsed).max(f64::MIN_POSITIVE);
-                // The cast saturates.
+                // A float that is too large becomes the largest number.
                 ((step as f64 / share) as u64).max(step)
             }
         }

@@ -9,8 +9,8 @@ use bertkit_model::{EncoderConfig, ModelFolder};
 use super::vocabulary;
 use crate::config::{FreshModel, PretrainConfig};
 use crate::engine::observer::Observer;
-use crate::error::TrainError;
-use crate::prepare::{fresh_config, model_folder, tokenizer_family};
+use crate::error::{TrainError, setting};
+use crate::run::model::{fresh_config, model_folder, tokenizer_family};
 
 /// The model's folder, its configuration, and the tokenizer.
 pub(super) struct Opened {
@@ -46,7 +46,7 @@ pub(super) fn open(
         }
         (None, Some(fresh)) => Start::Fresh(fresh),
         (None, None) => {
-            return Err(TrainError::setting(
+            return Err(setting(
                 "there is no model",
                 "give a folder with [model.path=DIR]",
             ));
@@ -62,7 +62,7 @@ pub(super) fn open(
         )?,
     };
     if tokenizer.vocab_size() > encoder.vocab_size {
-        return Err(TrainError::setting(
+        return Err(setting(
             format!(
                 "the tokenizer {origin} has {} tokens, but the model's embedding has {} rows",
                 tokenizer.vocab_size(),
@@ -108,7 +108,7 @@ fn open_tokenizer(
     config
         .objective
         .check_family(family)
-        .map_err(|error| TrainError::setting(error.message, error.hint))?;
+        .map_err(|error| setting(error.message, error.hint))?;
     let (spec, home) = match (given, start) {
         (Some(spec), Start::Folder(home, _)) => (spec, Some(home.as_path())),
         (Some(spec), Start::Fresh(_)) => (spec, None),
@@ -130,7 +130,7 @@ fn check_length(config: &PretrainConfig, encoder: &EncoderConfig) -> Result<(), 
     if longest <= encoder.max_length() {
         return Ok(());
     }
-    Err(TrainError::setting(
+    Err(setting(
         format!(
             "sequences of {longest} tokens are asked for, but the model has positions for {}",
             encoder.max_length()

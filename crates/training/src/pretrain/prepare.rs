@@ -19,7 +19,7 @@ use crate::config::PretrainConfig;
 use crate::config::pretrain::PretrainingConfig;
 use crate::engine::observer::{Event, Observer, Summary};
 use crate::engine::schedule::Length;
-use crate::error::TrainError;
+use crate::error::{TrainError, setting};
 use crate::run::devices::{self, Devices};
 use crate::run::directory::{DirectoryPolicy, RunDirectory};
 use crate::run::resume::{self, check_resumable};
@@ -203,7 +203,7 @@ fn data_record(corpus: &Corpus, files: &[(PathBuf, String)]) -> Vec<String> {
 }
 
 fn masking_error(error: &MaskingError) -> TrainError {
-    TrainError::setting(error.to_string(), error.hint().unwrap_or_default())
+    setting(error.to_string(), error.hint().unwrap_or_default())
 }
 
 /// Checks that a run is resumed with the settings it began with, except device, directory and shards.

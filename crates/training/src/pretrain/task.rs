@@ -16,7 +16,7 @@ use crate::engine::task::{LossSums, LossTerm, Task, Validation};
 use crate::error::TrainError;
 use crate::run::directory::RunDirectory;
 use crate::run::setup::Export;
-use crate::tasks::attended;
+use crate::tasks::batches::attended;
 
 /// The folder in a run directory that holds the generator.
 pub(crate) const GENERATOR_DIR: &str = "generator";

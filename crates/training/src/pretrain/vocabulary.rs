@@ -8,11 +8,10 @@ use bertkit_data::error::CorpusError;
 use bertkit_data::pretraining::corpus::{CorpusOptions, read_sentences};
 use bertkit_data::tokenizer::{Normalization, TextTokenizer, TokenizerTrainer, TrainOptions};
 
-use super::PretrainConfig;
-use crate::config::FreshModel;
+use crate::config::{FreshModel, PretrainConfig};
 use crate::engine::observer::{Event, Observer};
 use crate::error::TrainError;
-use crate::prepare::tokenizer_family;
+use crate::run::model::tokenizer_family;
 
 /// Bytes of text whose words are counted at a time.
 const BATCH: usize = 4 << 20;

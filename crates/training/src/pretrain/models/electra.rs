@@ -11,7 +11,7 @@ use bertkit_model::{
 
 use super::load::{Loader, sizes};
 use crate::config::pretrain::Tied;
-use crate::error::TrainError;
+use crate::error::{TrainError, setting};
 use crate::pretrain::batch::MaskedBatch;
 use crate::pretrain::descriptor::{Descriptor, LossSettings};
 use crate::pretrain::loss::{Forward, Loss};
@@ -174,7 +174,7 @@ fn check_generator(
     shared: bool,
 ) -> Result<(), TrainError> {
     if shared && generator.hidden_size != discriminator.hidden_size {
-        return Err(TrainError::setting(
+        return Err(setting(
             format!(
                 "`generator.tied` is all, but the generator in `{}` is {} wide and the model {}",
                 path.display(),
@@ -191,7 +191,7 @@ fn check_generator(
     if fits {
         return Ok(());
     }
-    Err(TrainError::setting(
+    Err(setting(
         format!(
             "the generator in `{}` does not share the embeddings of the model: it is a {} of {} words, {} wide, expected electra, {} and {}",
             path.display(),

@@ -5,8 +5,8 @@ use burn::tensor::Device;
 
 use crate::config::PretrainConfig;
 use crate::error::TrainError;
-use crate::prepare::shorten;
 use crate::pretrain::open::Opened;
+use crate::run::model::shorten;
 
 /// Loads models, and describes what was loaded.
 pub(super) struct Loader<'a> {

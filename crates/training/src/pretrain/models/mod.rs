@@ -20,7 +20,7 @@ use super::task::PretrainTask;
 use crate::config::PretrainConfig;
 use crate::engine::optimizer::AdamW;
 use crate::engine::store::Progress;
-use crate::error::TrainError;
+use crate::error::{TrainError, setting};
 use crate::run::directory::{DirectoryPolicy, RunDirectory};
 use crate::run::resume;
 
@@ -74,7 +74,7 @@ impl Builder<'_> {
             let sum = ObjectiveSum::new(objectives, losses, sizes, seed);
             return self.finish(sum, model, opened, lines);
         }
-        Err(TrainError::setting(
+        Err(setting(
             format!("no model has the heads of all objectives: {objectives}"),
             "train them in separate runs",
         ))
