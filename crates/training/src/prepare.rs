@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use bertkit_data::columns::Column;
-use bertkit_data::documents::{Bags, Document, documents};
+use bertkit_data::documents::{Chunks, Document, documents};
 use bertkit_data::examples::{Examples, RawExample, Selection};
 use bertkit_data::labels::{LabelSet, TaskKind, balanced_weights, infer_task, positive_class};
 use bertkit_data::relations::{MarkStyle, mark_entities, mark_table, parse_tagged};
@@ -967,11 +967,11 @@ fn prepare_texts(
                 row if config.data.group_by.is_some() => row.group.clone().unwrap_or_default(),
                 row => examples.place(row).to_string(),
             };
-            let bags = Bags::new(&texts, name, &tokenizer, settings.policy(), max_length)?;
-            if let Some(empty) = bags.empty_summary() {
+            let chunks = Chunks::new(&texts, name, &tokenizer, settings.policy(), max_length)?;
+            if let Some(empty) = chunks.empty_summary() {
                 observer.event(&Event::Note(format!("{}: {empty}", examples.name)));
             }
-            return Ok(Rows::of_documents(bags, lines, targets));
+            return Ok(Rows::of_documents(chunks, lines, targets));
         }
         let texts: Vec<(&str, Option<&str>)> = rows
             .iter()

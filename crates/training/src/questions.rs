@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bertkit_data::perturb::Perturbation;
 use bertkit_data::qa::Question;
-use bertkit_data::qa::{AskedQuestion, QuestionType};
+use bertkit_data::qa::{BioasqQuestion, QuestionType};
 use bertkit_data::qa::{Features, Prediction};
 use bertkit_data::sources::ReadOptions;
 use bertkit_data::sources::questions::{QuestionOptions, read_questions};
@@ -390,7 +390,7 @@ pub fn evaluate_questions(
     let mut notes: Vec<String> = read.repairs.summary().into_iter().collect();
     let all = read.items.len();
     let mut questions = read.items;
-    let asked = asked(&read.asked, options, &mut notes)?;
+    let asked = asked(&read.bioasq, options, &mut notes)?;
     match &asked {
         None => questions.retain(|question| question.labelled),
         // Any snippet may be answered, whether it holds the answer or not.
@@ -485,10 +485,10 @@ pub fn evaluate_questions(
 
 /// The questions of a file of BioASQ's own that are scored, and their type; `None` of other files.
 fn asked<'a>(
-    all: &'a [AskedQuestion],
+    all: &'a [BioasqQuestion],
     options: &QuestionEvalOptions,
     notes: &mut Vec<String>,
-) -> Result<Option<(QuestionType, Vec<&'a AskedQuestion>)>, TrainError> {
+) -> Result<Option<(QuestionType, Vec<&'a BioasqQuestion>)>, TrainError> {
     let path = options.data.display();
     if all.is_empty() {
         return match options.question_type {
@@ -528,7 +528,7 @@ fn asked<'a>(
             ));
         }
     };
-    let chosen: Vec<&AskedQuestion> = of(kind).filter(|asked| !asked.gold.is_empty()).collect();
+    let chosen: Vec<&BioasqQuestion> = of(kind).filter(|asked| !asked.gold.is_empty()).collect();
     if chosen.len() < all.len() {
         let (left, all) = (all.len() - chosen.len(), all.len());
         notes.push(format!(

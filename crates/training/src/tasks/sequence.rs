@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use bertkit_data::batches::{BatchPolicy, PackedBatch, balanced, plan};
-use bertkit_data::documents::{Bags, Sections};
+use bertkit_data::documents::{Chunking, Chunks};
 use bertkit_data::labels::TaskKind;
 use bertkit_data::relations::MarkStyle;
 use bertkit_data::tokenizer::{Encoding, TextTokenizer};
@@ -76,7 +76,7 @@ pub struct DocumentInfo {
     /// What a document has of its sections.
     pub pool: Pool,
     /// Where it is divided.
-    pub sections: Sections,
+    pub sections: Chunking,
     /// The column whose equal values made rows one document.
     pub group_by: Option<String>,
 }
@@ -208,11 +208,13 @@ impl Rows {
     }
 
     /// Documents, with lines and targets of the same.
-    pub fn of_documents(bags: Bags, lines: Vec<u64>, targets: Targets) -> Self {
+    pub fn of_documents(chunks: Chunks, lines: Vec<u64>, targets: Targets) -> Self {
         Self {
-            lengths: bags.lengths(),
-            ranges: (0..bags.len()).map(|document| bags.of(document)).collect(),
-            encodings: bags.sections,
+            lengths: chunks.lengths(),
+            ranges: (0..chunks.len())
+                .map(|document| chunks.of(document))
+                .collect(),
+            encodings: chunks.encodings,
             lines,
             targets,
         }
