@@ -400,6 +400,27 @@ fn files_do_not_import_each_other_in_a_circle() {
     none("arrows of circles", &found);
 }
 
+/// What was added last of each kind: its name in code, the files of its own, and the most other files that may name it.
+const ADDED: [(&str, &str, usize); 2] = [
+    ("Mae", "crates/evaluation/src/metrics/regression.rs", 1),
+    ("DevicesArgs", "crates/cli/src/commands/devices.rs", 1),
+];
+
+#[test]
+fn what_was_added_last_is_named_in_few_files() {
+    let all = sources("crates");
+    for (name, own, most) in ADDED {
+        let names = |source: &&Source| source.untested().any(|(_, line)| line.contains(name));
+        let (own, others): (Vec<&Source>, Vec<&Source>) = all
+            .iter()
+            .filter(names)
+            .partition(|source| source.path.starts_with(own));
+        assert!(!own.is_empty(), "nothing names `{name}`");
+        let others: Vec<&str> = others.iter().map(|source| source.path.as_str()).collect();
+        assert!(others.len() <= most, "`{name}` is named in {others:?}");
+    }
+}
+
 /// Whether a line names a flag of a command line, such as `--valid`.
 fn names_flag(line: &str) -> bool {
     line.match_indices("--").any(|(at, _)| {
