@@ -45,7 +45,7 @@ use crate::windows::Stride;
 /// How a document is split into chunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Sections {
+pub enum Chunking {
     /// Windows of the maximum length over each row's tokens.
     Windows(Stride),
     /// Lines that are not blank; a line longer than the maximum length is split into windows (AD-BERT splits notes at line
