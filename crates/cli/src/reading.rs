@@ -5,7 +5,7 @@ use bertkit_data::examples::MissingPolicy;
 use bertkit_data::sources::tagged::TagLevel;
 use bertkit_data::sources::{Format, ReadOptions, parse_delimiter};
 use bertkit_model::{DeviceSpec, Precision, automatic, devices};
-use bertkit_training::tasks::TagColumns;
+use bertkit_training::TagColumns;
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 use toml::Value;
 

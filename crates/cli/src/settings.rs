@@ -417,23 +417,6 @@ mod tests {
         ("probe-every", "probe.every", "100"),
     ];
 
-    /// Flags without a text, of several values, or whose value has another form, which other tests cover.
-    const OTHERS: &[&str] = &[
-        "average-over",
-        "bucket-by-length",
-        "corpus",
-        "drop-duplicates",
-        "freeze-embeddings",
-        "loss",
-        "no-header",
-        "no-split-sentences",
-        "objective",
-        "probe-steps",
-        "recompute",
-        "whole-word",
-        "help",
-    ];
-
     fn settings<K: RunKind + Send + Sync + 'static>(arguments: &[&str]) -> SettingFlags<K> {
         Line::try_parse_from([&["bertkit"], arguments].concat())
             .unwrap()
@@ -465,10 +448,33 @@ mod tests {
             let table: Table = config.to_toml().parse().unwrap();
             assert_eq!(text_of(at(&table, key).unwrap()), *value, "{flag}");
         }
+        // Flags that are not listed: one of these values fits, and changes something.
+        let values: [&[&str]; 9] = [
+            &[],
+            &["0.25"],
+            &["7"],
+            &["a,b"],
+            &["f32"],
+            &["cpu"],
+            &["focal"],
+            &["rtd"],
+            &["10,20"],
+        ];
         for argument in Line::<K>::command().get_arguments() {
             let name = argument.get_long().unwrap();
-            let known = flags.iter().any(|(flag, ..)| *flag == name) || OTHERS.contains(&name);
-            assert!(known, "{name}");
+            let listed = flags.iter().any(|(flag, ..)| *flag == name);
+            let flag = format!("--{name}");
+            let changes = |values: &&[&str]| {
+                let line = [&["bertkit", flag.as_str()], *values].concat();
+                let line = Line::<K>::try_parse_from(line).ok();
+                let sets = line.map(|line| line.settings.overrides(&RunConfig::default()));
+                let config = sets.map(|sets| RunConfig::<K>::resolve_unchecked(None, &sets));
+                config.is_some_and(|config| config.unwrap() != resolved(&[]))
+            };
+            assert!(
+                listed || name == "help" || values.iter().any(changes),
+                "{name}"
+            );
         }
         assert!(
             settings::<K>(&[])

@@ -8,10 +8,10 @@ use crate::columns;
 use crate::error::{DataError, LabelError, list, short};
 use crate::examples::Examples;
 
-/// The kind of a task on texts.
+/// The kind of labels in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum TaskKind {
+pub enum LabelKind {
     /// One of two or more classes.
     Classification,
     /// Any number of labels.
@@ -24,7 +24,7 @@ pub enum TaskKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inference {
     /// The task.
-    pub kind: TaskKind,
+    pub kind: LabelKind,
     /// Why, for the user to read: ``two classes: `ham`, `spam` ``.
     pub reason: String,
 }
@@ -53,7 +53,7 @@ pub fn infer_task(labels: &[&str], separator: Option<&str>) -> Result<Inference,
             list(set.names(), 10)
         );
         return Ok(Inference {
-            kind: TaskKind::MultiLabel,
+            kind: LabelKind::MultiLabel,
             reason,
         });
     }
@@ -78,7 +78,7 @@ pub fn infer_task(labels: &[&str], separator: Option<&str>) -> Result<Inference,
         if let Some(because) = because {
             let reason = format!("{because} (from {low} to {high})");
             return Ok(Inference {
-                kind: TaskKind::Regression,
+                kind: LabelKind::Regression,
                 reason,
             });
         }
@@ -91,7 +91,7 @@ pub fn infer_task(labels: &[&str], separator: Option<&str>) -> Result<Inference,
         reason.push_str("; most rows have a label of their own: is this the label column?");
     }
     Ok(Inference {
-        kind: TaskKind::Classification,
+        kind: LabelKind::Classification,
         reason,
     })
 }
@@ -425,7 +425,7 @@ mod tests {
     use crate::examples::{MissingPolicy, Selection};
     use crate::sources::{Format, ReadOptions, read_table_from};
 
-    fn kind(labels: &[&str]) -> TaskKind {
+    fn kind(labels: &[&str]) -> LabelKind {
         infer_task(labels, None).unwrap().kind
     }
 
@@ -445,26 +445,26 @@ mod tests {
 
     #[test]
     fn words_codes_and_few_whole_numbers_are_classes() {
-        assert_eq!(kind(&["ham", "spam", "ham"]), TaskKind::Classification);
-        assert_eq!(kind(&["1", "2", "3", "4", "5"]), TaskKind::Classification);
-        assert_eq!(kind(&["0.0", "1.0"]), TaskKind::Classification);
-        assert_eq!(kind(&["nan", "inf"]), TaskKind::Classification);
+        assert_eq!(kind(&["ham", "spam", "ham"]), LabelKind::Classification);
+        assert_eq!(kind(&["1", "2", "3", "4", "5"]), LabelKind::Classification);
+        assert_eq!(kind(&["0.0", "1.0"]), LabelKind::Classification);
+        assert_eq!(kind(&["nan", "inf"]), LabelKind::Classification);
         let codes: Vec<String> = (0..100).map(|n| format!("{n:03}")).collect();
         assert_eq!(
             kind(&codes.iter().map(String::as_str).collect::<Vec<_>>()),
-            TaskKind::Classification
+            LabelKind::Classification
         );
     }
 
     #[test]
     fn fractions_and_many_whole_numbers_are_regression() {
-        assert_eq!(kind(&["0.5", "1", "1"]), TaskKind::Regression);
-        assert_eq!(kind(&["1e-3", "-2"]), TaskKind::Regression);
+        assert_eq!(kind(&["0.5", "1", "1"]), LabelKind::Regression);
+        assert_eq!(kind(&["1e-3", "-2"]), LabelKind::Regression);
         let ages: Vec<String> = (20..60).map(|n| n.to_string()).collect();
         let ages: Vec<&str> = ages.iter().map(String::as_str).collect();
-        assert_eq!(kind(&ages), TaskKind::Regression);
+        assert_eq!(kind(&ages), LabelKind::Regression);
         let often: Vec<&str> = ages.iter().cycle().take(800).copied().collect();
-        assert_eq!(kind(&often), TaskKind::Classification);
+        assert_eq!(kind(&often), LabelKind::Classification);
     }
 
     #[test]
@@ -472,7 +472,7 @@ mod tests {
         let inference = infer_task(&["spam", "ham"], None).unwrap();
         assert_eq!(inference.reason, "two classes: `ham`, `spam`");
         let inference = infer_task(&["a;b", ""], Some(";")).unwrap();
-        assert_eq!(inference.kind, TaskKind::MultiLabel);
+        assert_eq!(inference.kind, LabelKind::MultiLabel);
         assert_eq!(
             inference.reason,
             "cells hold any number of 2 labels: `a`, `b`"

@@ -9,7 +9,7 @@
 //! use bertkit_data::batches::{BatchPolicy, PackedBatch, plan};
 //! use bertkit_data::examples::{Examples, MissingPolicy, Selection};
 //! use bertkit_data::sources::{Format, ReadOptions, read_table_from};
-//! use bertkit_data::labels::{LabelSet, TaskKind, infer_task};
+//! use bertkit_data::labels::{LabelKind, LabelSet, infer_task};
 //! use bertkit_data::tokenizer::{TrainOptions, train_tokenizer};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,7 +20,7 @@
 //!     Examples::labelled(&table, &Selection::new("text", "label"), MissingPolicy::Refuse)?;
 //!
 //! let task = infer_task(&examples.labels(), None)?;
-//! assert_eq!(task.kind, TaskKind::Classification);
+//! assert_eq!(task.kind, LabelKind::Classification);
 //! let classes = LabelSet::from_labels(&examples.labels())?;
 //! assert_eq!(classes.names(), ["bad", "good"]);
 //! assert_eq!(examples.classes(&classes).0, [Some(1), Some(0)]);

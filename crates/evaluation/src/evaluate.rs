@@ -1,11 +1,9 @@
 //! From predictions to a report: every metric of the task, with intervals.
 
 use crate::metric::Metric;
-use crate::metrics::entities::{EntityEvaluator, Scheme};
-use crate::metrics::{AnswerScore, Evaluator, Outcome, best_no_answer_threshold};
-use crate::predictions::{
-    AnswerPredictions, ClassPredictions, MultiLabelPredictions, Predictions, TaskKind,
-};
+use crate::metrics::scheme::Scheme;
+use crate::metrics::{AnswerScore, Evaluator, Outcome, best_no_answer_threshold, evaluator};
+use crate::predictions::{AnswerPredictions, ClassPredictions, Predictions, TaskKind};
 use crate::report::{
     AnswerReport, BootstrapSummary, ClassReport, ConfusionMatrix, EntityReport, Estimate, Report,
     UNSEEN,
@@ -30,7 +28,8 @@ pub fn score(predictions: &Predictions, metric: Metric) -> Result<f64, Undefined
         return Err(Undefined::NotApplicable { metric, task });
     }
     let metrics = [metric];
-    let mut outcome = Evaluator::new(predictions, &metrics).outcome(&vec![1.0; predictions.rows()]);
+    let weights = vec![1.0; predictions.rows()];
+    let mut outcome = evaluator(predictions, &metrics).outcome(&weights);
     outcome.metrics.swap_remove(0)
 }
 
@@ -50,9 +49,9 @@ pub fn evaluate(predictions: &Predictions, options: &BootstrapOptions) -> Report
     }
     let task = predictions.task();
     let metrics = Metric::for_task(task);
-    let evaluator = Evaluator::new(predictions, metrics);
+    let evaluator = evaluator(predictions, metrics);
     let point = evaluator.outcome(&vec![1.0; rows]);
-    let intervals = Intervals::find(predictions, options, &evaluator);
+    let intervals = Intervals::find(predictions, options, &*evaluator);
 
     let estimate = |value: &Result<f64, Undefined>, column| match value {
         Ok(value) => intervals.around(*value, column),
@@ -65,11 +64,12 @@ pub fn evaluate(predictions: &Predictions, options: &BootstrapOptions) -> Report
     let metrics_with_intervals =
         values.map(|(column, (&metric, value))| (metric, estimate(value, column)));
 
-    let mut details = Details::of(predictions);
-    let entity = evaluator.entity();
-    let types = entity.map(EntityEvaluator::types).unwrap_or_default();
-    if entity.is_some() {
-        (details.classes, details.support) = types
+    let set = predictions.set();
+    let (mut classes, mut support) = (set.classes().to_vec(), set.support());
+    let found = evaluator.entity_types();
+    if let Some(found) = &found {
+        (classes, support) = found
+            .types
             .iter()
             .filter(|(scheme, _, _)| *scheme == Scheme::Default)
             .map(|(_, name, support)| (name.clone(), *support))
@@ -91,83 +91,48 @@ pub fn evaluate(predictions: &Predictions, options: &BootstrapOptions) -> Report
             support,
         }
     };
-    let per_class = details.classes.iter().zip(details.support).enumerate();
+    let per_class = classes.iter().zip(support).enumerate();
     let per_class =
         per_class.map(|(class, (name, support))| (name.clone(), class_report(class, support)));
     let per_type = |scheme: Scheme| {
-        let listed = types.iter().enumerate();
+        let listed = found.iter().flat_map(|found| &found.types).enumerate();
         listed
             .filter(|(_, (of, _, _))| *of == scheme)
             .map(|(class, (_, name, support))| (name.clone(), class_report(class, *support)))
             .collect()
     };
-    let entities = entity.filter(|_| task == TaskKind::Entities);
-    let entities = entities.map(|evaluator| EntityReport {
-        words: evaluator.words(),
+    let tagged = found.as_ref().filter(|_| task == TaskKind::Entities);
+    let entities = tagged.map(|found| EntityReport {
+        words: found.words,
         strict: per_type(Scheme::Strict),
         conlleval: per_type(Scheme::Conlleval),
     });
 
-    Report {
+    let mut report = Report {
         task,
         rows,
-        positive: details.positive,
+        positive: None,
         metrics: metrics_with_intervals.collect(),
         per_class: per_class.collect(),
-        averaged: details.averaged,
-        confusion_matrix: details.confusion_matrix,
+        averaged: None,
+        confusion_matrix: None,
         entities,
-        answers: details.answers,
-        bootstrap: intervals.summary,
-        classes: details.classes,
+        answers: None,
+        bootstrap: intervals.summary.clone(),
+        classes,
+    };
+    if let Predictions::Classes(p) = predictions {
+        let name = |&class: &usize| p.classes[class].clone();
+        let positive = p.positive.as_ref().filter(|_| task == TaskKind::Binary);
+        report.positive = positive.map(name);
+        let averaged = p.averaged.as_ref();
+        report.averaged = averaged.map(|classes| classes.iter().map(name).collect());
+        report.confusion_matrix = Some(confusion_matrix(p));
     }
-}
-
-/// What only some kinds of predictions report.
-#[derive(Default)]
-struct Details {
-    classes: Vec<String>,
-    /// Number of rows of each class.
-    support: Vec<usize>,
-    positive: Option<String>,
-    averaged: Option<Vec<String>>,
-    confusion_matrix: Option<ConfusionMatrix>,
-    answers: Option<AnswerReport>,
-}
-
-impl Details {
-    fn of(predictions: &Predictions) -> Self {
-        match predictions {
-            Predictions::Classes(p) => {
-                let name = |&class: &usize| p.classes[class].clone();
-                Self {
-                    classes: p.classes.clone(),
-                    support: class_support(p),
-                    positive: (p.positive.as_ref())
-                        .filter(|_| p.task() == TaskKind::Binary)
-                        .map(name),
-                    averaged: (p.averaged.as_ref())
-                        .map(|classes| classes.iter().map(name).collect()),
-                    confusion_matrix: Some(confusion_matrix(p)),
-                    answers: None,
-                }
-            }
-            Predictions::MultiLabel(p) => Self {
-                classes: p.classes.clone(),
-                support: label_support(p),
-                ..Self::default()
-            },
-            Predictions::Answers(p) => Self {
-                answers: p.may_be_unanswerable.then(|| answers(p)),
-                ..Self::default()
-            },
-            Predictions::Scores(_)
-            | Predictions::Entities(_)
-            | Predictions::Spans(_)
-            | Predictions::Factoid(_)
-            | Predictions::Lists(_) => Self::default(),
-        }
+    if let Predictions::Answers(p) = predictions {
+        report.answers = p.may_be_unanswerable.then(|| answers(p));
     }
+    report
 }
 
 /// The values on the resamples: a column for each metric, then for each class its precision, recall and F1.
@@ -184,7 +149,7 @@ impl Intervals {
     fn find(
         predictions: &Predictions,
         options: &BootstrapOptions,
-        evaluator: &Evaluator<'_>,
+        evaluator: &dyn Evaluator,
     ) -> Self {
         let BootstrapOptions {
             resamples,
@@ -202,7 +167,7 @@ impl Intervals {
         }
         let resampler = Resampler::new(predictions, options);
         let groups = resampler.groups();
-        let stratified = groups.is_none() && matches!(predictions, Predictions::Classes(_));
+        let stratified = groups.is_none() && predictions.set().strata().is_some();
         let summary = Some(BootstrapSummary {
             resamples,
             confidence,
@@ -287,26 +252,6 @@ fn answers(p: &AnswerPredictions) -> AnswerReport {
         best_f1_threshold: best(AnswerScore::F1),
         best_exact_match_threshold: best(AnswerScore::ExactMatch),
     }
-}
-
-fn class_support(p: &ClassPredictions) -> Vec<usize> {
-    let mut support = vec![0; p.classes.len()];
-    for &label in &p.labels {
-        if let Some(count) = support.get_mut(label) {
-            *count += 1;
-        }
-    }
-    support
-}
-
-fn label_support(p: &MultiLabelPredictions) -> Vec<usize> {
-    let mut support = vec![0; p.classes.len()];
-    for row in p.labels.chunks(support.len().max(1)) {
-        for (count, &label) in support.iter_mut().zip(row) {
-            *count += usize::from(label);
-        }
-    }
-    support
 }
 
 fn confusion_matrix(p: &ClassPredictions) -> ConfusionMatrix {

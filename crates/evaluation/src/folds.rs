@@ -4,10 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::distributions::student_reach;
 use crate::metric::Metric;
-use crate::predictions::{
-    AnswerPredictions, ClassPredictions, EntityPredictions, FactoidPredictions, ListPredictions,
-    MultiLabelPredictions, Predictions, ScorePredictions, SpanPredictions, TaskKind,
-};
+use crate::predictions::{PoolError, Predictions};
 use crate::report::Report;
 use crate::statistics::mean_and_sd;
 
@@ -79,37 +76,6 @@ pub fn across_runs(reports: &[Report], confidence: f64) -> Vec<(Metric, RunsEsti
         .collect()
 }
 
-/// Why predictions cannot be pooled.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PoolError {
-    /// There are no predictions.
-    #[error("there are no predictions")]
-    Nothing,
-    /// The tasks differ.
-    #[error("some predictions are of a {first} task and some of a {other} one")]
-    Tasks {
-        /// The task of the first part.
-        first: TaskKind,
-        /// The task of another part.
-        other: TaskKind,
-    },
-    /// A class of one model is unknown to another.
-    #[error("class `{class}` is known to one model and not to another")]
-    Classes {
-        /// The class.
-        class: String,
-    },
-    /// The models differ in which of two classes is positive.
-    #[error("the positive class is `{first}` for one model and `{other}` for another")]
-    Positive {
-        /// That of the first part.
-        first: String,
-        /// That of another part.
-        other: String,
-    },
-}
-
 /// Concatenates several predictions, so that out-of-fold predictions become those of one data set.
 ///
 /// Classes may be in different orders; the order of the first part is used. Each part keeps its decisions. If parts of
@@ -130,204 +96,17 @@ pub fn pool(parts: &[&Predictions]) -> Result<Predictions, PoolError> {
             panic!("{error}");
         }
     }
-    macro_rules! all {
-        ($kind:ident) => {
-            parts
-                .iter()
-                .map(|&part| match part {
-                    Predictions::$kind(part) => Ok(part),
-                    part => Err(PoolError::Tasks {
-                        first: first.task(),
-                        other: part.task(),
-                    }),
-                })
-                .collect::<Result<Vec<_>, PoolError>>()?
-        };
-    }
-    Ok(match first {
-        Predictions::Classes(head) => Predictions::Classes(pool_classes(head, &all!(Classes))?),
-        Predictions::MultiLabel(head) => {
-            Predictions::MultiLabel(pool_labels(head, &all!(MultiLabel))?)
-        }
-        Predictions::Scores(_) => {
-            let parts = all!(Scores);
-            Predictions::Scores(ScorePredictions {
-                targets: joined(parts.iter().map(|part| &part.targets)),
-                predictions: joined(parts.iter().map(|part| &part.predictions)),
-            })
-        }
-        Predictions::Entities(_) => {
-            let parts = all!(Entities);
-            Predictions::Entities(EntityPredictions {
-                gold: joined(parts.iter().map(|part| &part.gold)),
-                predicted: joined(parts.iter().map(|part| &part.predicted)),
-            })
-        }
-        Predictions::Spans(_) => {
-            let parts = all!(Spans);
-            Predictions::Spans(SpanPredictions {
-                gold: joined(parts.iter().map(|part| &part.gold)),
-                predicted: joined(parts.iter().map(|part| &part.predicted)),
-            })
-        }
-        Predictions::Answers(head) => {
-            let parts = all!(Answers);
-            if let Some(part) = parts
-                .iter()
-                .find(|part| part.may_be_unanswerable != head.may_be_unanswerable)
-            {
-                return Err(PoolError::Tasks {
-                    first: first.task(),
-                    other: Predictions::Answers((*part).clone()).task(),
-                });
-            }
-            Predictions::Answers(pool_answers(head, &parts))
-        }
-        Predictions::Factoid(_) => Predictions::Factoid(FactoidPredictions {
-            questions: joined(all!(Factoid).iter().map(|part| &part.questions)),
-        }),
-        Predictions::Lists(_) => Predictions::Lists(ListPredictions {
-            questions: joined(all!(Lists).iter().map(|part| &part.questions)),
-        }),
-    })
-}
-
-/// Concatenates.
-fn joined<'a, T: Clone + 'a>(parts: impl Iterator<Item = &'a Vec<T>>) -> Vec<T> {
-    parts.flatten().cloned().collect()
-}
-
-fn pool_answers(head: &AnswerPredictions, parts: &[&AnswerPredictions]) -> AnswerPredictions {
-    let alike = parts
-        .iter()
-        .all(|part| part.no_answer_threshold == head.no_answer_threshold);
-    let mut all = AnswerPredictions {
-        questions: joined(parts.iter().map(|part| &part.questions)),
-        may_be_unanswerable: head.may_be_unanswerable,
-        no_answer_threshold: head.no_answer_threshold.filter(|_| alike),
-    };
-    if !alike {
-        let thresholds = parts
-            .iter()
-            .flat_map(|part| part.questions.iter().map(|_| part.no_answer_threshold));
-        for (question, threshold) in all.questions.iter_mut().zip(thresholds) {
-            if let (Some(score), Some(threshold)) = (question.no_answer_score, threshold)
-                && score > threshold
-            {
-                question.predicted.clear();
-            }
-        }
-    }
-    all
-}
-
-/// For each of `classes`, its index among `others`, which must be a permutation of them.
-fn places(classes: &[String], others: &[String]) -> Result<Vec<usize>, PoolError> {
-    let unknown = |class: &String| PoolError::Classes {
-        class: class.clone(),
-    };
-    if let Some(class) = others.iter().find(|class| !classes.contains(class)) {
-        return Err(unknown(class));
-    }
-    let place = |class: &String| {
-        let found = others.iter().position(|other| other == class);
-        found.ok_or_else(|| unknown(class))
-    };
-    classes.iter().map(place).collect()
-}
-
-fn pool_classes(
-    head: &ClassPredictions,
-    parts: &[&ClassPredictions],
-) -> Result<ClassPredictions, PoolError> {
-    let count = head.classes.len();
-    let mut all = ClassPredictions {
-        classes: head.classes.clone(),
-        positive: head.positive,
-        averaged: head.averaged.clone(),
-        ..ClassPredictions::default()
-    };
-    let probabilities = parts.iter().all(|part| !part.probabilities.is_empty());
-    for part in parts {
-        let places = places(&head.classes, &part.classes)?;
-        let name = |p: &ClassPredictions| {
-            let positive = p.positive.and_then(|positive| p.classes.get(positive));
-            positive.cloned().unwrap_or_else(|| "none".into())
-        };
-        if name(head) != name(part) {
-            return Err(PoolError::Positive {
-                first: name(head),
-                other: name(part),
-            });
-        }
-        let here = |class: usize| places.iter().position(|&place| place == class);
-        let seen = part
-            .labels
-            .iter()
-            .map(|&label| here(label).unwrap_or(count));
-        all.labels.extend(seen);
-        all.predicted
-            .extend(part.predicted.iter().filter_map(|&class| here(class)));
-        if probabilities {
-            for row in part.probabilities.chunks(count.max(1)) {
-                all.probabilities
-                    .extend(places.iter().map(|&place| row[place]));
-            }
-        }
-    }
-    Ok(all)
-}
-
-fn pool_labels(
-    head: &MultiLabelPredictions,
-    parts: &[&MultiLabelPredictions],
-) -> Result<MultiLabelPredictions, PoolError> {
-    let count = head.classes.len();
-    let orders = parts
-        .iter()
-        .map(|part| places(&head.classes, &part.classes))
-        .collect::<Result<Vec<_>, _>>()?;
-    let alike = parts.iter().zip(&orders).all(|(part, places)| {
-        let thresholds = places.iter().map(|&place| part.thresholds[place]);
-        thresholds.eq(head.thresholds.iter().copied())
-    });
-    let mut all = MultiLabelPredictions {
-        classes: head.classes.clone(),
-        thresholds: match alike {
-            true => head.thresholds.clone(),
-            false => vec![0.5; count],
-        },
-        ..MultiLabelPredictions::default()
-    };
-    for (part, places) in parts.iter().zip(&orders) {
-        for row in part.labels.chunks(count.max(1)) {
-            all.labels.extend(places.iter().map(|&place| row[place]));
-        }
-        for row in part.scores.chunks(count.max(1)) {
-            all.scores.extend(places.iter().map(|&place| match alike {
-                true => row[place],
-                false => to_one_half(row[place], part.thresholds[place]),
-            }));
-        }
-    }
-    Ok(all)
-}
-
-/// The score, mapped so that it decides at 0.5 as it did at `threshold`.
-fn to_one_half(score: f64, threshold: f64) -> f64 {
-    if score >= threshold {
-        let above = (score - threshold) / (1.0 - threshold);
-        if above > 0.0 { 0.5 + above / 2.0 } else { 0.5 }
-    } else {
-        // Rounding must not lift it to the threshold.
-        (score / threshold / 2.0).min(0.5_f64.next_down())
-    }
+    first.pool(parts)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::predictions::{
+        AnswerPredictions, ClassPredictions, EntityPredictions, MultiLabelPredictions,
+        ScorePredictions,
+    };
     use crate::{BootstrapOptions, evaluate, score};
 
     fn classes(names: [&str; 2], labels: &[usize], positive: &[f64]) -> Predictions {

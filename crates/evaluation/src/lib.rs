@@ -50,16 +50,16 @@ pub use calibration::{
 };
 pub use coverage::{Coverage, CoverageLevel, coverage};
 pub use evaluate::{evaluate, score};
-pub use folds::{PoolError, RunsEstimate, across_runs, across_values, pool};
+pub use folds::{RunsEstimate, across_runs, across_values, pool};
 pub use metric::{Metric, UnknownMetric};
 pub use metrics::{
     AnswerScore, Candidate, NoAnswerThreshold, PooledAnswers, best_no_answer_threshold,
     pool_snippets, pool_snippets_above,
 };
 pub use predictions::{
-    Answer, AnswerPredictions, ClassPredictions, EntityPredictions, EntitySpan, EvaluationError,
-    FactoidPredictions, ListAnswer, ListPredictions, MultiLabelPredictions, Predictions,
-    RankedAnswers, ScorePredictions, SpanPredictions, TaskKind,
+    Answer, AnswerPredictions, ChoicePredictions, ClassPredictions, EntityPredictions, EntitySpan,
+    EvaluationError, FactoidPredictions, ListAnswer, ListPredictions, MultiLabelPredictions,
+    PoolError, Predictions, RankedAnswers, ScorePredictions, SpanPredictions, TaskKind,
 };
 pub use report::{
     AnswerReport, BootstrapSummary, ClassReport, ConfusionMatrix, EntityReport, Estimate, Report,

@@ -6,13 +6,15 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::answers::{AnswerFormula, AnswerScore, Questions};
+use crate::metrics::choices::ChoiceFormula;
 use crate::metrics::class::ClassFormula;
 use crate::metrics::counts::{Average, Score};
-use crate::metrics::entities::{EntityFormula, Scheme};
+use crate::metrics::entities::EntityFormula;
 use crate::metrics::factoid::FactoidFormula;
 use crate::metrics::multilabel::LabelFormula;
 use crate::metrics::regression::ScoreFormula;
-use crate::predictions::TaskKind;
+use crate::metrics::scheme::Scheme;
+use crate::predictions::kind::TaskKind;
 
 /// What describes a metric: its name, which way is better, and how it is computed for each kind of predictions that it
 /// applies to.
@@ -34,6 +36,8 @@ pub(crate) struct Description {
     pub factoid: Option<FactoidFormula>,
     /// From a list of answers per question: the mean of a score.
     pub lists: Option<Score>,
+    /// From one of several answers per row.
+    pub choices: Option<ChoiceFormula>,
 }
 
 /// Declares a builder method per kind of predictions.
@@ -58,6 +62,7 @@ formulas! {
     answers: AnswerFormula,
     factoid: FactoidFormula,
     lists: Score,
+    choices: ChoiceFormula,
 }
 
 /// A metric of which a larger value is better.
@@ -72,6 +77,7 @@ const fn higher(name: &'static str) -> Description {
         answers: None,
         factoid: None,
         lists: None,
+        choices: None,
     }
 }
 
@@ -169,6 +175,7 @@ metrics! {
     /// Share of rows predicted correctly; for entities, the share of words with the true tag.
     Accuracy => higher("accuracy")
         .classes(ClassFormula::Accuracy)
+        .choices(ChoiceFormula::Accuracy)
         .entities(EntityFormula::TagAccuracy),
     /// Mean recall over the classes that have rows.
     BalancedAccuracy => higher("balanced_accuracy").classes(ClassFormula::BalancedAccuracy),
@@ -233,7 +240,9 @@ metrics! {
     HammingLoss => lower("hamming_loss").labels(LabelFormula::HammingLoss),
     /// Mean negative logarithm (nats) of the true class's probability, clipped to `[ε, 1 - ε]` with the `ε` of `f64`,
     /// not normalised; lower is better.
-    LogLoss => lower("log_loss").classes(ClassFormula::LogLoss),
+    LogLoss => lower("log_loss")
+        .classes(ClassFormula::LogLoss)
+        .choices(ChoiceFormula::LogLoss),
     /// Mean over rows of the squared distance between the probabilities of all classes and the truth (Brier 1950):
     /// from 0 to 2, twice the one-column form that is common for two classes; lower is better.
     Brier => lower("brier").classes(ClassFormula::Brier),
@@ -440,6 +449,7 @@ const LISTS: &[Metric] = &[
     Metric::PrecisionSamples,
     Metric::RecallSamples,
 ];
+const CHOICES: &[Metric] = &[Metric::Accuracy, Metric::LogLoss];
 
 impl Metric {
     /// The metrics of a task in the order of its report: the most informative first.
@@ -455,6 +465,16 @@ impl Metric {
             TaskKind::AnswersOrNone => ANSWERS_OR_NONE,
             TaskKind::Factoid => FACTOID,
             TaskKind::Lists => LISTS,
+            TaskKind::Choices => CHOICES,
+        }
+    }
+
+    /// The metric that selects the best weights of a task unless another is named: the first of its metrics, but R² for
+    /// numbers.
+    pub const fn default_for(task: TaskKind) -> Metric {
+        match matches!(task, TaskKind::Regression) {
+            true => Metric::R2,
+            false => Self::for_task(task)[0],
         }
     }
 
@@ -594,6 +614,7 @@ mod tests {
             TaskKind::Answers | TaskKind::AnswersOrNone => of.answers.is_some(),
             TaskKind::Factoid => of.factoid.is_some(),
             TaskKind::Lists => of.lists.is_some(),
+            TaskKind::Choices => of.choices.is_some(),
         }
     }
 

@@ -6,10 +6,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::distributions::{fair_coin_at_most, normal_two_sided};
-use crate::folds::{PoolError, pool};
+use crate::folds::pool;
 use crate::metric::Metric;
-use crate::metrics::Evaluator;
-use crate::predictions::{EvaluationError, Predictions};
+use crate::metrics::{Evaluator, evaluator};
+use crate::predictions::{EvaluationError, PoolError, Predictions};
 use crate::report::table::{Table, number};
 use crate::statistics::{BootstrapOptions, Resampler, percentile_interval};
 use crate::undefined::Undefined;
@@ -188,7 +188,7 @@ pub fn compare(
     }
     // The rows of both models as one data set; weights then choose the model for each row.
     let both = pool(&[a, b])?;
-    if let Some(row) = (0..rows).find(|&row| !same_truth(&both, row, rows + row)) {
+    if let Some(row) = (0..rows).find(|&row| !both.set().same_truth(row, rows + row)) {
         return Err(ComparisonError::Truth { row });
     }
     let task = a.task();
@@ -197,7 +197,7 @@ pub fn compare(
         .copied()
         .filter(|metric| metric.applies_to(task))
         .collect();
-    let evaluators = [Evaluator::new(a, &known), Evaluator::new(b, &known)];
+    let evaluators = [evaluator(a, &known), evaluator(b, &known)];
     let everything = vec![1.0; rows];
     let values = evaluators
         .each_ref()
@@ -250,7 +250,7 @@ pub fn compare(
         exact: permuted.exact,
         seed: options.bootstrap.seed,
         metrics: found.by_ref().collect(),
-        mcnemar: right_or_wrong(&both).map(|right| {
+        mcnemar: both.set().right_or_wrong().map(|right| {
             let (a, b) = right.split_at(rows);
             let only = |mine: &[bool], other: &[bool]| {
                 mine.iter().zip(other).filter(|&(&m, &o)| m && !o).count() as u64
@@ -260,54 +260,10 @@ pub fn compare(
     })
 }
 
-/// Whether two rows have the same truth.
-fn same_truth(p: &Predictions, one: usize, other: usize) -> bool {
-    match p {
-        // Unseen classes are not distinguished.
-        Predictions::Classes(p) => p.labels[one] == p.labels[other],
-        Predictions::MultiLabel(p) => {
-            let k = p.classes.len();
-            p.labels[one * k..(one + 1) * k] == p.labels[other * k..(other + 1) * k]
-        }
-        // Compares bits, so that NaN equals itself.
-        Predictions::Scores(p) => p.targets[one].to_bits() == p.targets[other].to_bits(),
-        Predictions::Entities(p) => p.gold[one] == p.gold[other],
-        Predictions::Spans(p) => p.gold[one] == p.gold[other],
-        Predictions::Answers(p) => p.questions[one].gold == p.questions[other].gold,
-        Predictions::Factoid(p) => p.questions[one].gold == p.questions[other].gold,
-        Predictions::Lists(p) => p.questions[one].gold == p.questions[other].gold,
-    }
-}
-
-/// Whether each row is entirely right, for the kinds of predictions that decide.
-fn right_or_wrong(p: &Predictions) -> Option<Vec<bool>> {
-    if let Predictions::Classes(p) = p {
-        let pairs = p.labels.iter().zip(&p.predicted);
-        return Some(pairs.map(|(label, predicted)| label == predicted).collect());
-    }
-    if let Predictions::MultiLabel(p) = p {
-        let k = p.classes.len().max(1);
-        let right = |(labels, scores): (&[bool], &[f64])| {
-            let cells = labels.iter().zip(scores).zip(&p.thresholds);
-            cells
-                .into_iter()
-                .all(|((&label, score), at)| label == (score >= at))
-        };
-        return Some(
-            p.labels
-                .chunks(k)
-                .zip(p.scores.chunks(k))
-                .map(right)
-                .collect(),
-        );
-    }
-    None
-}
-
 /// The differences `b - a` on each resample, by metric; NaN where undefined.
 fn resample(
     predictions: &Predictions,
-    evaluators: &[Evaluator<'_>; 2],
+    evaluators: &[Box<dyn Evaluator + '_>; 2],
     metrics: usize,
     options: &BootstrapOptions,
 ) -> Vec<Vec<f64>> {
@@ -380,7 +336,7 @@ impl Permuted {
         rows: usize,
         options: &ComparisonOptions,
     ) -> Self {
-        let evaluator = Evaluator::new(both, metrics);
+        let evaluator = evaluator(both, metrics);
         let difference = |weights: &mut Vec<f64>, swapped: &mut dyn FnMut(usize) -> bool| {
             for (unit, members) in units.iter().enumerate() {
                 let (a, b) = if swapped(unit) {

@@ -4,7 +4,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::predictions::{ClassPredictions, EvaluationError, Predictions};
+use crate::predictions::{EvaluationError, Predictions};
 
 /// How the intervals of a report are computed: the percentile bootstrap (Efron & Tibshirani 1993, §13.3).
 #[derive(Clone, Debug, PartialEq)]
@@ -79,17 +79,10 @@ impl Resampler {
     /// Draws groups if there are any, else rows within each true class if there are classes, else rows.
     pub fn new(predictions: &Predictions, options: &BootstrapOptions) -> Self {
         let rows = predictions.rows();
-        let scheme = match (&options.groups, predictions) {
+        let scheme = match (&options.groups, predictions.set().strata()) {
             (Some(groups), _) => Scheme::Groups(partition(groups.iter().copied())),
-            (
-                None,
-                Predictions::Classes(ClassPredictions {
-                    labels, classes, ..
-                }),
-            ) => Scheme::Strata(partition(
-                labels.iter().map(|&label| label.min(classes.len())),
-            )),
-            (None, _) => Scheme::Strata(partition(std::iter::repeat_n(0, rows))),
+            (None, Some(strata)) => Scheme::Strata(partition(strata.into_iter())),
+            (None, None) => Scheme::Strata(partition(std::iter::repeat_n(0, rows))),
         };
         Self {
             rows,
@@ -210,7 +203,7 @@ pub fn mean_and_sd(values: &[f64]) -> Option<MeanAndSd> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::predictions::ScorePredictions;
+    use crate::predictions::{ClassPredictions, ScorePredictions};
 
     fn predictions(labels: Vec<usize>) -> Predictions {
         let predicted = vec![0; labels.len()];

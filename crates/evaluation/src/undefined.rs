@@ -1,6 +1,6 @@
 //! Why a metric has no value.
 
-use crate::predictions::TaskKind;
+use crate::predictions::kind::TaskKind;
 
 /// Why a metric has no value on some predictions.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -45,8 +45,8 @@ pub use electra::{Electra, Generator};
 pub use encoder::{Embeddings, Encoder, Layer};
 pub use initialize::Initializer;
 pub use model::{
-    DiscriminatorModel, Head, MlmModel, Model, ModelError, ModelFolder, PretrainingModel,
-    SequenceModel, SpanModel, TokenModel,
+    ChoiceModel, DiscriminatorModel, Head, MlmModel, Model, ModelError, ModelFolder,
+    PretrainingModel, SequenceModel, SpanModel, TokenModel,
 };
 pub use names::{Architecture, Naming};
 pub use precision::{MatmulPrecision, ParsePrecisionError, Precision, PrecisionError};

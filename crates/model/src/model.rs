@@ -10,8 +10,8 @@ use crate::config::{ConfigError, EncoderConfig, Family};
 use crate::context::Context;
 use crate::encoder::Encoder;
 use crate::heads::{
-    DiscriminatorHead, JointScores, MlmHead, PretrainingHead, SequenceHead, SpanHead, SpanTarget,
-    TokenHead,
+    ChoiceHead, DiscriminatorHead, JointScores, MlmHead, PretrainingHead, SequenceHead, SpanHead,
+    SpanTarget, TokenHead,
 };
 use crate::initialize::Initializer;
 use crate::names::{Architecture, Naming};
@@ -34,6 +34,8 @@ pub type MlmModel = Model<MlmHead>;
 pub type PretrainingModel = Model<PretrainingHead>;
 /// Replaced tokens.
 pub type DiscriminatorModel = Model<DiscriminatorHead>;
+/// One score a choice.
+pub type ChoiceModel = Model<ChoiceHead>;
 /// One tag a token.
 pub type TokenModel = Model<TokenHead>;
 /// Start and end of an answer.
@@ -145,6 +147,9 @@ head!(
 head!(SequenceHead, Sequence, |config, outputs, init| Self::new(
     config, outputs, init
 ));
+head!(ChoiceHead, Choice, |config, _outputs, init| Self::new(
+    config, init
+));
 head!(TokenHead, Token, |config, outputs, init| Self::new(
     config, outputs, init
 ));
@@ -231,6 +236,15 @@ impl SequenceModel {
     pub fn features(&self, batch: &Batch, context: Context<'_>) -> Tensor<2> {
         let first = self.encoder.forward_first(batch, context);
         self.encoder.pool(first, context)
+    }
+}
+
+impl ChoiceModel {
+    /// A packed batch, each sequence a question with one of its answers, to logits, `[sequences]`.
+    pub fn forward(&self, batch: &Batch, context: Context<'_>) -> Tensor<1> {
+        let first = self.encoder.forward_first(batch, context);
+        self.head
+            .forward(self.encoder.pool(first, context), context)
     }
 }
 

@@ -15,6 +15,8 @@ pub enum Architecture {
     Discriminator,
     /// One answer a sequence.
     Sequence,
+    /// One score a choice.
+    Choice,
     /// One tag a token.
     Token,
     /// Start and end of an answer.
@@ -39,6 +41,7 @@ impl Architecture {
                 "ForPreTraining"
             }
             Self::Sequence => "ForSequenceClassification",
+            Self::Choice => "ForMultipleChoice",
             Self::Token => "ForTokenClassification",
             Self::Span => "ForQuestionAnswering",
         };
@@ -48,8 +51,11 @@ impl Architecture {
     /// Whether that class has a pooler in this family.
     pub fn has_pooler(self, family: Family) -> bool {
         match family {
-            Family::Bert => matches!(self, Self::Encoder | Self::Pretraining | Self::Sequence),
-            Family::Roberta => self == Self::Encoder,
+            Family::Bert => matches!(
+                self,
+                Self::Encoder | Self::Pretraining | Self::Sequence | Self::Choice
+            ),
+            Family::Roberta => matches!(self, Self::Encoder | Self::Choice),
             Family::Electra | Family::Distilbert => false,
         }
     }
@@ -171,6 +177,9 @@ impl Naming {
             (Architecture::Sequence, Family::Distilbert, _) => "classifier",
             (Architecture::Sequence, _, "dense") => "classifier.dense",
             (Architecture::Sequence, _, _) => "classifier.out_proj",
+            (Architecture::Choice, Family::Electra, "dense") => "sequence_summary.summary",
+            (Architecture::Choice, Family::Distilbert, "dense") => "pre_classifier",
+            (Architecture::Choice, _, _) => "classifier",
             (Architecture::Token, _, "crf") => "crf",
             (Architecture::Token, _, _) => "classifier",
             (Architecture::Span, _, module) if module.starts_with("joint.") => module,

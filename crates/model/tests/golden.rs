@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use bertkit_model::heads::{
-    DiscriminatorHead, MlmHead, PretrainingHead, SequenceHead, SpanHead, TokenHead,
+    ChoiceHead, DiscriminatorHead, MlmHead, PretrainingHead, SequenceHead, SpanHead, TokenHead,
 };
 use bertkit_model::losses::{ClassLoss, binary_cross_entropy, squared_error};
 use bertkit_model::weights::{self, to_vec};
@@ -369,6 +369,25 @@ impl Case {
                 self.rows_near("out.logits", logits.clone());
                 let loss = self.cells_loss(logits);
                 self.check_loss(&model, Model::<TokenHead>::naming(family), loss);
+            }
+            "MultipleChoice" => {
+                let model = self.load::<ChoiceHead>(1);
+                let hidden = self.states(&model.encoder);
+                let pooled = model
+                    .encoder
+                    .pool(first_tokens(hidden, &self.batch), context);
+                let logits = model.head.forward(pooled, context);
+                let labels = self.recorded.ints("in.labels").unwrap();
+                let choices = self.batch.len() / labels.len();
+                let logits = logits.reshape([labels.len(), choices]);
+                self.near(
+                    "logits",
+                    &to_vec(logits.clone()),
+                    &self.recorded.floats("out.logits"),
+                    self.out,
+                );
+                let loss = self.mean_cross_entropy(logits, labels);
+                self.check_loss(&model, Model::<ChoiceHead>::naming(family), loss);
             }
             "QuestionAnswering" => {
                 let model = self.load::<SpanHead>(0);

@@ -23,8 +23,8 @@ use crate::engine::optimizer::{AdamW, GradientSum};
 use crate::engine::param_groups::param_group;
 use crate::engine::profile::peak_memory;
 use crate::error::TrainError;
-use crate::prepare::fresh_config;
 use crate::run::devices::context;
+use crate::run::model::fresh_config;
 
 /// Classes of the head that is timed.
 const CLASSES: usize = 2;

@@ -1,7 +1,7 @@
-//! The same run again: on folds of a file, from several seeds, or both.
+//! Repeated runs: on folds of a file, from several seeds, or both.
 //!
-//! Nothing is copied: a run's configuration says which fold of the training file it leaves alone, and so does its
-//! evaluation. What the runs share, and what they say together, lies beside their directories.
+//! No data are copied: the configuration of a run names the fold that it holds out, and its evaluation names the same. What
+//! the runs share, and their summary, is written beside their directories.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,21 +13,18 @@ use bertkit_model::{DeviceList, DeviceSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::config::{FinetuneConfig, FoldConfig, RunTask};
+use crate::config::{FinetuneConfig, FoldConfig};
 use crate::engine::observer::Observer;
-use crate::error::TrainError;
-use crate::evaluation::{EvalOptions, evaluate};
-use crate::predictor::Predictor;
-use crate::prepare::{Prepared, files_of, prepare, read_options};
-use crate::questions::{Answerer, QuestionEvalOptions, QuestionGroup, evaluate_questions};
+use crate::error::{TrainError, setting};
+use crate::prepare::prepare;
 use crate::run::directory::{DirectoryPolicy, RunDirectory, sha256, write_atomically};
+use crate::run::finetune::FinetuneRun;
 use crate::run::resume::differences;
-use crate::stored::StoredEvaluation;
-use crate::tag_evaluation::{TagEvalOptions, evaluate_tags};
-use crate::tagger::{Answers, Tagger};
-use crate::tasks::TagColumns;
+use crate::run::tables::files_of;
+use crate::tasks::stored::StoredEvaluation;
+use crate::tasks::{UnseenData, of_kind, task_of_model};
 
-/// What the evaluation of a run is called: on its fold, and on a file of its own.
+/// The names of evaluations: on the held-out fold, and on a test file.
 const HELD_OUT: &str = "held_out";
 const TEST: &str = "test";
 
@@ -35,9 +32,9 @@ const TEST: &str = "test";
 const PLAN: &str = "crossval.toml";
 /// The configuration that all runs share.
 const SHARED: &str = "runs.toml";
-/// What the runs say together.
+/// The summary of the runs.
 const RESULT: &str = "crossval.json";
-/// Row by row, what was said by the run that had not seen the row.
+/// The prediction for each row by the run that had not seen it.
 const ROWS: &str = "predictions.jsonl";
 
 /// Which runs there are.
@@ -47,7 +44,7 @@ pub struct CrossvalOptions {
     /// Into so many folds the training file is divided; `None` trains on all of it and measures on `test`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folds: Option<usize>,
-    /// Runs from so many seeds: that of the configuration and those behind it. The folds are the same for all.
+    /// Number of seeds, counted up from that of the configuration. The folds are the same for all.
     pub seeds: u64,
     /// What every run is measured on where there are no folds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,16 +96,16 @@ pub struct CrossvalRun {
     pub config: FinetuneConfig,
 }
 
-/// How far a run has come.
+/// The state of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RunState {
-    /// There is nothing of it to go on from.
+    /// Nothing to resume from.
     New,
-    /// Training has begun.
+    /// Training has started.
     Begun,
-    /// There is a model, and it has not been measured.
+    /// Trained, but not evaluated.
     Trained,
-    /// It has been measured.
+    /// Evaluated.
     Finished,
 }
 
@@ -121,7 +118,7 @@ pub struct Crossval {
     runs: Vec<CrossvalRun>,
 }
 
-/// What a run says.
+/// The report of a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunReport {
     /// Its directory, below that of all.
@@ -144,7 +141,7 @@ pub struct PooledReport {
     pub report: Report,
 }
 
-/// What runs say together. Kept as `crossval.json`.
+/// The summary of runs, written as `crossval.json`.
 #[derive(Debug, Clone, Serialize)]
 pub struct CrossvalReport {
     /// The share that the intervals are for.
@@ -166,13 +163,6 @@ fn as_map<S: serde::Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_map(across.iter().map(|(metric, estimate)| (metric, estimate)))
-}
-
-fn setting(message: impl Into<String>, hint: impl Into<String>) -> TrainError {
-    TrainError::Setting {
-        message: message.into(),
-        hint: hint.into(),
-    }
 }
 
 fn read(path: &Path) -> Result<String, TrainError> {
@@ -351,7 +341,7 @@ impl Crossval {
         &self.root
     }
 
-    /// Where [`Self::summarise`] keeps what the runs say together.
+    /// Where [`Self::summarise`] writes the summary.
     pub fn result(&self) -> PathBuf {
         self.root.join(RESULT)
     }
@@ -367,7 +357,7 @@ impl Crossval {
         }
     }
 
-    /// How far a run has come.
+    /// The state of a run.
     pub fn state(&self, run: &CrossvalRun) -> RunState {
         let folder = self.folder(run);
         let trained = folder.join("model").is_dir();
@@ -390,7 +380,7 @@ impl Crossval {
         &self,
         run: &CrossvalRun,
         observer: &mut dyn Observer,
-    ) -> Result<Prepared, TrainError> {
+    ) -> Result<FinetuneRun, TrainError> {
         let policy = match self.state(run) {
             RunState::New if self.folder(run).is_dir() => DirectoryPolicy::Overwrite,
             RunState::New => DirectoryPolicy::New,
@@ -399,8 +389,8 @@ impl Crossval {
         prepare(run.config.clone(), policy, observer)
     }
 
-    /// Measures a trained run on what it has not seen, and keeps the evaluation below its directory. `progress` hears rows
-    /// done and rows in all.
+    /// Measures a trained run on what it has not seen, and keeps the evaluation below its directory. `progress` receives
+    /// rows done and rows in total.
     ///
     /// # Errors
     /// The data cannot be used, or the evaluation cannot be written.
@@ -410,72 +400,19 @@ impl Crossval {
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<(), TrainError> {
         let folder = self.folder(run);
-        let options = &self.plan.options;
-        let config = &run.config.data;
-        let (test, fold) = (options.test.as_ref(), config.fold);
-        let data = test.or(config.train.as_ref()).cloned().unwrap_or_default();
-        let grouped = fold.is_some() && config.group.is_some();
-        let name = Some(self.evaluation().to_owned());
-        // `FinetuneConfig::check` has parsed it.
+        let test = self.plan.options.test.as_ref();
+        let data = test.or(run.config.data.train.as_ref());
         let devices: Option<DeviceList> = run.config.device.parse().ok();
-        let device = devices.map_or(DeviceSpec::Auto, |devices| devices.first());
-        let bootstrap = self.bootstrap(None);
-        match Answers::of(&folder) {
-            Answers::Texts => {
-                let options = EvalOptions {
-                    data,
-                    read: read_options(config)?,
-                    text: None,
-                    text_pair: None,
-                    label: None,
-                    group: config.group.clone().filter(|_| grouped),
-                    label_separator: None,
-                    missing: config.missing,
-                    strict: false,
-                    bootstrap,
-                    threshold: None,
-                    perturbations: Vec::new(),
-                    name,
-                    fold,
-                };
-                evaluate(&Predictor::open(&folder, device)?, &options, progress)?;
-            }
-            Answers::Tags => {
-                let options = TagEvalOptions {
-                    data,
-                    columns: TagColumns::default(),
-                    by_document: grouped,
-                    strict: false,
-                    bootstrap,
-                    perturbations: Vec::new(),
-                    name,
-                    fold,
-                };
-                evaluate_tags(&Tagger::open(&folder, device)?, &options, progress)?;
-            }
-            Answers::Questions => {
-                let options = QuestionEvalOptions {
-                    question_type: None,
-                    list_threshold: QuestionEvalOptions::LIST_THRESHOLD,
-                    data,
-                    read: read_options(config)?,
-                    question: None,
-                    context: None,
-                    answer: None,
-                    start: None,
-                    id: None,
-                    strict: false,
-                    pool_snippets: false,
-                    group: fold.map(|_| QuestionGroup::Context),
-                    bootstrap,
-                    perturbations: Vec::new(),
-                    name,
-                    fold,
-                };
-                evaluate_questions(&Answerer::open(&folder, device)?, &options, progress)?;
-            }
-        }
-        Ok(())
+        let unseen = UnseenData {
+            run: &folder,
+            // `FinetuneConfig::check` has parsed it.
+            device: devices.map_or(DeviceSpec::Auto, |devices| devices.first()),
+            config: &run.config,
+            data: data.map_or(Path::new(""), PathBuf::as_path),
+            bootstrap: self.bootstrap(None),
+            name: self.evaluation(),
+        };
+        (task_of_model(&folder).evaluate_unseen)(&unseen, progress)
     }
 
     fn bootstrap(&self, groups: Option<Vec<usize>>) -> BootstrapOptions {
@@ -487,7 +424,7 @@ impl Crossval {
         }
     }
 
-    /// What a finished run says.
+    /// The report of a finished run.
     ///
     /// # Errors
     /// The run is not finished, or its evaluation cannot be read.
@@ -502,7 +439,7 @@ impl Crossval {
         })
     }
 
-    /// What all runs say together, once all are finished. It is kept as `crossval.json`, and with folds the rows as
+    /// Summarises all runs once they are finished. It is kept as `crossval.json`, and with folds the rows as
     /// `predictions.jsonl`, in the order of the file, seed by seed.
     ///
     /// # Errors
@@ -544,7 +481,7 @@ impl Crossval {
     /// The answers of all folds of a seed together.
     fn pool(&self, runs: &[CrossvalRun]) -> Result<PooledReport, TrainError> {
         let mut parts = Vec::with_capacity(runs.len());
-        // Groups stand in one fold each, so that they are told apart by it.
+        // A group is in one fold only, so numbers of different folds are different groups.
         let mut groups: Option<Vec<usize>> = Some(Vec::new());
         for run in runs {
             let stored = StoredEvaluation::read(&self.folder(run), HELD_OUT)?;
@@ -569,7 +506,7 @@ impl Crossval {
             }
         }
         let grouped =
-            self.config.data.group.is_some() || self.config.task.kind == Some(RunTask::Qa);
+            self.config.data.group.is_some() || of_kind(self.config.task.kind).always_grouped;
         let all = pool(&parts.iter().collect::<Vec<_>>()).map_err(|e| {
             setting(
                 format!("the folds cannot be taken together: {e}"),

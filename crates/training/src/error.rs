@@ -1,4 +1,4 @@
-//! Why a run, an evaluation or a prediction stopped.
+//! Errors of runs, evaluations and predictions.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use bertkit_model::{ConfigError, DeviceError, ModelError, WeightsError};
 
 use crate::config::RunConfigError;
 
-/// Why a run stopped.
+/// An error of a run, an evaluation or a prediction.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
@@ -31,12 +31,12 @@ pub enum TrainError {
     /// A setting does not fit the data or the model.
     #[error("{message}")]
     Setting {
-        /// What does not fit what.
+        /// The mismatch.
         message: String,
-        /// What to do.
+        /// How to fix it.
         hint: String,
     },
-    /// The run directory holds something.
+    /// The run directory is not empty.
     #[error("the run directory `{}` is not empty", path.display())]
     NotEmpty {
         /// The directory.
@@ -48,12 +48,12 @@ pub enum TrainError {
         /// The directory.
         path: PathBuf,
     },
-    /// The run to resume had other settings or other data.
+    /// The run was started with other settings or data.
     #[error("`{}` cannot be resumed: {reason}", path.display())]
     ResumeMismatch {
         /// The directory.
         path: PathBuf,
-        /// What differs.
+        /// The difference.
         reason: String,
     },
     /// A checkpoint cannot be read.
@@ -61,10 +61,10 @@ pub enum TrainError {
     Checkpoint {
         /// The checkpoint.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// A run's folder lacks its model.
+    /// There is no trained model.
     #[error("`{}` holds no trained model", path.display())]
     NoModel {
         /// The folder.
@@ -75,7 +75,7 @@ pub enum TrainError {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
@@ -84,20 +84,20 @@ pub enum TrainError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
-    /// The loss or the gradient is no number any more.
+    /// A loss, gradient or weight is not finite.
     #[error("the {what} is {value} at step {step}, in the batch with {place}")]
     NotFinite {
-        /// A summand of the loss, `gradient norm` or `size of a weight`.
+        /// A term of the loss, `gradient norm` or `size of a weight`.
         what: String,
-        /// What it is.
+        /// Its value.
         value: f64,
         /// The update that failed.
         step: u64,
-        /// Where the texts stand: "the rows from lines 1, 2 of the training file".
+        /// Where the texts of the batch come from: "the rows from lines 1, 2 of the training file".
         place: String,
     },
     /// The user pressed Ctrl-C, or the system asked to stop.
@@ -105,19 +105,27 @@ pub enum TrainError {
     Interrupted {
         /// Updates done.
         step: u64,
-        /// What continues the run.
+        /// How to continue the run.
         resume: String,
     },
 }
 
+/// A setting that does not fit the data or the model, and what to do about it.
+pub(crate) fn setting(message: impl Into<String>, hint: impl Into<String>) -> TrainError {
+    TrainError::Setting {
+        message: message.into(),
+        hint: hint.into(),
+    }
+}
+
 impl TrainError {
-    /// What the user can do about it, if we know.
+    /// What the user can do about it, if known.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Config(error) => error.hint(),
             Self::Data(error) => error.hint(),
             Self::Tokenizer(error) => error.hint(),
-            // Only a run writes weights.
+            // Weights are written by runs only.
             Self::Model(ModelError::Weights(WeightsError::Write { .. })) => Some(
                 "make room, then continue with [option.resume]; what was complete before is untouched".into(),
             ),

@@ -1,4 +1,4 @@
-//! What a masked language model puts behind its masks, and how often it is right.
+//! Masked tokens: predictions of a masked language model, and its accuracy.
 
 use std::path::Path;
 
@@ -8,11 +8,11 @@ use bertkit_model::{DeviceSpec, HeadPolicy, MlmModel, ModelError, ModelFolder, P
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::error::TrainError;
-use crate::prepare::{check_tokenizer, model_folder, tokenizer_family};
+use crate::error::{TrainError, setting};
 use crate::pretrain::masked_score;
 use crate::run::devices::Inference;
-use crate::tasks::{inference_batches, pack};
+use crate::run::model::{check_tokenizer, model_folder, tokenizer_family};
+use crate::tasks::batches::{inference_batches, pack};
 
 /// An encoder with a masked-LM head, and its tokenizer.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct MaskFiller {
     inference: Inference,
 }
 
-/// What could stand at a mask.
+/// A candidate for a mask.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Candidate {
     /// As the vocabulary spells it.
@@ -35,7 +35,7 @@ pub struct Candidate {
     pub probability: f64,
 }
 
-/// Which tokens are masked to see whether the model knows them: one at a time, in fixed places.
+/// The tokens that are masked to measure accuracy: one at a time, at fixed places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaskEvery {
     /// The first, counted from 0 with the token that starts an input.
@@ -44,7 +44,7 @@ pub struct MaskEvery {
     pub every: usize,
 }
 
-/// How often the token behind a mask was the likeliest one.
+/// Masked-token accuracy.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct MaskedScore {
     /// Tokens masked.
@@ -63,16 +63,9 @@ pub struct MaskedScore {
     pub truncated: usize,
 }
 
-fn setting(message: impl Into<String>, hint: impl Into<String>) -> TrainError {
-    TrainError::Setting {
-        message: message.into(),
-        hint: hint.into(),
-    }
-}
-
 impl MaskFiller {
-    /// Opens a run directory of `pretrain`, or a model folder with a masked-LM head. `tokenizer` stands
-    /// in for the folder's own.
+    /// Opens a run directory of `pretrain`, or a model folder with a masked-LM head. `tokenizer`
+    /// replaces that of the folder.
     ///
     /// # Errors
     /// There is no model, it has no such head, or its tokenizer cannot be read or has no mask.
@@ -118,7 +111,7 @@ impl MaskFiller {
         })
     }
 
-    /// Multiplies matrices in that precision from now on; in f32 if it is not said.
+    /// Multiplies matrices in that precision; f32 is the default.
     ///
     /// # Errors
     /// The device does not have it.
@@ -180,7 +173,7 @@ impl MaskFiller {
     }
 
     fn candidates(&self, logits: &[f32], top: usize) -> Vec<Candidate> {
-        // Rows of the embedding beyond the vocabulary stand for no token.
+        // Rows of the embedding beyond the vocabulary have no token.
         let mut order: Vec<usize> = (0..logits.len().min(self.tokenizer.vocab_size())).collect();
         // Ties in the order of ids.
         order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then(a.cmp(&b)));
@@ -198,7 +191,7 @@ impl MaskFiller {
     }
 
     /// Masks tokens of texts one at a time, and counts how often the model finds them again. The
-    /// special tokens at both ends are never masked. `progress` hears how many texts are done.
+    /// special tokens at both ends are never masked. `progress` receives the number of texts done.
     ///
     /// # Errors
     /// A text cannot be tokenised, or `every` is 0.

@@ -1,7 +1,7 @@
 //! Tasks, the training loop, run directories, evaluation and prediction.
 //!
-//! [`prepare()`] turns a [`FinetuneConfig`] into a [`Prepared`] run without writing anything;
-//! [`Prepared::train`] trains it; a [`Predictor`] answers, and [`evaluate`] says how well.
+//! [`prepare()`] turns a [`FinetuneConfig`] into a [`FinetuneRun`] without writing anything; [`FinetuneRun::train`] trains it;
+//! a [`Predictor`] predicts, and [`evaluate`] measures how well.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -24,23 +24,16 @@
 //! ```
 
 pub mod bench;
-mod bioasq;
 pub mod config;
 mod crossval;
 mod engine;
 mod error;
-mod evaluation;
 mod fill_mask;
-mod folds;
-mod predictor;
 mod prepare;
 pub mod pretrain;
-mod questions;
 mod run;
 mod stored;
-mod tag_evaluation;
-mod tagger;
-pub mod tasks;
+mod tasks;
 
 pub use config::{FinetuneConfig, MicroBatch, Override, RunConfig, RunConfigError};
 pub use crossval::{
@@ -53,17 +46,28 @@ pub use engine::optimizer::{AdamW, GradientSum};
 pub use engine::param_groups::{ParamGroup, param_group};
 pub use engine::profile::{Phase, Profile};
 pub use engine::schedule::{Length, Schedule};
+pub use engine::store::MetricLine;
 pub use error::TrainError;
-pub use evaluation::{EvalOptions, Evaluation, Perturbed, RowResult, evaluate};
 pub use fill_mask::{Candidate, MaskEvery, MaskFiller, MaskedScore};
-pub use predictor::{Outputs, Predictor};
-pub use prepare::{Outcome, Prepared, Reading, prepare, read_options};
-pub use questions::{
-    Answerer, Proposal, QuestionEvalOptions, QuestionEvaluation, QuestionGroup, QuestionResult,
-    evaluate_questions, proposals,
+pub use prepare::prepare;
+pub use run::directory::{DirectoryPolicy, RunDirectory, write_atomically};
+pub use run::finetune::{FinetuneOutcome, FinetuneRun};
+pub use run::tables::{Reading, read_options};
+pub use run::trained::TrainedModel;
+pub use stored::stored_evaluations;
+pub use tasks::evaluation::Perturbed;
+pub use tasks::qa::evaluate::{
+    QuestionEvalOptions, QuestionEvaluation, QuestionGroup, evaluate_questions,
 };
-pub use run::directory::{DirectoryPolicy, MetricLine, RunDirectory, write_atomically};
-pub use stored::{StoredEvaluation, StoredRow, stored_evaluations};
-pub use tag_evaluation::{TagEvalOptions, TagEvaluation, TagRow, evaluate_tags};
-pub use tagger::{Answers, FoundEntity, TaggedWords, Tagger};
-pub use tasks::{Answer, QuestionInfo, TaskInfo};
+pub use tasks::qa::info::QuestionInfo;
+pub use tasks::qa::predict::QuestionAnswerer;
+pub use tasks::qa::results::{Proposal, QuestionResult, proposals};
+pub use tasks::rows::{OpenRowModel, RowEvalOptions, RowEvaluation, RowModel, RowPredictions};
+pub use tasks::stored::{StoredEvaluation, StoredRow};
+pub use tasks::tagging::evaluate::{TagEvalOptions, TagEvaluation, TagRow, evaluate_tags};
+pub use tasks::tagging::info::{TagColumns, TagInfo};
+pub use tasks::tagging::predict::{FoundEntity, TaggedWords, Tagger};
+pub use tasks::text::evaluate::{EvalOptions, Evaluation, RowResult, evaluate};
+pub use tasks::text::info::{Answer, TaskInfo};
+pub use tasks::text::predict::{Outputs, Predictor};
+pub use tasks::{TaskDescriptor, TaskInput, TaskKind, task_of_model};

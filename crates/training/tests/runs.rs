@@ -422,6 +422,33 @@ fn an_interrupted_run_goes_on_to_the_same_weights() {
 }
 
 #[test]
+fn an_interrupted_run_of_multiple_choice_goes_on_to_the_same_weights() {
+    let rows = (0..8).map(|i| {
+        format!(
+            "which,{0} tea,{1} rain,{2}\n",
+            ["good", "bad"][i % 2],
+            ["bad", "good"][i % 2],
+            i % 2
+        )
+    });
+    let table = format!(
+        "question,answer_a,answer_b,label\n{}",
+        rows.collect::<String>()
+    );
+    let kind = ["task.kind=multiple-choice"];
+    let bench = Bench::new(&table, &[&SHORT[..], &kind].concat());
+    let expected = weights(&bench.train("whole", &[]));
+    let flag = AtomicBool::new(false);
+    let prepared = prepare(bench.config("run", &[]), DirectoryPolicy::New, &mut Silent).unwrap();
+    prepared.train(&mut StopAfter(3, &flag), &flag).unwrap_err();
+    let config = bench.config("run", &[]);
+    let prepared = prepare(config, DirectoryPolicy::Resume, &mut Silent).unwrap();
+    let flag = AtomicBool::new(false);
+    let outcome = prepared.train(&mut Silent, &flag).unwrap();
+    assert!(weights(&outcome.model) == expected);
+}
+
+#[test]
 fn a_run_is_only_resumed_under_its_own_settings_and_data() {
     let bench = Bench::new(&classes(), &SHORT);
     let flag = AtomicBool::new(false);
@@ -526,7 +553,7 @@ fn a_threshold_is_chosen_on_the_validation_rows() {
     bench.train("run", &[]);
     let predictor = Predictor::open(&bench.path("run"), DeviceSpec::Cpu).unwrap();
     assert_eq!(
-        predictor.task().threshold_origin,
+        predictor.info().threshold_origin,
         "chosen for the best f1 on 2 validation rows"
     );
 }

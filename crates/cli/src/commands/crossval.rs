@@ -11,7 +11,7 @@ use bertkit_evaluation::{Metric, RunsEstimate};
 use bertkit_training::config::Finetune;
 use bertkit_training::{
     Crossval, CrossvalOptions, CrossvalReport, CrossvalRun, DirectoryPolicy, FinetuneConfig,
-    MicroBatch, Override, Prepared, RunState, TrainError, prepare,
+    FinetuneRun, MicroBatch, Override, RunState, TrainError, prepare,
 };
 use clap::Args;
 use serde_json::{Value, json};
@@ -159,7 +159,7 @@ pub fn run(args: &CrossvalArgs) -> Result<(), CliError> {
 }
 
 /// The first of the runs, prepared, for a trial.
-fn first(config: FinetuneConfig, options: CrossvalOptions) -> Result<Prepared, TrainError> {
+fn first(config: FinetuneConfig, options: CrossvalOptions) -> Result<FinetuneRun, TrainError> {
     let all = Crossval::new(config, options, DirectoryPolicy::DryRun)?;
     let config = all.runs().first().map(|run| run.config.clone());
     prepare(

@@ -1,24 +1,20 @@
 //! `bertkit eval`: a model and labelled texts to metrics with intervals.
 
-mod questions;
-mod tags;
+mod qa;
+mod rows;
+mod tagging;
+mod text;
 
 use std::path::PathBuf;
 
-use bertkit_data::DataError;
-use bertkit_data::error::LabelError;
 use bertkit_data::perturb::Perturbation;
 use bertkit_data::qa::QuestionType;
 use bertkit_evaluation::BootstrapOptions;
 use bertkit_training::config::flag::{finite, share};
-use bertkit_training::{
-    Answers, EvalOptions, Evaluation, Perturbed, Predictor, TrainError, evaluate,
-};
+use bertkit_training::{Perturbed, TaskInput, task_of_model};
 use clap::{Args, ValueEnum};
 
 use crate::error::CliError;
-use crate::process;
-use crate::progress::{Display, RowProgress};
 use crate::reading::{
     MachineFlags, Missing, ProductFlags, QuestionFlags, ReadFlags, TagFlags, refuse_question,
 };
@@ -174,46 +170,38 @@ pub fn run(args: &EvalArgs) -> Result<(), CliError> {
     ];
     let flag = of_questions.iter().find(|(_, given)| *given);
     let flag = args.questions.given().or(flag.map(|(flag, _)| *flag));
-    match Answers::of(&args.run) {
-        Answers::Questions => {
+    match task_of_model(&args.run).input {
+        TaskInput::Questions => {
             args.tags.refuse()?;
-            return questions::run(args);
+            qa::run(args)
         }
-        Answers::Tags => {
+        TaskInput::Words => {
             refuse_question(flag)?;
-            return tags::run(args);
+            tagging::run(args)
         }
-        Answers::Texts => {
+        TaskInput::Texts => {
             args.tags.refuse()?;
             refuse_question(flag)?;
+            text::run(args)
+        }
+        TaskInput::Rows(open) => {
+            args.tags.refuse()?;
+            refuse_question(flag)?;
+            rows::run(args, open)
         }
     }
-    process::use_threads(args.machine.threads)?;
-    process::leave_on_interrupt()?;
-    let predictor = Predictor::open(&args.run, args.machine.chosen(args.quiet))?
-        .in_precision(args.products.precision)?;
-    args.read.check_format(predictor.task().relations)?;
-    let options = options(args, predictor.task().header)?;
-    let mut progress = RowProgress::new(Display::choose(args.quiet));
-    let evaluation = evaluate(&predictor, &options, &mut |done, total| {
-        progress.done(done, total)
-    })
-    .map_err(in_terms_of_eval)?;
-    drop(progress);
-    if !args.quiet {
-        predictor
-            .notes()
-            .iter()
-            .chain(&evaluation.notes)
-            .for_each(|note| render::note(note));
+}
+
+impl EvalArgs {
+    /// Resamples, confidence and seed of the intervals.
+    fn bootstrap(&self) -> BootstrapOptions {
+        BootstrapOptions {
+            resamples: self.bootstrap as usize,
+            confidence: self.confidence,
+            seed: self.seed,
+            ..BootstrapOptions::default()
+        }
     }
-    if args.json {
-        render::stdout(&format!("{}\n", evaluation.to_json()))?;
-    } else {
-        render::stdout(&as_text(&evaluation))?;
-    }
-    keep(args, &evaluation.written);
-    Ok(())
 }
 
 /// Says where report and rows are kept.
@@ -225,61 +213,6 @@ fn keep(args: &EvalArgs, written: &Option<(PathBuf, PathBuf)>) {
             rows.display()
         ));
     }
-}
-
-/// The error, with what to do about it where training would have another answer.
-fn in_terms_of_eval(error: TrainError) -> CliError {
-    match error {
-        TrainError::Data(source @ DataError::Label(LabelError::NotANumber { .. })) => {
-            CliError::Hinted {
-                source: Box::new(source),
-                hint:
-                    "this model gives numbers: correct the label, or name their column with --label"
-                        .into(),
-            }
-        }
-        other => other.into(),
-    }
-}
-
-/// `trained_header` is whether the training file had a header.
-fn options(args: &EvalArgs, trained_header: bool) -> Result<EvalOptions, CliError> {
-    Ok(EvalOptions {
-        data: args.data.clone(),
-        read: args.read.options(args.header || trained_header)?,
-        text: args.text.clone(),
-        text_pair: args.text_pair.clone(),
-        label: args.label.clone(),
-        group: args.group.clone(),
-        label_separator: args.label_separator.clone(),
-        missing: args.missing.into(),
-        strict: args.strict,
-        bootstrap: BootstrapOptions {
-            resamples: args.bootstrap as usize,
-            confidence: args.confidence,
-            seed: args.seed,
-            ..BootstrapOptions::default()
-        },
-        threshold: args.threshold,
-        perturbations: args.perturb.clone(),
-        name: args.name.clone(),
-        fold: None,
-    })
-}
-
-fn as_text(evaluation: &Evaluation) -> String {
-    let mut text = evaluation.report.table();
-    if let Some(calibration) = &evaluation.calibration {
-        text += &format!("\n{}", calibration.summary());
-    }
-    if let Some(coverage) = &evaluation.coverage {
-        text += &format!("\n{}", coverage.table());
-    }
-    text += &perturbed(&evaluation.perturbed, "texts");
-    if let Some((threshold, origin)) = &evaluation.threshold {
-        text += &format!("\nthreshold {threshold:.4}: {origin}\n");
-    }
-    text
 }
 
 /// What changes to the texts do, one table each; `items` are what is changed.
@@ -322,35 +255,6 @@ fn name(text: &str) -> Result<String, String> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use bertkit_evaluation::{ClassPredictions, Predictions};
-
-    fn evaluation() -> Evaluation {
-        let predictions = Predictions::Classes(ClassPredictions::from_probabilities(
-            vec!["ham".into(), "spam".into()],
-            vec![0, 1],
-            vec![0.9, 0.1, 0.2, 0.8],
-            Some(1),
-        ));
-        Evaluation {
-            report: bertkit_evaluation::evaluate(&predictions, &BootstrapOptions::none()),
-            threshold: Some((0.5, "given".into())),
-            thresholds: Vec::new(),
-            label_separator: None,
-            calibration: bertkit_evaluation::calibration(&predictions, 15).ok(),
-            coverage: bertkit_evaluation::coverage(&predictions).ok(),
-            perturbed: Vec::new(),
-            notes: Vec::new(),
-            rows: Vec::new(),
-            written: None,
-        }
-    }
-
-    #[test]
-    fn the_report_as_text_ends_with_the_threshold() {
-        let text = as_text(&evaluation());
-        assert!(text.ends_with("\nthreshold 0.5000: given\n"));
-        assert!(text.contains("\ncalibration: expected error ") && text.contains("\nabstention: "));
-    }
 
     #[test]
     fn names_of_reports_are_no_paths() {

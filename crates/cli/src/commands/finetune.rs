@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use bertkit_training::config::Finetune;
-use bertkit_training::{FinetuneConfig, Outcome, Override, Prepared, Silent, TrainError, prepare};
+use bertkit_training::{
+    FinetuneConfig, FinetuneOutcome, FinetuneRun, Override, Silent, TrainError, prepare,
+};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
@@ -91,7 +93,7 @@ pub fn run(args: &FinetuneArgs) -> Result<(), CliError> {
 }
 
 /// Sets the largest micro-batch that fits, if the configuration asks for it.
-fn settle(prepared: Prepared, quiet: bool) -> Result<Prepared, CliError> {
+fn settle(prepared: FinetuneRun, quiet: bool) -> Result<FinetuneRun, CliError> {
     Ok(match prepared.rows_to_settle()? {
         Some(rows) => prepared.with_micro_batch(micro_batch::find(rows, quiet, &|| false)?),
         None => prepared,
@@ -123,7 +125,7 @@ fn resolve(args: &FinetuneArgs) -> Result<FinetuneConfig, CliError> {
     Ok(FinetuneConfig::resolve(file.as_deref(), &overrides).map_err(TrainError::from)?)
 }
 
-fn dry_run(mut prepared: Prepared, json: bool) -> Result<(), CliError> {
+fn dry_run(mut prepared: FinetuneRun, json: bool) -> Result<(), CliError> {
     let estimate = prepared.estimate()?;
     if json {
         let value = json!({
@@ -137,7 +139,7 @@ fn dry_run(mut prepared: Prepared, json: bool) -> Result<(), CliError> {
     render::stdout(&text)
 }
 
-fn as_text(outcome: &Outcome, directory: &Path) -> String {
+fn as_text(outcome: &FinetuneOutcome, directory: &Path) -> String {
     let mut text = format!("model      {}\n", outcome.model.display());
     let steps = crate::format::plural(outcome.steps, "step");
     text += &format!("trained    {steps} in {}\n", duration(outcome.seconds));
@@ -162,7 +164,7 @@ fn as_text(outcome: &Outcome, directory: &Path) -> String {
     text
 }
 
-fn as_json(outcome: &Outcome) -> Value {
+fn as_json(outcome: &FinetuneOutcome) -> Value {
     let best = outcome.best.as_ref().map(|best| {
         let metrics: Map<_, _> = best
             .metrics
@@ -207,8 +209,8 @@ mod tests {
         )
     }
 
-    fn outcome() -> Outcome {
-        Outcome {
+    fn outcome() -> FinetuneOutcome {
+        FinetuneOutcome {
             model: "runs/a/model".into(),
             steps: 171,
             seconds: 75.0,
@@ -243,7 +245,7 @@ mod tests {
         assert_eq!(value["best"]["metrics"]["f1"], 0.75);
         assert_eq!(value["best"]["metrics"]["roc_auc"], Value::Null);
         assert_eq!(value["threshold"]["value"], 0.25);
-        let none = Outcome {
+        let none = FinetuneOutcome {
             best: None,
             threshold: None,
             ..outcome()

@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod bench;
+mod choice;
 mod compare;
 mod corpus;
 mod crossval;

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use crate::predictions::{Answer, AnswerPredictions};
+use crate::predictions::answers::{Answer, AnswerPredictions};
+use crate::predictions::set::PredictionSet;
 use crate::undefined::Undefined;
 
-use super::outcome::{Outcome, Value};
+use super::outcome::{Evaluator, Outcome, Value};
 
 /// A score of one answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,17 +161,6 @@ impl AnswerEvaluator {
         }
     }
 
-    pub fn outcome(&self, weights: &[f64]) -> Outcome {
-        if weights.iter().all(|&weight| weight == 0.0) {
-            return Outcome::undefined(self.formulas.len(), &Undefined::NoRows);
-        }
-        let value = |&formula: &AnswerFormula| self.value(formula, weights);
-        Outcome {
-            metrics: self.formulas.iter().map(value).collect(),
-            per_class: Ok(Vec::new()),
-        }
-    }
-
     fn value(&self, formula: AnswerFormula, weights: &[f64]) -> Value {
         match formula {
             AnswerFormula::Mean(score, questions) => self.mean(score, questions, weights),
@@ -244,6 +234,19 @@ impl AnswerEvaluator {
         }
         best.value /= total;
         Ok(best)
+    }
+}
+
+impl Evaluator for AnswerEvaluator {
+    fn outcome(&self, weights: &[f64]) -> Outcome {
+        if weights.iter().all(|&weight| weight == 0.0) {
+            return Outcome::undefined(self.formulas.len(), &Undefined::NoRows);
+        }
+        let value = |&formula: &AnswerFormula| self.value(formula, weights);
+        Outcome {
+            metrics: self.formulas.iter().map(value).collect(),
+            per_class: Ok(Vec::new()),
+        }
     }
 }
 

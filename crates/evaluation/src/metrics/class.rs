@@ -1,10 +1,11 @@
 //! One class per row.
 
-use crate::predictions::{ClassPredictions, TaskKind};
+use crate::predictions::classes::ClassPredictions;
+use crate::predictions::kind::TaskKind;
 use crate::undefined::Undefined;
 
 use super::counts::{Average, Counts, Score, mean};
-use super::outcome::{ClassScores, Outcome, Value, finite, not_finite};
+use super::outcome::{ClassScores, Evaluator, Outcome, Value, finite, not_finite};
 use super::ranking::{Areas, BinaryRanking, ClassRanking, MulticlassAreas, multiclass_areas};
 
 /// How a metric is computed from one class per row.
@@ -115,24 +116,6 @@ impl<'a> ClassEvaluator<'a> {
             losses,
             binary,
             multiclass,
-        }
-    }
-
-    pub fn outcome(&self, weights: &[f64]) -> Outcome {
-        let tally = self.tally(weights);
-        if tally.rows == 0.0 {
-            return Outcome::undefined(self.formulas.len(), &Undefined::NoRows);
-        }
-        let areas = self.binary.as_ref().map(|ranking| ranking.areas(weights));
-        let multiclass = self.multiclass_areas(weights, &tally.counts.support);
-        let losses = self.mean_losses(weights, &tally);
-        let value = |&formula: &ClassFormula| {
-            self.value(formula, &tally, areas.as_ref(), &multiclass, &losses)
-        };
-        let metrics = self.formulas.iter().map(value).collect();
-        Outcome {
-            metrics,
-            per_class: Ok(tally.per_class),
         }
     }
 
@@ -298,6 +281,26 @@ impl<'a> ClassEvaluator<'a> {
         }
         let observed = (n - hits.iter().sum::<f64>()) * n;
         Ok(1.0 - observed / expected)
+    }
+}
+
+impl Evaluator for ClassEvaluator<'_> {
+    fn outcome(&self, weights: &[f64]) -> Outcome {
+        let tally = self.tally(weights);
+        if tally.rows == 0.0 {
+            return Outcome::undefined(self.formulas.len(), &Undefined::NoRows);
+        }
+        let areas = self.binary.as_ref().map(|ranking| ranking.areas(weights));
+        let multiclass = self.multiclass_areas(weights, &tally.counts.support);
+        let losses = self.mean_losses(weights, &tally);
+        let value = |&formula: &ClassFormula| {
+            self.value(formula, &tally, areas.as_ref(), &multiclass, &losses)
+        };
+        let metrics = self.formulas.iter().map(value).collect();
+        Outcome {
+            metrics,
+            per_class: Ok(tally.per_class),
+        }
     }
 }
 

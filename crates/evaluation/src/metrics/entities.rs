@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
-use crate::predictions::{EntityPredictions, EntitySpan, SpanPredictions};
+use crate::predictions::entities::EntityPredictions;
+use crate::predictions::spans::{EntitySpan, SpanPredictions};
 use crate::undefined::Undefined;
 
 use super::counts::{Average, Counts, Score};
-use super::outcome::{ClassScores, Outcome, Value};
+use super::outcome::{ClassScores, Evaluator, Outcome, Value};
+use super::scheme::{EntityTypes, Scheme};
 
 /// How a metric is computed from entities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,18 +17,6 @@ pub(crate) enum EntityFormula {
     Averaged(Scheme, Score, Average),
     /// The share of words with the right tag.
     TagAccuracy,
-}
-
-/// How entities are read off tags.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scheme {
-    /// As seqeval does by default: an entity may start without a `B`.
-    Default,
-    /// As seqeval does with `mode="strict", scheme=IOB2`: an entity is a `B` and the following `I`s of its type.
-    Strict,
-    /// As `conlleval` of the CoNLL shared tasks does: it agrees with the default on `B`, `I` and `O`, and does not know
-    /// `S`.
-    Conlleval,
 }
 
 /// Entities counted once for each row, so that a resample is a weighted sum.
@@ -130,12 +120,12 @@ impl EntityEvaluator {
     }
 
     /// Number of words; 0 for spans.
-    pub fn words(&self) -> usize {
+    fn words(&self) -> usize {
         self.words.iter().map(|[_, words]| words).sum::<f64>() as usize
     }
 
     /// The types of each scheme with the number of true entities, in the order of [`Outcome::per_class`].
-    pub fn types(&self) -> Vec<(Scheme, String, usize)> {
+    fn types(&self) -> Vec<(Scheme, String, usize)> {
         let mut types = Vec::new();
         for counted in &self.schemes {
             let mut support = vec![0; counted.types.len()];
@@ -146,31 +136,6 @@ impl EntityEvaluator {
             types.extend(named.map(|(name, support)| (counted.scheme, name, support)));
         }
         types
-    }
-
-    pub fn outcome(&self, weights: &[f64]) -> Outcome {
-        if weights.iter().all(|&weight| weight == 0.0) {
-            return Outcome::undefined(self.formulas.len(), &Undefined::NoRows);
-        }
-        let tallies: Vec<Tally> = self.schemes.iter().map(|s| s.tally(weights)).collect();
-        let value = |&formula: &EntityFormula| match formula {
-            EntityFormula::Averaged(scheme, score, average) => {
-                self.average(scheme, score, average, &tallies)
-            }
-            EntityFormula::TagAccuracy => self.accuracy(weights),
-        };
-        let per_class = tallies.iter().flat_map(|tally| {
-            let each = tally.counts.per_class().into_iter().enumerate();
-            // A type that does not occur at these weights has no scores: NaN.
-            each.map(|(kind, scores)| match tally.counts.is_empty(kind) {
-                true => [f64::NAN; 3],
-                false => scores,
-            })
-        });
-        Outcome {
-            metrics: self.formulas.iter().map(value).collect(),
-            per_class: Ok(per_class.collect()),
-        }
     }
 
     fn average(&self, scheme: Scheme, score: Score, average: Average, tallies: &[Tally]) -> Value {
@@ -199,6 +164,40 @@ impl EntityEvaluator {
             return Err(Undefined::NoWords);
         }
         Ok(right / all)
+    }
+}
+
+impl Evaluator for EntityEvaluator {
+    fn outcome(&self, weights: &[f64]) -> Outcome {
+        if weights.iter().all(|&weight| weight == 0.0) {
+            return Outcome::undefined(self.formulas.len(), &Undefined::NoRows);
+        }
+        let tallies: Vec<Tally> = self.schemes.iter().map(|s| s.tally(weights)).collect();
+        let value = |&formula: &EntityFormula| match formula {
+            EntityFormula::Averaged(scheme, score, average) => {
+                self.average(scheme, score, average, &tallies)
+            }
+            EntityFormula::TagAccuracy => self.accuracy(weights),
+        };
+        let per_class = tallies.iter().flat_map(|tally| {
+            let each = tally.counts.per_class().into_iter().enumerate();
+            // A type that does not occur at these weights has no scores: NaN.
+            each.map(|(kind, scores)| match tally.counts.is_empty(kind) {
+                true => [f64::NAN; 3],
+                false => scores,
+            })
+        });
+        Outcome {
+            metrics: self.formulas.iter().map(value).collect(),
+            per_class: Ok(per_class.collect()),
+        }
+    }
+
+    fn entity_types(&self) -> Option<EntityTypes> {
+        Some(EntityTypes {
+            words: self.words(),
+            types: self.types(),
+        })
     }
 }
 

@@ -5,11 +5,12 @@
 
 use std::collections::HashMap;
 
-use crate::predictions::{FactoidPredictions, ListAnswer, ListPredictions, RankedAnswers};
+use crate::predictions::factoid::{FactoidPredictions, RankedAnswers};
+use crate::predictions::lists::{ListAnswer, ListPredictions};
 use crate::undefined::Undefined;
 
 use super::counts::Score;
-use super::outcome::Outcome;
+use super::outcome::{Evaluator, Outcome};
 
 /// The number of ranked answers that count.
 const RANKS: usize = 5;
@@ -171,8 +172,10 @@ impl QuestionEvaluator {
             rows: predictions.questions.iter().map(list_scores).collect(),
         }
     }
+}
 
-    pub fn outcome(&self, weights: &[f64]) -> Outcome {
+impl Evaluator for QuestionEvaluator {
+    fn outcome(&self, weights: &[f64]) -> Outcome {
         let total: f64 = weights.iter().sum();
         if total == 0.0 {
             return Outcome::undefined(self.columns.len(), &Undefined::NoRows);

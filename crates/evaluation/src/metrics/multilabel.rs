@@ -1,10 +1,10 @@
 //! Any subset of the classes per row.
 
-use crate::predictions::MultiLabelPredictions;
+use crate::predictions::multilabel::MultiLabelPredictions;
 use crate::undefined::Undefined;
 
 use super::counts::{Average, Counts, Score, mean, scores};
-use super::outcome::{ClassScores, Outcome, Value, not_finite};
+use super::outcome::{ClassScores, Evaluator, Outcome, Value, not_finite};
 use super::ranking::{Areas, BinaryRanking};
 
 /// How a metric is computed from any subset of the classes per row.
@@ -123,62 +123,6 @@ impl<'a> MultiLabelEvaluator<'a> {
         }
     }
 
-    pub fn outcome(&self, weights: &[f64]) -> Outcome {
-        let total: f64 = weights.iter().sum();
-        if total == 0.0 {
-            return Outcome::undefined(self.formulas.len(), &Undefined::NoRows);
-        }
-        // A label cannot be decided by a score that is not a number.
-        if let Some(fault) = &self.fault {
-            return Outcome::undefined(self.formulas.len(), fault);
-        }
-        let counts = self.counts(weights);
-        let per_class = counts.per_class();
-        let means = self.row_means(weights, total);
-        let by_class = self.by_class.as_ref();
-        let by_class: Option<Vec<Areas>> = by_class.map(|rankings| {
-            rankings
-                .iter()
-                .map(|ranking| ranking.areas(weights))
-                .collect()
-        });
-        let pooled = self.pooled.as_ref().map(|ranking| ranking.areas(weights));
-
-        let value = |&formula: &LabelFormula| match formula {
-            LabelFormula::Averaged(score, average) => {
-                Ok(counts.average(&per_class, score, average))
-            }
-            LabelFormula::Samples(score) => Ok(means.scores[score as usize]),
-            LabelFormula::SubsetAccuracy => Ok(means.exact),
-            LabelFormula::HammingLoss => Ok(means.hamming),
-            LabelFormula::RocAuc(Average::Micro) => {
-                let areas = with_positives(pooled.as_ref())?;
-                match areas.negatives > 0.0 {
-                    true => Ok(areas.roc),
-                    false => Err(Undefined::ConstantLabels { everywhere: true }),
-                }
-            }
-            LabelFormula::RocAuc(Average::Macro) => self.mean_roc(labelled(by_class.as_deref())?),
-            LabelFormula::RocAuc(Average::Weighted) => {
-                self.weighted_roc(labelled(by_class.as_deref())?, &counts)
-            }
-            LabelFormula::AveragePrecision(Average::Micro) => {
-                with_positives(pooled.as_ref()).map(|areas| areas.average_precision)
-            }
-            LabelFormula::AveragePrecision(Average::Macro) => {
-                Ok(mean(precisions(labelled(by_class.as_deref())?)))
-            }
-            LabelFormula::AveragePrecision(Average::Weighted) => {
-                Ok(counts.weighted(precisions(labelled(by_class.as_deref())?)))
-            }
-        };
-        let metrics = self.formulas.iter().map(value).collect();
-        Outcome {
-            metrics,
-            per_class: Ok(per_class),
-        }
-    }
-
     /// The mean ROC AUC over labels.
     fn mean_roc(&self, areas: &[Areas]) -> Value {
         let constant = |a: &Areas| a.positives == 0.0 || a.negatives == 0.0;
@@ -240,6 +184,64 @@ impl<'a> MultiLabelEvaluator<'a> {
             scores: sums.map(|sum| sum / total),
             hamming: wrong / labels,
             exact: exact / total,
+        }
+    }
+}
+
+impl Evaluator for MultiLabelEvaluator<'_> {
+    fn outcome(&self, weights: &[f64]) -> Outcome {
+        let total: f64 = weights.iter().sum();
+        if total == 0.0 {
+            return Outcome::undefined(self.formulas.len(), &Undefined::NoRows);
+        }
+        // A label cannot be decided by a score that is not a number.
+        if let Some(fault) = &self.fault {
+            return Outcome::undefined(self.formulas.len(), fault);
+        }
+        let counts = self.counts(weights);
+        let per_class = counts.per_class();
+        let means = self.row_means(weights, total);
+        let by_class = self.by_class.as_ref();
+        let by_class: Option<Vec<Areas>> = by_class.map(|rankings| {
+            rankings
+                .iter()
+                .map(|ranking| ranking.areas(weights))
+                .collect()
+        });
+        let pooled = self.pooled.as_ref().map(|ranking| ranking.areas(weights));
+
+        let value = |&formula: &LabelFormula| match formula {
+            LabelFormula::Averaged(score, average) => {
+                Ok(counts.average(&per_class, score, average))
+            }
+            LabelFormula::Samples(score) => Ok(means.scores[score as usize]),
+            LabelFormula::SubsetAccuracy => Ok(means.exact),
+            LabelFormula::HammingLoss => Ok(means.hamming),
+            LabelFormula::RocAuc(Average::Micro) => {
+                let areas = with_positives(pooled.as_ref())?;
+                match areas.negatives > 0.0 {
+                    true => Ok(areas.roc),
+                    false => Err(Undefined::ConstantLabels { everywhere: true }),
+                }
+            }
+            LabelFormula::RocAuc(Average::Macro) => self.mean_roc(labelled(by_class.as_deref())?),
+            LabelFormula::RocAuc(Average::Weighted) => {
+                self.weighted_roc(labelled(by_class.as_deref())?, &counts)
+            }
+            LabelFormula::AveragePrecision(Average::Micro) => {
+                with_positives(pooled.as_ref()).map(|areas| areas.average_precision)
+            }
+            LabelFormula::AveragePrecision(Average::Macro) => {
+                Ok(mean(precisions(labelled(by_class.as_deref())?)))
+            }
+            LabelFormula::AveragePrecision(Average::Weighted) => {
+                Ok(counts.weighted(precisions(labelled(by_class.as_deref())?)))
+            }
+        };
+        let metrics = self.formulas.iter().map(value).collect();
+        Outcome {
+            metrics,
+            per_class: Ok(per_class),
         }
     }
 }

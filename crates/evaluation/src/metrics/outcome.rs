@@ -1,6 +1,18 @@
-//! What an evaluator returns.
+//! What an evaluator is, and what it returns.
 
+use super::scheme::EntityTypes;
 use crate::undefined::Undefined;
+
+/// Predictions prepared for evaluation under many weightings.
+pub(crate) trait Evaluator: Sync {
+    /// Evaluates the predictions with each row counted `weights[row]` times.
+    fn outcome(&self, weights: &[f64]) -> Outcome;
+
+    /// The types of entities; `None` for other predictions.
+    fn entity_types(&self) -> Option<EntityTypes> {
+        None
+    }
+}
 
 /// A metric's value, or why there is none.
 pub(crate) type Value = Result<f64, Undefined>;

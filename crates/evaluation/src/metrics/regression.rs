@@ -1,9 +1,9 @@
 //! One number per row.
 
-use crate::predictions::ScorePredictions;
+use crate::predictions::scores::ScorePredictions;
 use crate::undefined::Undefined;
 
-use super::outcome::{Outcome, Value, finite, not_finite};
+use super::outcome::{Evaluator, Outcome, Value, finite, not_finite};
 
 /// How a metric is computed from one number per row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,22 +41,6 @@ impl<'a> ScoreEvaluator<'a> {
         }
     }
 
-    pub fn outcome(&self, weights: &[f64]) -> Outcome {
-        let total: f64 = weights.iter().sum();
-        match &self.orders {
-            _ if total == 0.0 => Outcome::undefined(self.formulas.len(), &Undefined::NoRows),
-            Err(fault) => Outcome::undefined(self.formulas.len(), fault),
-            Ok(orders) => Outcome {
-                metrics: self
-                    .formulas
-                    .iter()
-                    .map(|&formula| self.value(formula, orders, weights, total))
-                    .collect(),
-                per_class: Ok(Vec::new()),
-            },
-        }
-    }
-
     fn value(
         &self,
         formula: ScoreFormula,
@@ -88,6 +72,24 @@ impl<'a> ScoreEvaluator<'a> {
                 let [targets, predictions] = orders.each_ref().map(|order| order.ranks(weights));
                 correlation(&targets, &predictions, weights, total)
             }
+        }
+    }
+}
+
+impl Evaluator for ScoreEvaluator<'_> {
+    fn outcome(&self, weights: &[f64]) -> Outcome {
+        let total: f64 = weights.iter().sum();
+        match &self.orders {
+            _ if total == 0.0 => Outcome::undefined(self.formulas.len(), &Undefined::NoRows),
+            Err(fault) => Outcome::undefined(self.formulas.len(), fault),
+            Ok(orders) => Outcome {
+                metrics: self
+                    .formulas
+                    .iter()
+                    .map(|&formula| self.value(formula, orders, weights, total))
+                    .collect(),
+                per_class: Ok(Vec::new()),
+            },
         }
     }
 }

@@ -4,9 +4,9 @@ use proptest::prelude::*;
 use super::outcome::Value;
 use super::*;
 use crate::predictions::{
-    Answer, AnswerPredictions, ClassPredictions, EntityPredictions, EntitySpan, FactoidPredictions,
-    ListAnswer, ListPredictions, MultiLabelPredictions, RankedAnswers, ScorePredictions,
-    SpanPredictions,
+    Answer, AnswerPredictions, ChoicePredictions, ClassPredictions, EntityPredictions, EntitySpan,
+    FactoidPredictions, ListAnswer, ListPredictions, MultiLabelPredictions, RankedAnswers,
+    ScorePredictions, SpanPredictions,
 };
 use crate::score;
 use crate::statistics::{BootstrapOptions, Resampler};
@@ -193,6 +193,10 @@ fn materialised(predictions: &Predictions, weights: &[f64]) -> Predictions {
         Predictions::Lists(p) => Predictions::Lists(ListPredictions {
             questions: repeat(&p.questions, weights),
         }),
+        Predictions::Choices(p) => Predictions::Choices(ChoicePredictions {
+            labels: repeat(&p.labels, weights),
+            probabilities: repeat(&p.probabilities, weights),
+        }),
     }
 }
 
@@ -234,10 +238,10 @@ proptest! {
         let groups = grouped.then(|| (0..rows).map(|row| row % 4).collect());
         let options = BootstrapOptions { seed, groups, ..Default::default() };
         let metrics = Metric::for_task(predictions.task());
-        let evaluator = Evaluator::new(&predictions, metrics);
+        let evaluator = evaluator(&predictions, metrics);
         for weights in Resampler::new(&predictions, &options).map(3, |weights| weights.to_vec()) {
             let resample = materialised(&predictions, &weights);
-            let direct = Evaluator::new(&resample, metrics).outcome(&vec![1.0; resample.rows()]);
+            let direct = super::evaluator(&resample, metrics).outcome(&vec![1.0; resample.rows()]);
             let weighted = evaluator.outcome(&weights);
             for ((metric, a), b) in metrics.iter().zip(&weighted.metrics).zip(&direct.metrics) {
                 prop_assert!(close(a, b), "{metric}: {a:?} weighted, {b:?} direct");
@@ -253,6 +257,7 @@ proptest! {
     fn every_value_is_finite_and_in_range(predictions in any_predictions()) {
         for &metric in Metric::for_task(predictions.task()) {
             let Ok(value) = score(&predictions, metric) else { continue };
+            #[expect(clippy::wildcard_enum_match_arm, reason = "most metrics are shares")]
             let range = match metric {
                 Metric::Mcc | Metric::CohenKappa | Metric::Pearson | Metric::Spearman => -1.0..=1.0,
                 Metric::Brier => 0.0..=2.0,

@@ -1,8 +1,10 @@
-//! Answers to questions: one, a ranking, or a list.
+//! One answer a question, found in a text.
 
 use serde::{Deserialize, Serialize};
 
-use super::EvaluationError;
+use super::error::{EvaluationError, PoolError};
+use super::kind::TaskKind;
+use super::set::{Pool, PredictionSet, joined};
 
 /// A question with its true answers and the answer given.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -29,44 +31,63 @@ pub struct AnswerPredictions {
     pub no_answer_threshold: Option<f64>,
 }
 
-impl AnswerPredictions {
-    pub(crate) fn check(&self) -> Result<(), EvaluationError> {
+impl PredictionSet for AnswerPredictions {
+    fn kind(&self) -> TaskKind {
+        match self.may_be_unanswerable {
+            true => TaskKind::AnswersOrNone,
+            false => TaskKind::Answers,
+        }
+    }
+
+    fn rows(&self) -> usize {
+        self.questions.len()
+    }
+
+    fn check(&self) -> Result<(), EvaluationError> {
         let unanswerable = self.questions.iter().position(|q| q.gold.is_empty());
         match unanswerable {
             Some(row) if !self.may_be_unanswerable => Err(EvaluationError::NoAnswer { row }),
             _ => Ok(()),
         }
     }
+
+    fn same_truth(&self, one: usize, other: usize) -> bool {
+        self.questions[one].gold == self.questions[other].gold
+    }
 }
 
-/// A question with the names of its one answer, and the answers given in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RankedAnswers {
-    /// The names of the true answer: any of them is right.
-    pub gold: Vec<String>,
-    /// The answers given, the most probable first; the first five count.
-    pub ranked: Vec<String>,
-}
-
-/// Ranked answers to factoid questions, as in BioASQ; a row is a question.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FactoidPredictions {
-    /// The questions.
-    pub questions: Vec<RankedAnswers>,
-}
-
-/// A question that asks for several things, and the answers given.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ListAnswer {
-    /// The names of each thing that belongs in the list.
-    pub gold: Vec<Vec<String>>,
-    /// The answers given, in any order.
-    pub predicted: Vec<String>,
-}
-
-/// Answers to list questions, as in BioASQ; a row is a question.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ListPredictions {
-    /// The questions.
-    pub questions: Vec<ListAnswer>,
+impl Pool for AnswerPredictions {
+    /// Answers that thresholds of some parts withhold are withheld first, if the thresholds differ.
+    fn pool(parts: &[&Self]) -> Result<Self, PoolError> {
+        let Some(head) = parts.first() else {
+            return Err(PoolError::Nothing);
+        };
+        if let Some(part) = parts.iter().find(|part| part.kind() != head.kind()) {
+            return Err(PoolError::Tasks {
+                first: head.kind(),
+                other: part.kind(),
+            });
+        }
+        let alike = parts
+            .iter()
+            .all(|part| part.no_answer_threshold == head.no_answer_threshold);
+        let mut all = AnswerPredictions {
+            questions: joined(parts.iter().map(|part| &part.questions)),
+            may_be_unanswerable: head.may_be_unanswerable,
+            no_answer_threshold: head.no_answer_threshold.filter(|_| alike),
+        };
+        if !alike {
+            let thresholds = parts
+                .iter()
+                .flat_map(|part| part.questions.iter().map(|_| part.no_answer_threshold));
+            for (question, threshold) in all.questions.iter_mut().zip(thresholds) {
+                if let (Some(score), Some(threshold)) = (question.no_answer_score, threshold)
+                    && score > threshold
+                {
+                    question.predicted.clear();
+                }
+            }
+        }
+        Ok(all)
+    }
 }

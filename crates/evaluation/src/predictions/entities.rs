@@ -1,8 +1,10 @@
-//! Named entities: as the tags of words, or as spans.
+//! Named entities as the tags of words.
 
 use serde::{Deserialize, Serialize};
 
-use super::EvaluationError;
+use super::error::{EvaluationError, PoolError, check_count};
+use super::kind::TaskKind;
+use super::set::{Pool, PredictionSet, joined};
 
 /// The tags of the words of each sentence; a row is a sentence.
 ///
@@ -17,9 +19,21 @@ pub struct EntityPredictions {
     pub predicted: Vec<Vec<String>>,
 }
 
-impl EntityPredictions {
-    pub(super) fn check(&self) -> Result<(), EvaluationError> {
-        count_rows("predicted sentences", self.gold.len(), self.predicted.len())?;
+impl PredictionSet for EntityPredictions {
+    fn kind(&self) -> TaskKind {
+        TaskKind::Entities
+    }
+
+    fn rows(&self) -> usize {
+        self.gold.len()
+    }
+
+    fn same_truth(&self, one: usize, other: usize) -> bool {
+        self.gold[one] == self.gold[other]
+    }
+
+    fn check(&self) -> Result<(), EvaluationError> {
+        check_count("predicted sentences", self.gold.len(), self.predicted.len())?;
         for (row, (gold, predicted)) in self.gold.iter().zip(&self.predicted).enumerate() {
             if gold.len() != predicted.len() {
                 return Err(EvaluationError::Tags {
@@ -38,43 +52,11 @@ impl EntityPredictions {
     }
 }
 
-/// One entity of a text.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct EntitySpan {
-    /// Where it starts, in any unit (characters, words) that truth and prediction share.
-    pub start: usize,
-    /// Where it ends, in the same unit.
-    pub end: usize,
-    /// What it is, such as `Disease`.
-    #[serde(rename = "type")]
-    pub kind: String,
-}
-
-/// The entities of each text, wherever they lie (nested ones too); a row is a text.
-///
-/// An entity is right if start, end and type are. An entity that is given twice in one text counts once.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SpanPredictions {
-    /// The true entities of each text, in any order.
-    pub gold: Vec<Vec<EntitySpan>>,
-    /// The predicted entities of each text, in any order.
-    pub predicted: Vec<Vec<EntitySpan>>,
-}
-
-impl SpanPredictions {
-    pub(super) fn check(&self) -> Result<(), EvaluationError> {
-        count_rows("predicted texts", self.gold.len(), self.predicted.len())
-    }
-}
-
-fn count_rows(what: &'static str, expected: usize, found: usize) -> Result<(), EvaluationError> {
-    if expected == found {
-        Ok(())
-    } else {
-        Err(EvaluationError::Count {
-            what,
-            expected,
-            found,
+impl Pool for EntityPredictions {
+    fn pool(parts: &[&Self]) -> Result<Self, PoolError> {
+        Ok(Self {
+            gold: joined(parts.iter().map(|part| &part.gold)),
+            predicted: joined(parts.iter().map(|part| &part.predicted)),
         })
     }
 }

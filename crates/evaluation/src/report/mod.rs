@@ -6,7 +6,7 @@ pub(crate) mod table;
 use serde::{Deserialize, Serialize};
 
 use crate::metric::Metric;
-use crate::predictions::TaskKind;
+use crate::predictions::kind::TaskKind;
 
 /// The row label of a confusion matrix for all classes that the model never saw.
 pub const UNSEEN: &str = "unseen";

@@ -2,7 +2,7 @@
 
 use super::{AnswerReport, BootstrapSummary, ConfusionMatrix, Estimate, Report};
 use crate::metric::Metric;
-use crate::predictions::TaskKind;
+use crate::predictions::kind::TaskKind;
 
 /// The largest number of classes whose confusion matrix is shown.
 const LARGEST_MATRIX: usize = 12;

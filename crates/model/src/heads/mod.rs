@@ -1,5 +1,6 @@
 //! What stands on the encoder: one plain struct a head, named after what it predicts.
 
+mod choice;
 mod crf;
 mod discriminator;
 mod joint;
@@ -10,6 +11,7 @@ mod sequence;
 mod span;
 mod token;
 
+pub use choice::ChoiceHead;
 pub use crf::Crf;
 pub use discriminator::DiscriminatorHead;
 pub use joint::{Answerable, JointScores, JointSpan, ProposedSpan, SpanTarget};

@@ -9,8 +9,9 @@ use super::questions::QuestionConfig;
 use super::run::{RunConfig, RunKind, resolve, run_file};
 use super::setting::settings;
 use super::tagging::TagHead;
-use super::task::{LossConfig, RunTask, TaskConfig};
+use super::task::{LossConfig, TaskConfig};
 use super::training::{Sampler, TrainingConfig};
+use crate::tasks::kind::TaskKind;
 use bertkit_data::sources::Format;
 use bertkit_data::tagging::alignment::LabelledTokens;
 
@@ -52,10 +53,10 @@ impl RunKind for Finetune {
 
     fn read(source: Source<'_>, overrides: &[Override]) -> Result<RunConfig<Self>, RunConfigError> {
         let mut config: RunConfig<Self> = resolve(source, overrides, Table::new())?;
-        if config.task.kind == Some(RunTask::Ner) {
+        if config.task.kind == Some(TaskKind::Ner) {
             config.task.ner.get_or_insert_default();
         }
-        if config.task.kind == Some(RunTask::Qa) {
+        if config.task.kind == Some(TaskKind::Qa) {
             // Windows of texts are longer than most texts that have classes.
             let length = QuestionConfig::MAX_LENGTH as i64;
             let data = Table::from_iter([("max_length".into(), Value::Integer(length))]);
@@ -185,8 +186,8 @@ fn task_rules(config: &RunConfig<Finetune>, need: &mut dyn FnMut(bool, String)) 
             .map(|t| t.as_ref().and_then(|t| at(t, key)));
         value != default
     };
-    let words = config.task.kind == Some(RunTask::Ner);
-    let questions = config.task.kind == Some(RunTask::Qa);
+    let words = config.task.kind == Some(TaskKind::Ner);
+    let questions = config.task.kind == Some(TaskKind::Qa);
     for key in OF_WORDS.iter().filter(|_| !words) {
         need(
             !given(key),
@@ -206,6 +207,11 @@ fn task_rules(config: &RunConfig<Finetune>, need: &mut dyn FnMut(bool, String)) 
     need(
         questions || config.task.qa.is_none(),
         "`task.qa` is about questions: add `[task.kind=qa]`, or leave it out".into(),
+    );
+    need(
+        config.task.kind == Some(TaskKind::MultipleChoice) || config.task.choice.is_none(),
+        "`task.choice` is about multiple choice: add `[task.kind=multiple-choice]`, or leave it out"
+            .into(),
     );
     for key in NOT_OF_QUESTIONS.iter().filter(|_| questions) {
         need(

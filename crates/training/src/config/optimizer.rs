@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use toml::Value;
 
-use super::flag::{Lookup, finite, flag};
+use super::flag::{Lookup, finite, flag, fraction};
 use super::range::{at_least, more_than};
 use super::setting::{plain_values, settings};
 
@@ -63,6 +63,12 @@ settings! {
         warmup_start: f64 = 0.0 => { .range(at_least(0.0).at_most(1.0)) },
         /// The power of a polynomial schedule; no other kind has one.
         power: f64 = 1.0 => { .range(more_than(0.0)) },
+        /// Where the decay ends, as a share of the highest learning rate; 0 if not given.
+        floor: Option<f64> => {
+            .range(at_least(0.0).at_most(1.0))
+            .flag(flag("Optimizer", "schedule-floor", "Share of the highest learning rate to decay to")
+                .value("SHARE").with(fraction).default("0"))
+        },
     }
 }
 
@@ -88,6 +94,49 @@ pub enum ScheduleKind {
 plain_values!(ScheduleKind);
 
 impl ScheduleConfig {
+    /// The factors of warm-up and decay at `t`, by which the highest learning rate is multiplied. `t` of `end` updates
+    /// (or shares of the time) have passed, `warmup` of them are the warm-up, and the decay takes `least` of them or
+    /// more.
+    ///
+    /// With `t` of `T` passed and a warm-up of `w`:
+    ///
+    /// | | below w | after w |
+    /// |---|---|---|
+    /// | linear | t/w | (T − t)/(T − w) |
+    /// | cosine | t/w | (1 + cos π(t − w)/(T − w))/2 |
+    /// | constant | t/w | 1 |
+    /// | polynomial | t/w | ((T − t)/(T − w))^power |
+    /// | bert | t/w | 1 − t/T: the rate steps down where the warm-up ends |
+    /// | electra | (t/w)(1 − t/T) | 1 − t/T |
+    ///
+    /// With a `warmup_start` of s, t/w is s + (1 − s)t/w; with a `floor` of f, the other factor d is f + (1 − f)d.
+    ///
+    /// Linear, cosine and constant are those of transformers (`get_linear_schedule_with_warmup` and its like); `bert` is
+    /// `create_optimizer` of `google-research/bert`, `electra` that of `google-research/electra`.
+    pub(crate) fn factors(&self, t: f64, end: f64, warmup: f64, least: f64) -> (f64, f64) {
+        let rising = t < warmup;
+        let rise = match rising {
+            true => self.warmup_start + (1.0 - self.warmup_start) * t / warmup,
+            false => 1.0,
+        };
+        // A warm-up that fills the whole run leaves nothing to decay over.
+        let span = (end - warmup).max(least);
+        let left = 1.0 - t / end;
+        let after = |decay: f64| if rising { 1.0 } else { decay };
+        let decay = match self.kind {
+            ScheduleKind::Constant => 1.0,
+            ScheduleKind::Linear => after((end - t) / span),
+            ScheduleKind::Polynomial => after(((end - t) / span).max(0.0).powf(self.power)),
+            ScheduleKind::Cosine => {
+                after(0.5 * (1.0 + (std::f64::consts::PI * ((t - warmup) / span)).cos()))
+            }
+            ScheduleKind::Bert => after(left),
+            ScheduleKind::Electra => left,
+        };
+        let floor = self.floor.unwrap_or(0.0);
+        (rise, floor + (1.0 - floor) * decay.max(0.0))
+    }
+
     /// The rules between its settings.
     pub(super) fn rules(&self, need: &mut dyn FnMut(bool, String)) {
         need(
@@ -118,6 +167,33 @@ fn warmup_key(value: &Value, _: Lookup<'_>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Rates of `get_lr` of nanoGPT's train.py with learning_rate 6e-4, min_lr 6e-5, warmup_iters 2000 and
+    /// lr_decay_iters 600000.
+    #[test]
+    fn a_cosine_with_a_floor_is_that_of_nanogpt() {
+        let config = ScheduleConfig {
+            kind: ScheduleKind::Cosine,
+            floor: Some(0.1),
+            ..ScheduleConfig::default()
+        };
+        for (step, expected) in [
+            (2_000, 0.0006),
+            (100_000, 0.000_564_999_918_224_015_7),
+            (300_000, 0.000_331_418_438_318_932_6),
+            (599_999, 6.000_000_000_372_59e-5),
+        ] {
+            let (warmup, decay) = config.factors(f64::from(step), 600_000.0, 2_000.0, 1.0);
+            assert!((6e-4 * warmup * decay - expected).abs() < 1e-18, "{step}");
+        }
+    }
+
+    #[test]
+    fn without_a_floor_the_decay_ends_at_zero() {
+        let config = ScheduleConfig::default();
+        assert_eq!(config.factors(10.0, 10.0, 0.0, 1.0), (1.0, 0.0));
+        assert_eq!(config.factors(5.0, 10.0, 0.0, 1.0), (1.0, 0.5));
+    }
 
     #[test]
     fn a_warmup_from_one_is_a_number_of_updates() {

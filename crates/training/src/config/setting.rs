@@ -142,7 +142,7 @@ impl Setting {
 }
 
 /// A key below another.
-pub(super) fn join(above: &str, key: &str) -> String {
+pub(crate) fn join(above: &str, key: &str) -> String {
     match above {
         "" => key.into(),
         above => format!("{above}.{key}"),

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use bertkit_data::labels::TaskKind;
 use bertkit_evaluation::ThresholdObjective;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -13,14 +12,16 @@ use super::questions::QuestionConfig;
 use super::range::{Range, at_least};
 use super::setting::{Setting, SettingValue, plain_values, settings};
 use super::tagging::NerConfig;
+use crate::tasks::kind::TaskKind;
+use crate::tasks::multiple_choice::config::ChoiceConfig;
 
 settings! {
     /// What is predicted, and how.
     pub struct TaskConfig {
         /// classification, multi-label or regression, inferred from the labels if not given; or ner, or qa.
-        kind: Option<RunTask> => {
+        kind: Option<TaskKind> => {
             .flag(flag("Task", "task", "What is learnt: from texts, told by the labels if not given; from tagged words, \
-                    ner; or, from questions about texts, qa").value("TASK").rank(-3))
+                    ner; from questions about texts, qa; or, from questions with several answers, multiple-choice").value("TASK").rank(-3))
         },
         /// The positive class of two.
         positive: Option<String> => {
@@ -59,36 +60,10 @@ settings! {
         ner: Option<NerConfig>,
         /// How questions are answered; there with `kind = "qa"` alone.
         qa: Option<QuestionConfig>,
+        /// Columns of a multiple-choice table; there with `kind = "multiple-choice"` alone.
+        choice: Option<ChoiceConfig>,
         /// How texts longer than the model's input are split into sections and pooled; they are truncated without it.
         documents: Option<DocumentsConfig>,
-    }
-}
-
-/// The task of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RunTask {
-    /// One class per text.
-    Classification,
-    /// Several labels per text.
-    MultiLabel,
-    /// A number per text.
-    Regression,
-    /// A tag per word.
-    Ner,
-    /// The answer to a question, a span of a text.
-    Qa,
-}
-
-impl RunTask {
-    /// As one of the tasks that have a label beside each text.
-    pub fn of_labels(self) -> Option<TaskKind> {
-        match self {
-            Self::Classification => Some(TaskKind::Classification),
-            Self::MultiLabel => Some(TaskKind::MultiLabel),
-            Self::Regression => Some(TaskKind::Regression),
-            Self::Ner | Self::Qa => None,
-        }
     }
 }
 
@@ -131,7 +106,7 @@ pub enum Calibrate {
     Temperature,
 }
 
-plain_values!(RunTask, Calibrate);
+plain_values!(TaskKind, Calibrate);
 
 /// The weight of each class in the loss.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

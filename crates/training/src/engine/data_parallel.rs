@@ -1,9 +1,8 @@
-//! Several devices that train the same weights, each with a share of the micro-batches.
+//! Data parallelism: several devices train the same weights, each on a share of the micro-batches.
 //!
-//! The first device belongs to the thread of the loop. Each of the others has a thread of its own for the whole run, with
-//! its own copy of the weights and of the optimizer: tensors of a device never leave the thread that made them, since GPU
-//! backends order their work by thread. What passes between threads are numbers in the host's memory, or nothing but
-//! NCCL's own traffic.
+//! The first device belongs to the thread of the training loop. Each of the others has one thread for the whole run, with
+//! a copy of the weights and of the optimizer. Tensors never leave the thread that made them, since GPU backends order
+//! their work by thread; threads exchange numbers in the host's memory, or gradients through NCCL.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -18,19 +17,19 @@ use rayon::prelude::*;
 
 use crate::engine::optimizer::{AdamW, GradientSum};
 use crate::engine::param_groups::freeze;
-use crate::engine::step::{Means, Share, Work};
+use crate::engine::step::{Means, StepInput, compute_gradients};
 use crate::engine::task::Task;
 
-/// Where a training loop computes.
+/// The devices of a training loop.
 #[derive(Debug, Clone)]
 pub(crate) struct DevicePlacement {
-    /// The device of the weights that are evaluated and kept.
+    /// The device whose weights are evaluated and saved.
     pub device: Device,
-    /// Where the same weights learn from other micro-batches.
+    /// Further devices, which train copies of the same weights on other micro-batches.
     pub more: Vec<Device>,
     /// How the models are computed.
     pub context: Context<'static>,
-    /// Whether the time of each part is measured.
+    /// Whether the time of each part of an update is measured.
     pub profile: bool,
 }
 
@@ -41,107 +40,107 @@ impl DevicePlacement {
     }
 }
 
-/// Elements that travel together: enough to fill a bus, and little beside the gradients themselves.
+/// Elements exchanged at once: enough to use the full bandwidth, and little next to the gradients themselves.
 const BUCKET: usize = 1 << 24;
 
-/// Parameters by path, with their elements.
+/// Parameter paths and their number of elements.
 type Sizes = Vec<(String, usize)>;
 
-/// Whether these devices sum up among themselves, through NCCL; else the host's memory lies between them.
+/// Whether gradients of these devices are summed by NCCL; otherwise they are summed in the host's memory.
 pub(crate) fn is_collective(devices: &[Device]) -> bool {
     devices.len() > 1 && devices.iter().all(is_cuda) && has_nccl()
 }
 
-/// What the loop asks of another device.
+/// A command to the thread of another device.
 enum Command<B> {
-    /// The gradients of its micro-batches.
-    Gradients(Arc<Work<B>>),
-    /// Its gradients of these parameters, to be summed up with those of the others.
+    /// Compute the gradients of its micro-batches.
+    Gradients(Arc<StepInput<B>>),
+    /// Sum its gradients of these parameters with those of the other devices.
     Sum(Arc<Sizes>),
-    /// The sum over all devices of what was asked for last, where it went through the host.
+    /// Take this sum over all devices, if it was computed in the host's memory.
     Summed(Arc<Vec<f32>>),
-    /// To move the weights at that rate.
-    Step(f64),
+    /// Update the weights at this learning rate.
+    Update(f64),
 }
 
-/// What another device answers.
-enum Answer {
+/// The reply of a device's thread.
+enum Reply {
     Gradients(Sizes, Means),
-    /// Its part of a sum, where it goes through the host.
+    /// Its summand, if the sum is computed in the host's memory.
     Part(Vec<f32>),
-    /// What was asked is done.
+    /// The command is done.
     Done,
 }
 
-/// Another device, as the loop sees it.
+/// The thread of another device.
 struct Worker<'scope, B> {
-    orders: Sender<Command<B>>,
-    answers: Receiver<Answer>,
+    commands: Sender<Command<B>>,
+    replies: Receiver<Reply>,
     thread: Option<ScopedJoinHandle<'scope, ()>>,
 }
 
 impl<B> Worker<'_, B> {
-    fn ask(&mut self, order: Command<B>) {
-        if self.orders.send(order).is_err() {
+    fn send(&mut self, command: Command<B>) {
+        if self.commands.send(command).is_err() {
             self.gone();
         }
     }
 
-    fn answer(&mut self) -> Answer {
-        match self.answers.recv() {
-            Ok(answer) => answer,
+    fn reply(&mut self) -> Reply {
+        match self.replies.recv() {
+            Ok(reply) => reply,
             Err(_) => self.gone(),
         }
     }
 
-    /// The thread has ended although it was not told to: its panic goes on here.
+    /// The thread has ended early: resumes its panic.
     fn gone(&mut self) -> ! {
         match self.thread.take().map(ScopedJoinHandle::join) {
             Some(Err(panic)) => std::panic::resume_unwind(panic),
-            _ => unreachable!("a device's thread ends when nothing more can be asked of it"),
+            _ => unreachable!("a device's thread ends when its channel closes"),
         }
     }
 }
 
-/// The devices of a run besides the first.
+/// All devices of a run, and the threads of those besides the first.
 pub(crate) struct DataParallel<'scope, B> {
-    members: Vec<Worker<'scope, B>>,
-    /// All devices, the first one too.
+    workers: Vec<Worker<'scope, B>>,
+    /// All devices, including the first.
     devices: Vec<Device>,
-    /// Whether they sum up among themselves.
+    /// Whether NCCL sums gradients.
     collective: bool,
 }
 
 impl<'scope, B: Send + Sync + 'scope> DataParallel<'scope, B> {
-    /// Brings the weights, as they are now, and the optimizer to each of the devices.
+    /// Starts a thread for each device besides the first, with copies of the weights and the optimizer.
     pub fn new<'env, T: Task<Batch = B>>(
         scope: &'scope Scope<'scope, 'env>,
         task: &'env T,
-        place: &DevicePlacement,
+        placement: &DevicePlacement,
         model: &T::Model,
         optimizer: &AdamW,
     ) -> Self
     where
         T::Model: 'scope,
     {
-        let context = place.context;
-        let devices = place.devices().map(|device| device.clone().inner());
+        let context = placement.context;
+        let devices = placement.devices().map(|device| device.clone().inner());
         let devices: Vec<Device> = devices.collect();
         let collective = is_collective(&devices);
-        // In the host's memory, from which the other threads make tensors of their own.
-        let weights = match place.more.is_empty() {
+        // The other threads make their tensors from these numbers in the host's memory.
+        let weights = match placement.more.is_empty() {
             true => Arc::default(),
             false => Arc::new(values_of(model)),
         };
-        let member = |(number, device): (usize, &Device)| {
-            let (orders, asked) = channel();
-            let (answer, answers) = channel();
+        let worker = |(number, device): (usize, &Device)| {
+            let (commands, received) = channel();
+            let (reply, replies) = channel();
             let (model, optimizer) = (model.clone(), optimizer.clone());
             let weights = weights.clone();
             let (device, devices) = (device.clone().autodiff(), devices.clone());
             let thread = scope.spawn(move || {
                 let model = on_device(model, &weights, &device);
-                // A copy is trainable as a whole.
+                // Copying made every parameter trainable again.
                 let model = freeze(model, |path| task.param_group(path));
                 let replica = Replica {
                     task,
@@ -153,17 +152,17 @@ impl<'scope, B: Send + Sync + 'scope> DataParallel<'scope, B> {
                     optimizer,
                 };
                 drop(weights);
-                replica.work(&asked, &answer);
+                replica.work(&received, &reply);
             });
             Worker {
-                orders,
-                answers,
+                commands,
+                replies,
                 thread: Some(thread),
             }
         };
-        let members = devices.iter().enumerate().skip(1).map(member).collect();
+        let workers = devices.iter().enumerate().skip(1).map(worker).collect();
         Self {
-            members,
+            workers,
             devices,
             collective,
         }
@@ -171,30 +170,29 @@ impl<'scope, B: Send + Sync + 'scope> DataParallel<'scope, B> {
 }
 
 impl<B: Send + Sync> DataParallel<'_, B> {
-    /// How many devices there are, the first one too.
-    pub fn devices(&self) -> usize {
+    /// The number of devices, including the first.
+    pub fn count(&self) -> usize {
         self.devices.len()
     }
 
-    /// Lets the other devices begin with their micro-batches.
-    pub fn begin(&mut self, work: &Arc<Work<B>>) {
-        for member in &mut self.members {
-            member.ask(Command::Gradients(work.clone()));
+    /// Starts the forward and backward passes of the other devices.
+    pub fn start(&mut self, step: &Arc<StepInput<B>>) {
+        for worker in &mut self.workers {
+            worker.send(Command::Gradients(step.clone()));
         }
     }
 
-    /// The first device's gradients, to their sum over all devices; the others have it then too. Gives back what the
-    /// others found of the loss.
+    /// Replaces the gradients of every device by their sum over all devices. Returns the loss terms of the others.
     ///
-    /// Parameters that no device has a gradient of have none afterwards; where some have one, the others count as 0.
-    pub fn sum(&mut self, gradients: &mut GradientSum) -> Means {
-        if self.members.is_empty() {
+    /// A parameter without a gradient on any device keeps none; if only some devices have one, the others count as 0.
+    pub fn all_reduce(&mut self, gradients: &mut GradientSum) -> Means {
+        if self.workers.is_empty() {
             return Means::new();
         }
         let mut sizes: Sizes = gradients.sizes().collect();
         let mut means = Means::new();
-        for member in &mut self.members {
-            if let Answer::Gradients(found, values) = member.answer() {
+        for worker in &mut self.workers {
+            if let Reply::Gradients(found, values) = worker.reply() {
                 sizes.extend(found);
                 means.extend(values);
             }
@@ -203,27 +201,27 @@ impl<B: Send + Sync> DataParallel<'_, B> {
         sizes.dedup();
         for bucket in buckets(&sizes) {
             let bucket = Arc::new(bucket);
-            for member in &mut self.members {
-                member.ask(Command::Sum(bucket.clone()));
+            for worker in &mut self.workers {
+                worker.send(Command::Sum(bucket.clone()));
             }
             let flat = flatten(gradients, &bucket, &self.devices[0]);
             let sum = if self.collective {
                 let sum = all_reduce(flat, ReduceOperation::Sum, self.devices.clone()).resolve();
-                for member in &mut self.members {
-                    member.answer();
+                for worker in &mut self.workers {
+                    worker.reply();
                 }
                 sum
             } else {
-                // In the order of the devices, so that the sum does not depend on which is faster.
+                // In the order of the devices, so that the sum does not depend on their speed.
                 let mut sum = to_vec(flat);
-                for member in &mut self.members {
-                    if let Answer::Part(part) = member.answer() {
+                for worker in &mut self.workers {
+                    if let Reply::Part(part) = worker.reply() {
                         sum.par_iter_mut().zip(part).for_each(|(sum, x)| *sum += x);
                     }
                 }
                 let sum = Arc::new(sum);
-                for member in &mut self.members {
-                    member.ask(Command::Summed(sum.clone()));
+                for worker in &mut self.workers {
+                    worker.send(Command::Summed(sum.clone()));
                 }
                 place(&sum, &self.devices[0])
             };
@@ -232,22 +230,22 @@ impl<B: Send + Sync> DataParallel<'_, B> {
         means
     }
 
-    /// Lets the other devices move their weights.
-    pub fn step(&mut self, rate: f64) {
-        for member in &mut self.members {
-            member.ask(Command::Step(rate));
+    /// Starts the update of the weights on the other devices.
+    pub fn update(&mut self, rate: f64) {
+        for worker in &mut self.workers {
+            worker.send(Command::Update(rate));
         }
     }
 
-    /// Waits until they have.
+    /// Waits for the updates of the other devices.
     pub fn wait(&mut self) {
-        for member in &mut self.members {
-            member.answer();
+        for worker in &mut self.workers {
+            worker.reply();
         }
     }
 }
 
-/// Parameters in groups that travel together.
+/// Parameters in groups that are exchanged at once.
 fn buckets(sizes: &[(String, usize)]) -> Vec<Sizes> {
     let mut buckets: Vec<Sizes> = Vec::new();
     let mut elements = usize::MAX;
@@ -264,7 +262,7 @@ fn buckets(sizes: &[(String, usize)]) -> Vec<Sizes> {
     buckets
 }
 
-/// The gradients of some parameters, one behind the other; 0 where there is none.
+/// The gradients of some parameters in one vector; 0 where there is none.
 fn flatten(gradients: &mut GradientSum, bucket: &Sizes, device: &Device) -> Tensor<1> {
     let parts = bucket.iter().map(|(path, n)| {
         let gradient = gradients.take(path);
@@ -286,14 +284,14 @@ fn place(values: &[f32], device: &Device) -> Tensor<1> {
     Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), device)
 }
 
-/// The numbers of all parameters, in the order in which a module is gone through.
+/// The numbers of all parameters, in the order of the module's visitor.
 fn values_of<M: Module>(model: &M) -> Vec<Vec<f32>> {
     let mut values = Vec::new();
     bertkit_model::weights::visit(model, |_, _, of_one| values.push(of_one));
     values
 }
 
-/// A module whose parameters are made anew, of these numbers, on a device.
+/// A module with new parameters on a device, made from these numbers.
 fn on_device<M: Module>(model: M, values: &[Vec<f32>], device: &Device) -> M {
     struct Mapper<'a> {
         values: std::slice::Iter<'a, Vec<f32>>,
@@ -314,13 +312,13 @@ fn on_device<M: Module>(model: M, values: &[Vec<f32>], device: &Device) -> M {
     })
 }
 
-/// The same weights on another device, with an optimizer that has seen the same gradients.
+/// A copy of weights and optimizer on another device.
 struct Replica<'a, T: Task> {
     task: &'a T,
-    /// Its number among the devices.
+    /// The index of its device.
     number: usize,
     devices: Vec<Device>,
-    /// Whether they sum up among themselves.
+    /// Whether NCCL sums gradients.
     collective: bool,
     context: Context<'static>,
     model: T::Model,
@@ -328,19 +326,20 @@ struct Replica<'a, T: Task> {
 }
 
 impl<T: Task> Replica<'_, T> {
-    /// Does what it is asked until nothing more can come, or nobody listens.
-    fn work(mut self, asked: &Receiver<Command<T::Batch>>, answer: &Sender<Answer>) {
+    /// Executes commands until the channel closes.
+    fn work(mut self, received: &Receiver<Command<T::Batch>>, reply: &Sender<Reply>) {
         let mut gradients = GradientSum::default();
         let mut bucket = Arc::new(Sizes::new());
-        for order in asked {
+        for command in received {
             let device = &self.devices[self.number];
-            let done = match order {
-                Command::Gradients(work) => {
+            let done = match command {
+                Command::Gradients(step) => {
                     let (task, model, number) = (self.task, &self.model, self.number);
-                    let mut share = Share::find(task, &work, number, model, self.context, None);
-                    let means = work.means(self.number, &share.read());
-                    gradients = share.gradients;
-                    Answer::Gradients(gradients.sizes().collect(), means)
+                    let mut found =
+                        compute_gradients(task, &step, number, model, self.context, None);
+                    let means = step.means(number, &found.read());
+                    gradients = found.gradients;
+                    Reply::Gradients(gradients.sizes().collect(), means)
                 }
                 Command::Sum(sizes) => {
                     bucket = sizes;
@@ -349,23 +348,23 @@ impl<T: Task> Replica<'_, T> {
                         let all = self.devices.clone();
                         let sum = all_reduce(flat, ReduceOperation::Sum, all).resolve();
                         spread(&mut gradients, &bucket, sum);
-                        Answer::Done
+                        Reply::Done
                     } else {
-                        Answer::Part(to_vec(flat))
+                        Reply::Part(to_vec(flat))
                     }
                 }
                 Command::Summed(sum) => {
                     spread(&mut gradients, &bucket, place(&sum, device));
                     continue;
                 }
-                Command::Step(rate) => {
+                Command::Update(rate) => {
                     let (task, found) = (self.task, std::mem::take(&mut gradients));
-                    let rule = |path: &str| task.param_group(path);
-                    (self.model, _) = self.optimizer.step(self.model, found, rate, rule);
-                    Answer::Done
+                    let groups = |path: &str| task.param_group(path);
+                    (self.model, _) = self.optimizer.step(self.model, found, rate, groups);
+                    Reply::Done
                 }
             };
-            if answer.send(done).is_err() {
+            if reply.send(done).is_err() {
                 break;
             }
         }

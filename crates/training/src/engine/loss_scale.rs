@@ -1,17 +1,16 @@
-//! The scale of a loss whose gradients pass through f16.
+//! Dynamic loss scaling for f16.
 
 use serde::{Deserialize, Serialize};
 
-/// What the loss is multiplied by, so that small gradients are more than 0 in f16 and large ones less
-/// than infinite (Micikevicius et al. 2018, §3.2): halved when a gradient overflows, doubled after many
-/// updates without. Always a power of two, so that it changes no digit of a gradient.
+/// A factor of the loss that keeps gradients in the range of f16 (Micikevicius et al. 2018, §3.2): halved when a gradient
+/// overflows, doubled after many updates without overflow. Always a power of two, so that it is exact.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LossScale {
     /// The factor.
     pub scale: f64,
     /// Updates since it changed.
     good: u32,
-    /// Updates that were left out because a gradient overflowed.
+    /// Updates that were skipped because a gradient overflowed.
     pub skipped: u64,
 }
 
@@ -26,12 +25,12 @@ impl Default for LossScale {
 }
 
 impl LossScale {
-    /// Below it, an overflow is the gradient's own and not the scale's.
+    /// At this scale, an overflow is not caused by the scale.
     const FLOOR: f64 = 1.0;
     const CEILING: f64 = 16_777_216.0;
     const GROWS_AFTER: u32 = 2000;
 
-    /// An update went through.
+    /// Records an update without overflow.
     pub fn fits(&mut self) {
         self.good += 1;
         if self.good >= Self::GROWS_AFTER {
@@ -40,7 +39,7 @@ impl LossScale {
         }
     }
 
-    /// A gradient was not finite. Whether the update may be left out; otherwise the scale cannot be lower,
+    /// Records a gradient that is not finite. Returns whether to skip the update; if false, the scale cannot be lowered
     /// and the run has failed.
     pub fn overflows(&mut self) -> bool {
         if self.scale <= Self::FLOOR {
@@ -69,7 +68,7 @@ mod tests {
         assert_eq!(scale.scale, 16_384.0);
         scale.fits();
         assert_eq!(scale.scale, 32_768.0);
-        // The count begins anew behind an overflow.
+        // The count restarts after an overflow.
         for _ in 1..LossScale::GROWS_AFTER {
             scale.fits();
         }

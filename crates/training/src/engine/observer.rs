@@ -1,4 +1,4 @@
-//! What a run tells whoever watches it.
+//! Events of a run, and the trait that receives them.
 
 use std::path::PathBuf;
 
@@ -7,13 +7,13 @@ use serde::Serialize;
 /// What is known before the first step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
-    /// Sentences about the data, the task and the model, in the order in which they were settled.
+    /// Label and text of each line about the data, the task and the model.
     pub lines: Vec<(String, String)>,
-    /// Rows to train on.
+    /// Training rows.
     pub train_rows: usize,
-    /// Rows to choose by.
+    /// Validation rows.
     pub valid_rows: usize,
-    /// Trainable weights.
+    /// Trainable parameters.
     pub parameters: usize,
     /// Optimizer updates of the whole run.
     pub steps: u64,
@@ -21,10 +21,10 @@ pub struct Summary {
     pub tokens_per_epoch: u64,
 }
 
-/// What two timed steps lead one to expect.
+/// Time and memory of a run, extrapolated from two timed steps.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Estimate {
-    /// Seconds of training, evaluation not counted.
+    /// Seconds of training, without evaluations.
     pub seconds: f64,
     /// Tokens a second in the timed steps.
     pub tokens_per_second: f64,
@@ -37,21 +37,21 @@ pub struct Estimate {
 pub struct StepReport {
     /// Updates done, this one included.
     pub step: u64,
-    /// Updates of the whole run; under a budget in time, as far as can be told by now.
+    /// Updates of the whole run; an estimate under a time budget.
     pub steps: u64,
-    /// Passes over the data, with the share of the present one.
+    /// Epochs done, with the share of the current one.
     pub epoch: f64,
-    /// Mean loss of the update's labelled items.
+    /// The loss: the weighted sum of the means of its terms.
     pub loss: f64,
-    /// The learning rate that the update used.
+    /// The learning rate of the update.
     pub learning_rate: f64,
-    /// Length of the gradient before clipping.
+    /// The global gradient norm before clipping.
     pub gradient_norm: f64,
     /// Tokens seen so far.
     pub tokens: u64,
     /// Tokens in this update.
     pub step_tokens: u64,
-    /// Seconds of training so far, interruptions not counted.
+    /// Seconds of training so far, without interruptions.
     pub seconds: f64,
 }
 
@@ -60,15 +60,15 @@ pub struct StepReport {
 pub struct EvaluationReport {
     /// Updates done.
     pub step: u64,
-    /// Passes over the data.
+    /// Epochs done, with the share of the current one.
     pub epoch: f64,
-    /// Metrics by name; `None` where undefined. The first is the one that chooses.
+    /// Metrics by name; `None` where undefined. The first one selects the best weights.
     pub metrics: Vec<(String, Option<f64>)>,
     /// Whether this is the best so far.
     pub is_best: bool,
 }
 
-/// What a probe found: how good the weights are as the beginning of a fine-tuning.
+/// The result of a probe: how well the weights do after a short fine-tuning.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ProbeReport {
     /// Updates done.
@@ -77,51 +77,51 @@ pub struct ProbeReport {
     pub metrics: Vec<(String, Option<f64>)>,
 }
 
-/// What happens during a run, as it happens.
+/// An event of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// Something that the user should know: rows dropped, weights that started fresh.
+    /// A message to the user: rows dropped, weights initialised.
     Note(String),
-    /// Training begins, at this update (0, or where a checkpoint left off).
+    /// Training begins at this update (0, or that of a checkpoint).
     Started {
-        /// What is known.
+        /// The summary of the run.
         summary: Summary,
         /// Updates already done.
         from_step: u64,
     },
     /// An update was done.
     Step(StepReport),
-    /// Evaluation begins on so many rows.
+    /// An evaluation begins.
     Evaluating {
-        /// Rows.
+        /// Its number of rows.
         rows: usize,
     },
     /// An evaluation was done.
     Evaluated(EvaluationReport),
-    /// Something that takes a while goes on: "tokenised 1200 documents".
+    /// The state of a long operation: "tokenised 1200 documents".
     Busy(String),
     /// A probe was done.
     Probed(ProbeReport),
     /// A checkpoint was written.
     Checkpoint(PathBuf),
-    /// The run stops before its last update, for this reason.
+    /// The run stops before its last update; the reason.
     StoppedEarly(String),
     /// The model was written.
     Finished {
-        /// Where it lies.
+        /// Its folder.
         model: PathBuf,
         /// Seconds of training.
         seconds: f64,
     },
 }
 
-/// Whoever watches: a terminal, a test.
+/// Receives the events of a run.
 pub trait Observer {
-    /// Takes note.
+    /// Handles one event.
     fn event(&mut self, event: &Event);
 }
 
-/// Watches nothing.
+/// Ignores all events.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 

@@ -13,23 +13,22 @@ use rayon::prelude::*;
 use crate::config::OptimizerConfig;
 use crate::engine::param_groups::ParamGroup;
 
-/// Elements that one thread updates, or sums, at a time. Fixed, so that results do not depend on
-/// the number of threads.
+/// Elements that one thread updates, or sums, at a time. Fixed, so that results do not depend on the number of threads.
 const CHUNK: usize = 1 << 12;
-/// Elements that are left alone together while no gradient has reached one of them: about a row of an
-/// embedding. A divisor of [`CHUNK`].
+/// Elements that are skipped together as long as none of them has had a gradient: about one row of an embedding. A
+/// divisor of [`CHUNK`].
 const STRETCH: usize = 1 << 8;
 
-/// Gradients of one update by the parameter's path, summed over its micro-batches.
+/// Gradients of one update by parameter path, summed over its micro-batches.
 #[derive(Debug, Default)]
 pub struct GradientSum {
     sums: HashMap<String, Tensor<1>>,
-    /// What the loss was multiplied by, where it was.
+    /// The loss scale, if there is one.
     scale: Option<f64>,
 }
 
 impl GradientSum {
-    /// Gradients of losses that are multiplied by `scale`; the optimizer divides them by it.
+    /// Gradients of losses multiplied by `scale`, which the optimizer divides by it.
     pub fn scaled(scale: f64) -> Self {
         Self {
             scale: Some(scale),
@@ -37,24 +36,24 @@ impl GradientSum {
         }
     }
 
-    /// Parameters with a gradient, and its elements.
+    /// Parameters with a gradient, and its number of elements.
     pub(crate) fn sizes(&self) -> impl Iterator<Item = (String, usize)> + '_ {
         let each = self.sums.iter();
         each.map(|(path, gradient)| (path.clone(), gradient.shape().num_elements()))
     }
 
-    /// Takes the gradient of one parameter out.
+    /// Removes and returns the gradient of one parameter.
     pub(crate) fn take(&mut self, path: &str) -> Option<Tensor<1>> {
         self.sums.remove(path)
     }
 
-    /// Puts the gradient of one parameter in the place of the one that was there.
+    /// Sets the gradient of one parameter.
     pub(crate) fn put(&mut self, path: String, gradient: Tensor<1>) {
         self.sums.insert(path, gradient);
     }
 
-    /// The gradients with their length over all of them, and the numbers of `also`, tensors that are wanted on the host
-    /// too: a device is waited for as often as something is read, so all of this is read at once.
+    /// The gradients with their global norm, and the values of `also`, tensors that the host needs too. Every read waits
+    /// for the device, so everything is read at once.
     pub(crate) fn measured(self, also: Vec<Tensor<1>>) -> (Measured, Vec<f32>) {
         let mut measured = Measured {
             host: HashMap::new(),
@@ -89,7 +88,7 @@ impl GradientSum {
         (measured, values)
     }
 
-    /// Takes the gradients of `model` out of a backward pass and adds them.
+    /// Adds the gradients of the parameters of `model` after a backward pass.
     pub fn add<M: Module>(&mut self, model: &M, gradients: Gradients) {
         struct Visitor<'a> {
             path: Vec<String>,
@@ -125,14 +124,14 @@ impl GradientSum {
     }
 }
 
-/// Gradients whose length is known.
+/// Gradients whose global norm is known.
 #[derive(Debug)]
 pub(crate) struct Measured {
     host: HashMap<String, TensorData>,
     device: HashMap<String, Tensor<1>>,
-    /// Their length before clipping, freed of the loss's scale.
+    /// The global norm before clipping, without the loss scale.
     pub norm: f64,
-    /// What frees them of it.
+    /// The inverse of the loss scale.
     inverse: f64,
 }
 
@@ -145,8 +144,8 @@ enum Moments {
     Device(Box<[Tensor<1>; 2]>),
 }
 
-/// Moments in the CPU's memory, and which stretches of them are anything but zero: rows of the word
-/// embedding that no batch has touched yet cost neither time nor memory.
+/// Moments in the CPU's memory, and which stretches of them are not all zero: rows of the word embedding without a
+/// gradient so far take neither time nor memory.
 #[derive(Debug, Clone)]
 struct HostMoments {
     first: Vec<f32>,
@@ -177,8 +176,8 @@ impl HostMoments {
     }
 }
 
-/// AdamW with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2), in the order of
-/// operations of `torch.optim.AdamW`; without bias correction, that of `google-research/bert`.
+/// AdamW with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2), in the order of operations of
+/// `torch.optim.AdamW`; without bias correction, in that of `google-research/bert`.
 #[derive(Debug, Clone)]
 pub struct AdamW {
     config: OptimizerConfig,
@@ -187,7 +186,7 @@ pub struct AdamW {
 }
 
 impl AdamW {
-    /// Without any history.
+    /// A new optimizer, without moments.
     pub fn new(config: &OptimizerConfig) -> Self {
         Self {
             config: config.clone(),
@@ -196,30 +195,29 @@ impl AdamW {
         }
     }
 
-    /// Moves every parameter of `model` that has a gradient, and gives back the gradient's length
-    /// over all of them before clipping (`torch.nn.utils.clip_grad_norm_`).
+    /// Updates every parameter of `model` that has a gradient. Returns the global gradient norm before clipping
+    /// (`torch.nn.utils.clip_grad_norm_`).
     ///
-    /// `rules` says what applies to the parameter at a path. If the length is no finite number,
-    /// nothing moves.
+    /// `groups` gives the group of the parameter at a path. If the norm is not finite, nothing changes.
     pub fn step<M: Module>(
         &mut self,
         model: M,
         gradients: GradientSum,
         rate: f64,
-        rules: impl Fn(&str) -> ParamGroup,
+        groups: impl Fn(&str) -> ParamGroup,
     ) -> (M, f64) {
         let (measured, _) = gradients.measured(Vec::new());
         let norm = measured.norm;
-        (self.step_by(model, measured, rate, rules), norm)
+        (self.step_by(model, measured, rate, groups), norm)
     }
 
-    /// As [`Self::step`], by gradients whose length is known.
+    /// As [`Self::step`], with gradients whose norm is known.
     pub(crate) fn step_by<M: Module>(
         &mut self,
         model: M,
         gradients: Measured,
         rate: f64,
-        rules: impl Fn(&str) -> ParamGroup,
+        groups: impl Fn(&str) -> ParamGroup,
     ) -> M {
         let norm = gradients.norm;
         if !norm.is_finite() {
@@ -239,16 +237,16 @@ impl AdamW {
             device: gradients.device,
             rate,
             clip: clip * gradients.inverse,
-            rules,
+            groups,
         };
         model.map(&mut mapper)
     }
 
-    fn coefficients(&self, rate: f64, clip: f64, rule: ParamGroup) -> Coefficients {
+    fn coefficients(&self, rate: f64, clip: f64, group: ParamGroup) -> Coefficients {
         let c = &self.config;
         let t = self.updates.min(i32::MAX as u64) as i32;
-        let rate = rate * rule.rate_factor;
-        // Without it, as `AdamWeightDecayOptimizer` of google-research/bert.
+        let rate = rate * group.rate_factor;
+        // Without bias correction, as `AdamWeightDecayOptimizer` of google-research/bert.
         let (first, second) = if c.bias_correction {
             (1.0 - c.beta1.powi(t), (1.0 - c.beta2.powi(t)).sqrt())
         } else {
@@ -256,7 +254,7 @@ impl AdamW {
         };
         Coefficients {
             clip: clip as f32,
-            keep: if rule.decays {
+            keep: if group.decays {
                 (1.0 - rate * c.weight_decay) as f32
             } else {
                 1.0
@@ -269,7 +267,7 @@ impl AdamW {
         }
     }
 
-    /// Writes the history as safetensors: `PATH.m`, `PATH.v` and the number of updates.
+    /// Writes the moments as safetensors: `PATH.m`, `PATH.v` and the number of updates.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -296,7 +294,7 @@ impl AdamW {
         write_safetensors(views, metadata, path)
     }
 
-    /// Reads a history back. `updates` comes from the checkpoint's own record.
+    /// Reads the moments. `updates` is recorded in the checkpoint's `state.json`.
     ///
     /// # Errors
     /// The file is damaged.
@@ -326,7 +324,7 @@ impl AdamW {
     }
 }
 
-/// A vector on its way to a file.
+/// A vector as a safetensors view.
 struct Flat<'a> {
     shape: [usize; 1],
     values: &'a [f32],
@@ -376,11 +374,11 @@ impl Coefficients {
                             .zip(m.chunks_mut(STRETCH).zip(v.chunks_mut(STRETCH)))
                             .zip(live.iter_mut());
                         for (((p, g), (m, v)), live) in stretches {
-                            // Whether a bit is set anywhere but in the sign, without a branch for each.
+                            // Whether any bit but the sign is set, without a branch per element.
                             *live =
                                 *live || g.iter().fold(0, |bits, g| bits | g.to_bits()) << 1 != 0;
                             if !*live {
-                                // Gradient and moments are 0: the formula below comes down to the decay.
+                                // Gradient and moments are 0: only the decay is left of the formula below.
                                 if c.keep != 1.0 {
                                     p.iter_mut().for_each(|p| *p *= c.keep);
                                 }
@@ -421,7 +419,7 @@ struct Mapper<'a, R> {
     device: HashMap<String, Tensor<1>>,
     rate: f64,
     clip: f64,
-    rules: R,
+    groups: R,
 }
 
 impl<R: Fn(&str) -> ParamGroup> ModuleMapper for Mapper<'_, R> {
@@ -435,17 +433,17 @@ impl<R: Fn(&str) -> ParamGroup> ModuleMapper for Mapper<'_, R> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let path = self.path.join(".");
-        let rule = (self.rules)(&path);
-        if rule.rate_factor == 0.0 {
+        let group = (self.groups)(&path);
+        if group.rate_factor == 0.0 {
             return param;
         }
-        let coefficients = self.optimizer.coefficients(self.rate, self.clip, rule);
+        let coefficients = self.optimizer.coefficients(self.rate, self.clip, group);
         let shape = param.shape();
         let device = param.device();
         let n = shape.num_elements();
         if let Some(gradient) = self.host.remove(&path) {
             let (id, tensor, mapper) = param.consume();
-            // Nothing else holds the tensor now, so this is its own memory and not a copy.
+            // This is the only reference to the tensor, so its data are not copied.
             let mut data = tensor.inner().into_data();
             let moments = self
                 .optimizer
@@ -482,8 +480,8 @@ impl<R: Fn(&str) -> ParamGroup> ModuleMapper for Mapper<'_, R> {
     }
 }
 
-/// Squares summed up in groups, on the gradient's device. A GPU may add up millions of them in a row, in f32, which
-/// loses the small ones; the groups are added up in f64.
+/// Sums of squares of groups of elements, on the gradient's device. Summing millions of squares in f32 would lose the
+/// small ones; the groups are summed in f64.
 fn partial_squares(gradient: Tensor<1>) -> Vec<Tensor<1>> {
     const GROUP: usize = 1024;
     let n = gradient.shape().num_elements();
@@ -502,7 +500,7 @@ fn partial_squares(gradient: Tensor<1>) -> Vec<Tensor<1>> {
     sums
 }
 
-/// In f64, chunk by chunk in a fixed order.
+/// The sum of squares in f64, chunk by chunk in a fixed order.
 fn sum_of_squares(values: &[f32]) -> f64 {
     let sums: Vec<f64> = values
         .par_chunks(CHUNK)
@@ -561,8 +559,8 @@ mod tests {
             let (mut p, mut moments) = ([1.0_f32], HostMoments::zeros(1));
             for expected in expected {
                 optimizer.updates += 1;
-                let rule = param_group("encoder.layers.0.qkv.weight", 1, 1.0, false, 0);
-                let c = optimizer.coefficients(0.1, 1.0, rule);
+                let group = param_group("encoder.layers.0.qkv.weight", 1, 1.0, false, 0);
+                let c = optimizer.coefficients(0.1, 1.0, group);
                 c.update_host(&mut p, &[2.0], &mut moments);
                 assert!((p[0] - expected).abs() < 1e-5, "{} {expected}", p[0]);
             }

@@ -3,20 +3,20 @@
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
 
-/// What applies to one parameter.
+/// Learning rate and weight decay of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ParamGroup {
-    /// Multiplies the learning rate; 0 leaves the parameter as it is.
+    /// Multiplies the learning rate; 0 freezes the parameter.
     pub rate_factor: f64,
     /// Whether weight decay applies.
     pub decays: bool,
 }
 
-/// Which rule applies to the parameter at a path of ours (`encoder.layers.0.qkv.weight`).
+/// The group of the parameter at a module path (`encoder.layers.0.qkv.weight`).
 ///
-/// No decay on biases and LayerNorm (Devlin et al. 2019, appendix A.2). The layer-wise rate is
-/// `lr · d^(n + 2 − depth)`, with the embeddings at depth 0, layer i at depth i + 1 and everything
-/// above at depth n + 2 (`google-research/electra`, `model/optimization.py`).
+/// Biases and LayerNorm do not decay (Devlin et al. 2019, appendix A.2). The layer-wise rate is `lr · d^(n + 2 − depth)`,
+/// with the embeddings at depth 0, layer i at depth i + 1 and everything above at depth n + 2 (`google-research/electra`,
+/// `model/optimization.py`).
 pub fn param_group(
     path: &str,
     layers: usize,
@@ -48,11 +48,11 @@ pub fn param_group(
     }
 }
 
-/// Lets the parameters whose rate is 0 take no part in the backward pass.
-pub(crate) fn freeze<M: Module>(model: M, rules: impl Fn(&str) -> ParamGroup) -> M {
+/// Excludes the parameters with a learning rate of 0 from the backward pass.
+pub(crate) fn freeze<M: Module>(model: M, groups: impl Fn(&str) -> ParamGroup) -> M {
     struct Mapper<R> {
         path: Vec<String>,
-        rules: R,
+        groups: R,
     }
     impl<R: Fn(&str) -> ParamGroup> ModuleMapper for Mapper<R> {
         fn enter_module(&mut self, name: &str, _container: &str) {
@@ -62,7 +62,7 @@ pub(crate) fn freeze<M: Module>(model: M, rules: impl Fn(&str) -> ParamGroup) ->
             self.path.pop();
         }
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            let frozen = (self.rules)(&self.path.join(".")).rate_factor == 0.0;
+            let frozen = (self.groups)(&self.path.join(".")).rate_factor == 0.0;
             if frozen {
                 param.set_require_grad(false)
             } else {
@@ -72,7 +72,7 @@ pub(crate) fn freeze<M: Module>(model: M, rules: impl Fn(&str) -> ParamGroup) ->
     }
     model.map(&mut Mapper {
         path: Vec::new(),
-        rules,
+        groups,
     })
 }
 

@@ -1,4 +1,4 @@
-//! Where the time of training goes.
+//! Time of each part of an update, and memory.
 
 use std::time::Instant;
 
@@ -8,59 +8,58 @@ use serde::Serialize;
 /// Time of one part of an update.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Phase {
-    /// Seconds in which the host did its part: on the CPU all of it, for a GPU until everything was handed over.
+    /// Seconds of the host: on the CPU everything, for a GPU until all work was queued.
     pub host: f64,
-    /// Seconds that the host then waited until the device was done.
+    /// Seconds that the host then waited for the device.
     pub device: f64,
 }
 
 impl Phase {
-    /// Both.
+    /// The sum of both.
     pub fn seconds(self) -> f64 {
         self.host + self.device
     }
 }
 
-/// Where the time of training went, on the first device.
+/// Time of the parts of training, on the first device.
 ///
-/// The device is waited for behind every part, which a run without a profile does not do: a GPU is then a little
-/// faster.
+/// The host waits for the device after every part. A run without a profile does not, and is a little faster on a GPU.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Profile {
-    /// Updates that are counted; the first one, in which kernels are compiled and chosen, is not.
+    /// Updates, without the first one, in which kernels are compiled and tuned.
     pub updates: u64,
     /// Seconds of the first update.
     pub first_update: f64,
-    /// Seconds until the batches were there, which other threads make ahead.
+    /// Seconds of waiting for batches, which another thread prepares.
     pub batches: f64,
     /// From the batch to the loss.
     pub forward: Phase,
     /// From the loss to the gradients.
     pub backward: Phase,
-    /// Until the gradients of several devices are summed up; also the wait for the slowest of them.
+    /// Summing the gradients of several devices, including the wait for the slowest of them.
     pub exchange: Phase,
-    /// From the gradients to the weights; also reading the losses.
+    /// From the gradients to the weights, including the read of the losses.
     pub update: Phase,
-    /// Seconds between updates: records, the display, evaluations and checkpoints.
+    /// Seconds between updates: metrics, display, evaluations and checkpoints.
     pub between: f64,
 }
 
 impl Profile {
-    /// Seconds of everything.
+    /// The sum of all parts, in seconds.
     pub fn seconds(&self) -> f64 {
         let phases = [self.forward, self.backward, self.exchange, self.update];
         let phases: f64 = phases.into_iter().map(Phase::seconds).sum();
         self.batches + phases + self.between
     }
 
-    /// The share of the time in which the device had nothing to do for certain: batches were not there yet, or something
-    /// else was done. Evaluations count as such, although they use the device too.
+    /// The share of the time without training work for the device: waiting for batches, and everything between updates.
+    /// Evaluations count as idle, although they use the device.
     pub fn idle(&self) -> f64 {
         (self.batches + self.between) / f64::max(self.seconds(), 1e-9)
     }
 }
 
-/// Measures a [`Profile`] while a run goes on.
+/// Measures a [`Profile`] during a run.
 #[derive(Debug)]
 pub(crate) struct Stopwatch {
     device: Device,
@@ -77,17 +76,17 @@ impl Stopwatch {
         }
     }
 
-    /// Seconds since the last part ended; the next one begins.
+    /// Seconds since the end of the last part. The next part begins.
     pub fn lap(&mut self) -> f64 {
         let seconds = self.begun.elapsed().as_secs_f64();
         self.begun = Instant::now();
         seconds
     }
 
-    /// A part of an update ends: the device is waited for.
+    /// Ends a part of an update, waiting for the device.
     pub fn phase(&mut self, which: impl FnOnce(&mut Profile) -> &mut Phase) {
         let host = self.lap();
-        // What fails here fails again where the results are read, and is told there.
+        // An error here comes again, and is reported, when the results are read.
         let _ = self.device.sync();
         let device = self.lap();
         let phase = which(&mut self.profile);
@@ -95,7 +94,7 @@ impl Stopwatch {
         phase.device += device;
     }
 
-    /// An update ends. Of the first one only its time is kept.
+    /// Ends an update. Of the first one only the total time is kept.
     pub fn update_ends(&mut self) {
         let p = &mut self.profile;
         if p.first_update == 0.0 {
@@ -110,7 +109,7 @@ impl Stopwatch {
     }
 }
 
-/// The largest resident memory of this process so far, in bytes, where the system tells.
+/// The peak resident memory of this process in bytes, if the system reports it.
 pub(crate) fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;

@@ -1,6 +1,6 @@
 //! The learning rate of each update.
 
-use crate::config::{ScheduleConfig, ScheduleKind};
+use crate::config::ScheduleConfig;
 
 /// What ends a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,20 +14,17 @@ pub enum Length {
 /// A schedule over a run of known length.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
-    kind: ScheduleKind,
+    config: ScheduleConfig,
     peak: f64,
-    power: f64,
     /// Where the warm-up ends: an update, or under a budget in time a share of it.
     warmup: f64,
-    /// Where it begins, as a share of the peak.
-    start: f64,
     length: Length,
 }
 
 impl Schedule {
     /// Over the whole run. Over steps, a warm-up given as a share is rounded up, as
     /// `TrainingArguments.get_warmup_steps` of transformers does. Over seconds it is a share of them,
-    /// and a warm-up in steps is not looked at.
+    /// and a warm-up in steps is ignored.
     pub fn new(config: &ScheduleConfig, peak: f64, length: Length) -> Self {
         let warmup = match length {
             Length::Steps(steps) => config
@@ -36,62 +33,22 @@ impl Schedule {
             Length::Seconds(_) => config.warmup,
         };
         Self {
-            kind: config.kind,
+            config: config.clone(),
             peak,
-            power: config.power,
             warmup,
-            start: config.warmup_start,
             length,
         }
     }
 
-    /// The rate of update `step`, counted from 0, behind `elapsed` seconds (which are read under a
-    /// budget in time only).
-    ///
-    /// `t` of `T` updates (or seconds) have passed, `w` of them are the warm-up:
-    ///
-    /// | | below w | behind it |
-    /// |---|---|---|
-    /// | linear | t/w | (T − t)/(T − w) |
-    /// | cosine | t/w | (1 + cos π(t − w)/(T − w))/2 |
-    /// | constant | t/w | 1 |
-    /// | polynomial | t/w | ((T − t)/(T − w))^power |
-    /// | bert | t/w | 1 − t/T: the rate steps down where the warm-up ends |
-    /// | electra | (t/w)(1 − t/T) | 1 − t/T |
-    ///
-    /// With a `warmup_start` of s, t/w is s + (1 − s)t/w.
-    ///
-    /// Linear, cosine and constant are those of transformers
-    /// (`get_linear_schedule_with_warmup` and its like); `bert` is `create_optimizer` of
-    /// `google-research/bert`, `electra` that of `google-research/electra`.
+    /// The learning rate of update `step`, counted from 0, after `elapsed` seconds (which count under a budget in time
+    /// only): the peak times the factors of [`ScheduleConfig::factors`].
     pub fn rate(&self, step: u64, elapsed: f64) -> f64 {
-        let (t, end) = match self.length {
-            Length::Steps(steps) => (step as f64, steps as f64),
-            Length::Seconds(seconds) => ((elapsed / seconds).min(1.0), 1.0),
+        let (t, end, least) = match self.length {
+            Length::Steps(steps) => (step as f64, steps as f64, 1.0),
+            Length::Seconds(seconds) => ((elapsed / seconds).min(1.0), 1.0, f64::MIN_POSITIVE),
         };
-        let w = self.warmup;
-        let left = 1.0 - t / end;
-        if t < w {
-            let rise = match self.kind {
-                ScheduleKind::Electra => left,
-                _ => 1.0,
-            };
-            return self.peak * (self.start + (1.0 - self.start) * t / w) * rise;
-        }
-        // A warm-up that fills the whole run leaves nothing to fall over.
-        let least = match self.length {
-            Length::Steps(_) => 1.0,
-            Length::Seconds(_) => f64::MIN_POSITIVE,
-        };
-        let span = (end - w).max(least);
-        let factor = match self.kind {
-            ScheduleKind::Constant => 1.0,
-            ScheduleKind::Linear => (end - t) / span,
-            ScheduleKind::Polynomial => ((end - t) / span).max(0.0).powf(self.power),
-            ScheduleKind::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * ((t - w) / span)).cos()),
-            ScheduleKind::Bert | ScheduleKind::Electra => left,
-        };
-        self.peak * factor.max(0.0)
+        let (warmup, decay) = self.config.factors(t, end, self.warmup, least);
+        self.peak * warmup * decay
     }
 
     /// The share of the run that is done, 0 to 1.
@@ -127,6 +84,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ScheduleKind;
 
     fn schedule(
         kind: ScheduleKind,

@@ -1,4 +1,4 @@
-//! One optimizer update: the gradients of its micro-batches, on one device or several, and the step they lead to.
+//! One optimizer update: micro-batches → forward → loss terms → backward → clip → update.
 
 use std::sync::Arc;
 
@@ -7,9 +7,10 @@ use bertkit_model::{Context, TrainingPass};
 use burn::tensor::Tensor;
 
 use crate::engine::data_parallel::DataParallel;
+use crate::engine::loss_scale::LossScale;
 use crate::engine::optimizer::GradientSum;
 use crate::engine::profile::Stopwatch;
-use crate::engine::task::Task;
+use crate::engine::task::{LossSums, LossTerm, Task};
 use crate::engine::trainer::Trainer;
 use crate::error::TrainError;
 
@@ -17,154 +18,107 @@ use crate::error::TrainError;
 #[derive(Debug, Clone)]
 pub(crate) struct Update {
     pub loss: f64,
-    /// The mean of each summand of the loss, before its factor.
+    /// The mean of each loss term, before its factor.
     pub terms: Vec<f64>,
+    /// The learning rate.
     pub rate: f64,
+    /// The global gradient norm before clipping.
     pub norm: f64,
     pub tokens: u64,
 }
 
-/// The mean of each summand of the loss in some micro-batches, with their numbers in the update.
-pub(crate) type Means = Vec<(usize, Vec<f64>)>;
-
-/// What the devices share in an update.
-pub(crate) struct Work<B> {
-    batches: Arc<Vec<B>>,
-    /// What each summand is divided by.
-    totals: Vec<f64>,
-    seed: u64,
-    /// The number of the first micro-batch in the run.
-    first: u64,
-    scale: Option<f64>,
-    devices: usize,
-}
-
-impl<B> Work<B> {
-    /// The micro-batches of one device, and their numbers in the update.
-    fn of(&self, device: usize) -> impl Iterator<Item = (usize, &B)> {
-        let all = self.batches.iter().enumerate();
-        all.skip(device).step_by(self.devices)
-    }
-
-    /// The mean of each summand in each of one device's micro-batches.
-    pub fn means(&self, device: usize, values: &[f32]) -> Means {
-        let each = values.chunks(self.totals.len());
-        let each = each.map(|values| values.iter().map(|&x| f64::from(x)).collect());
-        self.of(device).map(|(i, _)| i).zip(each).collect()
-    }
-}
-
-/// What one device found in its micro-batches.
-pub(crate) struct Share {
-    pub gradients: GradientSum,
-    /// The mean of each summand, a micro-batch behind the other, still on the device.
-    pub means: Vec<Tensor<1>>,
-}
-
-impl Share {
-    /// The means, read at once.
-    pub fn read(&mut self) -> Vec<f32> {
-        match std::mem::take(&mut self.means) {
-            means if means.is_empty() => Vec::new(),
-            means => to_vec(Tensor::cat(means, 0)),
-        }
-    }
-
-    /// The gradients of one device's micro-batches.
-    pub fn find<T: Task>(
-        task: &T,
-        work: &Work<T::Batch>,
-        device: usize,
-        model: &T::Model,
-        context: Context<'_>,
-        mut watch: Option<&mut Stopwatch>,
-    ) -> Self {
-        let mut gradients = work
-            .scale
-            .map_or_else(GradientSum::default, GradientSum::scaled);
-        let mut means = Vec::new();
-        for (i, batch) in work.of(device) {
-            let number = work.first + i as u64;
-            let pass = TrainingPass::new(work.seed, number);
-            let context = context.training(&pass);
-            let mut weigh = |sums: Vec<Tensor<1>>| {
-                let mut loss: Option<Tensor<1>> = None;
-                for ((term, sum), total) in task.terms().iter().zip(sums).zip(&work.totals) {
-                    let part = sum / *total;
-                    means.push(part.clone().inner());
-                    let part = match term.factor {
-                        1.0 => part,
-                        factor => part * factor,
-                    };
-                    loss = Some(match loss {
-                        Some(loss) => loss + part,
-                        None => part,
-                    });
-                }
-                if let Some(watch) = &mut watch {
-                    watch.phase(|profile| &mut profile.forward);
-                }
-                match work.scale {
-                    Some(scale) => loss.map(|loss| loss * scale),
-                    None => loss,
-                }
-            };
-            task.learn(model, batch, number, context, &mut weigh, &mut gradients);
-            if let Some(watch) = &mut watch {
-                watch.phase(|profile| &mut profile.backward);
-            }
-        }
-        Self { gradients, means }
-    }
-}
-
 impl<T: Task> Trainer<'_, T> {
-    /// One optimizer update over some micro-batches, which go to the devices by turns. Each summand of the loss is
-    /// divided by its items in all of them together, so that k micro-batches equal one of k times the size.
+    /// One optimizer update over the micro-batches of one or more batches, distributed over the devices in turn.
     ///
-    /// The model goes in and comes out, so that its memory is updated in place.
-    pub fn update(
+    /// Each loss term is divided by its items in all micro-batches together, so k micro-batches give the gradients of
+    /// one batch of k times the size. The model is passed by value, so that its memory is updated in place.
+    ///
+    /// # Errors
+    /// A loss term or the gradient norm is not finite; no weight has changed then.
+    pub fn step(
         &mut self,
         model: T::Model,
         batches: &Arc<Vec<T::Batch>>,
-        workers: &mut DataParallel<'_, T::Batch>,
+        devices: &mut DataParallel<'_, T::Batch>,
     ) -> Result<(T::Model, Update), TrainError> {
         let task = self.task;
-        let terms = task.terms();
-        let mut totals = vec![0.0; terms.len()];
-        let mut tokens = 0;
-        for batch in batches.iter() {
-            tokens += task.tokens(batch) as u64;
-            for (total, weight) in totals.iter_mut().zip(task.weights(batch)) {
-                *total += weight;
-            }
-        }
-        // Items that count nothing have nothing to divide by.
-        for total in totals.iter_mut().filter(|total| **total <= 0.0) {
-            *total = 1.0;
-        }
-        let work = Arc::new(Work {
+        let step = Arc::new(StepInput {
             batches: batches.clone(),
-            totals,
-            seed: self.loop_config.seed,
+            totals: totals(task, batches),
+            seed: self.config.seed,
             first: self.progress.micro_batches,
             scale: self.progress.loss_scale.as_ref().map(|s| s.scale),
-            devices: workers.devices(),
+            devices: devices.count(),
         });
-        workers.begin(&work);
-        let context = self.place.context;
-        let share = Share::find(task, &work, 0, &model, context, self.watch.as_mut());
-        let mut gradients = share.gradients;
-        let of_others = workers.sum(&mut gradients);
-        if workers.devices() > 1
+
+        // Forward, loss terms and backward: here on the first device, in other threads on the others.
+        devices.start(&step);
+        let context = self.placement.context;
+        let first = compute_gradients(task, &step, 0, &model, context, self.watch.as_mut());
+        let mut sum = first.gradients;
+        let mut means = devices.all_reduce(&mut sum);
+        if devices.count() > 1
             && let Some(watch) = &mut self.watch
         {
             watch.phase(|profile| &mut profile.exchange);
         }
-        let (gradients, values) = gradients.measured(share.means);
-        let mut means = work.means(0, &values);
-        means.extend(of_others);
-        // By their number: a sum in another order would be rounded in another way.
+
+        // One read for the norm and all losses: a device is waited for here and nowhere else.
+        let (sum, values) = sum.measured(first.means);
+        means.extend(step.means(0, &values));
+        let terms = self.mean_terms(means, batches)?;
+
+        // Clip by the global norm, and update.
+        let norm = sum.norm;
+        let rate = self
+            .schedule
+            .rate(self.progress.step, self.progress.elapsed);
+        devices.update(rate);
+        let model = self
+            .optimizer
+            .step_by(model, sum, rate, |path| task.param_group(path));
+        devices.wait();
+        if let Some(watch) = &mut self.watch {
+            watch.phase(|profile| &mut profile.update);
+        }
+        if !norm.is_finite()
+            && !self
+                .progress
+                .loss_scale
+                .as_mut()
+                .is_some_and(LossScale::overflows)
+        {
+            return Err(self.not_finite("gradient norm", norm, batches));
+        }
+        if norm.is_finite()
+            && let Some(scale) = &mut self.progress.loss_scale
+        {
+            scale.fits();
+        }
+
+        let tokens: u64 = batches.iter().map(|batch| task.tokens(batch) as u64).sum();
+        self.progress.step += 1;
+        self.progress.micro_batches += batches.len() as u64;
+        self.progress.tokens += tokens;
+        let factors = task.terms().iter().map(|term| term.factor);
+        let loss = factors
+            .zip(&terms)
+            .map(|(factor, mean)| factor * mean)
+            .sum();
+        let update = Update {
+            loss,
+            terms,
+            rate,
+            norm,
+            tokens,
+        };
+        Ok((model, update))
+    }
+
+    /// The mean of each loss term over the update, from those of the micro-batches.
+    fn mean_terms(&self, mut means: Means, batches: &[T::Batch]) -> Result<Vec<f64>, TrainError> {
+        let terms = self.task.terms();
+        // In the order of the micro-batches: a sum in another order rounds differently.
         means.sort_by_key(|(i, _)| *i);
         let mut sums = vec![0.0; terms.len()];
         for (i, values) in means {
@@ -175,44 +129,7 @@ impl<T: Task> Trainer<'_, T> {
                 *sum += value;
             }
         }
-        let rate = self
-            .schedule
-            .rate(self.progress.step, self.progress.elapsed);
-        workers.step(rate);
-        let norm = gradients.norm;
-        let model = self
-            .optimizer
-            .step_by(model, gradients, rate, |path| task.param_group(path));
-        workers.wait();
-        if let Some(watch) = &mut self.watch {
-            watch.phase(|profile| &mut profile.update);
-        }
-        // In f16, gradients of a finite loss may be too large for the scale: the update is left out.
-        let skipped = match &mut self.progress.loss_scale {
-            Some(scale) if !norm.is_finite() => scale.overflows(),
-            Some(scale) => {
-                scale.fits();
-                false
-            }
-            None => false,
-        };
-        if !norm.is_finite() && !skipped {
-            return Err(self.not_finite("gradient norm", norm, batches));
-        }
-        self.progress.step += 1;
-        self.progress.micro_batches += batches.len() as u64;
-        self.progress.tokens += tokens;
-        let weighed = terms.iter().zip(&sums);
-        Ok((
-            model,
-            Update {
-                loss: weighed.map(|(term, mean)| term.factor * mean).sum(),
-                terms: sums,
-                rate,
-                norm,
-                tokens,
-            },
-        ))
+        Ok(sums)
     }
 
     pub(crate) fn not_finite(&self, what: &str, value: f64, batches: &[T::Batch]) -> TrainError {
@@ -221,6 +138,142 @@ impl<T: Task> Trainer<'_, T> {
             value,
             step: self.progress.step,
             place: self.task.describe(batches),
+        }
+    }
+}
+
+/// The gradients of one device's micro-batches.
+pub(crate) fn compute_gradients<T: Task>(
+    task: &T,
+    step: &StepInput<T::Batch>,
+    device: usize,
+    model: &T::Model,
+    context: Context<'_>,
+    mut watch: Option<&mut Stopwatch>,
+) -> DeviceGradients {
+    let mut gradients = step
+        .scale
+        .map_or_else(GradientSum::default, GradientSum::scaled);
+    let mut means = Vec::new();
+    for (i, batch) in step.of(device) {
+        let number = step.first + i as u64;
+        let pass = TrainingPass::new(step.seed, number);
+        let context = context.training(&pass);
+
+        let LossSums { sums, features } = task.loss(model, batch, number, context);
+        let (loss, term_means) = combine(task.terms(), sums, &step.totals, step.scale);
+        means.extend(term_means);
+        if let Some(watch) = &mut watch {
+            watch.phase(|profile| &mut profile.forward);
+        }
+
+        match (loss, features) {
+            (None, _) => {}
+            (Some(loss), None) => context.backward(loss, |found| gradients.add(model, found)),
+            (Some(loss), Some(features)) => {
+                let found = loss.backward();
+                let gradient = features.grad(&found).map(to_vec).unwrap_or_default();
+                gradients.add(model, found);
+                for loss in task.second_pass(model, batch, context, gradient) {
+                    context.backward(loss, |found| gradients.add(model, found));
+                }
+            }
+        }
+        if let Some(watch) = &mut watch {
+            watch.phase(|profile| &mut profile.backward);
+        }
+    }
+    DeviceGradients { gradients, means }
+}
+
+/// The loss that is minimised, `[1]`, and the mean of each term without a graph; no loss if there are no terms.
+///
+/// A term's sum is divided by its total over the update and multiplied by its factor; `scale` multiplies the loss.
+fn combine(
+    terms: &[LossTerm],
+    sums: Vec<Tensor<1>>,
+    totals: &[f64],
+    scale: Option<f64>,
+) -> (Option<Tensor<1>>, Vec<Tensor<1>>) {
+    let mut means = Vec::with_capacity(terms.len());
+    let mut loss: Option<Tensor<1>> = None;
+    for ((term, sum), total) in terms.iter().zip(sums).zip(totals) {
+        let mean = sum / *total;
+        means.push(mean.clone().inner());
+        let weighted = match term.factor {
+            1.0 => mean,
+            factor => mean * factor,
+        };
+        loss = Some(match loss {
+            Some(loss) => loss + weighted,
+            None => weighted,
+        });
+    }
+    if let Some(scale) = scale {
+        loss = loss.map(|loss| loss * scale);
+    }
+    (loss, means)
+}
+
+/// The divisor of each loss term: its items in all micro-batches, or 1 if it has none.
+fn totals<T: Task>(task: &T, batches: &[T::Batch]) -> Vec<f64> {
+    let mut totals = vec![0.0; task.terms().len()];
+    for batch in batches {
+        for (total, weight) in totals.iter_mut().zip(task.weights(batch)) {
+            *total += weight;
+        }
+    }
+    for total in totals.iter_mut().filter(|total| **total <= 0.0) {
+        *total = 1.0;
+    }
+    totals
+}
+
+/// The mean of each loss term in some micro-batches, with their numbers in the update.
+pub(crate) type Means = Vec<(usize, Vec<f64>)>;
+
+/// The input of one update, shared by all devices.
+pub(crate) struct StepInput<B> {
+    batches: Arc<Vec<B>>,
+    /// The divisor of each loss term.
+    totals: Vec<f64>,
+    seed: u64,
+    /// The number of the first micro-batch in the run.
+    first: u64,
+    /// The loss scale.
+    scale: Option<f64>,
+    /// The number of devices.
+    devices: usize,
+}
+
+impl<B> StepInput<B> {
+    /// The micro-batches of one device, with their numbers in the update.
+    fn of(&self, device: usize) -> impl Iterator<Item = (usize, &B)> {
+        let all = self.batches.iter().enumerate();
+        all.skip(device).step_by(self.devices)
+    }
+
+    /// The term means of one device, from its values of [`DeviceGradients::means`].
+    pub fn means(&self, device: usize, values: &[f32]) -> Means {
+        let each = values.chunks(self.totals.len());
+        let each = each.map(|values| values.iter().map(|&x| f64::from(x)).collect());
+        self.of(device).map(|(i, _)| i).zip(each).collect()
+    }
+}
+
+/// The result of the backward passes on one device.
+pub(crate) struct DeviceGradients {
+    pub gradients: GradientSum,
+    /// The mean of each loss term, micro-batch by micro-batch, still on the device.
+    pub means: Vec<Tensor<1>>,
+}
+
+impl DeviceGradients {
+    /// The means, in one read.
+    pub fn read(&mut self) -> Vec<f32> {
+        match std::mem::take(&mut self.means) {
+            means if means.is_empty() => Vec::new(),
+            means => to_vec(Tensor::cat(means, 0)),
         }
     }
 }

@@ -1,49 +1,65 @@
-//! What the training loop needs of a task.
+//! What the training loop needs from a task: batches, loss terms, parameter groups and validation metrics.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::Path;
 
 use bertkit_model::{Context, Naming};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use crate::engine::optimizer::GradientSum;
 use crate::engine::param_groups::ParamGroup;
 use crate::error::TrainError;
-use crate::run::directory::RunDirectory;
 
-/// What an evaluation on the validation rows found.
+/// The result of an evaluation on the validation rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Validation {
-    /// Metrics by name; `None` where undefined. The first is the one that chooses.
+    /// Metrics by name; `None` where undefined. The first one selects the best weights.
     pub metrics: Vec<(String, Option<f64>)>,
-    /// The choosing metric, signed so that higher is better; `None` where nothing is to be chosen.
+    /// The selecting metric, signed so that higher is better; `None` if no weights are to be selected.
     pub score: Option<f64>,
 }
 
-/// One summand of a loss: a mean over its own items, times a factor.
+/// One term of a loss: a mean over its own items, times a factor.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LossTerm {
-    /// What `metrics.jsonl` calls it.
+    /// Its name in `metrics.jsonl`.
     pub name: &'static str,
-    /// How much its mean counts.
+    /// The weight of its mean in the total loss.
     pub factor: f64,
 }
 
-/// The sums of a loss's summands to the loss that is minimised.
-pub type Weigh<'a> = dyn FnMut(Vec<Tensor<1>>) -> Option<Tensor<1>> + 'a;
+/// The loss of one micro-batch, before its terms are divided by their number of items and combined.
+#[derive(Debug)]
+pub struct LossSums {
+    /// The sum of each term over its items, `[1]` each, in the order of [`Task::terms`].
+    pub sums: Vec<Tensor<1>>,
+    /// `[n, h]`, the leaf that the sums were computed from, if the encoder ran without a graph.
+    ///
+    /// The gradient at this leaf goes to [`Task::second_pass`], which carries it on to the encoder's parameters.
+    pub features: Option<Tensor<2>>,
+}
+
+impl From<Vec<Tensor<1>>> for LossSums {
+    /// Sums on one graph, down to the parameters.
+    fn from(sums: Vec<Tensor<1>>) -> Self {
+        Self {
+            sums,
+            features: None,
+        }
+    }
+}
 
 /// How batches are divided into micro-batches.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Split {
-    /// Rows of a micro-batch at most; all of the batch if not given.
+    /// Maximum rows of a micro-batch; the whole batch if not given.
     pub most: Option<usize>,
-    /// Devices that micro-batches go to by turns, besides the first.
+    /// Devices besides the first that take micro-batches in turn.
     pub more_devices: usize,
 }
 
 impl Split {
-    /// How many micro-batches a batch of so many rows has, each with about as many rows as the others.
+    /// The number of micro-batches of a batch with this many rows; their sizes differ by at most one row.
     pub fn parts(self, rows: usize) -> usize {
         let needed = self.most.map_or(1, |most| rows.div_ceil(most.max(1)));
         needed.max((1 + self.more_devices).min(rows)).max(1)
@@ -65,89 +81,84 @@ impl Split {
     }
 }
 
-/// A task: what goes through the model together, a loss, metrics, and what is saved in the end.
+/// What is trained: the batches, their loss, and the metrics on the validation rows.
 ///
-/// The order of training is cut into epochs, these into batches, and these into micro-batches, which go
-/// through the model one by one. A micro-batch is a function of pass, number and rows alone,
-/// so that it can be made ahead on another thread, and again after an interruption.
+/// Training is a sequence of epochs; an epoch has batches, and a batch has micro-batches, each of which goes through the
+/// model in one forward pass. A micro-batch is a function of epoch, batch number and rows alone, so that another thread
+/// can prepare it in advance, and a resumed run can prepare it again.
 pub trait Task: Sync {
-    /// What is trained.
+    /// The model that is trained.
     type Model: Module;
-    /// The order of one pass.
+    /// The order of the rows in one epoch.
     type Epoch: Sync;
-    /// One micro-batch on the host, ready for the model.
+    /// One micro-batch in the host's memory, ready for the model.
     type Batch: Send + Sync;
 
-    /// The stage that applies behind `step` updates, at that share of the run (0 to 1). A new stage
-    /// begins a new pass.
+    /// The stage after `step` updates and this share of the run (0 to 1). A new stage starts a new epoch.
     fn stage(&self, _step: u64, _share: f64) -> usize {
         0
     }
 
-    /// Batches an update in a stage.
+    /// Batches per update in a stage.
     fn accumulation(&self, stage: usize) -> usize;
 
-    /// The order of a pass. Passes are numbered through all stages.
+    /// The order of an epoch. Epochs are numbered across all stages.
     ///
     /// # Errors
     /// The settings do not fit the data.
     fn epoch(&self, stage: usize, number: u64) -> Result<Self::Epoch, TrainError>;
 
-    /// Batches of a pass.
+    /// The number of batches in an epoch.
     fn batches(&self, epoch: &Self::Epoch) -> usize;
 
-    /// Rows of one of them: texts, windows, sequences.
+    /// The number of rows (texts, windows or sequences) in batch `number`.
     fn rows(&self, epoch: &Self::Epoch, number: usize) -> usize;
 
-    /// The micro-batch that these of its rows make.
+    /// The micro-batch made of these rows of batch `number`.
     fn batch(&self, epoch: &Self::Epoch, number: usize, rows: Range<usize>) -> Self::Batch;
 
     /// Tokens of a micro-batch, special tokens included.
     fn tokens(&self, batch: &Self::Batch) -> usize;
 
-    /// Pairs of tokens that a device looks at which pads to the longest sequence: rows times its square.
+    /// Token pairs that attention computes on a device that pads: rows times the square of the longest.
     fn attended(&self, batch: &Self::Batch) -> usize;
 
-    /// Where the texts of some micro-batches are found, for messages: "the rows from lines 1, 2".
+    /// Where the texts of some micro-batches come from, for messages: "the rows from lines 1, 2 of the training file".
     fn describe(&self, batches: &[Self::Batch]) -> String;
 
-    /// The summands of the loss.
+    /// The terms of the loss.
     fn terms(&self) -> &[LossTerm];
 
-    /// How many items each summand has in a micro-batch (or how much they count together): what the
-    /// summed loss is divided by.
+    /// The number of items (or their total weight) of each term in a micro-batch: the divisor of its sum.
     fn weights(&self, batch: &Self::Batch) -> Vec<f64>;
 
-    /// The sum over its items of each summand, `[1]` each. `micro_batch` numbers the micro-batches of
-    /// the run: together with the seed it decides whatever is drawn.
+    /// The forward pass and the loss of one micro-batch.
+    ///
+    /// `micro_batch` numbers the micro-batches of the run; together with the seed it keys all random draws.
     fn loss(
         &self,
         model: &Self::Model,
         batch: &Self::Batch,
         micro_batch: u64,
         context: Context<'_>,
-    ) -> Vec<Tensor<1>>;
+    ) -> LossSums;
 
-    /// Adds the gradients of one micro-batch. `weigh` makes the loss of what [`Self::loss`] gives; nothing if it has no
-    /// summands. It is called once.
-    fn learn(
-        &self,
-        model: &Self::Model,
-        batch: &Self::Batch,
-        micro_batch: u64,
-        context: Context<'_>,
-        weigh: &mut Weigh<'_>,
-        gradients: &mut GradientSum,
-    ) {
-        if let Some(loss) = weigh(self.loss(model, batch, micro_batch, context)) {
-            context.backward(loss, |found| gradients.add(model, found));
-        }
+    /// After a loss on detached features ([`LossSums::features`]): further losses, computed one at a time, whose
+    /// gradients are those of the encoder. `gradient` is the loss's gradient at the features, row by row.
+    fn second_pass<'a>(
+        &'a self,
+        _model: &'a Self::Model,
+        _batch: &'a Self::Batch,
+        _context: Context<'a>,
+        _gradient: Vec<f32>,
+    ) -> Box<dyn Iterator<Item = Tensor<1>> + 'a> {
+        Box::new(std::iter::empty())
     }
 
-    /// What applies to the parameter at a path.
+    /// The group of the parameter at a path.
     fn param_group(&self, path: &str) -> ParamGroup;
 
-    /// How the parameters are called in checkpoints.
+    /// The names of the parameters in checkpoints.
     fn naming(&self) -> Naming;
 
     /// The number of validation rows; 0 if there are none.
@@ -156,37 +167,25 @@ pub trait Task: Sync {
     /// Metrics on the validation rows.
     ///
     /// # Errors
-    /// There are no validation rows, or the choosing metric is not one.
+    /// There are no validation rows, or the selecting metric is not one of the task's.
     fn validate(&self, model: &Self::Model, context: Context<'_>)
     -> Result<Validation, TrainError>;
 
-    /// Whether [`Self::probe`] is asked behind that update; `last` where it is the run's last one.
+    /// Whether [`Self::probe`] runs after this update; `last` is true for the last update of the run.
     fn probes(&self, _step: u64, _last: bool) -> bool {
         false
     }
 
-    /// What the weights are worth for something else than what they are trained for: metrics by name.
-    /// Nothing of the run may depend on it.
+    /// Metrics of the weights on another task, such as a short fine-tuning. `folder` is for temporary files. Nothing in
+    /// the run may depend on the result.
     ///
     /// # Errors
-    /// It could not be done.
+    /// The probe failed.
     fn probe(
         &self,
         _model: &Self::Model,
-        _directory: &RunDirectory,
+        _folder: &Path,
     ) -> Result<Vec<(String, Option<f64>)>, TrainError> {
         Ok(Vec::new())
     }
-
-    /// Settles what is chosen once on the validation rows with the final weights (a threshold), and
-    /// writes the finished model with all that is needed to use it. Gives back its folder.
-    ///
-    /// # Errors
-    /// Something cannot be written.
-    fn export(
-        &mut self,
-        model: Self::Model,
-        directory: &RunDirectory,
-        context: Context<'_>,
-    ) -> Result<PathBuf, TrainError>;
 }

@@ -1,6 +1,5 @@
-//! The training loop.
+//! The training loop: epochs, evaluations, checkpoints and early stopping around the optimizer step.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -15,95 +14,104 @@ use crate::engine::optimizer::AdamW;
 use crate::engine::profile::Stopwatch;
 use crate::engine::schedule::Schedule;
 use crate::engine::step::Update;
+use crate::engine::store::{MetricLine, Progress, Snapshot, Store};
 use crate::engine::task::{LossTerm, Split, Task};
 use crate::error::TrainError;
-use crate::run::checkpoint::{self, Progress};
-use crate::run::directory::{MetricLine, MetricsFile, RunDirectory};
 
-/// Batches that are made ahead of the step, at least.
+/// Minimum number of batches that are prepared in advance.
 const AHEAD: usize = 4;
 
-/// When a run stops, looks and saves.
+/// When a run evaluates, saves and stops.
 #[derive(Debug, Clone)]
 pub(crate) struct LoopConfig {
-    /// The command that continues an interrupted run.
-    pub command: &'static str,
-    /// Decides dropout.
+    /// The seed of dropout.
     pub seed: u64,
-    /// Rows that go through the model together, at most; all of a batch if not given.
+    /// Maximum rows of a micro-batch; the whole batch if not given.
     pub micro_batch: Option<usize>,
-    /// Passes over the data, where they end the run.
+    /// Maximum number of epochs, if they end the run.
     pub epochs: Option<u64>,
     /// Whether every epoch ends with an evaluation and a checkpoint.
     pub after_epoch: bool,
-    /// Evaluates every so many updates.
+    /// Evaluates every this many updates.
     pub evaluate_steps: Option<u64>,
-    /// Stops after this many evaluations without a better one; 0 never stops early.
+    /// Stops after this many evaluations without an improvement; 0 disables early stopping.
     pub early_stopping: u32,
-    /// Writes a checkpoint every so many updates.
+    /// Saves a checkpoint every this many updates.
     pub checkpoint_steps: u64,
-    /// How many checkpoints are kept, the best one not counted.
+    /// The number of checkpoints to keep, in addition to the best.
     pub keep_checkpoints: usize,
 }
 
-/// Everything of a run but the weights, and how far it has come.
+/// A training run, except for the weights.
 pub(crate) struct Trainer<'a, T: Task> {
     pub task: &'a T,
-    pub place: DevicePlacement,
-    pub loop_config: LoopConfig,
+    pub placement: DevicePlacement,
+    pub config: LoopConfig,
     pub optimizer: AdamW,
     pub schedule: Schedule,
     pub progress: Progress,
-    /// Looks where the time goes, if that is asked.
+    /// Measures the time of each part of an update, if requested.
     pub watch: Option<Stopwatch>,
 }
 
-/// Who hears of a run while it goes on.
-struct Listeners<'a> {
-    directory: &'a RunDirectory,
-    metrics: MetricsFile,
+/// The surroundings of a run in this process.
+struct Session<'a, M> {
+    store: &'a mut dyn Store<M>,
     observer: &'a mut dyn Observer,
     interrupt: &'a AtomicBool,
-    /// When this process began, and what had elapsed before.
+    /// When this process started training, and the seconds that had elapsed before.
     clock: (Instant, f64),
     last: Option<EvaluationReport>,
     best: Option<EvaluationReport>,
 }
 
-/// Why a pass stopped.
+impl<M> Session<'_, M> {
+    /// Seconds of the run so far, those of earlier processes included.
+    fn elapsed(&self) -> f64 {
+        self.clock.1 + self.clock.0.elapsed().as_secs_f64()
+    }
+
+    fn interrupted(&self) -> bool {
+        self.interrupt.load(Ordering::Relaxed)
+    }
+}
+
+/// Why training on an epoch ended.
 enum Pause {
-    /// It is complete, or another stage begins.
+    /// The epoch is complete, or a new stage begins.
     NextEpoch,
     /// The run has done all its updates, or its time is up.
     Done,
-    /// Evaluations have not become better for long enough.
+    /// Early stopping.
     Stalled,
 }
 
-/// A weight that is infinite or no number, if there is one.
+/// A weight that is infinite or NaN, if there is one.
 fn find_non_finite<M: Module>(model: &M) -> Option<f64> {
-    let mut lost = None;
+    let mut found = None;
     visit(model, |_, _, values| {
-        lost = lost.or(values.into_iter().find(|value| !value.is_finite()));
+        found = found.or(values.into_iter().find(|value| !value.is_finite()));
     });
-    lost.map(f64::from)
+    found.map(f64::from)
 }
 
 impl<'a, T: Task> Trainer<'a, T> {
-    /// A run of `task` in that place, with `progress` behind it.
+    /// A run of `task` that continues from `progress`.
     pub fn new(
         task: &'a T,
-        place: DevicePlacement,
-        loop_config: LoopConfig,
+        placement: DevicePlacement,
+        config: LoopConfig,
         schedule: Schedule,
         optimizer: AdamW,
         progress: Progress,
     ) -> Self {
-        let watch = place.profile.then(|| Stopwatch::new(place.device.clone()));
+        let watch = placement
+            .profile
+            .then(|| Stopwatch::new(placement.device.clone()));
         Self {
             task,
-            place,
-            loop_config,
+            placement,
+            config,
             optimizer,
             schedule,
             progress,
@@ -111,49 +119,60 @@ impl<'a, T: Task> Trainer<'a, T> {
         }
     }
 
-    /// How batches are divided.
+    /// How batches are divided into micro-batches.
     pub fn split(&self) -> Split {
         Split {
-            most: self.loop_config.micro_batch,
-            more_devices: self.place.more.len(),
+            most: self.config.micro_batch,
+            more_devices: self.placement.more.len(),
         }
     }
 
-    /// Whether nothing is left to do.
+    /// Whether all updates are done.
     fn is_done(&self) -> bool {
         let p = &self.progress;
         self.schedule.is_over(p.step, p.elapsed)
-            || self
-                .loop_config
-                .epochs
-                .is_some_and(|epochs| p.epoch >= epochs)
+            || self.config.epochs.is_some_and(|epochs| p.epoch >= epochs)
     }
 
-    /// The stage that applies now.
+    /// The current stage.
     fn stage(&self) -> usize {
         let p = &self.progress;
         self.task
             .stage(p.step, self.schedule.share(p.step, p.elapsed))
     }
 
-    /// Trains to the end, from wherever `progress` stands, and gives back the weights that validated
-    /// best (the last ones where nothing is chosen) and that evaluation.
+    /// Trains to the end. Returns the weights with the best evaluation and that evaluation; the last ones if the task
+    /// selects none.
+    ///
+    /// # Errors
+    /// A number is not finite, the store fails, or the run was interrupted (after a checkpoint).
     pub fn run(
         &mut self,
         model: T::Model,
-        directory: &RunDirectory,
+        store: &mut dyn Store<T::Model>,
         observer: &mut dyn Observer,
         interrupt: &AtomicBool,
     ) -> Result<(T::Model, Option<EvaluationReport>), TrainError> {
+        store.open_metrics(self.progress.step)?;
+        let mut session = Session {
+            store,
+            observer,
+            interrupt,
+            clock: (Instant::now(), self.progress.elapsed),
+            last: None,
+            best: None,
+        };
         std::thread::scope(|scope| {
-            let mut workers =
-                DataParallel::new(scope, self.task, &self.place, &model, &self.optimizer);
-            self.run_with(model, &mut workers, directory, observer, interrupt)
+            let mut devices =
+                DataParallel::new(scope, self.task, &self.placement, &model, &self.optimizer);
+            self.run_epochs(model, &mut devices, &mut session)
         })
     }
 
-    /// Updates by these micro-batches, one group after the other, outside of any run. `each` hears the seconds of every
-    /// update.
+    /// Updates on groups of micro-batches, outside of a run. `each` is called with every update and its seconds.
+    ///
+    /// # Errors
+    /// A number is not finite.
     pub fn updates(
         &mut self,
         mut model: T::Model,
@@ -161,11 +180,11 @@ impl<'a, T: Task> Trainer<'a, T> {
         mut each: impl FnMut(&Update, f64),
     ) -> Result<T::Model, TrainError> {
         std::thread::scope(|scope| {
-            let mut workers =
-                DataParallel::new(scope, self.task, &self.place, &model, &self.optimizer);
+            let mut devices =
+                DataParallel::new(scope, self.task, &self.placement, &model, &self.optimizer);
             for group in groups {
                 let started = Instant::now();
-                let (next, update) = self.update(model, &Arc::new(group), &mut workers)?;
+                let (next, update) = self.step(model, &Arc::new(group), &mut devices)?;
                 model = next;
                 each(&update, started.elapsed().as_secs_f64());
             }
@@ -173,23 +192,13 @@ impl<'a, T: Task> Trainer<'a, T> {
         })
     }
 
-    fn run_with(
+    /// Epoch after epoch, until the run ends.
+    fn run_epochs(
         &mut self,
         mut model: T::Model,
-        workers: &mut DataParallel<'_, T::Batch>,
-        directory: &RunDirectory,
-        observer: &mut dyn Observer,
-        interrupt: &AtomicBool,
+        devices: &mut DataParallel<'_, T::Batch>,
+        session: &mut Session<'_, T::Model>,
     ) -> Result<(T::Model, Option<EvaluationReport>), TrainError> {
-        let mut listeners = Listeners {
-            directory,
-            metrics: directory.metrics(self.progress.step)?,
-            observer,
-            interrupt,
-            clock: (Instant::now(), self.progress.elapsed),
-            last: None,
-            best: None,
-        };
         while !self.is_done() {
             let stage = self.stage();
             if stage != self.progress.stage {
@@ -215,14 +224,14 @@ impl<'a, T: Task> Trainer<'a, T> {
                 let epoch = &epoch;
                 scope.spawn(move || {
                     for number in first..batches {
-                        // Nobody listens any more: the run has stopped, or a new stage begins.
-                        let parts = split.micro_batches(task, epoch, number);
-                        if sender.send(parts).is_err() {
+                        let micro_batches = split.micro_batches(task, epoch, number);
+                        // The receiver is gone if the run has stopped or a new stage begins.
+                        if sender.send(micro_batches).is_err() {
                             break;
                         }
                     }
                 });
-                self.run_epoch(model, batches, &ready, workers, &mut listeners)
+                self.run_epoch(model, batches, &ready, devices, session)
             })?;
             model = next;
             match pause {
@@ -234,30 +243,28 @@ impl<'a, T: Task> Trainer<'a, T> {
                         "{n} evaluations in a row were not better than that of step {}",
                         self.progress.best.map_or(0, |b| b.0)
                     );
-                    listeners.observer.event(&Event::StoppedEarly(reason));
+                    session.observer.event(&Event::StoppedEarly(reason));
                     break;
                 }
             }
         }
-        // The best weights: those in memory, or those of the checkpoint that holds them.
+        // The best weights are in memory, or in a checkpoint.
         match self.progress.best {
             Some((best, _)) if best != self.progress.step => {
-                let name = checkpoint::name(best);
-                model = checkpoint::load_model(directory, &name, model, self.task.naming())?;
-                Ok((model, listeners.best))
+                Ok((session.store.load(best, model)?, session.best.take()))
             }
-            _ => Ok((model, listeners.last.or(listeners.best))),
+            _ => Ok((model, session.last.take().or(session.best.take()))),
         }
     }
 
-    /// Trains on what comes ready, until the epoch, its stage or the run ends.
+    /// Update after update on the batches that arrive, until the epoch, its stage or the run ends.
     fn run_epoch(
         &mut self,
         mut model: T::Model,
         batches: usize,
         ready: &Receiver<Vec<T::Batch>>,
-        workers: &mut DataParallel<'_, T::Batch>,
-        listeners: &mut Listeners<'_>,
+        devices: &mut DataParallel<'_, T::Batch>,
+        session: &mut Session<'_, T::Model>,
     ) -> Result<(T::Model, Pause), TrainError> {
         let accumulation = self.task.accumulation(self.progress.stage);
         loop {
@@ -265,13 +272,13 @@ impl<'a, T: Task> Trainer<'a, T> {
             if let Some(watch) = &mut self.watch {
                 watch.profile.between += watch.lap();
             }
-            let batches_now: Vec<Vec<T::Batch>> = ready.iter().take(accumulation).collect();
-            let number = batches_now.len();
-            let group: Arc<Vec<T::Batch>> = Arc::new(batches_now.into_iter().flatten().collect());
+            let received: Vec<Vec<T::Batch>> = ready.iter().take(accumulation).collect();
+            let number = received.len();
+            let group: Arc<Vec<T::Batch>> = Arc::new(received.into_iter().flatten().collect());
             if let Some(watch) = &mut self.watch {
                 watch.profile.batches += watch.lap();
             }
-            let (next, update) = self.update(model, &group, workers)?;
+            let (next, update) = self.step(model, &group, devices)?;
             model = next;
             if let Some(watch) = &mut self.watch {
                 watch.update_ends();
@@ -279,106 +286,122 @@ impl<'a, T: Task> Trainer<'a, T> {
             let p = &mut self.progress;
             p.batch += number;
             p.seconds += started.elapsed().as_secs_f64();
-            p.elapsed = listeners.clock.1 + listeners.clock.0.elapsed().as_secs_f64();
+            p.elapsed = session.elapsed();
             let epoch = p.epoch as f64 + p.batch as f64 / batches as f64;
             let epoch_ends = p.batch >= batches;
             if epoch_ends {
                 p.epoch += 1;
                 p.batch = 0;
             }
-            let (step, rate) = (p.step, update.rate);
-            let done = self.is_done();
-            self.tell_step(&update, epoch, listeners)?;
-
-            let h = &self.loop_config;
-            let ends = (epoch_ends && h.after_epoch) || done;
-            let evaluates = ends || h.evaluate_steps.is_some_and(|n| step.is_multiple_of(n));
-            let due = step.is_multiple_of(h.checkpoint_steps) || (ends && !done);
-            let probes = self.task.probes(step, done);
-            let asks = || listeners.interrupt.load(Ordering::Relaxed);
-            // Neither chosen nor kept: weights that have left the numbers.
-            if (evaluates || due || probes || asks())
-                && let Some(value) = find_non_finite(&model)
-            {
-                return Err(self.not_finite("size of a weight", value, &group));
+            self.report_step(&update, epoch, session)?;
+            let pause = self.after_step(&model, &group, epoch_ends, epoch, update.rate, session)?;
+            if let Some(pause) = pause {
+                return Ok((model, pause));
             }
-            drop(group);
-            if evaluates {
-                self.evaluate(&model, epoch, rate, listeners)?;
-            }
-            if probes {
-                self.probe(&model, epoch, rate, listeners)?;
-            }
-            let is_best = self.progress.best.is_some_and(|(best, _)| best == step) && !done;
-            let stalled = self.loop_config.early_stopping > 0
-                && self.progress.evaluations_without_better >= self.loop_config.early_stopping;
-            let asked = listeners.interrupt.load(Ordering::Relaxed) && !done && !stalled;
-            self.progress.elapsed = listeners.clock.1 + listeners.clock.0.elapsed().as_secs_f64();
-            if (due && !stalled) || is_best || asked {
-                self.save_checkpoint(&model, listeners)?;
-            }
-            if asked {
-                let resume = format!(
-                    "continue with `bertkit {} [option.resume] [output] {}`",
-                    self.loop_config.command,
-                    listeners.directory.path().display()
-                );
-                return Err(TrainError::Interrupted { step, resume });
-            }
-            let pause = if stalled {
-                Pause::Stalled
-            } else if done || self.is_done() {
-                Pause::Done
-            } else if epoch_ends || self.stage() != self.progress.stage {
-                Pause::NextEpoch
-            } else {
-                continue;
-            };
-            return Ok((model, pause));
         }
     }
 
-    fn metric(&self, epoch: f64, rate: f64, split: &str, name: &str) -> MetricLine {
+    /// Evaluates, probes and saves where this is due after an update. Returns whether the epoch, its stage or the run
+    /// ends here.
+    fn after_step(
+        &mut self,
+        model: &T::Model,
+        group: &[T::Batch],
+        epoch_ends: bool,
+        epoch: f64,
+        rate: f64,
+        session: &mut Session<'_, T::Model>,
+    ) -> Result<Option<Pause>, TrainError> {
+        let (config, step, done) = (&self.config, self.progress.step, self.is_done());
+        let early_stopping = config.early_stopping;
+        let ends = (epoch_ends && config.after_epoch) || done;
+        let evaluates = ends
+            || config
+                .evaluate_steps
+                .is_some_and(|n| step.is_multiple_of(n));
+        let due = step.is_multiple_of(config.checkpoint_steps) || (ends && !done);
+        let probes = self.task.probes(step, done);
+        // Never evaluate or save non-finite weights.
+        if (evaluates || due || probes || session.interrupted())
+            && let Some(value) = find_non_finite(model)
+        {
+            return Err(self.not_finite("size of a weight", value, group));
+        }
+        if evaluates {
+            self.evaluate(model, epoch, rate, session)?;
+        }
+        if probes {
+            self.probe(model, epoch, rate, session)?;
+        }
+        let is_best = self.progress.best.is_some_and(|(best, _)| best == step) && !done;
+        let stalled =
+            early_stopping > 0 && self.progress.evaluations_without_better >= early_stopping;
+        let interrupted = session.interrupted() && !done && !stalled;
+        self.progress.elapsed = session.elapsed();
+        if (due && !stalled) || is_best || interrupted {
+            self.save_checkpoint(model, session)?;
+        }
+        if interrupted {
+            return Err(TrainError::Interrupted {
+                step,
+                resume: session.store.how_to_resume(),
+            });
+        }
+        Ok(if stalled {
+            Some(Pause::Stalled)
+        } else if done || self.is_done() {
+            Some(Pause::Done)
+        } else if epoch_ends || self.stage() != self.progress.stage {
+            Some(Pause::NextEpoch)
+        } else {
+            None
+        })
+    }
+
+    fn metric(
+        &self,
+        epoch: f64,
+        rate: f64,
+        split: &str,
+        name: &str,
+        value: Option<f64>,
+    ) -> MetricLine {
         MetricLine {
             step: self.progress.step,
             epoch,
             tokens: self.progress.tokens,
             split: split.into(),
             name: name.into(),
-            value: None,
+            value,
             lr: rate,
             seconds: self.progress.seconds,
         }
     }
 
-    fn tell_step(
+    /// Records an update in the metrics and reports it to the observer.
+    fn report_step(
         &self,
         update: &Update,
         epoch: f64,
-        listeners: &mut Listeners<'_>,
+        session: &mut Session<'_, T::Model>,
     ) -> Result<(), TrainError> {
         let terms: &[LossTerm] = match self.task.terms() {
             [_] => &[],
             several => several,
         };
         let parts = terms.iter().zip(&update.terms);
+        let scale = self.progress.loss_scale.iter();
         let numbers = [("loss", update.loss), ("gradient_norm", update.norm)]
             .into_iter()
             .chain(parts.map(|(term, &mean)| (term.name, mean)))
-            .chain(
-                self.progress
-                    .loss_scale
-                    .iter()
-                    .map(|s| ("loss_scale", s.scale)),
-            );
+            .chain(scale.map(|s| ("loss_scale", s.scale)));
         for (name, value) in numbers {
-            listeners.metrics.append(&MetricLine {
-                value: Some(value).filter(|value| value.is_finite()),
-                ..self.metric(epoch, update.rate, "train", name)
-            })?;
+            let value = Some(value).filter(|value| value.is_finite());
+            let line = self.metric(epoch, update.rate, "train", name, value);
+            session.store.append(&line)?;
         }
         let p = &self.progress;
-        listeners.observer.event(&Event::Step(StepReport {
+        session.observer.event(&Event::Step(StepReport {
             step: p.step,
             steps: self.schedule.expected_steps(p.step, p.elapsed),
             epoch,
@@ -392,20 +415,20 @@ impl<'a, T: Task> Trainer<'a, T> {
         Ok(())
     }
 
-    /// Evaluates on the validation rows, if there are any, and notes whether this is the best.
+    /// Evaluates on the validation rows, if there are any, and records whether this is the best evaluation so far.
     fn evaluate(
         &mut self,
         model: &T::Model,
         epoch: f64,
         rate: f64,
-        listeners: &mut Listeners<'_>,
+        session: &mut Session<'_, T::Model>,
     ) -> Result<(), TrainError> {
         let rows = self.task.validation_rows();
         if rows == 0 {
             return Ok(());
         }
-        listeners.observer.event(&Event::Evaluating { rows });
-        let validation = self.task.validate(&model.valid(), self.place.context)?;
+        session.observer.event(&Event::Evaluating { rows });
+        let validation = self.task.validate(&model.valid(), self.placement.context)?;
         let p = &mut self.progress;
         let better = match (validation.score, p.best) {
             (Some(score), Some((_, best))) => score > best,
@@ -419,10 +442,8 @@ impl<'a, T: Task> Trainer<'a, T> {
             p.evaluations_without_better += 1;
         }
         for (name, value) in &validation.metrics {
-            listeners.metrics.append(&MetricLine {
-                value: *value,
-                ..self.metric(epoch, rate, "valid", name)
-            })?;
+            let line = self.metric(epoch, rate, "valid", name, *value);
+            session.store.append(&line)?;
         }
         let report = EvaluationReport {
             step: self.progress.step,
@@ -430,31 +451,29 @@ impl<'a, T: Task> Trainer<'a, T> {
             metrics: validation.metrics,
             is_best: better,
         };
-        listeners.observer.event(&Event::Evaluated(report.clone()));
+        session.observer.event(&Event::Evaluated(report.clone()));
         if better {
-            listeners.best = Some(report.clone());
+            session.best = Some(report.clone());
         }
-        listeners.last = Some(report);
+        session.last = Some(report);
         Ok(())
     }
 
-    /// Lets the task say what the weights are worth for something else.
+    /// Runs the task's probe and records its metrics.
     fn probe(
         &self,
         model: &T::Model,
         epoch: f64,
         rate: f64,
-        listeners: &mut Listeners<'_>,
+        session: &mut Session<'_, T::Model>,
     ) -> Result<(), TrainError> {
-        listeners.observer.event(&Event::Busy("probing".into()));
-        let metrics = self.task.probe(&model.valid(), listeners.directory)?;
+        session.observer.event(&Event::Busy("probing".into()));
+        let metrics = self.task.probe(&model.valid(), session.store.folder())?;
         for (name, value) in &metrics {
-            listeners.metrics.append(&MetricLine {
-                value: *value,
-                ..self.metric(epoch, rate, "probe", name)
-            })?;
+            let line = self.metric(epoch, rate, "probe", name, *value);
+            session.store.append(&line)?;
         }
-        listeners.observer.event(&Event::Probed(ProbeReport {
+        session.observer.event(&Event::Probed(ProbeReport {
             step: self.progress.step,
             metrics,
         }));
@@ -464,23 +483,17 @@ impl<'a, T: Task> Trainer<'a, T> {
     fn save_checkpoint(
         &self,
         model: &T::Model,
-        listeners: &mut Listeners<'_>,
+        session: &mut Session<'_, T::Model>,
     ) -> Result<(), TrainError> {
-        let directory = listeners.directory;
-        let name = checkpoint::save(
-            directory,
+        let snapshot = Snapshot {
             model,
-            self.task.naming(),
-            &self.optimizer,
-            &self.progress,
-        )?;
-        let best = self.progress.best.map(|(step, _)| checkpoint::name(step));
-        if best.as_ref() == Some(&name) {
-            directory.point("best", &name)?;
-        }
-        directory.rotate_checkpoints(self.loop_config.keep_checkpoints, &[best])?;
-        let path: PathBuf = directory.checkpoint(&name);
-        listeners.observer.event(&Event::Checkpoint(path));
+            optimizer: &self.optimizer,
+            progress: &self.progress,
+        };
+        let path = session
+            .store
+            .save(&snapshot, self.config.keep_checkpoints)?;
+        session.observer.event(&Event::Checkpoint(path));
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Updates outside of a run: a timed estimate, and a trial of the largest micro-batches.
+//! Updates outside of a run: an estimate of time and memory, and a trial of the largest micro-batches.
 
 use crate::engine::observer::Estimate;
 use crate::engine::profile::peak_memory;
@@ -6,9 +6,12 @@ use crate::engine::task::Task;
 use crate::engine::trainer::Trainer;
 use crate::error::TrainError;
 
-/// Tokens a second and memory, from two timed steps on a copy of the model (after one that warms up).
+/// Tokens per second and memory, from two timed updates on a copy of the model, after one to warm up.
 ///
-/// `whole` gives the seconds that the run will take at a number of tokens a second.
+/// `whole` gives the seconds of the whole run at a number of tokens per second.
+///
+/// # Errors
+/// A number is not finite.
 pub(crate) fn estimate<T: Task>(
     mut trainer: Trainer<'_, T>,
     model: T::Model,
@@ -39,7 +42,7 @@ pub(crate) fn estimate<T: Task>(
         warm = true;
     })?;
     let rate = tokens as f64 / f64::max(seconds, 1e-9);
-    // Weights, gradients and two moments, in f32, are the least.
+    // The minimum: weights, gradients and two moments in f32.
     let least = parameters as u64 * 16;
     Ok(Estimate {
         seconds: whole(rate),
@@ -48,7 +51,10 @@ pub(crate) fn estimate<T: Task>(
     })
 }
 
-/// The most rows that any batch has, of those that are looked at.
+/// The largest number of rows in a batch, among the first [`LOOKED_AT`] of each stage.
+///
+/// # Errors
+/// The settings do not fit the data.
 pub(crate) fn most_rows<T: Task>(task: &T) -> Result<usize, TrainError> {
     let mut most = 1;
     for stage in 0..=task.stage(u64::MAX, 1.0) {
@@ -60,10 +66,13 @@ pub(crate) fn most_rows<T: Task>(task: &T) -> Result<usize, TrainError> {
     Ok(most)
 }
 
-/// Batches of a pass that are looked at to find the largest.
+/// Batches of an epoch that are searched for the largest.
 const LOOKED_AT: usize = 512;
 
-/// Two updates on the micro-batches that need the most memory, of those that are looked at.
+/// Two updates on the micro-batches that need the most memory, among the first [`LOOKED_AT`] of each stage.
+///
+/// # Errors
+/// A number is not finite, or the device fails.
 pub(crate) fn try_largest<T: Task>(
     mut trainer: Trainer<'_, T>,
     model: T::Model,
@@ -88,7 +97,7 @@ pub(crate) fn try_largest<T: Task>(
     }
     let groups = largest.into_iter().map(|(_, stage, number)| {
         let mut batches = split.micro_batches(task, &epochs[stage], number);
-        // One for each device is what is there at once.
+        // As many as are in memory at once: one per device.
         let start = (0..batches.len())
             .max_by_key(|&i| (task.tokens(&batches[i]), task.attended(&batches[i])))
             .unwrap_or(0);
@@ -96,9 +105,9 @@ pub(crate) fn try_largest<T: Task>(
         batches.drain(start..).take(devices).collect()
     });
     let model = trainer.updates(model, groups, |_, _| ())?;
-    // Handed over is not done.
+    // Wait until everything that was queued is done.
     drop(model);
-    for device in trainer.place.devices() {
+    for device in trainer.placement.devices() {
         device.sync().map_err(|error| TrainError::Setting {
             message: format!("the device gave up: {error}"),
             hint: "use a smaller [training.micro_batch]".into(),

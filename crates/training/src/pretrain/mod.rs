@@ -36,14 +36,14 @@ use crate::engine::observer::{Estimate, EvaluationReport, Event, Observer, Summa
 use crate::engine::optimizer::AdamW;
 use crate::engine::profile::Profile;
 use crate::engine::schedule::{Length, Schedule};
+use crate::engine::store::Progress;
 use crate::engine::trainer::{LoopConfig, Trainer};
 use crate::engine::trial;
 use crate::error::TrainError;
-use crate::prepare::{fresh_config, model_folder, shorten, tokenizer_family};
-use crate::run::checkpoint::Progress;
 use crate::run::devices::{self, Devices};
 use crate::run::directory::{DirectoryPolicy, RunDirectory};
 use crate::run::environment;
+use crate::run::model::{fresh_config, model_folder, shorten, tokenizer_family};
 use crate::run::resume::{self, check_resumable};
 use crate::run::setup::{self, RunSetup};
 
@@ -128,7 +128,7 @@ trait Run {
 /// What decides the loop around any task.
 struct Frame {
     loop_config: LoopConfig,
-    place: DevicePlacement,
+    placement: DevicePlacement,
     schedule: Schedule,
     length: Length,
     parameters: usize,
@@ -153,10 +153,10 @@ fn trainer<'a, L: Learn>(
     if frame.precision == Precision::F16 {
         progress.loss_scale.get_or_insert_default();
     }
-    let (place, loop_config) = (frame.place.clone(), frame.loop_config.clone());
+    let (placement, loop_config) = (frame.placement.clone(), frame.loop_config.clone());
     Trainer::new(
         task,
-        place,
+        placement,
         loop_config,
         frame.schedule.clone(),
         optimizer,
@@ -981,7 +981,6 @@ impl PreparedPretraining {
             self.summary.tokens_per_epoch as f64 / self.summary.train_rows.max(1) as f64;
         Ok(Frame {
             loop_config: LoopConfig {
-                command: "pretrain",
                 seed: c.seed,
                 micro_batch: t.micro_batch.and_then(MicroBatch::rows),
                 epochs: None,
@@ -991,7 +990,9 @@ impl PreparedPretraining {
                 checkpoint_steps: t.checkpoint_steps,
                 keep_checkpoints: t.keep_checkpoints,
             },
-            place: self.devices.place(c.precision, t.recompute, self.profile)?,
+            placement: self
+                .devices
+                .placement(c.precision, t.recompute, self.profile)?,
             schedule: Schedule::new(&c.schedule, c.optimizer.learning_rate, length),
             length,
             parameters: self.summary.parameters,
@@ -1027,6 +1028,7 @@ impl PreparedPretraining {
         let files = self.files.iter();
         let files = files.map(|(path, hash)| (path.as_path(), hash.as_str()));
         let setup = RunSetup {
+            command: "pretrain",
             policy: self.policy,
             environment: environment::environment(
                 &self.devices,

@@ -10,7 +10,7 @@ use crate::config::{FinetuneConfig, ModelConfig, OptimizerConfig};
 use crate::engine::observer::Silent;
 use crate::error::TrainError;
 use crate::prepare::prepare;
-use crate::run::directory::{DirectoryPolicy, RunDirectory};
+use crate::run::directory::DirectoryPolicy;
 
 /// A fine-tuning under fixed settings, at chosen updates.
 ///
@@ -47,10 +47,10 @@ impl Probe {
     /// Fine-tunes what `save` writes, once for each seed, and gives the mean of the main metric.
     pub fn run(
         &self,
-        directory: &RunDirectory,
+        parent: &Path,
         save: impl FnOnce(&Path) -> Result<(), TrainError>,
     ) -> Result<Vec<(String, Option<f64>)>, TrainError> {
-        let folder = directory.path().join(FOLDER);
+        let folder = parent.join(FOLDER);
         let removed = |source| TrainError::Write {
             path: folder.clone(),
             source,

@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 
 use bertkit_data::tokenizer::TextTokenizer;
 use bertkit_model::{Context, Naming};
-use burn::tensor::Tensor;
 
 use super::objectives::Learn;
 use super::probe::Probe;
 use super::source::{MaskedBatch, Pass, Source};
 use crate::engine::param_groups::{ParamGroup, param_group};
-use crate::engine::task::{LossTerm, Task, Validation};
+use crate::engine::task::{LossSums, LossTerm, Task, Validation};
 use crate::error::TrainError;
 use crate::run::directory::RunDirectory;
-use crate::tasks::attended;
+use crate::run::setup::Export;
+use crate::tasks::batches::attended;
 
 /// Pretraining.
 #[derive(Debug)]
@@ -105,8 +105,8 @@ impl<L: Learn> Task for PretrainTask<L> {
         batch: &MaskedBatch,
         micro_batch: u64,
         context: Context<'_>,
-    ) -> Vec<Tensor<1>> {
-        self.learn.sums(model, batch, micro_batch, context)
+    ) -> LossSums {
+        self.learn.sums(model, batch, micro_batch, context).into()
     }
 
     fn param_group(&self, path: &str) -> ParamGroup {
@@ -139,14 +139,16 @@ impl<L: Learn> Task for PretrainTask<L> {
     fn probe(
         &self,
         model: &L::Model,
-        directory: &RunDirectory,
+        folder: &Path,
     ) -> Result<Vec<(String, Option<f64>)>, TrainError> {
         match &self.probe {
-            Some(probe) => probe.run(directory, |folder| self.save(model, folder)),
+            Some(probe) => probe.run(folder, |folder| self.save(model, folder)),
             None => Ok(Vec::new()),
         }
     }
+}
 
+impl<L: Learn> Export for PretrainTask<L> {
     fn export(
         &mut self,
         model: L::Model,

@@ -12,7 +12,7 @@ use super::PretrainConfig;
 use crate::config::FreshModel;
 use crate::engine::observer::{Event, Observer};
 use crate::error::TrainError;
-use crate::prepare::tokenizer_family;
+use crate::run::model::tokenizer_family;
 
 /// Bytes of text that are counted together.
 const BATCH: usize = 4 << 20;

@@ -1,59 +1,25 @@
-//! Checkpoints: everything that decides how a run goes on, bit for bit.
+//! Checkpoints on disk: everything that a run is resumed from, bit for bit.
 //!
-//! The order of rows, dropout and fresh weights are functions of the seed and of the counters in
-//! [`Progress`], so that no random generator has a state to keep.
+//! The order of rows, dropout and fresh weights are functions of the seed and of the counters in [`Progress`], so no
+//! random generator has a state to save.
 
 use std::path::Path;
 
 use bertkit_model::weights::{self, HeadPolicy};
 use bertkit_model::{Checkpoint, ModelError, Naming};
 use burn::module::Module;
-use serde::{Deserialize, Serialize};
 
 use crate::config::OptimizerConfig;
-use crate::engine::loss_scale::LossScale;
 use crate::engine::optimizer::AdamW;
+use crate::engine::store::{Progress, Snapshot};
 use crate::error::TrainError;
 use crate::run::directory::{RunDirectory, write_atomically};
-
-/// How far a run has come.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Progress {
-    /// Optimizer updates done.
-    pub step: u64,
-    /// The number of the present pass over the data, from 0.
-    pub epoch: u64,
-    /// Micro-batches of the present pass that are done.
-    pub batch: usize,
-    /// Micro-batches done in all: the counter of dropout.
-    pub micro_batches: u64,
-    /// Tokens seen.
-    pub tokens: u64,
-    /// Seconds of training, evaluations and interruptions not counted.
-    pub seconds: f64,
-    /// The stage of the present pass.
-    #[serde(default)]
-    pub stage: usize,
-    /// Seconds of the run with all that belongs to it, interruptions not counted: what a budget in
-    /// time is spent from.
-    #[serde(default)]
-    pub elapsed: f64,
-    /// The best evaluation so far: its checkpoint's step and its score, higher is better.
-    pub best: Option<(u64, f64)>,
-    /// Evaluations since then.
-    pub evaluations_without_better: u32,
-    /// The scale of the loss, in f16.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) loss_scale: Option<LossScale>,
-    /// SHA-256 of the training and validation files.
-    pub data: Vec<String>,
-}
 
 const STATE: &str = "state.json";
 const WEIGHTS: &str = "model.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 
-/// The name of the checkpoint after so many updates.
+/// The folder name of the checkpoint after `step` updates.
 pub fn name(step: u64) -> String {
     format!("step-{step:08}")
 }
@@ -65,38 +31,38 @@ fn damaged<'a>(path: &'a Path) -> impl Fn(String) -> TrainError + 'a {
     }
 }
 
-/// Writes a checkpoint and lets `latest` name it.
+/// Writes a checkpoint and points `latest` to it. Returns its name.
 ///
 /// # Errors
-/// The system refused; older checkpoints are untouched.
-pub fn save<M: Module>(
+/// A file cannot be written; older checkpoints are untouched.
+pub(crate) fn save<M: Module>(
     directory: &RunDirectory,
-    model: &M,
+    snapshot: &Snapshot<'_, M>,
     naming: Naming,
-    optimizer: &AdamW,
-    progress: &Progress,
 ) -> Result<String, TrainError> {
-    let name = name(progress.step);
+    let name = name(snapshot.progress.step);
     directory.replace_folder(&format!("checkpoints/{name}"), |folder| {
-        weights::save(model, &folder.join(WEIGHTS), naming).map_err(ModelError::from)?;
-        optimizer
+        weights::save(snapshot.model, &folder.join(WEIGHTS), naming).map_err(ModelError::from)?;
+        snapshot
+            .optimizer
             .save(&folder.join(OPTIMIZER))
             .map_err(ModelError::from)?;
         let path = folder.join(STATE);
-        let text = serde_json::to_string_pretty(progress).map_err(|e| TrainError::Write {
-            path: path.clone(),
-            source: e.into(),
-        })?;
+        let text =
+            serde_json::to_string_pretty(snapshot.progress).map_err(|e| TrainError::Write {
+                path: path.clone(),
+                source: e.into(),
+            })?;
         write_atomically(&path, text.as_bytes())
     })?;
     directory.point("latest", &name)?;
     Ok(name)
 }
 
-/// Reads how far the newest checkpoint has come; `None` if there is none.
+/// The name and the progress of the newest checkpoint; `None` if there is none.
 ///
 /// # Errors
-/// It is there, but damaged.
+/// The checkpoint is damaged.
 pub fn newest(directory: &RunDirectory) -> Result<Option<(String, Progress)>, TrainError> {
     let Some(name) = directory.checkpoints().pop() else {
         return Ok(None);
@@ -112,7 +78,7 @@ pub fn newest(directory: &RunDirectory) -> Result<Option<(String, Progress)>, Tr
 /// Reads the weights of a checkpoint into `model`.
 ///
 /// # Errors
-/// They are damaged or of another model.
+/// The checkpoint is damaged or belongs to another model.
 pub fn load_model<M: Module>(
     directory: &RunDirectory,
     name: &str,
@@ -129,10 +95,10 @@ pub fn load_model<M: Module>(
         .map_err(|e| failed(e.to_string()))
 }
 
-/// Reads the optimizer's history of a checkpoint.
+/// Reads the optimizer state of a checkpoint.
 ///
 /// # Errors
-/// It is damaged.
+/// The checkpoint is damaged.
 pub fn load_optimizer(
     directory: &RunDirectory,
     name: &str,

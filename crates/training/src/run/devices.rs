@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use crate::engine::data_parallel::{DevicePlacement, is_collective};
 use crate::error::TrainError;
 
-/// The devices of a run: the one of the weights that are kept, and those that share the work.
+/// The devices of a run: the one whose weights are saved, and those that share the work.
 #[derive(Debug)]
 pub(crate) struct Devices {
     pub first: ResolvedDevice,
@@ -16,7 +16,10 @@ pub(crate) struct Devices {
 }
 
 impl Devices {
-    /// Those of a configuration, which have that precision all of them.
+    /// The devices named in a configuration.
+    ///
+    /// # Errors
+    /// A device is unknown or absent, or does not support the precision.
     pub fn of(names: &str, precision: Precision) -> Result<Self, TrainError> {
         let list: DeviceList =
             names
@@ -33,16 +36,16 @@ impl Devices {
         Ok(Self { first, more: all })
     }
 
-    /// The first for training.
+    /// The first device, with automatic differentiation.
     pub fn training(&self) -> Device {
         self.first.device.clone().autodiff()
     }
 
-    /// Where and how the loop computes.
+    /// The placement of the training loop.
     ///
     /// # Errors
     /// A device does not support the precision.
-    pub fn place(
+    pub fn placement(
         &self,
         precision: Precision,
         gradient_checkpointing: bool,
@@ -57,7 +60,7 @@ impl Devices {
         })
     }
 
-    /// Their names; of several, how gradients come from one to the other.
+    /// The names; with several devices, also how gradients are summed.
     pub fn describe(&self) -> String {
         if self.more.is_empty() {
             return self.first.describe();
@@ -90,31 +93,37 @@ pub(crate) fn context(
     Ok(Context::default().with_matmul_precision(matmul))
 }
 
-/// Where a finished model predicts, and in which precision.
+/// Device and precision of inference with a trained model.
 #[derive(Debug)]
 pub(crate) struct Inference {
-    /// The device of its weights.
+    /// The device of the weights.
     pub device: ResolvedDevice,
     /// How the model is computed.
     pub context: Context<'static>,
 }
 
 impl Inference {
-    /// On that device, in f32.
+    /// Inference on this device, in f32.
+    ///
+    /// # Errors
+    /// The device is absent.
     pub fn on(device: DeviceSpec) -> Result<Self, TrainError> {
         let device = device.resolve()?;
         let context = context(&device, Precision::F32)?;
         Ok(Self { device, context })
     }
 
-    /// In another precision from now on.
+    /// Sets the precision.
+    ///
+    /// # Errors
+    /// The device does not support it.
     pub fn set(&mut self, precision: Precision) -> Result<(), TrainError> {
         self.context = context(&self.device, precision)?;
         Ok(())
     }
 }
 
-/// What a run says of its precision, if it is not the usual one.
+/// The summary line about the precision, unless it is f32.
 pub(crate) fn precision_line(devices: &Devices, precision: Precision) -> Option<(String, String)> {
     let emulated = if is_cpu(&devices.first.device) {
         "; the CPU rounds and multiplies in f32, slower than f32 alone"

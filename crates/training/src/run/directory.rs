@@ -4,10 +4,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::config::{FinetuneConfig, PretrainConfig};
+use crate::engine::store::MetricLine;
 use crate::error::TrainError;
 
 /// What happens to a run directory that is already there.
@@ -41,27 +41,6 @@ const OWN: [&str; 8] = [
 #[derive(Debug, Clone)]
 pub struct RunDirectory {
     path: PathBuf,
-}
-
-/// One line of `metrics.jsonl`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MetricLine {
-    /// Updates done.
-    pub step: u64,
-    /// Passes over the data.
-    pub epoch: f64,
-    /// Tokens seen.
-    pub tokens: u64,
-    /// `train` or `valid`.
-    pub split: String,
-    /// Which number.
-    pub name: String,
-    /// The number; `null` where undefined.
-    pub value: Option<f64>,
-    /// The learning rate of the last update.
-    pub lr: f64,
-    /// Seconds of training.
-    pub seconds: f64,
 }
 
 fn write_error(path: &Path) -> impl FnOnce(std::io::Error) -> TrainError + '_ {

@@ -1,4 +1,4 @@
-//! `environment.json`: what a run was computed with.
+//! `environment.json`: versions, device and data of a run.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::run::devices::Devices;
 
-/// What is written to `environment.json`; `data` are files with their SHA-256.
+/// The content of `environment.json`; `data` are files with their SHA-256.
 pub(crate) fn environment<'a>(
     devices: &Devices,
     precision: Precision,

@@ -3,19 +3,23 @@
 use crate::config::OptimizerConfig;
 use crate::engine::optimizer::AdamW;
 use crate::engine::param_groups::freeze;
+use crate::engine::store::Progress;
 use crate::engine::task::Task;
 use crate::error::TrainError;
-use crate::run::checkpoint::{self, Progress};
+use crate::run::checkpoint;
 use crate::run::directory::RunDirectory;
 
-/// How the entry among a run's data begins that says which tokenizer reads them.
+/// The prefix of the entry in [`Progress::data`] that identifies the tokenizer.
 pub(crate) const TOKENIZER: &str = "tokenizer ";
 
-/// A model, and optimizer and progress if a checkpoint had them.
+/// The model, with optimizer and progress if there was a checkpoint.
 type Restored<M> = (M, Option<(AdamW, Progress)>);
 
-/// Takes up the newest checkpoint: weights, and with them optimizer and progress. If there is none
-/// yet, the model stays as it is, and the run begins anew, to the same end.
+/// Loads weights, optimizer and progress of the newest checkpoint. Without a checkpoint the model is returned as it is,
+/// and the run starts over with the same result.
+///
+/// # Errors
+/// The data or the tokenizer have changed since the run began, or the checkpoint is damaged.
 pub(crate) fn restore<T: Task>(
     directory: &RunDirectory,
     task: &T,
@@ -46,8 +50,9 @@ pub(crate) fn restore<T: Task>(
     Ok((model, Some((optimizer, progress))))
 }
 
-/// The settings that differ between two configurations of a run, as sentences; `None` if none does.
-/// Both are TOML; keys whose change does not matter are left out by the caller.
+/// The settings that differ between two configurations in TOML, as sentences; `None` if they are equal.
+///
+/// The caller leaves out the keys that may change.
 pub(crate) fn differences(started: &str, now: &str) -> Option<String> {
     let flat = |text: &str| -> Vec<(String, String)> {
         text.lines()
@@ -81,7 +86,10 @@ pub(crate) fn differences(started: &str, now: &str) -> Option<String> {
     (!changed.is_empty()).then(|| changed.join("; "))
 }
 
-/// Refuses to take up a run under other settings, or one that is finished.
+/// Checks that a run may be resumed.
+///
+/// # Errors
+/// Its settings differ from those it began with, or it is finished.
 pub(crate) fn check_resumable(
     directory: &RunDirectory,
     started: &str,

@@ -1,9 +1,9 @@
-//! What every run does once its task is ready: take up a checkpoint, make the directory, train,
-//! write the model.
+//! A run from start to end: create the directory, train, export the model, remove the checkpoints.
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
+use bertkit_model::Context;
 use burn::module::Module;
 use serde_json::Value;
 
@@ -14,10 +14,28 @@ use crate::engine::task::Task;
 use crate::engine::trainer::Trainer;
 use crate::error::TrainError;
 use crate::run::directory::{DirectoryPolicy, RunDirectory};
+use crate::run::store::RunStore;
 
-/// A run directory that is yet to be made, and what is written into it before the first step.
+/// A task whose trained model can be exported.
+pub(crate) trait Export: Task {
+    /// Makes the final choices on the validation rows (such as a threshold) and writes the model with everything that is
+    /// needed to use it. Returns its folder.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    fn export(
+        &mut self,
+        model: Self::Model,
+        directory: &RunDirectory,
+        context: Context<'_>,
+    ) -> Result<PathBuf, TrainError>;
+}
+
+/// A run directory before it is created, and what is written into it before the first step.
 #[derive(Debug)]
 pub(crate) struct RunSetup {
+    /// The command that resumes the run.
+    pub command: &'static str,
     pub policy: DirectoryPolicy,
     pub directory: RunDirectory,
     /// `config.toml`.
@@ -27,7 +45,7 @@ pub(crate) struct RunSetup {
     pub summary: Summary,
 }
 
-/// What a run ended with.
+/// The result of a run.
 pub(crate) struct RunOutcome {
     pub model: PathBuf,
     pub steps: u64,
@@ -37,9 +55,12 @@ pub(crate) struct RunOutcome {
 }
 
 impl RunSetup {
-    /// Trains to the end and writes the model; the trainer is made of the task, which settles its
-    /// last choices afterwards.
-    pub fn run<T: Task>(
+    /// Trains to the end and exports the model. `trainer` makes the trainer from the task, which the export needs
+    /// mutably afterwards.
+    ///
+    /// # Errors
+    /// The directory cannot be written, training failed or was interrupted.
+    pub fn run<T: Export>(
         self,
         task: &mut T,
         model: T::Model,
@@ -62,12 +83,13 @@ impl RunSetup {
         }
         let directory = &self.directory;
         let mut trainer = trainer(task);
-        let context = trainer.place.context;
+        let context = trainer.placement.context;
         observer.event(&Event::Started {
             summary: self.summary.clone(),
             from_step: trainer.progress.step,
         });
-        let (model, best) = trainer.run(model, directory, observer, interrupt)?;
+        let mut store = RunStore::new(directory, task.naming(), self.command);
+        let (model, best) = trainer.run(model, &mut store, observer, interrupt)?;
         let (steps, seconds) = (trainer.progress.step, trainer.progress.seconds);
         let profile = trainer.watch.as_ref().map(|watch| watch.profile);
 
@@ -90,7 +112,7 @@ impl RunSetup {
         })
     }
 
-    /// Makes the directory, and writes into it what is known before the first step.
+    /// Creates the directory and writes what is known before the first step.
     fn begin(&self) -> Result<(), TrainError> {
         self.directory.create(self.policy)?;
         self.directory.sweep()?;
@@ -100,7 +122,10 @@ impl RunSetup {
     }
 }
 
-/// Refuses a micro-batch that is yet to be found.
+/// Checks that the micro-batch is known.
+///
+/// # Errors
+/// It is `auto`, and no trials have been made.
 pub(crate) fn settled(micro_batch: Option<MicroBatch>) -> Result<(), TrainError> {
     if micro_batch == Some(MicroBatch::Auto) {
         return Err(TrainError::Setting {

@@ -1,60 +1,75 @@
-//! What a run learns: one task a file.
+//! The tasks that a run can learn: one folder each, with all of a task in it.
+//!
+//! [`TaskKind`] names them, and [`TaskKind::descriptor`] is the only place that maps a name to its task.
 
-mod crf;
-pub(crate) mod questions;
-mod sequence;
-mod tags;
+pub(crate) mod batches;
+mod descriptor;
+pub(crate) mod evaluation;
+pub(crate) mod folds;
+pub(crate) mod kind;
+pub(crate) mod multiple_choice;
+pub(crate) mod qa;
+pub(crate) mod rows;
+pub(crate) mod stored;
+pub(crate) mod tagging;
+pub(crate) mod text;
 
-use bertkit_evaluation::{Metric, Predictions, score};
-use bertkit_model::Batch;
+use std::path::Path;
 
-use crate::engine::task::{Task, Validation};
-pub use questions::{QuestionInfo, QuestionRows, QuestionTask, WindowsBatch};
-pub use sequence::{
-    Answer, DocumentInfo, Rows, RowsBatch, SequenceTask, Targets, TaskInfo, decide,
-    inference_batches,
-};
-pub(crate) use sequence::{document_logits, pack};
+use bertkit_evaluation::TaskKind as PredictionKind;
+use serde::Deserialize;
 
-pub use tags::{TagBatch, TagColumns, TagInfo, TagTask, TagTaskName};
-pub(crate) use tags::{TaggedRows, decode, word_logits};
+use crate::run::model::model_folder;
+use crate::run::trained::DESCRIPTION;
+pub(crate) use descriptor::UnseenData;
+pub use descriptor::{TaskDescriptor, TaskInput};
+pub use kind::TaskKind;
 
-/// Rows times the square of the longest.
-pub(crate) fn attended(batch: &Batch) -> usize {
-    batch.len() * batch.sequences.longest().pow(2)
-}
-
-impl Validation {
-    /// Every metric of the task, and the mean loss; `choosing` chooses, or, if it is `None`, the loss.
-    fn new(predictions: &Predictions, loss: f64, choosing: Option<Metric>) -> Self {
-        let mut metrics: Vec<(String, Option<f64>)> = Metric::for_task(predictions.task())
-            .iter()
-            .map(|&metric| (metric.to_string(), score(predictions, metric).ok()))
-            .collect();
-        metrics.push(("loss".into(), Some(loss).filter(|loss| loss.is_finite())));
-        let name = choosing.map_or("loss".to_owned(), |metric| metric.to_string());
-        let place = metrics.iter().position(|(known, _)| *known == name);
-        let chosen = metrics.remove(place.unwrap_or(0));
-        let sign = if choosing.is_some_and(Metric::higher_is_better) {
-            1.0
-        } else {
-            -1.0
-        };
-        let score = chosen.1.map(|value| sign * value);
-        metrics.insert(0, chosen);
-        Self { metrics, score }
+impl TaskKind {
+    /// All that the rest of the program needs to know about the task.
+    pub fn descriptor(self) -> &'static TaskDescriptor {
+        match self {
+            Self::Classification | Self::MultiLabel | Self::Regression => &text::TASK,
+            Self::Ner => &tagging::TASK,
+            Self::Qa => &qa::TASK,
+            Self::MultipleChoice => &multiple_choice::TASK,
+        }
     }
 }
 
-/// A task that starts from a pretrained encoder and answers questions of its own.
-pub(crate) trait FineTuned: Task {
-    /// The decision threshold that was settled, and how it was chosen.
-    fn threshold(&self) -> Option<(f64, String)> {
-        None
-    }
+/// The task of a configuration; without a `task.kind`, that of labels beside texts.
+pub(crate) fn of_kind(kind: Option<TaskKind>) -> &'static TaskDescriptor {
+    kind.map_or(&text::TASK, TaskKind::descriptor)
+}
 
-    /// The temperature that was fitted.
-    fn temperature(&self) -> Option<f64> {
-        None
+/// The task whose evaluations have such predictions.
+pub(crate) fn of_predictions(predictions: PredictionKind) -> Option<&'static TaskDescriptor> {
+    let mut all = TaskKind::ALL.iter().map(|kind| kind.descriptor());
+    all.find(|task| task.predictions.contains(&predictions))
+}
+
+/// The task of a trained model in a run directory or a model folder, as its description says, or, without one, its
+/// class. Texts if neither says anything: a [`Predictor`](crate::Predictor) then reports what is wrong.
+pub fn task_of_model(path: &Path) -> &'static TaskDescriptor {
+    #[derive(Deserialize)]
+    struct Description {
+        task: Option<TaskKind>,
     }
+    #[derive(Deserialize)]
+    struct Class {
+        #[serde(default)]
+        architectures: Vec<String>,
+    }
+    let folder = model_folder(path);
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
+    if let Some(text) = read(DESCRIPTION) {
+        let description: Option<Description> = serde_json::from_str(&text).ok();
+        return of_kind(description.and_then(|description| description.task));
+    }
+    let class: Option<Class> = read("config.json").and_then(|t| serde_json::from_str(&t).ok());
+    let name = class.and_then(|class| class.architectures.into_iter().next());
+    let name = name.unwrap_or_default();
+    let mut all = TaskKind::ALL.iter().map(|kind| kind.descriptor());
+    all.find(|task| name.ends_with(task.class_suffix))
+        .unwrap_or(&text::TASK)
 }

@@ -1,0 +1,146 @@
+//! Why predictions cannot be evaluated, or not be pooled.
+
+use std::collections::HashSet;
+
+use super::kind::TaskKind;
+
+/// Why predictions or options cannot be evaluated at all.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvaluationError {
+    /// Two parts that belong together differ in length.
+    #[error("expected {expected} {what}, found {found}")]
+    Count {
+        /// What was counted.
+        what: &'static str,
+        /// The number that fits the other parts.
+        expected: usize,
+        /// The number there is.
+        found: usize,
+    },
+    /// An index is beyond the classes.
+    #[error("{what} is `{index}`, but there are {classes} classes")]
+    Class {
+        /// What the index stands for.
+        what: &'static str,
+        /// The index.
+        index: usize,
+        /// The number of classes.
+        classes: usize,
+    },
+    /// A class is listed twice.
+    #[error("class `{class}` is listed twice")]
+    DuplicateClass {
+        /// Its name.
+        class: String,
+    },
+    /// Averages are to be over no class at all.
+    #[error("the classes to average over are none")]
+    NothingAveraged,
+    /// A sentence has more or fewer predicted tags than true ones.
+    #[error("row {row}: expected {expected} predicted tags, found {found}")]
+    Tags {
+        /// The first such sentence, counted from 0.
+        row: usize,
+        /// The number of true tags.
+        expected: usize,
+        /// The number of predicted tags.
+        found: usize,
+    },
+    /// A tag is an empty text.
+    #[error("row {row}: a tag of word {word} is empty")]
+    EmptyTag {
+        /// The sentence, counted from 0.
+        row: usize,
+        /// The word within it, counted from 0.
+        word: usize,
+    },
+    /// A question has no true answer where each is to have one.
+    #[error("row {row}: the question has no true answer")]
+    NoAnswer {
+        /// The first such question, counted from 0.
+        row: usize,
+    },
+    /// The confidence of an interval is not between 0 and 1.
+    #[error("confidence is `{confidence}`, expected a number between 0 and 1, both excluded")]
+    Confidence {
+        /// The confidence given.
+        confidence: f64,
+    },
+}
+
+impl EvaluationError {
+    /// What the user can do about it, if known.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most errors have no hint")]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Confidence { confidence } if (1.0..100.0).contains(confidence) => {
+                Some("give the confidence as a fraction, such as 0.95 for 95%")
+            }
+            Self::NoAnswer { .. } => {
+                Some("score questions without an answer by the rules of SQuAD 2.0")
+            }
+            Self::EmptyTag { .. } => Some("write `O` for a word outside of entities"),
+            _ => None,
+        }
+    }
+}
+
+/// Refuses classes that are listed twice.
+pub(super) fn distinct(classes: &[String]) -> Result<(), EvaluationError> {
+    let mut seen = HashSet::new();
+    match classes.iter().find(|class| !seen.insert(class.as_str())) {
+        Some(class) => Err(EvaluationError::DuplicateClass {
+            class: class.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a part with another number of items than the others.
+pub(super) fn check_count(
+    what: &'static str,
+    expected: usize,
+    found: usize,
+) -> Result<(), EvaluationError> {
+    if expected == found {
+        Ok(())
+    } else {
+        Err(EvaluationError::Count {
+            what,
+            expected,
+            found,
+        })
+    }
+}
+
+/// Why predictions cannot be pooled.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// There are no predictions.
+    #[error("there are no predictions")]
+    Nothing,
+    /// The tasks differ.
+    #[error("some predictions are of a {first} task and some of a {other} one")]
+    Tasks {
+        /// The task of the first part.
+        first: TaskKind,
+        /// The task of another part.
+        other: TaskKind,
+    },
+    /// A class of one model is unknown to another.
+    #[error("class `{class}` is known to one model and not to another")]
+    Classes {
+        /// The class.
+        class: String,
+    },
+    /// The models differ in which of two classes is positive.
+    #[error("the positive class is `{first}` for one model and `{other}` for another")]
+    Positive {
+        /// That of the first part.
+        first: String,
+        /// That of another part.
+        other: String,
+    },
+}

@@ -1,0 +1,44 @@
+//! The names of the tasks.
+
+use bertkit_data::labels::LabelKind;
+use serde::{Deserialize, Serialize};
+
+/// What a run learns: `task.kind` in the configuration, and in `bertkit.json` beside the weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskKind {
+    /// One class a text.
+    Classification,
+    /// Several labels a text.
+    MultiLabel,
+    /// A number a text.
+    Regression,
+    /// A tag a word: named entities.
+    Ner,
+    /// The answer to a question, found in a text.
+    Qa,
+    /// The right one of several answers to a question.
+    MultipleChoice,
+}
+
+impl TaskKind {
+    /// Every task.
+    pub const ALL: &'static [Self] = &[
+        Self::Classification,
+        Self::MultiLabel,
+        Self::Regression,
+        Self::Ner,
+        Self::Qa,
+        Self::MultipleChoice,
+    ];
+
+    /// What the labels beside texts are; `None` for tasks whose files have no such labels.
+    pub fn labels(self) -> Option<LabelKind> {
+        match self {
+            Self::Classification => Some(LabelKind::Classification),
+            Self::MultiLabel => Some(LabelKind::MultiLabel),
+            Self::Regression => Some(LabelKind::Regression),
+            Self::Ner | Self::Qa | Self::MultipleChoice => None,
+        }
+    }
+}
