@@ -9,23 +9,22 @@ use toml::{Table, Value};
 use crate::config::range::{Range, at_least};
 use crate::config::setting::{Setting, SettingValue, join};
 
-/// What is learnt: how much the mean of each loss counts. `mlm`, `mlm+nsp`, `mlm+sop` and `rtd` are
-/// short for the weights of the published systems.
+/// The weight of each mean loss. `mlm`, `mlm+nsp`, `mlm+sop` and `rtd` are short for the weights of the published systems.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "ObjectiveForm")]
 pub struct Objective {
-    /// Masked words (Devlin et al. 2019, §3.1); beside `rtd`, those of the generator.
+    /// Masked language modelling (Devlin et al. 2019, §3.1); with `rtd`, of the generator.
     pub mlm: f64,
-    /// Whether the second segment follows the first or comes from elsewhere (the same).
+    /// Next-sentence prediction (the same).
     pub next_sentence: f64,
-    /// Whether two segments are in their order (Lan et al. 2020, §3.1).
+    /// Sentence-order prediction (Lan et al. 2020, §3.1).
     pub sentence_order: f64,
-    /// Which tokens a generator has replaced (Clark et al. 2020, §3.1).
+    /// Replaced-token detection (Clark et al. 2020, §3.1).
     pub rtd: f64,
 }
 
 impl Objective {
-    /// Masked words.
+    /// Masked language modelling alone.
     pub const MLM: Self = Self {
         mlm: 1.0,
         next_sentence: 0.0,
@@ -39,7 +38,7 @@ impl Objective {
     /// ELECTRA's weight of the discriminator's loss.
     const RTD: f64 = 50.0;
 
-    /// The packing that it needs, or is best served with.
+    /// The packing that it needs, or works best with.
     pub(super) fn packing(&self) -> Packing {
         if self.next_sentence > 0.0 {
             Packing::NextSentence
@@ -82,7 +81,7 @@ impl FromStr for Objective {
     }
 }
 
-/// How an objective is written.
+/// The forms of an objective in TOML.
 #[derive(Deserialize)]
 #[serde(
     untagged,

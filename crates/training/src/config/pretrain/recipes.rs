@@ -1,8 +1,8 @@
 //! Complete configurations of published systems, as `configs/pretrain` has them.
 //!
-//! What a published code does otherwise than one would expect (no bias correction, a learning rate
-//! that steps down where the warm-up ends, positions drawn with replacement) is a setting like any
-//! other; a recipe is nothing but a file with the system's settings.
+//! Where published code is unusual (no bias correction, a learning rate that steps down where the warm-up ends,
+//! positions drawn with replacement), that is a setting like any other; a recipe is just a file with the system's
+//! settings.
 //!
 //! ```
 //! use bertkit_training::pretrain::{PretrainConfig, recipes};
@@ -15,7 +15,7 @@
 //! # }
 //! ```
 
-/// Every recipe: its name is that of its file.
+/// Lists recipes by the name of their file.
 macro_rules! recipes {
     ($($name:literal),* $(,)?) => {
         &[$((
