@@ -28,6 +28,7 @@ use self::counting::{Counter, WordCounts};
 use self::pairs::{Vocabulary, Words, merge_pairs};
 use super::build::{self, Model};
 use super::documents::Parts;
+use super::family::Kind;
 use super::kmers::Kmers;
 use super::normalization::Normalization;
 use super::spec::read_pattern;
@@ -59,10 +60,15 @@ pub enum TokenizerType {
 impl TokenizerType {
     /// The family whose special tokens it has unless another is named: RoBERTa's for bytes, else BERT's.
     pub fn usual_family(&self) -> Family {
-        match self {
-            Self::ByteBpe => Family::Roberta,
-            _ => Family::Bert,
-        }
+        Family::with_kind(match self {
+            Self::ByteBpe => Kind::ByteLevelBpe,
+            Self::Wordpiece
+            | Self::Bpe
+            | Self::Unigram
+            | Self::Char
+            | Self::Kmer(_)
+            | Self::Regex(_) => Kind::Wordpiece,
+        })
     }
 
     /// Tokens to have at most unless said otherwise, special tokens included; `None` for as many as there are.
@@ -154,7 +160,7 @@ impl Default for TrainOptions {
     fn default() -> Self {
         Self {
             kind: TokenizerType::Wordpiece,
-            family: Family::Bert,
+            family: Family::default(),
             vocab_size: None,
             normalization: Normalization {
                 lowercase: true,
