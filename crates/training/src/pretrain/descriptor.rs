@@ -2,7 +2,7 @@
 
 use bertkit_data::pretraining::masking::Masking;
 use bertkit_data::pretraining::sequences::Packing;
-use bertkit_model::{Electra, Family, MlmModel, PretrainingModel};
+use bertkit_model::{Electra, Family, FamilyDescriptor, MlmModel, PretrainingModel};
 
 use super::loss::Loss;
 
@@ -23,7 +23,7 @@ pub(crate) struct FamilyMismatch {
     /// What is wrong.
     pub message: String,
     /// What to do about it.
-    pub hint: &'static str,
+    pub hint: String,
 }
 
 /// What a loss is built from, besides the model.
@@ -89,7 +89,7 @@ pub(crate) trait Descriptor: Sync {
     ///
     /// # Errors
     /// The family has none.
-    fn check_family(&self, _family: Family) -> Result<(), FamilyMismatch> {
+    fn check_family(&self, _family: &FamilyDescriptor) -> Result<(), FamilyMismatch> {
         Ok(())
     }
 
