@@ -112,7 +112,7 @@ fn stats(args: &StatsArgs) -> Result<(), CliError> {
     };
     let tokenizer = args
         .tokenizer
-        .load(args.vocabulary.as_deref(), Family::Bert)?;
+        .load(args.vocabulary.as_deref(), Family::default())?;
     tokenizer
         .warnings()
         .iter()

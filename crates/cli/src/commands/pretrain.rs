@@ -72,6 +72,9 @@ pub struct PretrainArgs {
 pub fn run(args: &PretrainArgs) -> Result<(), CliError> {
     let config = resolve(args)?;
     let flags = &args.output;
+    if flags.finish_interrupted(config.output.as_deref())? {
+        return Ok(());
+    }
     process::use_threads(flags.threads)?;
     let mut progress = Progress::of_pretraining(Display::choose(flags.quiet));
     let interrupt = process::stop_on_interrupt()?;
@@ -226,6 +229,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use bertkit_training::EvaluationReport;
+    use bertkit_training::pretrain::Objective;
     use clap::Parser;
 
     #[derive(Debug, Parser)]
@@ -291,7 +295,8 @@ mod tests {
         let more = ["--recipe", "electra-small", "--steps", "9", "--seed", "3"];
         let set = ["--set", "seed=4"];
         let config = resolved(&[&least[..], &more, &set].concat()).unwrap();
-        assert_eq!((config.objective.rtd, config.seed), (50.0, 4));
+        let weight = config.objective.weight(Objective::ReplacedTokens);
+        assert_eq!((weight, config.seed), (50.0, 4));
         assert_eq!(config.training.steps, Some(9));
     }
 

@@ -10,6 +10,7 @@ use bertkit_data::tokenizer::{
     Family, FrequentWords, Normalization, TokenizerError, TokenizerSpec, TokenizerTrainer,
     TokenizerType, TrainOptions, Trained, Transliteration, UnicodeForm,
 };
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::ProgressBar;
 
@@ -95,8 +96,8 @@ struct TrainArgs {
     min_frequency: Option<u64>,
     /// Whose special tokens: `[PAD] [UNK] [CLS] [SEP] [MASK]` as ids 0 to 4, or RoBERTa's `<s> <pad>
     /// </s> <unk>` as 0 to 3 and `<mask>` last [default: roberta for byte-bpe, else bert]
-    #[arg(long, value_enum, help_heading = "Vocabulary")]
-    family: Option<FamilyName>,
+    #[arg(long, value_parser = family(), help_heading = "Vocabulary")]
+    family: Option<Family>,
     /// The longest input of the model, in tokens
     #[arg(
         long,
@@ -175,27 +176,14 @@ struct ShowArgs {
     #[arg(long, value_name = "DIR")]
     vocabulary: Option<PathBuf>,
     /// The family of the model
-    #[arg(long, value_enum, default_value_t = FamilyName::Bert)]
-    family: FamilyName,
+    #[arg(long, value_parser = family(), default_value = Family::default().name())]
+    family: Family,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum FamilyName {
-    Bert,
-    Roberta,
-    Electra,
-    Distilbert,
-}
-
-impl From<FamilyName> for Family {
-    fn from(name: FamilyName) -> Self {
-        match name {
-            FamilyName::Bert => Self::Bert,
-            FamilyName::Roberta => Self::Roberta,
-            FamilyName::Electra => Self::Electra,
-            FamilyName::Distilbert => Self::Distilbert,
-        }
-    }
+/// Parses the name of a family.
+fn family() -> impl TypedValueParser<Value = Family> {
+    let names = PossibleValuesParser::new(Family::ALL.map(Family::name));
+    names.map(|name| Family::from_name(&name).unwrap_or_default())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -254,7 +242,7 @@ fn show(args: &ShowArgs) -> Result<(), CliError> {
     }
     let tokenizer = args
         .tokenizer
-        .load(args.vocabulary.as_deref(), args.family.into())?;
+        .load(args.vocabulary.as_deref(), args.family)?;
     for warning in tokenizer.warnings() {
         render::note(warning);
     }
@@ -353,10 +341,7 @@ fn options(args: &TrainArgs) -> Result<TrainOptions, CliError> {
     };
     Ok(TrainOptions {
         kind: kind.clone(),
-        family: match args.family {
-            Some(name) => name.into(),
-            None => kind.usual_family(),
-        },
+        family: args.family.unwrap_or_else(|| kind.usual_family()),
         vocab_size: args.vocab_size,
         normalization: Normalization {
             lowercase: args.lowercase || (wordpiece && !args.cased),

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 /// The encoder families, as far as their tokenizers differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
     /// WordPiece, `[CLS] A [SEP] B [SEP]`, token types 0 and 1.
+    #[default]
     Bert,
     /// Byte-level BPE, `<s> A </s></s> B </s>`, token type 0 throughout.
     Roberta,
@@ -25,7 +26,7 @@ pub(super) enum Spelling {
     Angles,
 }
 
-/// The model that a family's own tokenizer class in transformers stands for.
+/// The tokenizer that a family's own class in transformers implements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// WordPiece with BERT's normalization and pre-tokenization.
@@ -37,6 +38,8 @@ pub(super) enum Kind {
 /// The conventions of a family's tokenizers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Conventions {
+    /// The name in settings and flags.
+    name: &'static str,
     /// Whether the second text of a pair has token type 1.
     pub(crate) token_types: bool,
     /// Whether two separators are between the texts of a pair.
@@ -48,9 +51,30 @@ pub(crate) struct Conventions {
 }
 
 impl Family {
+    /// Every family.
+    pub const ALL: [Self; 4] = [Self::Bert, Self::Roberta, Self::Electra, Self::Distilbert];
+
+    /// The name in settings and flags.
+    pub fn name(self) -> &'static str {
+        self.conventions().name
+    }
+
+    /// The family with that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|family| family.name() == name)
+    }
+
+    /// The first family whose own tokenizers are of that kind.
+    pub(super) fn with_kind(kind: Kind) -> Self {
+        let mut all = Self::ALL.into_iter();
+        all.find(|family| family.conventions().class.1 == kind)
+            .unwrap_or_default()
+    }
+
     /// The conventions of this family.
     pub(crate) fn conventions(self) -> Conventions {
         let bert = Conventions {
+            name: "bert",
             token_types: true,
             double_separator: false,
             spelling: Spelling::Brackets,
@@ -59,15 +83,18 @@ impl Family {
         match self {
             Self::Bert => bert,
             Self::Electra => Conventions {
+                name: "electra",
                 class: ("ElectraTokenizer", Kind::Wordpiece),
                 ..bert
             },
             Self::Distilbert => Conventions {
+                name: "distilbert",
                 token_types: false,
                 class: ("DistilBertTokenizer", Kind::Wordpiece),
                 ..bert
             },
             Self::Roberta => Conventions {
+                name: "roberta",
                 token_types: false,
                 double_separator: true,
                 spelling: Spelling::Angles,

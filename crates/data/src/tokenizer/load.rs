@@ -84,7 +84,7 @@ fn from_tokenizer_json(
     let padding = take(&mut document, "padding");
     let vocab = &document["model"]["vocab"];
     let spelling = match vocabulary_id(vocab, "<s>") {
-        Some(_) if family == Family::Roberta => Spelling::Angles,
+        Some(_) if family.conventions().spelling == Spelling::Angles => Spelling::Angles,
         Some(_) if vocabulary_id(vocab, "[CLS]").is_none() => Spelling::Angles,
         _ => Spelling::Brackets,
     };

@@ -1,10 +1,10 @@
 //! Evaluation of a question-answering model on a file of questions.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bertkit_data::perturb::Perturbation;
-use bertkit_data::qa::{AskedQuestion, Prediction, Question, QuestionType};
+use bertkit_data::qa::{BioasqQuestion, Prediction, Question, QuestionType};
 use bertkit_data::sources::ReadOptions;
 use bertkit_data::sources::questions::{QuestionOptions, read_questions};
 use bertkit_evaluation::{
@@ -21,7 +21,7 @@ use super::results::{Proposal, QuestionResult, proposals};
 use super::task::{no_answer_score, predictions};
 use crate::config::FoldConfig;
 use crate::error::{TrainError, setting};
-use crate::run::directory::write_atomically;
+use crate::run::evaluations::write_evaluation_files;
 use crate::run::tables::read_options;
 use crate::tasks::descriptor::UnseenData;
 use crate::tasks::evaluation::{Perturbed, add_findings, bootstrap_with, measure_again, name_of};
@@ -142,7 +142,7 @@ pub fn evaluate_questions(
     }
     let read = read_questions(&options.data, &reading(answerer, options))?;
     let mut notes: Vec<String> = read.repairs.summary().into_iter().collect();
-    let asked = asked(&read.asked, options, &mut notes)?;
+    let asked = asked(&read.bioasq, options, &mut notes)?;
     let questions = scored_questions(read.items, asked.as_ref(), options, &mut notes)?;
     let total = questions.len();
     let passes = 1 + options.perturbations.len();
@@ -205,7 +205,7 @@ fn reading(answerer: &QuestionAnswerer, options: &QuestionEvalOptions) -> Questi
 /// those that it holds out.
 fn scored_questions(
     mut questions: Vec<Question>,
-    asked: Option<&(QuestionType, Vec<&AskedQuestion>)>,
+    asked: Option<&(QuestionType, Vec<&BioasqQuestion>)>,
     options: &QuestionEvalOptions,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Question>, TrainError> {
@@ -295,10 +295,10 @@ pub(crate) fn evaluate_unseen(
 
 /// The questions of a file of BioASQ's own that are scored, and their type; `None` of other files.
 fn asked<'a>(
-    all: &'a [AskedQuestion],
+    all: &'a [BioasqQuestion],
     options: &QuestionEvalOptions,
     notes: &mut Vec<String>,
-) -> Result<Option<(QuestionType, Vec<&'a AskedQuestion>)>, TrainError> {
+) -> Result<Option<(QuestionType, Vec<&'a BioasqQuestion>)>, TrainError> {
     let path = options.data.display();
     if all.is_empty() {
         return match options.question_type {
@@ -338,7 +338,7 @@ fn asked<'a>(
             ));
         }
     };
-    let chosen: Vec<&AskedQuestion> = of(kind).filter(|asked| !asked.gold.is_empty()).collect();
+    let chosen: Vec<&BioasqQuestion> = of(kind).filter(|asked| !asked.gold.is_empty()).collect();
     if chosen.len() < all.len() {
         let (left, all) = (all.len() - chosen.len(), all.len());
         notes.push(format!(
@@ -466,16 +466,11 @@ fn write(
     let Some(run) = answerer.run_directory() else {
         return Ok(None);
     };
-    let folder = run.join("eval");
-    let failed = |path: &Path, source: std::io::Error| TrainError::Write {
-        path: path.into(),
-        source,
-    };
-    std::fs::create_dir_all(&folder).map_err(|e| failed(&folder, e))?;
     let name = name_of(options.name.as_deref(), &options.data);
-    let paths = [".json", ".predictions.jsonl", ".predictions.json"];
-    let paths = paths.map(|end| folder.join(format!("{name}{end}")));
-    let json_error = |e: serde_json::Error| failed(&paths[1], e.into());
+    let json_error = |e: serde_json::Error| TrainError::Write {
+        path: run.join("eval").join(format!("{name}.predictions.jsonl")),
+        source: e.into(),
+    };
     let mut rows = String::new();
     for row in &evaluation.rows {
         rows += &serde_json::to_string(row).map_err(json_error)?;
@@ -483,18 +478,14 @@ fn write(
     }
     let answers = serde_json::to_string_pretty(&evaluation.by_id()).map_err(json_error)?;
     let report = format!("{:#}\n", evaluation.to_json());
-    let contents = [(2, answers + "\n"), (1, rows), (0, report)];
-    for (place, content) in contents {
-        if let Err(error) = write_atomically(&paths[place], content.as_bytes()) {
-            // A partial evaluation is worse than none.
-            for path in &paths[place + 1..] {
-                let _ = std::fs::remove_file(path);
-            }
-            let _ = std::fs::remove_dir(&folder);
-            return Err(error);
-        }
-    }
-    Ok(Some(paths))
+    let file = |end: &str, content: String| (format!("{name}{end}"), content);
+    let files = [
+        file(".predictions.json", answers + "\n"),
+        file(".predictions.jsonl", rows),
+        file(".json", report),
+    ];
+    let [answers, rows, report] = write_evaluation_files(run, files)?;
+    Ok(Some([report, rows, answers]))
 }
 
 #[cfg(test)]
