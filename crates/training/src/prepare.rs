@@ -54,9 +54,9 @@ pub fn prepare(
                 .model
                 .fresh
                 .as_ref()
-                .map_or(Family::Bert, |fresh| fresh.family);
+                .map_or(Family::default(), |fresh| fresh.family);
             let spec: TokenizerSpec = path.to_string_lossy().parse()?;
-            Some(spec.load(None, tokenizer_family(family))?)
+            Some(spec.load(None, tokenizer_family(family.descriptor()))?)
         }
         _ => None,
     };

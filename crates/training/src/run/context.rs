@@ -68,7 +68,7 @@ impl RunContext {
                                 ..TrainOptions::default()
                             };
                             let tokenizer = train_tokenizer(texts, &options)?
-                                .with_family(tokenizer_family(fresh.family));
+                                .with_family(tokenizer_family(fresh.family.descriptor()));
                             lines.push((
                                 "tokenizer".into(),
                                 format!(

@@ -105,7 +105,7 @@ impl Builder<'_> {
             source: self.source,
             validation: self.validation,
             tokenizer: opened.tokenizer,
-            layers: opened.encoder.num_hidden_layers,
+            layers: opened.encoder.spec().layer_depths(),
             layer_decay: config.optimizer.layer_decay,
             probe: Probe::new(&config.probe, &config.device, config.precision),
         };
