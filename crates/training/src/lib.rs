@@ -35,7 +35,7 @@ mod run;
 mod stored;
 mod tasks;
 
-pub use config::{FinetuneConfig, MicroBatch, Override, RunConfig, RunConfigError};
+pub use config::{FinetuneConfig, MicroBatch, Override, RunConfig, RunConfigError, RunKind};
 pub use crossval::{
     Crossval, CrossvalOptions, CrossvalReport, CrossvalRun, PooledReport, RunReport, RunState,
 };

@@ -25,7 +25,7 @@ pub(crate) struct RunStore<'a> {
 }
 
 impl<'a> RunStore<'a> {
-    /// The store of a run in `directory`, which `bertkit COMMAND --resume` continues.
+    /// The store of a run in `directory`, which can be resumed.
     pub fn new(
         directory: &'a RunDirectory,
         naming: Naming,
