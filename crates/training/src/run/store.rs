@@ -22,7 +22,7 @@ pub(crate) struct RunStore<'a> {
 }
 
 impl<'a> RunStore<'a> {
-    /// The store of a run in `directory`, which `bertkit COMMAND --resume` continues.
+    /// The store of a run in `directory`, which `bertkit COMMAND` continues when asked to resume.
     pub fn new(directory: &'a RunDirectory, naming: Naming, command: &'static str) -> Self {
         Self {
             directory,
