@@ -289,6 +289,7 @@ mod tests {
         self, ClassWeights, FinetuneConfig, LossConfig, NamedWeights, Pretrain, PretrainConfig,
         Threshold,
     };
+    use bertkit_training::pretrain::Objective;
     use clap::{CommandFactory, Parser};
 
     use super::*;
@@ -513,7 +514,8 @@ mod tests {
         let paths: Vec<PathBuf> = ["a", "b/*", "c"].map(PathBuf::from).into();
         assert_eq!(config.corpus.paths, paths);
         assert_eq!(config.probe.steps, [10, 20]);
-        assert_eq!(config.objective.rtd, 50.0);
+        let weight = config.objective.weight(Objective::ReplacedTokens);
+        assert_eq!(weight, 50.0);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Which column of a table is meant.
+//! Selecting a column of a table by name or position.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -85,7 +85,7 @@ impl Table {
     }
 }
 
-/// The most similar of `names`, letter case aside, if it is similar at all.
+/// The most similar of `names`, ignoring case, if one is similar enough.
 pub(crate) fn nearest(name: &str, names: &[String]) -> Option<String> {
     let wanted = name.to_lowercase();
     let similarity = |candidate: &String| {

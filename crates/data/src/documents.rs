@@ -1,9 +1,10 @@
-//! Texts longer than a model reads: a document as a bag of sections, each an input of its own.
+//! Documents longer than the maximum length, split into chunks that the model reads one by one.
 //!
-//! A document is a row, or all rows of a group: the notes of a patient. [`documents`] finds them; [`Bags`] has their sections.
+//! A document is a row, or all rows of a group, such as the notes of a patient. [`documents`] finds them; [`Chunks`] holds
+//! their chunks.
 //!
 //! ```
-//! use bertkit_data::documents::{Bags, Sections, documents};
+//! use bertkit_data::documents::{Chunks, Chunking, documents};
 //! use bertkit_data::examples::{Examples, MissingPolicy, Selection};
 //! use bertkit_data::sources::{ReadOptions, read_table_from};
 //! use bertkit_data::windows::Stride;
@@ -18,14 +19,14 @@
 //!
 //! let documents = documents(&examples, true)?;
 //! assert_eq!(documents[0].rows, [0, 2]);
-//! let sections = Sections::Windows(Stride::Overlap(0));
+//! let chunking = Chunking::Windows(Stride::Overlap(0));
 //! let texts: Vec<Vec<&str>> = documents
 //!     .iter()
 //!     .map(|document| document.rows.iter().map(|&row| examples.rows[row].text.as_str()).collect())
 //!     .collect();
 //! let name = |at: usize| documents[at].key.clone();
-//! let bags = Bags::new(&texts, name, &tokenizer, sections, 5)?;
-//! assert_eq!(bags.of(0), 0..3); // three tokens a window: "a b c", "d" and, from the other row, "a"
+//! let chunks = Chunks::new(&texts, name, &tokenizer, chunking, 5)?;
+//! assert_eq!(chunks.of(0), 0..3); // three tokens a window: "a b c", "d" and, from the other row, "a"
 //! # Ok(())
 //! # }
 //! ```
@@ -41,14 +42,14 @@ use crate::examples::{Examples, RawExample};
 use crate::tokenizer::{Encoding, Reader, Template, TextTokenizer, TokenizerError};
 use crate::windows::Stride;
 
-/// How a document is divided.
+/// How a document is split into chunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Sections {
+pub enum Chunking {
     /// Windows of the maximum length over each row's tokens.
     Windows(Stride),
-    /// Lines that hold more than white space; one longer than the maximum length becomes windows (AD-BERT: notes are split at
-    /// line breaks).
+    /// Lines that are not blank; a line longer than the maximum length is split into windows (AD-BERT splits notes at line
+    /// breaks).
     Lines(Stride),
 }
 
@@ -61,7 +62,7 @@ pub struct Document {
     pub rows: Vec<usize>,
 }
 
-/// The documents of examples, in the order of their first rows: every row, or, if `grouped`, all rows of a group.
+/// The documents of examples, in order of their first rows: every row, or, if `grouped`, all rows of a group.
 ///
 /// Only the first text of each row counts. Rows that lack a group are documents by themselves.
 ///
@@ -119,20 +120,21 @@ fn same_label(a: &RawExample, b: &RawExample, separator: Option<&str>) -> bool {
     }
 }
 
-/// Documents as bags of sections.
+/// The chunks of many documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bags {
-    /// The sections of all documents, those of each one behind the other.
-    pub sections: Vec<Encoding>,
+pub struct Chunks {
+    /// The chunks of all documents, document by document.
+    pub encodings: Vec<Encoding>,
     ranges: Vec<Range<usize>>,
     empty: Vec<String>,
 }
 
-impl Bags {
-    /// Divides documents, which are some texts each, into sections of at most `max_length` tokens, special tokens included,
-    /// on all cores. `name` calls those that hold no token.
+impl Chunks {
+    /// Splits documents, each a list of texts, into chunks of at most `max_length` tokens, special tokens included, on all
+    /// cores. `name` gives the names of documents for messages.
     ///
-    /// Every document has a section; one without a token is a section of special tokens alone: see [`Bags::empty_summary`].
+    /// Every document has at least one chunk; a document without tokens is a chunk of special tokens: see
+    /// [`Chunks::empty_summary`].
     ///
     /// # Errors
     /// [`TokenizerError::MaxLength`] if there is no room for tokens; [`TokenizerError::Overlap`] if windows are to share as much
@@ -141,7 +143,7 @@ impl Bags {
         documents: &[Vec<T>],
         name: impl Fn(usize) -> String,
         tokenizer: &TextTokenizer,
-        sections: Sections,
+        chunking: Chunking,
         max_length: usize,
     ) -> Result<Self, TokenizerError> {
         let template = tokenizer.template(false)?;
@@ -154,14 +156,14 @@ impl Bags {
                 |reader, texts| {
                     let mut found = Vec::new();
                     for text in texts {
-                        found.extend(divide(text.as_ref(), reader, &template, sections, room)?);
+                        found.extend(divide(text.as_ref(), reader, &template, chunking, room)?);
                     }
                     if found.is_empty() {
                         found.push(template.encoding(&[], &[]));
                     }
-                    // Rows without a token add nothing to a document that has others.
-                    if found.iter().any(|section| section.len() > special) {
-                        found.retain(|section| section.len() > special);
+                    // Texts without tokens add nothing to a document that has some.
+                    if found.iter().any(|chunk| chunk.len() > special) {
+                        found.retain(|chunk| chunk.len() > special);
                     } else {
                         found.truncate(1);
                     }
@@ -169,20 +171,20 @@ impl Bags {
                 },
             )
             .collect::<Result<Vec<_>, TokenizerError>>()?;
-        let mut bags = Self {
-            sections: Vec::with_capacity(per_document.iter().map(Vec::len).sum()),
+        let mut chunks = Self {
+            encodings: Vec::with_capacity(per_document.iter().map(Vec::len).sum()),
             ranges: Vec::with_capacity(documents.len()),
             empty: Vec::new(),
         };
         for (at, found) in per_document.into_iter().enumerate() {
-            if found.iter().all(|section| section.len() <= special) {
-                bags.empty.push(name(at));
+            if found.iter().all(|chunk| chunk.len() <= special) {
+                chunks.empty.push(name(at));
             }
-            let first = bags.sections.len();
-            bags.sections.extend(found);
-            bags.ranges.push(first..bags.sections.len());
+            let first = chunks.encodings.len();
+            chunks.encodings.extend(found);
+            chunks.ranges.push(first..chunks.encodings.len());
         }
-        Ok(bags)
+        Ok(chunks)
     }
 
     /// Number of documents.
@@ -195,16 +197,16 @@ impl Bags {
         self.ranges.is_empty()
     }
 
-    /// The sections of a document.
-    pub fn of(&self, bag: usize) -> Range<usize> {
-        self.ranges[bag].clone()
+    /// The chunks of a document, as indices into [`Chunks::encodings`].
+    pub fn of(&self, document: usize) -> Range<usize> {
+        self.ranges[document].clone()
     }
 
-    /// Tokens of each document, over all its sections.
+    /// Tokens of each document, over all its chunks.
     pub fn lengths(&self) -> Vec<usize> {
         let length = |range: &Range<usize>| {
-            let sections = &self.sections[range.clone()];
-            sections.iter().map(Encoding::len).sum()
+            let chunks = &self.encodings[range.clone()];
+            chunks.iter().map(Encoding::len).sum()
         };
         self.ranges.iter().map(length).collect()
     }
@@ -220,12 +222,12 @@ impl Bags {
     }
 }
 
-/// The sections of a text, each of at most `max_length` tokens, special tokens included; at least one.
+/// The chunks of a text, each of at most `max_length` tokens, special tokens included; at least one.
 #[cfg(test)]
-fn sections(
+fn chunks_of(
     text: &str,
     tokenizer: &TextTokenizer,
-    policy: Sections,
+    policy: Chunking,
     max_length: usize,
 ) -> Result<Vec<Encoding>, TokenizerError> {
     let template = tokenizer.template(false)?;
@@ -233,7 +235,7 @@ fn sections(
     divide(text, &mut Reader::new(tokenizer), &template, policy, room)
 }
 
-/// Tokens that a section holds besides the special ones.
+/// How many tokens a chunk can hold besides the special ones.
 fn room(max_length: usize, special: usize) -> Result<usize, TokenizerError> {
     max_length
         .checked_sub(special)
@@ -244,16 +246,17 @@ fn room(max_length: usize, special: usize) -> Result<usize, TokenizerError> {
         })
 }
 
+/// The chunks of a text; at least one.
 fn divide(
     text: &str,
     reader: &mut Reader<'_>,
     template: &Template,
-    policy: Sections,
+    policy: Chunking,
     room: usize,
 ) -> Result<Vec<Encoding>, TokenizerError> {
     let (parts, stride): (Vec<&str>, Stride) = match policy {
-        Sections::Windows(stride) => (vec![text], stride),
-        Sections::Lines(stride) => {
+        Chunking::Windows(stride) => (vec![text], stride),
+        Chunking::Lines(stride) => {
             let lines = text.split(['\n', '\r']);
             (
                 lines.filter(|line| !line.trim().is_empty()).collect(),
@@ -261,17 +264,17 @@ fn divide(
             )
         }
     };
-    let mut sections = Vec::new();
+    let mut chunks = Vec::new();
     for part in parts {
         let ids = reader.ids(part)?;
         for window in stride.windows(ids.len(), room)? {
-            sections.push(template.encoding(&ids[window], &[]));
+            chunks.push(template.encoding(&ids[window], &[]));
         }
     }
-    if sections.is_empty() {
-        sections.push(template.encoding(&[], &[]));
+    if chunks.is_empty() {
+        chunks.push(template.encoding(&[], &[]));
     }
-    Ok(sections)
+    Ok(chunks)
 }
 
 #[cfg(test)]
@@ -329,21 +332,21 @@ mod tests {
     fn sections_are_windows_or_lines() {
         let tokenizer = tokenizer();
         let cut = |text: &str, policy| {
-            letters(&tokenizer, &sections(text, &tokenizer, policy, 5).unwrap())
+            letters(&tokenizer, &chunks_of(text, &tokenizer, policy, 5).unwrap())
         };
-        let windows = |stride| cut("a b c d e a", Sections::Windows(stride));
+        let windows = |stride| cut("a b c d e a", Chunking::Windows(stride));
         assert_eq!(windows(Stride::Overlap(0)), ["abc", "dea"]);
         assert_eq!(windows(Stride::Overlap(1)), ["abc", "cde", "ea"]);
         assert_eq!(windows(Stride::Step(1)), ["abc", "bcd", "cde", "dea"]);
         assert_eq!(windows(Stride::Step(9)), ["abc", "dea"]);
-        let lines = Sections::Lines(Stride::Overlap(0));
+        let lines = Chunking::Lines(Stride::Overlap(0));
         assert_eq!(cut("a b\r\n \n\nc d e a\n", lines), ["ab", "cde", "a"]);
         assert_eq!(cut(" \n", lines), [""]);
         let refuse = |stride, max_length| {
-            sections(
+            chunks_of(
                 "a b c d e a",
                 &tokenizer,
-                Sections::Windows(stride),
+                Chunking::Windows(stride),
                 max_length,
             )
         };
@@ -370,10 +373,10 @@ mod tests {
         let text: String = (0..16_000)
             .map(|at| ['A', 'C', 'G', 'T'][at * 7 % 11 % 4])
             .collect();
-        let found = sections(
+        let found = chunks_of(
             &text,
             &tokenizer,
-            Sections::Windows(Stride::Overlap(0)),
+            Chunking::Windows(Stride::Overlap(0)),
             512,
         )
         .unwrap();
@@ -385,8 +388,9 @@ mod tests {
     #[test]
     fn documents_without_a_token_have_one_section_and_are_counted() {
         let texts = [["\u{1}", "\u{1}"], ["\u{1}", "b"]].map(Vec::from);
-        let policy = Sections::Windows(Stride::Overlap(0));
-        let bags = Bags::new(&texts, |at| ["p", "q"][at].into(), &tokenizer(), policy, 8).unwrap();
+        let policy = Chunking::Windows(Stride::Overlap(0));
+        let bags =
+            Chunks::new(&texts, |at| ["p", "q"][at].into(), &tokenizer(), policy, 8).unwrap();
         assert_eq!((bags.of(0), bags.of(1)), (0..1, 1..2));
         assert_eq!(bags.lengths(), [2, 3]);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Tables to examples: which columns hold what, and what becomes of rows that lack something.
+//! Tables to examples: selection of columns, and the policy for rows with missing values.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ pub struct Selection {
     pub label: Option<Column>,
     /// What keeps rows together in a split: a speaker, a document, a patient.
     pub group: Option<Column>,
-    /// What stands between the labels of one cell; makes it a multi-label task.
+    /// The separator between the labels of one cell; makes it a multi-label task.
     pub label_separator: Option<String>,
 }
 
@@ -40,13 +40,13 @@ impl Selection {
     }
 }
 
-/// What becomes of a row that lacks a text, a label or a group.
+/// What happens to rows without a text, a label or a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MissingPolicy {
-    /// It is left out, and counted.
+    /// Drop the row and count it.
     Drop,
-    /// The file is refused.
+    /// Refuse the file.
     #[default]
     Refuse,
 }
@@ -90,7 +90,7 @@ pub struct Dropped {
     pub part: Part,
 }
 
-/// One row, as it stands in the file.
+/// One row as in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawExample {
     /// Its line in the file, or the number of its row in a format without lines, from 1.
@@ -116,7 +116,7 @@ pub struct Examples {
     pub rows: Vec<RawExample>,
     /// The rows left out, in the order of the file.
     pub dropped: Vec<Dropped>,
-    /// What stands between the labels of one cell: as selected, or, if the label column holds JSON lists, a character
+    /// The separator between the labels of one cell: as selected, or, if the label column holds JSON lists, a character
     /// that no label holds. `None` if a cell is one label.
     pub label_separator: Option<String>,
 }
@@ -216,7 +216,7 @@ impl Examples {
             .collect()
     }
 
-    /// What was left out, in a line: ``dropped 3 rows: no label on lines 4, 9; no text on line 12``.
+    /// A one-line summary of dropped rows: ``dropped 3 rows: no label on lines 4, 9; no text on line 12``.
     pub fn dropped_summary(&self) -> Option<String> {
         const SHOWN: usize = 5;
         let mut reasons = Vec::new();

@@ -1,4 +1,4 @@
-//! Labels to targets: which task they ask for, what the classes are, and labels that training never saw.
+//! Labels to targets: the inferred task, the classes, and labels that are not among them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -8,7 +8,7 @@ use crate::columns;
 use crate::error::{DataError, LabelError, list, short};
 use crate::examples::Examples;
 
-/// What the labels of a file are.
+/// The kind of labels in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LabelKind {
@@ -20,7 +20,7 @@ pub enum LabelKind {
     Regression,
 }
 
-/// The task that labels ask for, and why.
+/// The task inferred from labels, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inference {
     /// The task.
@@ -32,7 +32,7 @@ pub struct Inference {
 /// More distinct integers than this may be measurements; see [`infer_task`].
 const MOST_INTEGER_CLASSES: usize = 20;
 
-/// The task that label cells ask for.
+/// Infers the task from label cells.
 ///
 /// - With a separator: multi-label.
 /// - All cells are numbers, and some are not whole: regression.
@@ -270,12 +270,12 @@ pub struct UnseenLabels {
 }
 
 impl UnseenLabels {
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.rows == 0
     }
 
-    /// All of them in a line: ``3 rows have a label that training never saw: `x` (2), `y` (1)``.
+    /// A one-line summary: ``3 rows have a label that training never saw: `x` (2), `y` (1)``.
     pub fn summary(&self) -> Option<String> {
         const SHOWN: usize = 10;
         if self.is_empty() {

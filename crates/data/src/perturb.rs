@@ -115,7 +115,7 @@ impl FromStr for Perturbation {
     /// Reads changes divided by commas.
     ///
     /// # Errors
-    /// [`UnknownPerturbation`] with the first part that is none.
+    /// [`UnknownPerturbation`] with the first part that is not a change.
     fn from_str(text: &str) -> Result<Self, UnknownPerturbation> {
         let step = |part: &str| {
             let part = part.trim();
@@ -358,7 +358,7 @@ fn to_latin(word: &str) -> String {
     latin
 }
 
-/// A Serbian word in Cyrillic letters; others as they are. `nj`, `lj` and `dž` are taken for one letter, which is right
+/// A Serbian word in Cyrillic letters; others as they are. `nj`, `lj` and `dž` are read as one letter, which is right
 /// but for a few words of foreign origin.
 fn to_cyrillic(word: &str) -> String {
     let characters: Vec<char> = word.chars().collect();

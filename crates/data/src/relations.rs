@@ -26,7 +26,7 @@ use crate::table::{Cell, Row, Table};
 pub struct Mention {
     /// Where it begins, in characters from 0.
     pub start: usize,
-    /// Where it ends, in characters: behind its last.
+    /// Where it ends, in characters, exclusive.
     pub end: usize,
     /// What it is: a gene, a disease.
     pub kind: Option<String>,
@@ -38,7 +38,7 @@ pub struct Mention {
 pub enum MarkStyle {
     /// An entity is replaced by its kind, `@GENE$`; without one, by its number, `@ENTITY1$` (Lee et al. 2020, §3.3).
     Anonymised,
-    /// An entity stands between tokens, `[E1] BRCA1 [/E1]` (Baldini Soares et al. 2019, §3.2). They have to be in the
+    /// An entity is enclosed in tokens, `[E1] BRCA1 [/E1]` (Baldini Soares et al. 2019, §3.2). They have to be in the
     /// vocabulary: see [`MarkStyle::tokens`].
     Markers,
 }
@@ -85,7 +85,7 @@ pub fn mark_entities(
         }
         marked.push_str(&format!("[/E{}]", number + 1));
         *at = end;
-        // Text that goes on without a space would be one word with the marker.
+        // Without a space, the marker would be part of the next word.
         if text[end..]
             .chars()
             .next()

@@ -25,7 +25,7 @@ pub enum Cell {
 }
 
 impl Cell {
-    /// A text, number or truth value as a text; `None` where there is none, or a list.
+    /// A text, number or truth value as a text; `None` for a missing value or a list.
     pub fn to_text(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Missing | Self::List(_) => None,

@@ -18,7 +18,7 @@ pub enum Stride {
 }
 
 impl Stride {
-    /// Windows of at most `room` tokens over so many; one without tokens if there are none.
+    /// Windows of at most `room` tokens over `tokens` tokens; one empty window if there are none.
     pub(crate) fn windows(
         self,
         tokens: usize,

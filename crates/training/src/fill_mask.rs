@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::error::{TrainError, setting};
-use crate::pretrain::masked_score;
+use crate::pretrain::objectives::masked_score;
 use crate::run::devices::Inference;
 use crate::run::model::{check_tokenizer, model_folder, tokenizer_family};
 use crate::tasks::batches::{inference_batches, pack};

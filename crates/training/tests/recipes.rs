@@ -12,7 +12,7 @@ use bertkit_data::tokenizer::{
 };
 use bertkit_model::weights::to_vec;
 use bertkit_model::{EncoderConfig, Family, PretrainingModel};
-use bertkit_training::pretrain::{PretrainConfig, PretrainOutcome, prepare, recipes};
+use bertkit_training::pretrain::{Objective, PretrainConfig, PretrainOutcome, prepare, recipes};
 use bertkit_training::{
     AdamW, DirectoryPolicy, GradientSum, Length, MetricLine, Override, ParamGroup, Schedule,
     Silent, param_group,
@@ -219,7 +219,12 @@ fn electra_masks_fewer_positions_than_its_rate_because_some_are_drawn_again() {
         ("electra-base", 512, 77, 256),
     ] {
         let config = recipe(name);
-        assert_eq!((config.objective.mlm, config.objective.rtd), (1.0, 50.0));
+        let o = &config.objective;
+        let weights = (
+            o.weight(Objective::MaskedLm),
+            o.weight(Objective::ReplacedTokens),
+        );
+        assert_eq!(weights, (1.0, 50.0));
         assert_eq!(config.sequences.packing, Some(Packing::Electra));
         assert_eq!(config.sequences.max_length, length);
         let settings = &config.generator;
@@ -266,7 +271,6 @@ fn masks_and_sequences_are_those_of_the_published_systems() {
         recipes::names().map(|name| (name, recipe(name))).collect();
     for (name, config) in &all {
         let masking = masking(config);
-        let o = config.objective;
         let electra = name.starts_with("electra");
         let roberta = matches!(*name, "roberta" | "gottbert");
         assert_eq!(masking.with_replacement, electra, "{name}");
@@ -277,14 +281,16 @@ fn masks_and_sequences_are_those_of_the_published_systems() {
         assert_eq!(masking.rate, rate, "{name}");
         let words = masking.unit == MaskUnit::WholeWord;
         assert_eq!(words, name.starts_with("bioformer"), "{name}");
-        assert_eq!(o.rtd > 0.0, electra, "{name}");
+        let weight = |objective| config.objective.weight(objective);
+        assert_eq!(weight(Objective::ReplacedTokens) > 0.0, electra, "{name}");
         // Clipping is off where the system had none.
         let unclipped = roberta || *name == "tunbert";
         assert_eq!(config.optimizer.max_grad_norm == 0.0, unclipped, "{name}");
         // What was trained with Google's code has its pairs, its data made once, and its Adam.
-        let google = electra || o.next_sentence > 0.0;
+        let next_sentence = weight(Objective::NextSentence) > 0.0;
+        let google = electra || next_sentence;
         assert_eq!(config.optimizer.bias_correction, !google, "{name}");
-        let static_passes = (o.next_sentence > 0.0).then_some(10);
+        let static_passes = next_sentence.then_some(10);
         assert_eq!(config.sequences.static_passes, static_passes, "{name}");
     }
 }

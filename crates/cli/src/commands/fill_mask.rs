@@ -42,7 +42,7 @@ pub struct FillMaskArgs {
     #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Texts")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     top: u16,
-    /// A table of texts to mask tokens of: CSV, TSV or JSON Lines
+    /// A table of texts to mask tokens of: CSV, TSV, JSON Lines or Parquet
     #[arg(long, value_name = "FILE", help_heading = "Table", conflicts_with_all = ["text", "top"])]
     data: Option<PathBuf>,
     /// Column with the text: its name, or its number from 1

@@ -93,7 +93,7 @@ pub struct PredictArgs {
     #[arg(long, value_name = "NUMBER", value_parser = finite, help_heading = "Questions")]
     #[arg(allow_negative_numbers = true)]
     null_threshold: Option<f64>,
-    /// A table to predict: CSV, TSV or JSON Lines; `-` is standard input. Without --text and
+    /// A table to predict: CSV, TSV, JSON Lines or Parquet; `-` is standard input. Without --text and
     /// --input, standard input is read as one text a line (for pairs: two, divided by a tab)
     #[arg(long, value_name = "FILE", help_heading = "Table")]
     input: Option<PathBuf>,

@@ -226,6 +226,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use bertkit_training::EvaluationReport;
+    use bertkit_training::pretrain::Objective;
     use clap::Parser;
 
     #[derive(Debug, Parser)]
@@ -291,7 +292,8 @@ mod tests {
         let more = ["--recipe", "electra-small", "--steps", "9", "--seed", "3"];
         let set = ["--set", "seed=4"];
         let config = resolved(&[&least[..], &more, &set].concat()).unwrap();
-        assert_eq!((config.objective.rtd, config.seed), (50.0, 4));
+        let weight = config.objective.weight(Objective::ReplacedTokens);
+        assert_eq!((weight, config.seed), (50.0, 4));
         assert_eq!(config.training.steps, Some(9));
     }
 

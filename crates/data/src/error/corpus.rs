@@ -86,7 +86,7 @@ pub enum CorpusError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The user asked to stop.
+    /// The user interrupted the command.
     #[error("interrupted while the corpus was read; nothing was written")]
     Interrupted,
 }

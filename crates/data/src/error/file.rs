@@ -9,13 +9,13 @@ pub enum FileError {
     /// The file is not there.
     #[error("`{path}` does not exist")]
     NotFound {
-        /// The file asked for.
+        /// The file.
         path: String,
     },
     /// A directory, where a file belongs.
     #[error("`{path}` is a directory, expected a file")]
     Directory {
-        /// The path asked for.
+        /// The path.
         path: String,
     },
     /// The operating system could not read the file.
@@ -132,7 +132,7 @@ pub enum FileError {
         /// What the reader of the format says.
         message: String,
     },
-    /// No bytes, or nothing but white space.
+    /// No bytes, or only white space.
     #[error("`{path}` is empty")]
     Empty {
         /// The file.

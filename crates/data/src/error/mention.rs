@@ -11,7 +11,7 @@ pub enum MentionError {
         number: usize,
         /// Its first character.
         start: usize,
-        /// The character behind its last.
+        /// One past its last character.
         end: usize,
         /// Characters of the text.
         length: usize,

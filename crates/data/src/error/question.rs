@@ -7,7 +7,7 @@ use crate::place::Place;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QuestionError {
-    /// A file that should be one JSON document, and is none.
+    /// A file that should be one JSON document but is not.
     #[error("`{path}` is not JSON: {message} (line {line}, column {column})")]
     JsonDocument {
         /// The file.

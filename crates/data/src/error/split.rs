@@ -24,7 +24,7 @@ pub enum SplitError {
     /// Fewer than two folds.
     #[error("cross-validation in {found} fold{} was asked for, expected at least 2", if *found == 1 { "" } else { "s" })]
     FoldCount {
-        /// What was asked for.
+        /// What was requested.
         found: usize,
     },
     /// More folds than there are things to divide.
@@ -34,7 +34,7 @@ pub enum SplitError {
         what: &'static str,
         /// How many there are.
         found: usize,
-        /// How many folds were asked for.
+        /// How many folds were requested.
         folds: usize,
     },
 }

@@ -4,7 +4,7 @@ use super::mention::MentionError;
 use super::text::{list, short};
 use crate::place::Place;
 
-/// A table is malformed, or lacks a column or a value that was asked for.
+/// A table is malformed, or lacks a requested column or value.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TableError {
@@ -81,7 +81,7 @@ pub enum TableError {
     UnknownColumn {
         /// The file.
         path: String,
-        /// What was asked for.
+        /// What was requested.
         column: String,
         /// What there is.
         columns: Vec<String>,

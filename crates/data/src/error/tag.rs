@@ -6,7 +6,7 @@ use super::text::short;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TagError {
-    /// A tag of a file that is none.
+    /// A text that is not a tag.
     #[error(
         "the tag on line {line} of `{path}` is `{}`, expected `O`, or one of the letters `B`, `I`, `E`, `S`, `L`, `U`, alone or with a hyphen and a type behind it",
         short(found)
@@ -16,7 +16,7 @@ pub enum TagError {
         path: String,
         /// The line.
         line: u64,
-        /// What stands there.
+        /// The text.
         found: String,
     },
     /// A name of a model's output that is no tag.
@@ -28,10 +28,10 @@ pub enum TagError {
         /// The name.
         name: String,
     },
-    /// Tags of which none stands for words outside entities.
+    /// Tags without one for words outside entities.
     #[error("there is no tag `O` for words outside entities")]
     NoOutside,
-    /// Tags of which none stands for an entity.
+    /// Tags without one for an entity.
     #[error("there are no entities")]
     NoEntities,
     /// A file without tags, where they are needed.
@@ -63,7 +63,7 @@ pub enum TagError {
         line: u64,
         /// First character, from 0.
         start: i64,
-        /// The character behind its last.
+        /// One past its last character.
         end: i64,
         /// Characters of the text.
         characters: usize,

@@ -142,7 +142,7 @@ impl<'a> QuestionsBuilder<'a> {
             name: self.name.into(),
             items: self.items,
             repairs: self.repairs,
-            asked: Vec::new(),
+            bioasq: Vec::new(),
         })
     }
 }

@@ -73,7 +73,7 @@ pub struct Candidate {
     pub text: String,
     /// Where it begins in the context, in characters.
     pub start: usize,
-    /// Where it ends, in characters: behind its last.
+    /// Where it ends, in characters, exclusive.
     pub end: usize,
     /// Sum of both scores.
     pub score: f64,
@@ -95,7 +95,7 @@ impl Candidate {
 /// The answers to a question.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
-    /// The best answers, best first; the last may be "there is none", one more than was asked for.
+    /// The best answers, best first; "no answer" may follow as one more than requested.
     pub n_best: Vec<Candidate>,
     /// Score of "there is no answer": the least of all windows, since one that holds the answer is enough. Where a head gives
     /// its odds, what exceeds the best answer's score by their logarithm.
@@ -131,7 +131,7 @@ impl Prediction {
 /// A window as [`decode`] needs it.
 pub(super) struct Scored<'a> {
     pub(super) scores: WindowScores<'a>,
-    /// Position of the first token of the text, and the bytes of this one and those behind it.
+    /// Position of the first token of the text, and the byte ranges of it and the tokens after it.
     pub(super) first: usize,
     pub(super) spans: &'a [(u32, u32)],
     /// Which of them have most context here; all, if `None`.

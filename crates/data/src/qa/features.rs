@@ -35,7 +35,7 @@ impl Default for FeatureOptions {
     }
 }
 
-/// A part of a text behind its question: one input of the model.
+/// A question and a part of its text: one input of the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
     /// Index of the question.
@@ -160,7 +160,7 @@ impl Features {
         })
     }
 
-    /// All windows; those of a question lie one behind the other.
+    /// All windows, question by question.
     pub fn windows(&self) -> &[Window] {
         &self.windows
     }
@@ -218,7 +218,7 @@ impl Features {
         first..first + window.tokens.len()
     }
 
-    /// Bytes of the text that the tokens of a window's input stand for, in their order; only the tokens of the text, so the
+    /// Byte ranges of a window's text tokens, in order. Tokens of the question are not included, so the
     /// first is that of [`Features::context_positions`].
     pub fn spans(&self, window: usize) -> &[(u32, u32)] {
         let window = &self.windows[window];
@@ -278,7 +278,7 @@ impl Features {
     }
 }
 
-/// Bytes of the answer to learn; `Some(None)` if it is that there is none, `None` if there is nothing to learn.
+/// Bytes of the target answer: `Some(None)` if the question has no answer, `None` if it has no target.
 fn answer(question: &Question, characters: &Characters) -> Option<Option<Range<usize>>> {
     if question.impossible {
         return Some(None);
@@ -291,7 +291,7 @@ fn answer(question: &Question, characters: &Characters) -> Option<Option<Range<u
 }
 
 /// First and last token of an answer as positions in the input, as `run_qa.py` finds them: the last token that does not begin
-/// behind its start, and the first that does not end before its end.
+/// after its start, and the first that does not end before its end.
 fn target(
     spans: &[(u32, u32)],
     tokens: &Range<usize>,

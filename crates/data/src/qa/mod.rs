@@ -1,6 +1,6 @@
 //! Questions and their texts as windows of tokens, and scores of tokens as answers.
 //!
-//! A text longer than the model's input is cut into windows that overlap, each behind the question (Devlin et al. 2019,
+//! A text longer than the model's input is split into overlapping windows, each after the question (Devlin et al. 2019,
 //! `run_squad.py`; `run_qa.py` of transformers). A model scores every token as the start and as the end of the answer;
 //! [`Features::decode`] finds the best answers over all windows of a question, and cuts them from the text as it was given.
 //!
@@ -36,7 +36,9 @@ mod question;
 
 pub use self::decoding::{Candidate, DecodeOptions, Prediction, SpanScore, WindowScores};
 pub use self::features::{FeatureOptions, Features, Window};
-pub use self::question::{Answer, AnswerRepairs, AskedQuestion, Question, QuestionType, Questions};
+pub use self::question::{
+    Answer, AnswerRepairs, BioasqQuestion, Question, QuestionType, Questions,
+};
 
 #[cfg(test)]
 mod tests;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::error::list;
 
-/// An answer that people gave.
+/// A gold answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// Its text, as the file has it.
+    /// Its text as in the file.
     pub text: String,
     /// Where it begins in the context, in characters from 0. `None` if that is not known: such an answer can be scored with,
     /// but not trained on.
@@ -27,7 +27,7 @@ pub struct Question {
     pub answers: Vec<Answer>,
     /// Whether the text holds no answer (SQuAD 2.0).
     pub impossible: bool,
-    /// Whether the file says what is right: an answer, or that there is none.
+    /// Whether the question is labelled, with an answer or as having none.
     pub labelled: bool,
     /// Title of the document that the text is from.
     pub title: Option<String>,
@@ -35,7 +35,7 @@ pub struct Question {
     pub line: Option<u64>,
 }
 
-/// What was wrong with where answers lie, by ids of their questions.
+/// Answers whose positions were wrong, by the ids of their questions.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AnswerRepairs {
     /// All answers of the file.
@@ -57,7 +57,7 @@ pub struct AnswerRepairs {
 }
 
 impl AnswerRepairs {
-    /// What was found and done, in a line; `None` if nothing was wrong.
+    /// A one-line summary; `None` if nothing was wrong.
     pub fn summary(&self) -> Option<String> {
         const SHOWN: usize = 5;
         let mut parts = Vec::new();
@@ -119,7 +119,7 @@ pub struct Questions {
     /// What was wrong with the answers.
     pub repairs: AnswerRepairs,
     /// The questions as BioASQ asks them, whose snippets are the `items`; none in files of other forms.
-    pub asked: Vec<AskedQuestion>,
+    pub bioasq: Vec<BioasqQuestion>,
 }
 
 /// The type of a question.
@@ -135,9 +135,9 @@ pub enum QuestionType {
     Summary,
 }
 
-/// A question as BioASQ asks it, whatever number of snippets there are.
+/// A question of a BioASQ file, independent of its snippets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AskedQuestion {
+pub struct BioasqQuestion {
     /// Its 24 hexadecimal digits; the ids of its snippets begin with them.
     pub id: String,
     /// Its type.

@@ -12,7 +12,7 @@ use super::json::{self, JsonFile};
 use super::spec::{DocumentFormat, FormatSpec};
 use crate::error::{DataError, QuestionError};
 use crate::qa::builder::QuestionsBuilder;
-use crate::qa::{AskedQuestion, QuestionType, Questions};
+use crate::qa::{BioasqQuestion, QuestionType, Questions};
 use crate::table::{Cell, Row, Table};
 
 pub(super) const SPEC: FormatSpec = FormatSpec {
@@ -64,7 +64,7 @@ pub(super) fn read(document: &Value, name: &str, strict: bool) -> Result<Questio
                 builder.add(format!("{id}_{number:03}"), body, given, None, None)?;
             }
         }
-        asked.push(AskedQuestion {
+        asked.push(BioasqQuestion {
             id: id.into(),
             kind,
             body: body.into(),
@@ -90,7 +90,7 @@ pub(super) fn read(document: &Value, name: &str, strict: bool) -> Result<Questio
             ));
         }
     };
-    questions.asked = asked;
+    questions.bioasq = asked;
     Ok(questions)
 }
 
@@ -117,7 +117,7 @@ fn yes_no(text: &str, document: &Value, name: &str) -> Result<Table, DataError> 
                 _ => return Err(file.wrong(&at, "exact_answer", "yes or no", given)),
             },
         };
-        // Ids stand in the file in the order of the questions.
+        // Ids occur in the file in the order of the questions.
         place += text[place..].find(id).unwrap_or(0);
         let line = line_at(text.as_bytes(), place);
         let mut row = |snippet: Option<&str>| {
@@ -235,9 +235,9 @@ mod tests {
         assert!(!read.items[1].labelled && !read.items[1].impossible);
         assert_eq!(read.items[2].answers[0].text, "TNF");
         assert_eq!(read.repairs.summary(), None);
-        assert_eq!(read.asked[0].gold, [["TEL", "ETV6"]]);
-        assert_eq!(read.asked[1].gold.len(), 2);
-        assert_eq!(read.asked[2].kind, QuestionType::YesNo);
+        assert_eq!(read.bioasq[0].gold, [["TEL", "ETV6"]]);
+        assert_eq!(read.bioasq[1].gold.len(), 2);
+        assert_eq!(read.bioasq[2].kind, QuestionType::YesNo);
     }
 
     #[test]
@@ -264,7 +264,7 @@ mod tests {
             (read.rows[1].line, &read.rows[1].cells[4]),
             (6, &Cell::Text("yes".into()))
         );
-        // Without a snippet the question is there all the same.
+        // A question without snippets has a row, too.
         assert_eq!(table(FILE).unwrap().rows[0].cells[2], Cell::Missing);
         let wrong = |text: &str| table(text).unwrap_err().to_string();
         let text = wrong(&FILE.replace("\"yes\"", "\"maybe\""));

@@ -1,4 +1,4 @@
-//! A word a line, in columns.
+//! CoNLL files: one word per line, in columns.
 
 use super::format::Format;
 use super::spec::{FormatSpec, TaggedFormat};
@@ -35,7 +35,7 @@ fn cells(line: &str, tabs: bool) -> Vec<&str> {
     cells
 }
 
-/// What a line is, as far as it can be told without knowing the columns.
+/// What a line is, before the columns are known.
 enum Line<'a> {
     Blank,
     /// `-DOCSTART-`, or a comment that begins a document: its name, if it has one.
@@ -185,7 +185,7 @@ impl Shape {
         })
     }
 
-    /// Whether a line that begins with `#` is a word all the same.
+    /// Whether a line that begins with `#` is a word and not a comment.
     fn is_word(&self, cells: &[&str]) -> bool {
         cells.len() == self.columns
             && !self.numbered

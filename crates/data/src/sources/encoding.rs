@@ -1,8 +1,8 @@
-//! Bytes to text, or a message that says what the bytes are instead.
+//! Decodes bytes to text, or reports what they are instead.
 
 use crate::error::{DataError, FileError};
 
-/// Refuses archives, spreadsheets and the like by their first bytes.
+/// Refuses archives, spreadsheets and other binary files by their first bytes.
 pub(crate) fn check_container(bytes: &[u8], name: &str) -> Result<(), DataError> {
     let looks_like = match bytes {
         [0x1f, 0x8b, ..] => "a gzip archive",
@@ -20,7 +20,7 @@ pub(crate) fn check_container(bytes: &[u8], name: &str) -> Result<(), DataError>
     }))
 }
 
-/// UTF-8 without its byte order mark.
+/// Decodes UTF-8 and drops a byte order mark.
 pub(crate) fn decode(bytes: Vec<u8>, name: &str) -> Result<String, DataError> {
     check_container(&bytes, name)?;
     if let Some(encoding) = wide_encoding(&bytes) {
@@ -96,7 +96,7 @@ pub(crate) fn wide_encoding(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Latin-1 or Windows-1252, if high bytes stand alone among ASCII, as accented letters of western languages do.
+/// Latin-1 or Windows-1252, if high bytes are isolated among ASCII, as accented letters of western languages are.
 pub(crate) fn single_byte_encoding(bytes: &[u8]) -> Option<&'static str> {
     let high = bytes.iter().filter(|byte| !byte.is_ascii()).count();
     let alone = (0..bytes.len())

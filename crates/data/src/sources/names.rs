@@ -44,7 +44,7 @@ impl Format {
         written.map(|spec| spec.name).collect()
     }
 
-    /// The format of tables that the extension of a file stands for, in any case.
+    /// The format of tables that a file's extension denotes, in any case.
     ///
     /// # Errors
     /// [`FileError::UnknownFormat`] for every other name (`.txt` may be anything).

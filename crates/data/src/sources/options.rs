@@ -26,7 +26,7 @@ pub fn parse_delimiter(name: &str) -> Result<u8, DataError> {
 
 /// How to read a table; the default takes the format from the file's extension.
 ///
-/// Everything after `format` speaks of CSV and TSV alone.
+/// All options but `format` concern CSV and TSV only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadOptions {
     /// The format; `None` takes it from the extension, or, under an extension that says nothing (`.txt`), from
@@ -38,7 +38,7 @@ pub struct ReadOptions {
     pub quote: Option<u8>,
     /// Whether quotes have a meaning; `None` is yes in CSV and no in TSV, where stray quotes are common.
     pub quoting: Option<bool>,
-    /// Whether two quotes in a quoted field stand for one.
+    /// Whether two quotes in a quoted field mean one.
     pub double_quote: bool,
     /// A byte that takes the meaning from a quote after it, within quoted fields.
     pub escape: Option<u8>,

@@ -16,7 +16,7 @@ use crate::table::{Cell, Row, Table};
 
 /// How to read questions.
 ///
-/// Columns speak of tables alone; one that is `None` is taken by its usual name, if the table has it.
+/// Columns concern tables only; a column that is `None` is found by its usual name, if the table has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuestionOptions {
     /// How to read a table. A file that ends in `.json` or `.json.gz` is SQuAD's, unless a format is given here.

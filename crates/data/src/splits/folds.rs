@@ -6,7 +6,7 @@ use super::split::Split;
 use crate::error::{DataError, SplitError};
 use crate::random::{KeyedPurpose, Random};
 
-/// Divides all rows into `k` folds: split `i` holds out fold `i`, so that every row is held out once.
+/// Splits all rows into `k` folds: split `i` holds out fold `i`, so that every row is held out once.
 ///
 /// - With neither labels nor groups, folds differ by a row at most.
 /// - With `labels`, the class of each row, they differ by a row at most in all and in every class.
@@ -73,7 +73,7 @@ pub fn folds<S: AsRef<str>>(
         .collect())
 }
 
-/// The fold of each row: class by class, rows are dealt out like cards, and the next class goes on where one ended.
+/// The fold of each row: rows are assigned round-robin, class by class, each class continuing where the last one ended.
 fn deal(rows: usize, labels: Option<&[usize]>, k: usize, random: &mut Random) -> Vec<usize> {
     let mut classes: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for row in 0..rows {

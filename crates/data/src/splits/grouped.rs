@@ -173,7 +173,7 @@ impl Goal {
             }
         }
         if held.size == 0 {
-            // Every group is too large: the one that errs least is held out all the same.
+            // Every group is too large: the one with the least error is held out.
             let least = order.iter().copied().min_by(|&a, &b| {
                 self.change(&held, &[a])
                     .total_cmp(&self.change(&held, &[b]))

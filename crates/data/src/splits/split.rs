@@ -2,10 +2,10 @@
 
 use crate::error::{DataError, SplitError};
 
-/// Row indices, ascending; together they are all rows, each once.
+/// Row indices, ascending; every row is on exactly one side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
-    /// Rows to learn from; never empty.
+    /// Training rows; never empty.
     pub train: Vec<usize>,
     /// Rows held out; never empty.
     pub held_out: Vec<usize>,

@@ -29,7 +29,7 @@ pub enum LabelledTokens {
     /// The first (Devlin et al. 2019, §5.3).
     #[default]
     First,
-    /// All; behind a first token with `B-`, the others have `I-`.
+    /// All; after a first token with `B-`, the others have `I-`.
     All,
 }
 
@@ -77,7 +77,7 @@ pub struct TagWindows {
     pub windows: Vec<TagWindow>,
     /// How many sentences were longer than a window.
     pub cut_sentences: usize,
-    /// How many words have no token of their own.
+    /// How many words have no token.
     pub words_without_token: usize,
     /// Of each sentence, for each word, which word's first token it is read from: itself, or an earlier word with which it
     /// shares a token. `None` if it has no token at all.
@@ -88,7 +88,7 @@ pub struct TagWindows {
 /// in entities of types that `tags` lacks have none.
 ///
 /// # Errors
-/// [`TokenizerError::MaxLength`] if nothing but special tokens fits; [`TokenizerError::Overlap`] if windows would share all
+/// [`TokenizerError::MaxLength`] if only special tokens fit; [`TokenizerError::Overlap`] if windows would share all
 /// they hold.
 pub fn tag_windows(
     sentences: &[TaggedSentence],
@@ -167,7 +167,7 @@ pub fn tag_windows(
 impl TagWindows {
     /// One value for each word of each sentence, given one for each of [`TagWindow::heads`] of each window: that of the
     /// window where the word has most context. A word that shares its token with an earlier one has that one's value;
-    /// `None` stands where a word has no token.
+    /// Words without a token have `None`.
     ///
     /// # Panics
     /// If there are not as many values as heads.
@@ -269,7 +269,7 @@ impl Aligned {
                 }
             }
         }
-        // A word that shares its token with one that has none of its own is read from where that one is read from.
+        // A word that shares its token with a word without one is read from the same token as that word.
         for word in 0..sources.len() {
             if let Some(source) = sources[word].filter(|&source| source < word) {
                 sources[word] = sources[source];

@@ -15,7 +15,7 @@ use crate::table::Table;
 /// A sentence, or another piece of text, as words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaggedSentence {
-    /// The text: as it stands in the file, or, where the file has words alone, these with single spaces between.
+    /// The text as in the file, or, if the file has only words, the words joined by single spaces.
     pub text: String,
     /// Where each word lies in `text`, in bytes. A word may be empty.
     pub words: Vec<Range<usize>>,
@@ -34,7 +34,7 @@ pub struct TaggedSentence {
 pub struct TextSpan {
     /// First character, from 0.
     pub start: usize,
-    /// The character behind its last.
+    /// One past its last character.
     pub end: usize,
     /// The type of the entity.
     pub label: String,
@@ -106,7 +106,7 @@ impl TaggedSentence {
         Some(scheme.tags(entities, self.len()))
     }
 
-    /// The sentence with other words in the places of its own: what lies between them, tags and lines stay.
+    /// The sentence with each word replaced; the text between words, the tags and the lines stay.
     #[must_use]
     pub fn map_words(&self, mut change: impl FnMut(usize, &str) -> String) -> Self {
         let mut text = String::with_capacity(self.text.len());
@@ -176,7 +176,7 @@ pub struct TaggedCorpus {
     pub scheme: Option<Scheme>,
     /// Whether tags are letters without a type.
     pub bare: bool,
-    /// What was put right.
+    /// What was corrected.
     pub repairs: Repairs,
     pub(crate) layout: Layout,
 }

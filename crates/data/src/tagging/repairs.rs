@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What was put right while tags and spans were read; all zero if nothing was.
+/// Counts of what was corrected while tags and spans were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Repairs {
     /// Entities whose first tag is not one that begins an entity.
@@ -15,14 +15,14 @@ pub struct Repairs {
     pub snapped: usize,
     /// Character spans left out because they share a word with a longer one (of equals, the first stays).
     pub overlapping: usize,
-    /// Character spans left out because they hold nothing but white space.
+    /// Character spans left out because they are blank.
     pub blank: usize,
     /// Line of the file where the first of all these is.
     pub first_line: Option<u64>,
 }
 
 impl Repairs {
-    /// How many there were.
+    /// The number of corrections.
     pub fn total(&self) -> usize {
         self.without_begin
             + self.type_changes
@@ -32,7 +32,7 @@ impl Repairs {
             + self.blank
     }
 
-    /// All of them in a line, for the user to read; `None` if there were none.
+    /// A one-line summary; `None` if there were none.
     pub fn summary(&self) -> Option<String> {
         let parts: Vec<String> = [
             (self.without_begin, "without a tag that begins them"),

@@ -12,7 +12,7 @@ pub const DEFAULT_TYPE: &str = "entity";
 pub struct Entity {
     /// Its first word, from 0.
     pub start: usize,
-    /// The word behind its last.
+    /// One past its last word.
     pub end: usize,
     /// Its type: `person`, `Disease`, ….
     pub kind: String,
@@ -25,7 +25,7 @@ pub enum Scheme {
     /// `B-` on the first word, `I-` on the others (IOB2; Ratnaparkhi 1998).
     #[default]
     Bio,
-    /// `I-` throughout; `B-` only on the first word of an entity directly behind another of its type (Ramshaw & Marcus
+    /// `I-` throughout; `B-` only on the first word of an entity directly after another of its type (Ramshaw & Marcus
     /// 1995).
     Iob1,
     /// As BIO, with `E-` on the last word, and `S-` on the word of an entity that has but one.

@@ -67,7 +67,7 @@ impl TagSet {
         Ok(set)
     }
 
-    /// Tags in the order given, such as those of a model that was trained elsewhere. Bare letters stand for the type
+    /// Tags in the order given, such as those of a model that was trained elsewhere. Bare letters have the type
     /// [`DEFAULT_TYPE`].
     ///
     /// # Errors
@@ -199,7 +199,7 @@ impl TagSet {
         entities
     }
 
-    /// Whether `tag` may stand behind `before`; `None` is the border of the sentence, on either side.
+    /// Whether `tag` may follow `before`; `None` is the border of the sentence, on either side.
     ///
     /// Behind `O` and behind the end of an entity none goes on; of BIOES and BILOU, what has begun ends. IOB1, and sets
     /// that lack the tag which begins an entity of that type, forbid nothing.
@@ -219,7 +219,7 @@ impl TagSet {
         !(open && has(Prefix::End, kind)) || (goes_on && kind == other)
     }
 
-    /// The tag of what follows in the same word, or in the same entity: `I-` behind `B-`, otherwise the tag itself.
+    /// The tag of what follows in the same word or entity: `I-` after `B-`, otherwise the tag itself.
     pub(crate) fn continued(&self, tag: usize) -> usize {
         match self.parts[tag] {
             (Prefix::Begin, kind) => self.position(Prefix::Inside, kind).unwrap_or(tag),
@@ -227,7 +227,7 @@ impl TagSet {
         }
     }
 
-    /// Whether the entity that `before` is in goes on at `tag`, and, if so, the tag of a word between the two.
+    /// The tag of a word between two tags: inside if the entity of `before` continues at `tag`, else outside.
     pub(crate) fn between(&self, before: usize, tag: usize) -> usize {
         let ((before, kind), (prefix, other)) = (self.parts[before], self.parts[tag]);
         let (begins, _) = borders((before, kind == other), prefix);
@@ -250,12 +250,12 @@ pub struct UnseenTypes {
 }
 
 impl UnseenTypes {
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.types.is_empty()
     }
 
-    /// All of them in a line: ``3 entities of `dev.tsv` have a type that training never saw: `x` (2, first on line 7), …``.
+    /// A one-line summary: ``3 entities of `dev.tsv` have a type that training never saw: `x` (2, first on line 7), …``.
     pub fn summary(&self) -> Option<String> {
         const SHOWN: usize = 10;
         let total: usize = self.types.values().map(|(count, _)| count).sum();

@@ -1,4 +1,4 @@
-//! Texts to words.
+//! Splits texts into words.
 
 use std::ops::Range;
 
@@ -25,7 +25,7 @@ pub fn split_words(text: &str) -> Vec<Range<usize>> {
                     open = true;
                 }
             },
-            // Joins whatever it stands behind, punctuation as well.
+            // Joins the word before it, punctuation as well.
             Kind::Mark => match words.last_mut().filter(|word| word.end == at) {
                 Some(word) => word.end = end,
                 None => {

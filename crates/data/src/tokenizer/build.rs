@@ -119,7 +119,7 @@ pub(super) fn check_pattern(pattern: &str) -> Result<(), TokenizerError> {
     }
 }
 
-/// The tokens of `vocab.txt` in a folder as words of their own.
+/// A tokenizer whose tokens are the whole words of `vocab.txt` in a folder.
 fn with_vocab_txt(
     parts: Parts,
     kmers: Option<&Kmers>,

@@ -110,12 +110,12 @@ impl Parts {
     }
 }
 
-/// A vocabulary in which every token stands for itself.
+/// A vocabulary of whole words.
 pub(super) fn whole_words(vocab: &Map<String, Value>, unknown: &str) -> Value {
     json!({"type": "WordLevel", "vocab": vocab, "unk_token": unknown})
 }
 
-/// Byte-pair encoding; `unknown` stands for characters that the vocabulary lacks.
+/// Byte-pair encoding; `unknown` replaces characters that the vocabulary lacks.
 pub(super) fn bpe(
     vocab: &Map<String, Value>,
     merges: &[(&str, &str)],

@@ -1,4 +1,4 @@
-//! What can be wrong with a tokenizer's files, or with what is asked of it.
+//! Errors of tokenizers.
 
 use std::io;
 use std::path::PathBuf;
@@ -85,7 +85,7 @@ pub enum TokenizerError {
     /// No room for the special tokens.
     #[error("a maximum length of {max_length} tokens has no room for the {special} special tokens")]
     MaxLength {
-        /// What was asked for.
+        /// What was requested.
         max_length: usize,
         /// The special tokens alone.
         special: usize,
@@ -93,7 +93,7 @@ pub enum TokenizerError {
     /// Windows that share as many tokens as they hold.
     #[error("windows of {room} tokens cannot share {overlap}")]
     Overlap {
-        /// What was asked for.
+        /// What was requested.
         overlap: usize,
         /// Tokens of a window, special tokens aside.
         room: usize,
@@ -110,7 +110,7 @@ pub enum TokenizerError {
     /// A name that is no kind of tokenizer.
     #[error("`{found}` is not {expected}: {message}")]
     Spec {
-        /// What was asked for.
+        /// What was requested.
         found: String,
         /// What it would have to look like.
         expected: &'static str,
@@ -140,7 +140,7 @@ pub enum TokenizerError {
     /// A vocabulary too small to hold anything.
     #[error("a vocabulary of {found} tokens is too small, expected at least {least}")]
     VocabSize {
-        /// What was asked for.
+        /// What was requested.
         found: usize,
         /// The special tokens and one character.
         least: usize,

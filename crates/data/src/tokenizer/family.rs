@@ -26,7 +26,7 @@ pub(super) enum Spelling {
     Angles,
 }
 
-/// The model that a family's own tokenizer class in transformers stands for.
+/// The tokenizer that a family's own class in transformers implements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// WordPiece with BERT's normalization and pre-tokenization.

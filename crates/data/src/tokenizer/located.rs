@@ -10,7 +10,7 @@ use super::{Encoding, TextTokenizer, TokenizerError};
 pub(crate) struct LocatedTokens {
     /// Token ids.
     pub(crate) ids: Vec<u32>,
-    /// First byte of each token in the text, and the byte behind its last.
+    /// Byte range of each token in the text: first, and one past the last.
     pub(crate) spans: Vec<(u32, u32)>,
 }
 
@@ -108,7 +108,7 @@ impl Template {
         self.before.len()
     }
 
-    /// Where the second text begins, behind a first one of so many tokens.
+    /// Where the second text begins, after a first text of so many tokens.
     pub(crate) fn second_at(&self, first: usize) -> usize {
         self.before.len() + first + self.between.len()
     }
@@ -155,7 +155,7 @@ impl TextTokenizer {
             .inner
             .encode(&*self.prepared(text), false)
             .map_err(failed)?;
-        // Where the text was cut first, a token lies in one of the pieces, or in several one behind the other.
+        // Where the text was split first, a token is within one piece or spans consecutive ones.
         let place = |byte: usize| match &places {
             None => byte,
             Some(places) => {
@@ -164,7 +164,7 @@ impl TextTokenizer {
                 at + byte - cut
             }
         };
-        // Bytes of a character that are tokens of their own stand for the whole character.
+        // A token that is some bytes of a character covers the whole character.
         let span = |&(from, to): &(usize, usize)| {
             let (from, to) = match from < to {
                 true => (place(from), place(to - 1) + 1),
@@ -181,7 +181,7 @@ impl TextTokenizer {
         })
     }
 
-    /// Whether what stands between white space becomes the same tokens whatever stands around it.
+    /// Whether text between white space is tokenized independently of its context.
     fn reads_by_words(&self) -> bool {
         let inner = &self.inner;
         let pre_tokenizer = matches!(

@@ -146,7 +146,7 @@ impl Normalization {
     }
 }
 
-/// Replaces a text wherever it stands.
+/// Replaces every occurrence of a text.
 pub(super) fn replace(text: &str, content: &str) -> Value {
     json!({"type": "Replace", "pattern": {"String": text}, "content": content})
 }

@@ -14,7 +14,7 @@ impl TextTokenizer {
     /// Writes the tokenizer to a directory, which is created if necessary, so that it loads here and in transformers.
     ///
     /// `tokenizer.json`, `tokenizer_config.json` and `special_tokens_map.json`; also `vocab.txt` for WordPiece and for
-    /// tokens that stand for themselves, if the ids have no gaps, or `vocab.json` and `merges.txt` for BPE. Settings it was read with are kept.
+    /// whole-word vocabularies, if the ids have no gaps, or `vocab.json` and `merges.txt` for BPE. Settings it was read with are kept.
     ///
     /// # Errors
     /// [`TokenizerError::Write`], with the file.

@@ -17,7 +17,7 @@ settings! {
     pub struct DataConfig {
         /// Labelled rows to train on.
         train: Option<PathBuf> => {
-            .flag(flag("Data", "train", "Labelled rows to learn from: CSV, TSV or JSON Lines; or sequences, \
+            .flag(flag("Data", "train", "Labelled rows to learn from: CSV, TSV, JSON Lines or Parquet; or sequences, \
                     LABEL=FILE.fa,LABEL=FILE.fa").value("FILE"))
         },
         /// Labelled rows to select by (best checkpoint, threshold, early stopping).

@@ -1,6 +1,6 @@
 //! How texts longer than the model's input are split into sections and pooled.
 
-use bertkit_data::documents::Sections;
+use bertkit_data::documents::Chunking;
 use bertkit_data::windows::Stride;
 use bertkit_model::heads::Pooling;
 use serde::{Deserialize, Serialize};
@@ -39,11 +39,11 @@ settings! {
 
 impl DocumentsConfig {
     /// How texts are split.
-    pub fn policy(&self) -> Sections {
+    pub fn policy(&self) -> Chunking {
         let stride = Stride::Overlap(self.overlap);
         match self.sections {
-            SectionBreaks::Windows => Sections::Windows(stride),
-            SectionBreaks::Lines => Sections::Lines(stride),
+            SectionBreaks::Windows => Chunking::Windows(stride),
+            SectionBreaks::Lines => Chunking::Lines(stride),
         }
     }
 }

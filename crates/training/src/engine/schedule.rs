@@ -16,15 +16,15 @@ pub enum Length {
 pub struct Schedule {
     config: ScheduleConfig,
     peak: f64,
-    /// Where the warm-up ends: an update, or under a budget in time a share of it.
+    /// The end of the warm-up: an update, or a share of the time budget.
     warmup: f64,
     length: Length,
 }
 
 impl Schedule {
-    /// Over the whole run. Over steps, a warm-up given as a share is rounded up, as
-    /// `TrainingArguments.get_warmup_steps` of transformers does. Over seconds it is a share of them,
-    /// and a warm-up in steps is ignored.
+    /// The schedule of the whole run. Over steps, a warm-up given as a share is rounded up, as in
+    /// `TrainingArguments.get_warmup_steps` of transformers. Over seconds it is a share of them, and a warm-up in steps is
+    /// ignored.
     pub fn new(config: &ScheduleConfig, peak: f64, length: Length) -> Self {
         let warmup = match length {
             Length::Steps(steps) => config

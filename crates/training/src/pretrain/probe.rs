@@ -1,4 +1,4 @@
-//! What pretrained weights are worth: a short fine-tuning on labelled rows.
+//! The probe: a short fine-tuning on labelled rows, to measure pretrained weights.
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -12,10 +12,10 @@ use crate::error::TrainError;
 use crate::prepare::prepare;
 use crate::run::directory::DirectoryPolicy;
 
-/// A fine-tuning under fixed settings, at chosen updates.
+/// A fine-tuning with fixed settings, after selected updates.
 ///
-/// It works on a copy of the weights in a folder of its own, under seeds of its own: whether a run is
-/// probed changes nothing else of it.
+/// It uses a copy of the weights in a separate folder, and separate seeds, so that it does not change the
+/// run.
 #[derive(Debug)]
 pub(crate) struct Probe {
     config: ProbeConfig,
@@ -23,8 +23,8 @@ pub(crate) struct Probe {
     precision: Precision,
 }
 
-/// The probe's folder in the run directory; what a killed run leaves of it is swept like any
-/// temporary file.
+/// The probe's folder in the run directory; left over from a killed run, it is removed like any temporary
+/// file.
 const FOLDER: &str = ".probe.tmp";
 
 impl Probe {
@@ -37,14 +37,14 @@ impl Probe {
         })
     }
 
-    /// Whether there is something to do behind that update.
+    /// Whether to probe after this update.
     pub fn is_due(&self, step: u64, last: bool) -> bool {
         let c = &self.config;
         let at_end = last && c.steps.is_empty() && c.every.is_none();
         at_end || c.steps.contains(&step) || c.every.is_some_and(|n| step.is_multiple_of(n))
     }
 
-    /// Fine-tunes what `save` writes, once for each seed, and gives the mean of the main metric.
+    /// Fine-tunes what `save` writes, once per seed; returns the mean of the main metric.
     pub fn run(
         &self,
         parent: &Path,
@@ -76,7 +76,7 @@ impl Probe {
         Ok(vec![(name, mean)])
     }
 
-    /// The main metric of the best epoch, by name.
+    /// Name and value of the main metric in the best epoch.
     fn fine_tune(&self, folder: &Path, seed: u64) -> Result<(String, Option<f64>), TrainError> {
         let c = &self.config;
         let mut config = FinetuneConfig {

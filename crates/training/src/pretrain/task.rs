@@ -1,4 +1,4 @@
-//! Any objective as a task of the training loop.
+//! Pretraining as a task of the training loop.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use bertkit_data::tokenizer::TextTokenizer;
 use bertkit_model::{Context, Naming};
 
-use super::objectives::Learn;
+use super::batch::MaskedBatch;
+use super::model::PretrainModel;
+use super::objective_sum::ObjectiveSum;
 use super::probe::Probe;
-use super::source::{MaskedBatch, Pass, Source};
+use super::source::{Epoch, Source};
 use crate::engine::param_groups::{ParamGroup, param_group};
 use crate::engine::task::{LossSums, LossTerm, Task, Validation};
 use crate::error::TrainError;
@@ -16,14 +18,17 @@ use crate::run::directory::RunDirectory;
 use crate::run::setup::Export;
 use crate::tasks::batches::attended;
 
-/// Pretraining.
+/// The folder in a run directory that holds the generator.
+pub(crate) const GENERATOR_DIR: &str = "generator";
+
+/// The batches and objectives of a run.
 #[derive(Debug)]
-pub(crate) struct PretrainTask<L> {
-    pub learn: L,
+pub(crate) struct PretrainTask<M: PretrainModel> {
+    pub objectives: ObjectiveSum<M>,
     pub source: Source,
-    /// Held-out sequences, masked once and for all.
+    /// Held-out sequences, with fixed masks.
     pub validation: Vec<MaskedBatch>,
-    /// Saved beside the weights.
+    /// Saved next to the weights.
     pub tokenizer: TextTokenizer,
     /// Layers of the encoder that is kept.
     pub layers: usize,
@@ -32,16 +37,16 @@ pub(crate) struct PretrainTask<L> {
     pub probe: Option<Probe>,
 }
 
-impl<L: Learn> PretrainTask<L> {
-    fn save(&self, model: &L::Model, folder: &Path) -> Result<(), TrainError> {
-        self.learn.save(model, folder)?;
+impl<M: PretrainModel> PretrainTask<M> {
+    fn save(&self, model: &M, folder: &Path) -> Result<(), TrainError> {
+        self.objectives.save(model, folder)?;
         Ok(self.tokenizer.save(folder)?)
     }
 }
 
-impl<L: Learn> Task for PretrainTask<L> {
-    type Model = L::Model;
-    type Epoch = Pass;
+impl<M: PretrainModel> Task for PretrainTask<M> {
+    type Model = M;
+    type Epoch = Epoch;
     type Batch = MaskedBatch;
 
     fn stage(&self, step: u64, share: f64) -> usize {
@@ -52,19 +57,19 @@ impl<L: Learn> Task for PretrainTask<L> {
         self.source.stages[stage].accumulation
     }
 
-    fn epoch(&self, stage: usize, number: u64) -> Result<Pass, TrainError> {
-        self.source.pass(stage, number)
+    fn epoch(&self, stage: usize, number: u64) -> Result<Epoch, TrainError> {
+        self.source.epoch(stage, number)
     }
 
-    fn batches(&self, epoch: &Pass) -> usize {
+    fn batches(&self, epoch: &Epoch) -> usize {
         epoch.batches()
     }
 
-    fn rows(&self, epoch: &Pass, number: usize) -> usize {
+    fn rows(&self, epoch: &Epoch, number: usize) -> usize {
         epoch.rows(number)
     }
 
-    fn batch(&self, epoch: &Pass, number: usize, rows: Range<usize>) -> MaskedBatch {
+    fn batch(&self, epoch: &Epoch, number: usize, rows: Range<usize>) -> MaskedBatch {
         self.source.batch(epoch, number, rows)
     }
 
@@ -87,26 +92,28 @@ impl<L: Learn> Task for PretrainTask<L> {
         format!(
             "the sequences {}{more} of pass {} over the corpus",
             shown.join(", "),
-            batches.first().map_or(0, |batch| batch.pass)
+            batches.first().map_or(0, |batch| batch.epoch)
         )
     }
 
     fn terms(&self) -> &[LossTerm] {
-        self.learn.terms()
+        self.objectives.terms()
     }
 
     fn weights(&self, batch: &MaskedBatch) -> Vec<f64> {
-        self.learn.counts(batch)
+        self.objectives.items(batch)
     }
 
     fn loss(
         &self,
-        model: &L::Model,
+        model: &M,
         batch: &MaskedBatch,
         micro_batch: u64,
         context: Context<'_>,
     ) -> LossSums {
-        self.learn.sums(model, batch, micro_batch, context).into()
+        self.objectives
+            .sums(model, batch, micro_batch, context)
+            .into()
     }
 
     fn param_group(&self, path: &str) -> ParamGroup {
@@ -115,17 +122,17 @@ impl<L: Learn> Task for PretrainTask<L> {
     }
 
     fn naming(&self) -> Naming {
-        self.learn.naming()
+        self.objectives.naming()
     }
 
     fn validation_rows(&self) -> usize {
         self.validation.iter().map(|batch| batch.batch.len()).sum()
     }
 
-    /// Nothing is chosen: the last weights of a schedule are the ones that it ends at.
-    fn validate(&self, model: &L::Model, context: Context<'_>) -> Result<Validation, TrainError> {
+    /// No score: the run keeps the last weights, at which its schedule ends.
+    fn validate(&self, model: &M, context: Context<'_>) -> Result<Validation, TrainError> {
         Ok(Validation {
-            metrics: self.learn.metrics(model, &self.validation, context),
+            metrics: self.objectives.metrics(model, &self.validation, context),
             score: None,
         })
     }
@@ -136,11 +143,7 @@ impl<L: Learn> Task for PretrainTask<L> {
             .is_some_and(|probe| probe.is_due(step, last))
     }
 
-    fn probe(
-        &self,
-        model: &L::Model,
-        folder: &Path,
-    ) -> Result<Vec<(String, Option<f64>)>, TrainError> {
+    fn probe(&self, model: &M, folder: &Path) -> Result<Vec<(String, Option<f64>)>, TrainError> {
         match &self.probe {
             Some(probe) => probe.run(folder, |folder| self.save(model, folder)),
             None => Ok(Vec::new()),
@@ -148,28 +151,25 @@ impl<L: Learn> Task for PretrainTask<L> {
     }
 }
 
-impl<L: Learn> Export for PretrainTask<L> {
+impl<M: PretrainModel> Export for PretrainTask<M> {
     fn export(
         &mut self,
-        model: L::Model,
+        model: M,
         directory: &RunDirectory,
         _context: Context<'_>,
     ) -> Result<PathBuf, TrainError> {
-        // The model last: it shows that the run is finished.
-        let mut helps = false;
-        let helper = directory.replace_folder(HELPER, |folder| {
-            helps = self.learn.save_helper(&model, folder)?;
+        // The model last: its folder marks the run as finished.
+        let mut exists = false;
+        let generator = directory.replace_folder(GENERATOR_DIR, |folder| {
+            exists = self.objectives.save_generator(&model, folder)?;
             Ok(self.tokenizer.save(folder)?)
         })?;
-        if !helps {
-            std::fs::remove_dir_all(&helper).map_err(|source| TrainError::Write {
-                path: helper,
+        if !exists {
+            std::fs::remove_dir_all(&generator).map_err(|source| TrainError::Write {
+                path: generator,
                 source,
             })?;
         }
         directory.replace_folder("model", |folder| self.save(&model, folder))
     }
 }
-
-/// The folder of the model that helped to train the one that is kept.
-pub(crate) const HELPER: &str = "generator";

@@ -1,4 +1,4 @@
-//! A tokenizer for a fresh model that is given none: trained on the corpus.
+//! Training a tokenizer on the corpus, for a fresh model without one.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,16 +8,15 @@ use bertkit_data::error::CorpusError;
 use bertkit_data::pretraining::corpus::{CorpusOptions, read_sentences};
 use bertkit_data::tokenizer::{Normalization, TextTokenizer, TokenizerTrainer, TrainOptions};
 
-use super::PretrainConfig;
-use crate::config::FreshModel;
+use crate::config::{FreshModel, PretrainConfig};
 use crate::engine::observer::{Event, Observer};
 use crate::error::TrainError;
 use crate::run::model::tokenizer_family;
 
-/// Bytes of text that are counted together.
+/// Bytes of text whose words are counted at a time.
 const BATCH: usize = 4 << 20;
 
-/// Trains the tokenizer that `tokenizer` describes: the same one whenever the same files are read.
+/// Trains the tokenizer described by the settings; deterministic for the same files.
 ///
 /// # Errors
 /// A file cannot be read; there is no text; the vocabulary is too small for the special tokens;
@@ -46,7 +45,7 @@ pub(super) fn train(
         .iter()
         .map(|file| std::fs::metadata(file).map_or(0, |metadata| metadata.len()))
         .sum();
-    // Only words are counted: where a sentence ends makes no difference.
+    // Only words are counted, so sentence boundaries do not matter.
     let reading = CorpusOptions {
         split_sentences: false,
         ..config.corpus.options()
@@ -76,7 +75,7 @@ pub(super) fn train(
     Ok(trained.tokenizer)
 }
 
-/// Sentences one behind the other.
+/// Concatenated sentences.
 #[derive(Default)]
 struct Batch {
     text: String,

@@ -1,4 +1,4 @@
-//! Text files to documents and sentences.
+//! Splitting text files into documents and sentences.
 
 use std::io::{self, BufRead, Read};
 use std::path::Path;
@@ -14,27 +14,27 @@ use crate::sources::jsonl::table as jsonl;
 use crate::sources::stream::{Text, data_error};
 use crate::table::{Cell, Table};
 
-/// How documents lie in a file.
+/// How a file holds documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CorpusFormat {
-    /// By the extension JSON Lines or CSV, else by the text: [`Sentences`](Self::Sentences) if a blank line lies between
-    /// lines of text within the first megabyte, else [`Lines`](Self::Lines).
+    /// JSON Lines or CSV by the extension; otherwise inferred from the text: [`Sentences`](Self::Sentences) if there is a
+    /// blank line between lines of text in the first megabyte, else [`Lines`](Self::Lines).
     #[default]
     Auto,
-    /// A sentence a line, and blank lines between documents; the end of a file ends a document too.
+    /// One sentence per line, blank lines between documents; the end of a file also ends a document.
     Sentences,
-    /// A document a line.
+    /// One document per line.
     Lines,
-    /// A JSON object a line, of which one field holds a document.
+    /// One JSON object per line; one of its fields holds a document.
     Jsonl,
-    /// A table with a header, of which one column holds a document in each row: comma-separated, or, in files called
-    /// `.tsv` or `.tab`, divided by tabs without quoting.
+    /// A table with a header; one column holds a document in each row. Comma-separated, or tab-separated without quoting in
+    /// files called `.tsv` or `.tab`.
     Csv,
 }
 
 impl CorpusFormat {
-    /// The name that [`FromStr`] reads.
+    /// The name, as parsed by [`FromStr`].
     pub fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -63,24 +63,23 @@ impl FromStr for CorpusFormat {
     }
 }
 
-/// How text files become documents and sentences.
+/// How text files are split into documents and sentences.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CorpusOptions {
-    /// How documents lie in the files.
+    /// How the files hold documents.
     pub format: CorpusFormat,
     /// The field of JSON objects, or the column of tables (by name, or by position from 1), that holds the text.
     pub field: String,
     /// Whether documents of [`Lines`](CorpusFormat::Lines), [`Jsonl`](CorpusFormat::Jsonl) and
-    /// [`Csv`](CorpusFormat::Csv) are cut into sentences where one seems to end, and not at line breaks alone.
+    /// [`Csv`](CorpusFormat::Csv) are split at the ends of sentences, not only at line breaks.
     ///
-    /// A sentence ends behind `.`, `!`, `?` or `…`, and quotes and brackets that close, where white space follows and then a
-    /// letter that is not lower case, or a quote or bracket that opens; and behind `。`, `！` or `？` wherever they stand.
-    /// A full stop behind a single capital letter (`J. Smith`) ends none. There is no list of abbreviations: `Dr. Who` is
-    /// two sentences.
+    /// A sentence ends after `.`, `!`, `?` or `…` and any closing quotes and brackets, if white space follows and then a
+    /// letter that is not lower case or an opening quote or bracket; and always after `。`, `！` or `？`. A full stop after a
+    /// single capital letter (`J. Smith`) ends no sentence. There is no list of abbreviations: `Dr. Who` is two sentences.
     pub split_sentences: bool,
-    /// Whether a document whose text came before is left out. Their hashes take up to 40 bytes a document of memory while
-    /// the files are read; documents of more than 16 MiB are not compared.
+    /// Whether documents with the text of an earlier one are dropped. Takes up to 40 bytes of memory per document while the
+    /// files are read; documents of more than 16 MiB are not compared.
     pub drop_duplicates: bool,
 }
 
@@ -95,18 +94,18 @@ impl Default for CorpusOptions {
     }
 }
 
-/// Bytes of the longest sentence: a longer one is cut at white space, so that tokenising it takes little memory.
+/// Upper bound of a sentence in bytes: a longer one is split at white space, so that tokenizing takes little memory.
 const LONGEST_SENTENCE: usize = 64 << 10;
 
-/// Bytes of a line that are looked at together.
+/// Bytes of a line that are processed at a time.
 const LINE_PART: usize = 1 << 20;
 
-/// What a file is made of, in order.
+/// The content of a file, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Event<'a> {
-    /// A sentence of at most [`LONGEST_SENTENCE`] bytes, neither empty nor white space alone.
+    /// A sentence of at most [`LONGEST_SENTENCE`] bytes, not empty and not only white space.
     Sentence(&'a str),
-    /// The end of a document, whether it had sentences or not.
+    /// The end of a document, even if it had no sentences.
     DocumentEnd,
 }
 
@@ -120,10 +119,10 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Finds out the format, if that is not given.
+    /// Infers the format if it is not given.
     ///
     /// # Errors
-    /// What reading the beginning of the file fails with.
+    /// The beginning of the file cannot be read.
     pub(super) fn new(
         mut text: Text,
         path: &Path,
@@ -159,7 +158,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The format that the file is read in; never `Auto`.
+    /// The format of the file; never `Auto`.
     pub(super) fn format(&self) -> CorpusFormat {
         self.format
     }
@@ -167,7 +166,7 @@ impl<'a> Reader<'a> {
     /// Reads the file to its end.
     ///
     /// # Errors
-    /// What is wrong with the file, or what `event` stopped with.
+    /// The file is malformed, or `event` returned an error.
     pub(super) fn read(
         mut self,
         event: &mut dyn FnMut(Event<'_>) -> Result<(), DataError>,
@@ -227,7 +226,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Gives each line in parts of bounded length, and says with each whether it is the line's last.
+    /// Passes on each line in parts of bounded length, each with a flag for the last part of a line.
     fn line_parts(
         &mut self,
         part: &mut dyn FnMut(&str, bool) -> Result<(), DataError>,
@@ -282,7 +281,7 @@ impl<'a> Reader<'a> {
             }
             let mut object = jsonl::object(content.trim_ascii_end(), self.name, line)?;
             let field = &self.options.field;
-            // The first object shows whether the field has another name; later ones may lack it.
+            // Only the first object must have the field: it shows a wrong name.
             if std::mem::take(&mut first) && !object.contains_key(field) {
                 let columns = object.keys().cloned().collect();
                 column(columns, &Column::Name(field.clone()), self.name)?;
@@ -307,8 +306,8 @@ impl<'a> Reader<'a> {
         &mut self,
         event: &mut dyn FnMut(Event<'_>) -> Result<(), DataError>,
     ) -> Result<(), DataError> {
-        // At the end of the input, the parser takes an open quote for closed. So a line is added that must come out as the
-        // last record: an open quote swallows it, and shows itself.
+        // At the end of the input, the parser treats an open quote as closed. A line is appended that must come back as the
+        // last record: an open quote swallows it and is detected.
         const PROBE: &str = "\nend";
         let (name, split) = (self.name, self.options.split_sentences);
         let mut reader = ::csv::ReaderBuilder::new()
@@ -335,7 +334,7 @@ impl<'a> Reader<'a> {
                 break;
             }
             std::mem::swap(&mut record, &mut next);
-            // What was read before is now in `next`, and it is not the last.
+            // The previous record is now in `next`, and it is not the last.
             if std::mem::replace(&mut any, true) {
                 match header {
                     None => header = Some((text_column(&next, name, self.options)?, next.len())),
@@ -411,7 +410,7 @@ fn column(columns: Vec<String>, column: &Column, name: &str) -> Result<usize, Da
     table.column(column)
 }
 
-/// The extension that tells what is in a file, in lower case: that before `.gz` or `.zst`, if it is packed.
+/// The extension that names a file's content, in lower case: the one before `.gz` or `.zst`, if it is compressed.
 pub(super) fn kind(path: &Path) -> String {
     let extension = |path: &Path| {
         let extension = path.extension().unwrap_or_default().to_string_lossy();
@@ -425,7 +424,7 @@ pub(super) fn kind(path: &Path) -> String {
     }
 }
 
-/// Whether a line without text lies between lines with text.
+/// Whether there is a blank line between lines of text.
 fn has_blank_lines_between(start: &[u8]) -> bool {
     let mut lines = start
         .split(|&byte| byte == b'\n')
@@ -435,7 +434,7 @@ fn has_blank_lines_between(start: &[u8]) -> bool {
     lines.any(|has_text| has_text)
 }
 
-/// The characters before the first one that is cut short.
+/// The text up to the first incomplete character.
 fn whole_characters(bytes: &[u8]) -> &str {
     match std::str::from_utf8(bytes) {
         Ok(text) => text,
@@ -443,7 +442,7 @@ fn whole_characters(bytes: &[u8]) -> &str {
     }
 }
 
-/// Gives the sentences of a document that came whole, and its end.
+/// Passes on the sentences of a whole document, and its end.
 fn document(
     text: &str,
     split: bool,
@@ -457,10 +456,10 @@ fn document(
     event(Event::DocumentEnd)
 }
 
-/// Gives the sentences of a line.
+/// Passes on the sentences of a line.
 ///
-/// The white space between two sentences goes with the second one, which a byte-level tokenizer then takes for what it is:
-/// the middle of a text.
+/// White space between two sentences belongs to the second one, so that a byte-level tokenizer sees that it is not the
+/// beginning of a text.
 fn sentences_of_line(
     line: &str,
     split: bool,
@@ -474,7 +473,7 @@ fn sentences_of_line(
     bounded(rest, sentence)
 }
 
-/// Where the first sentence ends, if another one follows it: see [`CorpusOptions::split_sentences`].
+/// The end of the first sentence, if another one follows: see [`CorpusOptions::split_sentences`].
 fn sentence_end(text: &str) -> Option<usize> {
     let mut from = 0;
     loop {
@@ -503,7 +502,7 @@ fn sentence_end(text: &str) -> Option<usize> {
     }
 }
 
-/// Whether a mark is the full stop behind a single capital letter.
+/// Whether a mark is the full stop after a single capital letter.
 fn is_initial(before: &str, mark: &str) -> bool {
     let mut letters = before.chars().rev();
     mark == "."
@@ -513,7 +512,7 @@ fn is_initial(before: &str, mark: &str) -> bool {
             .is_none_or(|letter| !letter.is_alphanumeric())
 }
 
-/// Gives a sentence, cut if it is too long; nothing, if it is white space alone.
+/// Passes on a sentence, split if it is too long; nothing if it is only white space.
 fn bounded(
     sentence: &str,
     give: &mut dyn FnMut(&str) -> Result<(), DataError>,
@@ -532,7 +531,7 @@ fn bounded(
     }
 }
 
-/// Where to cut a text so that the first part has at most `limit` bytes: before white space, or else between characters.
+/// Where to split a text so that the first part has at most `limit` bytes: before white space, or else between characters.
 fn cut_before(text: &str, limit: usize) -> usize {
     let limit = text.floor_char_boundary(limit);
     match text[..limit].rfind(char::is_whitespace) {

@@ -1,4 +1,4 @@
-//! Sentences to tokens.
+//! Tokenizing sentences.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,39 +12,39 @@ use crate::error::{CorpusError, DataError};
 use crate::sources::stream::hexadecimal;
 use crate::tokenizer::{Kmers, TextTokenizer};
 
-/// Bytes of text that one thread tokenises at a time.
+/// Bytes of text that a thread tokenizes at a time.
 const PORTION: usize = 16 << 10;
 
-/// What words became, so that a word that comes again costs a look-up.
+/// A cache of tokenized words.
 type Known = HashMap<Box<str>, Box<[u32]>>;
 
-/// Words, and bytes of the longest one, that are remembered at a time.
+/// Upper bounds of the cache: number of words, and bytes of a word.
 const KNOWN_WORDS: usize = 1 << 15;
 const KNOWN_BYTES: usize = 64;
 
-/// Tokens of sentences that lie one behind the other.
+/// The tokens of consecutive sentences.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     pub(super) ids: Vec<u32>,
-    /// Whether each begins a word; all do where the tokenizer knows no words.
+    /// Whether each token begins a word; all do if the tokenizer knows no words.
     pub(super) starts: Vec<bool>,
-    /// Tokens of each sentence, none included.
+    /// Number of tokens of each sentence; may be 0.
     pub(super) lengths: Vec<usize>,
-    /// Whether a sentence is more than a word.
+    /// Whether any sentence has more than a few words.
     pub(super) more_than_words: bool,
 }
 
-/// A tokenizer as a corpus needs it: text that spells a special token stays text.
+/// A tokenizer that treats special tokens in the text as ordinary text.
 pub(super) struct CorpusTokenizer {
     inner: Tokenizer,
-    /// How sequences are cut before `inner` reads them.
+    /// How sequences are split into k-mers before `inner` reads them.
     kmers: Option<Kmers>,
-    /// Ids that only we may put in.
+    /// Ids of special tokens, which the text must not produce.
     special: Vec<u32>,
     pub(super) unknown: Option<u32>,
     pub(super) vocab_size: usize,
     pub(super) has_words: bool,
-    /// SHA-256 of everything that decides which tokens a text becomes, in hexadecimal.
+    /// SHA-256, in hexadecimal, of everything that decides the tokens of a text.
     pub(super) hash: String,
 }
 
@@ -81,9 +81,9 @@ impl CorpusTokenizer {
         })
     }
 
-    /// Tokenises sentences on all cores; `ends` are those of the sentences in `text`, and the results are in their order.
+    /// Tokenizes sentences on all cores, in order; `ends` are the ends of the sentences in `text`.
     pub(super) fn encode(&self, text: &str, ends: &[usize]) -> Result<Vec<Tokens>, DataError> {
-        // Portions depend on the text alone, and so does what is made of them.
+        // Portions depend on the text alone, and so does the result.
         let mut portions = Vec::new();
         let (mut first, mut start) = (0, 0);
         for (at, &end) in ends.iter().enumerate() {
@@ -112,7 +112,7 @@ impl CorpusTokenizer {
         known: &mut Known,
         tokens: &mut Tokens,
     ) -> Result<(), DataError> {
-        // The steps of `Tokenizer::encode_fast`, which does not tell words.
+        // The steps of `Tokenizer::encode_fast`, which does not report words.
         let mut pieces = self
             .inner
             .get_added_vocabulary()
@@ -145,14 +145,14 @@ impl CorpusTokenizer {
                 .extend((0..found).map(|at| at == 0 || !self.has_words));
         }
         tokens.lengths.push(tokens.ids.len() - before);
-        // Hyphens and apostrophes make words of their own: three words without white space may be one word for people.
-        // Languages that write no spaces have more than that in a line.
+        // Hyphens and apostrophes count as words: up to three words without white space may be one word in a word list.
+        // Lines of languages without spaces have more.
         tokens.more_than_words |=
             !self.has_words || words > 3 || sentence.trim().contains(char::is_whitespace);
         Ok(())
     }
 
-    /// Appends ids; a word of the vocabulary that is spelt as a special token is unknown, or nothing.
+    /// Appends ids; a vocabulary entry that is spelt like a special token becomes the unknown token, or nothing.
     fn put(&self, found: impl Iterator<Item = u32>, ids: &mut Vec<u32>) {
         ids.extend(
             found.filter_map(|id| match self.special.binary_search(&id) {
@@ -190,16 +190,16 @@ fn failed(error: tokenizers::Error) -> DataError {
     })
 }
 
-/// Whether a corpus that it tokenised says where words begin ([`Corpus::has_words`](super::Corpus::has_words)).
+/// Whether a corpus made by this tokenizer records word starts ([`Corpus::has_words`](super::Corpus::has_words)).
 pub fn has_words(tokenizer: &TextTokenizer) -> bool {
     let inner = tokenizer.inner();
     inner.get_pre_tokenizer().is_some_and(knows_words)
 }
 
-/// Whether what it divides a text into are words.
+/// Whether a pre-tokenizer splits text into words.
 ///
-/// A regular expression of one's own, as tokenizers for chemistry and for single characters have it, is taken to find
-/// tokens, not words, unless a stage for words comes with it: bytes, or spaces that are marked.
+/// A custom regular expression, as in tokenizers for chemistry and for single characters, is assumed to find tokens, not
+/// words, unless it is combined with a byte-level or metaspace stage.
 fn knows_words(pre_tokenizer: &PreTokenizerWrapper) -> bool {
     use PreTokenizerWrapper as Kind;
     match pre_tokenizer {

@@ -1,14 +1,14 @@
-//! What a folder of shards was made from.
+//! The manifest of a folder of shards.
 
 use serde::{Deserialize, Serialize};
 
 use super::documents::{CorpusFormat, CorpusOptions};
 use super::shards::ShardRecord;
 
-/// Version of the layout of shards and manifest: another one is built anew.
+/// Version of the layout of shards and manifest; folders of other versions are rebuilt.
 pub(super) const VERSION: u32 = 1;
 
-/// What a corpus was made of, and what is in it: `manifest.json`.
+/// What a corpus was made from, and its sizes: `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -29,21 +29,21 @@ pub struct Manifest {
     pub sentences: u64,
     /// Tokens, without special tokens.
     pub tokens: u64,
-    /// Tokens that begin a word; 0 where the tokenizer knows no words.
+    /// Tokens that begin a word; 0 if the tokenizer knows no words.
     pub words: u64,
-    /// Tokens that stand for what the vocabulary lacks.
+    /// Unknown tokens.
     pub unknown: u64,
-    /// Different tokens.
+    /// Number of distinct tokens.
     pub distinct_tokens: u64,
-    /// What became the unknown token most often, and how often it did; of corpora with many unknown tokens, by the first
-    /// sentences that hold one.
+    /// The pieces of text that most often became the unknown token, with counts; in corpora with many unknown tokens, of
+    /// the first sentences that have one.
     pub unknown_pieces: Vec<(String, u64)>,
-    /// Documents left out because the same text came before.
+    /// Documents dropped as duplicates.
     pub duplicates: u64,
-    /// Documents left out because they hold no text that becomes a token.
+    /// Documents dropped because they have no tokens.
     pub empty: u64,
     pub(super) shards: Vec<ShardRecord>,
-    /// CRC-32 of the file with eight zeros in this place.
+    /// CRC-32 of the file with this field set to eight zeros.
     checksum: String,
 }
 
@@ -53,14 +53,14 @@ pub struct Manifest {
 pub struct SourceRecord {
     /// The file.
     pub path: String,
-    /// Its length as it lies on the disk, in bytes.
+    /// Its size on disk, in bytes.
     pub bytes: u64,
-    /// When it was last changed, in nanoseconds since 1970; none where it had been changed so shortly before it was read
-    /// that a later change may have the same time.
+    /// Modification time in nanoseconds since 1970; `None` if it was modified so shortly before it was read that a later
+    /// change may have the same time.
     pub(super) modified: Option<u64>,
     /// SHA-256 of its bytes, in hexadecimal.
     pub sha256: String,
-    /// The format it was read in, which may have been inferred; never `auto`.
+    /// The format, given or inferred; never `auto`.
     pub format: CorpusFormat,
     /// Documents of it that were kept.
     pub documents: u64,
@@ -100,7 +100,7 @@ impl Manifest {
         }
     }
 
-    /// Counts a sentence, given which of its tokens begin a word.
+    /// Counts a sentence, given for each token whether it begins a word.
     pub(super) fn count_sentence(&mut self, starts: &[bool]) {
         self.sentences += 1;
         self.tokens += starts.len() as u64;
@@ -118,7 +118,7 @@ impl Manifest {
         Ok(serde_json::to_string_pretty(&sealed)? + "\n")
     }
 
-    /// The manifest that a file holds; none if a byte of it is not as it was written.
+    /// Parses a manifest; `None` if any byte differs from what was written.
     pub(super) fn from_text(text: &str) -> Option<Self> {
         let manifest: Self = serde_json::from_str(text).ok()?;
         let written = manifest.to_text().ok()?;

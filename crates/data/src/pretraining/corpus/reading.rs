@@ -1,4 +1,4 @@
-//! The text of files, sentence by sentence, for whoever needs neither documents nor tokens.
+//! Reading files sentence by sentence, without tokenizing.
 
 use std::path::PathBuf;
 
@@ -6,13 +6,12 @@ use super::documents::{CorpusOptions, Event, Reader};
 use crate::error::{CorpusError, DataError};
 use crate::sources::stream::open;
 
-/// Reads files in their order, as a stream; `sentence` gets each sentence and the bytes read so far, as they lie on the
-/// disk.
+/// Streams files in order; `sentence` gets each sentence and the number of bytes read so far from disk.
 ///
-/// Duplicates are not dropped, whatever the options say.
+/// Duplicates are kept, whatever the options say.
 ///
 /// # Errors
-/// A file cannot be read, or is no text; what `sentence` stopped with.
+/// A file cannot be read or is not text, or `sentence` returned an error.
 pub fn read_sentences<E: From<DataError>>(
     files: &[PathBuf],
     options: &CorpusOptions,

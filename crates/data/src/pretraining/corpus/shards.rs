@@ -5,12 +5,12 @@
 //! ```text
 //! token ids       2 bytes each if the vocabulary has 65,536 tokens at most, else 4
 //! word starts     a bit for each token, the lowest bit of a byte first: 1 where the token begins a word
-//! sentence ends   4 bytes each: how many tokens of the shard lie before the sentence's end
-//! document ends   4 bytes each: how many sentences of the shard lie before the document's end
+//! sentence ends   4 bytes each: number of tokens of the shard before the sentence's end
+//! document ends   4 bytes each: number of sentences of the shard before the document's end
 //! ```
 //!
-//! Each part begins at a multiple of 8 bytes; the gaps hold zeros. A shard ends with a whole sentence, and a document may go
-//! on in the next shard: it is listed in the one it ends in.
+//! Each part begins at a multiple of 8 bytes, padded with zeros. A shard ends with a whole sentence; a document may
+//! continue in the next shard and is listed in the one it ends in.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 /// Tokens after which a shard is full.
 pub(super) const SHARD_TOKENS: u64 = 64 << 20;
 
-/// Sentences after which a shard is full: their ends are kept in memory until then.
+/// Sentences after which a shard is full; their ends are kept in memory until then.
 pub(super) const SHARD_SENTENCES: usize = 8 << 20;
 
 /// Bytes of a token id.
@@ -50,7 +50,7 @@ impl Width {
     }
 }
 
-/// What the manifest says of a shard.
+/// The manifest's record of a shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ShardRecord {
     /// Name of the file in the corpus's folder.
@@ -63,7 +63,7 @@ pub(super) struct ShardRecord {
     pub(super) documents: u64,
 }
 
-/// Where the parts of a shard lie, in bytes.
+/// Offsets of the parts of a shard, in bytes.
 #[derive(Debug, Clone, Copy)]
 struct Layout {
     starts: usize,
@@ -73,7 +73,7 @@ struct Layout {
 }
 
 impl Layout {
-    /// None if it would not fit into memory's addresses.
+    /// `None` if it would not fit into the address space.
     fn new(record: &ShardRecord, width: Width) -> Option<Self> {
         let part = |from: usize, number: u64, bytes: usize| {
             let length = usize::try_from(number).ok()?.checked_mul(bytes)?;
@@ -94,11 +94,11 @@ impl Layout {
 
 /// Writes one shard.
 ///
-/// Ids go out at once; what else there is, about a sixteenth of them, is kept until the end.
+/// Ids are written as they come; the rest, about a sixteenth of their size, is kept until the end.
 pub(super) struct ShardWriter<W> {
     out: W,
     crc: crc32fast::Hasher,
-    /// Bytes written, and those about to be.
+    /// Number of bytes written, and bytes to be written.
     written: usize,
     buffer: Vec<u8>,
     width: Width,
@@ -125,7 +125,7 @@ impl<W: Write> ShardWriter<W> {
         }
     }
 
-    /// Whether the next sentence belongs into another shard.
+    /// Whether the next sentence goes to a new shard.
     pub(super) fn is_full(&self) -> bool {
         self.tokens >= SHARD_TOKENS || self.sentence_ends.len() >= SHARD_SENTENCES
     }
@@ -153,7 +153,7 @@ impl<W: Write> ShardWriter<W> {
             }
             self.tokens += 1;
         }
-        // A shard is full long before its tokens outgrow 32 bits: a sentence has 64 KiB of text at most.
+        // A shard is full long before its token count exceeds 32 bits: a sentence has at most 64 KiB of text.
         self.sentence_ends.push(self.tokens as u32);
         if self.buffer.len() >= BUFFER {
             self.flush()?;
@@ -180,7 +180,7 @@ impl<W: Write> ShardWriter<W> {
         self.flush()
     }
 
-    /// Writes the rest, and gives back where it went and what the manifest says of it.
+    /// Writes the rest; returns the output and the record for the manifest.
     pub(super) fn finish(mut self, file: String) -> io::Result<(W, ShardRecord)> {
         self.align()?;
         let starts = std::mem::take(&mut self.starts);
@@ -217,7 +217,7 @@ pub(super) struct Shard {
     pub(super) tokens: u64,
     sentences: u64,
     documents: u64,
-    /// Numbers in the corpus of the first of each.
+    /// Numbers in the corpus of its first token, sentence and document.
     pub(super) first_token: u64,
     pub(super) first_sentence: u64,
     pub(super) first_document: u64,
@@ -238,7 +238,7 @@ impl Bytes {
     }
 }
 
-/// Why a shard cannot be used.
+/// Why a shard cannot be opened.
 #[derive(Debug)]
 pub(super) enum ShardError {
     Io(io::Error),
@@ -261,7 +261,7 @@ impl Shard {
         Self::new(Bytes::Memory(bytes), record, width)
     }
 
-    /// Maps a file whose length and checksum are as the record says.
+    /// Maps a file after verifying its length and checksum.
     pub(super) fn open(
         path: &Path,
         record: &ShardRecord,
@@ -275,10 +275,10 @@ impl Shard {
                 record.crc32
             )));
         }
-        // SAFETY: the bytes are read as plain numbers, never as references or enums, and every number that is used as a
-        // place was checked when the shard was opened or is checked on use. A shard is written under another name and
-        // renamed when whole, so that we never change one that is mapped; should somebody else do so, what is read is
-        // wrong, as with any file that is changed while it is read.
+        // SAFETY: the bytes are read as plain numbers, never as references or enums, and every number that is used as an
+        // offset was checked when the shard was opened or is checked on use. Shards are written under another name and
+        // renamed when complete, so this program never changes a mapped one; if another program does, wrong numbers are
+        // read, as with any file that changes while it is read.
         let map = unsafe { Mmap::map(&file)? };
         Self::new(Bytes::Mapped(map), record, width)
     }
@@ -327,7 +327,7 @@ impl Shard {
         Ok(shard)
     }
 
-    /// Puts the shard behind those before it, and gives the numbers of what begins behind it.
+    /// Sets the numbers of the first token, sentence and document; returns those of the next shard.
     pub(super) fn place(&mut self, first: [u64; 3]) -> [u64; 3] {
         [self.first_token, self.first_sentence, self.first_document] = first;
         [
@@ -337,7 +337,7 @@ impl Shard {
         ]
     }
 
-    /// Sentences of the shard that lie behind the last document's end.
+    /// Number of sentences after the last document's end.
     pub(super) fn open_sentences(&self) -> u64 {
         match self.documents {
             0 => self.sentences,
@@ -345,12 +345,12 @@ impl Shard {
         }
     }
 
-    /// Tokens of the shard before the end of a sentence of it.
+    /// Number of tokens before the end of a sentence of the shard.
     pub(super) fn sentence_end(&self, sentence: usize) -> u64 {
         self.end_at(self.layout.sentences + sentence * 4)
     }
 
-    /// Sentences of the shard before the end of a document of it.
+    /// Number of sentences before the end of a document of the shard.
     pub(super) fn document_end(&self, document: usize) -> u64 {
         self.end_at(self.layout.documents + document * 4)
     }
@@ -361,7 +361,7 @@ impl Shard {
         u32::from_le_bytes(bytes).into()
     }
 
-    /// Appends the ids, and whether each begins a word, of a range of the shard's tokens.
+    /// Appends the ids of a range of the shard's tokens, and whether each begins a word.
     pub(super) fn append(
         &self,
         tokens: Range<usize>,
@@ -382,7 +382,7 @@ impl Shard {
     }
 }
 
-/// CRC-32 of what is left of a file, by reading it: pages of a map would count as memory of the process.
+/// CRC-32 of the rest of a file, by reading it: mapped pages would count as memory of the process.
 fn checksum(file: &mut File) -> io::Result<String> {
     let mut crc = crc32fast::Hasher::new();
     let mut buffer = vec![0; BUFFER];

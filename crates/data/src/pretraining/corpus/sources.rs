@@ -1,4 +1,4 @@
-//! Which files a corpus is made of.
+//! Finding the files of a corpus.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
@@ -11,20 +11,20 @@ use crate::error::{CorpusError, DataError, FileError};
 /// The files of a corpus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// The files to read, each once, in order of their paths.
+    /// The files to read, each once, sorted by path.
     pub files: Vec<PathBuf>,
-    /// Files in the folders that are no text by their names, in order.
+    /// Files in the folders that are not text by their names, sorted.
     pub passed_over: Vec<PathBuf>,
 }
 
 /// Lists the files that paths stand for: files, folders, and patterns such as `books/**/*.txt`.
 ///
-/// A file that is named outright, or that a pattern matches, is read whatever it is called. A folder stands for the files in
-/// it, and in the folders in it, that end in `.txt`, `.text`, `.jsonl`, `.ndjson`, `.csv`, `.tsv` or `.tab`, or in one of these
-/// and `.gz` or `.zst`; hidden files and folders, whose names begin with a dot, are left out.
+/// A file that is named, or matched by a pattern, is read whatever its extension. A folder is searched recursively for
+/// files that end in `.txt`, `.text`, `.jsonl`, `.ndjson`, `.csv`, `.tsv` or `.tab`, optionally followed by `.gz` or
+/// `.zst`; hidden files and folders, whose names begin with a dot, are skipped.
 ///
 /// # Errors
-/// A path is not there or cannot be read, a pattern is none or matches nothing, a folder holds no text file.
+/// A path does not exist or cannot be read, a pattern is malformed or matches nothing, a folder holds no text file.
 pub fn find(paths: &[PathBuf]) -> Result<Found, DataError> {
     let mut files = BTreeSet::new();
     let mut passed_over = BTreeSet::new();
@@ -73,7 +73,7 @@ fn add_matches(
         })?;
         any = true;
         if path.is_dir() {
-            // `books/*` may stand for folders too, and one without texts among them is no mistake.
+            // `books/*` may match folders too; one without texts is not an error.
             walk(&path, &mut HashSet::new(), files, passed_over)?;
         } else {
             files.insert(path);
@@ -107,7 +107,7 @@ fn add_folder(
     Ok(())
 }
 
-/// Goes through a folder; one that was seen already, by a link, is not gone through again.
+/// Searches a folder; one that was already seen, through a link, is skipped.
 fn walk(
     folder: &Path,
     seen: &mut HashSet<PathBuf>,

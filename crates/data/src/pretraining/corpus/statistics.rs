@@ -1,10 +1,10 @@
-//! A corpus in numbers.
+//! Statistics of a corpus.
 
 use std::collections::BTreeMap;
 
 use super::tokenized::Corpus;
 
-/// What is in a corpus.
+/// Sizes of a corpus.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statistics {
     /// Number of documents.
@@ -13,35 +13,35 @@ pub struct Statistics {
     pub sentences: u64,
     /// Number of tokens, without special tokens.
     pub tokens: u64,
-    /// Tokens a word, if the tokenizer knows words.
+    /// Tokens per word, if the tokenizer knows words.
     pub tokens_per_word: Option<f64>,
-    /// The share of tokens that stand for what the vocabulary lacks, 0 to 1.
+    /// The share of unknown tokens, 0 to 1.
     pub unknown_rate: f64,
-    /// Different tokens that occur.
+    /// Number of distinct tokens.
     pub distinct_tokens: u64,
-    /// Tokens a document.
+    /// Tokens per document.
     pub document_tokens: Lengths,
-    /// Tokens a sentence.
+    /// Tokens per sentence.
     pub sentence_tokens: Lengths,
 }
 
-/// How lengths are distributed.
+/// A distribution of lengths.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lengths {
-    /// The sum over the number.
+    /// The mean.
     pub mean: f64,
     /// The shortest length such that at least 0, 5, 25, 50, 75, 95 and 100 % are no longer.
     pub quantiles: [u64; 7],
-    /// By powers of two: the bound, and how many are shorter than that but not than the bound before. The first bound is
-    /// above the shortest, and the last above the longest.
+    /// By powers of two: an upper bound (exclusive), and the number of lengths below it but not below the previous bound.
+    /// The first bound is above the shortest length, and the last above the longest.
     pub histogram: Vec<(u64, u64)>,
 }
 
-/// The shares, in percent, that [`Lengths::quantiles`] belong to.
+/// The percentages of [`Lengths::quantiles`].
 pub const QUANTILES: [u64; 7] = [0, 5, 25, 50, 75, 95, 100];
 
 impl Statistics {
-    /// Counts what is in a corpus: every document and sentence is looked at, but no token.
+    /// Computes the statistics of a corpus from its documents and sentences, without reading tokens.
     pub fn of(corpus: &Corpus) -> Self {
         let manifest = corpus.manifest();
         let mut documents = BTreeMap::new();
@@ -72,7 +72,7 @@ impl Statistics {
 }
 
 impl Lengths {
-    /// Given how often each length occurs.
+    /// From the number of occurrences of each length.
     fn of(counts: &BTreeMap<u64, u64>) -> Self {
         let number: u64 = counts.values().sum();
         let sum: u64 = counts.iter().map(|(length, count)| length * count).sum();
@@ -91,7 +91,7 @@ impl Lengths {
                 .entry((length + 1).next_power_of_two())
                 .or_default() += count;
         }
-        // Without gaps: a bound that nothing lies below is part of the picture.
+        // Empty bins are part of the histogram.
         if let (Some((&first, _)), Some((&last, _))) =
             (histogram.first_key_value(), histogram.last_key_value())
         {

@@ -1,4 +1,4 @@
-//! A word a row, in CSV.
+//! Tagged words in CSV, one word per row.
 
 use super::{COMMAS, TABS, table};
 use crate::columns::Column;

@@ -230,7 +230,7 @@ fn texts<'a>(list: &'a [Value], key: &str, place: &LineRef<'_>) -> Result<Vec<&'
     list.iter().map(text).collect()
 }
 
-/// A span as it stands in the file.
+/// A span as in the file.
 struct Span {
     /// Characters.
     start: usize,

@@ -231,7 +231,7 @@ impl Drain {
     }
 }
 
-/// A whole number, or what it stands for.
+/// A whole number, or the date or time that it encodes.
 fn whole(kind: Kind, value: i64) -> Cell {
     match kind {
         Kind::Date => timestamp_parts(value.saturating_mul(86_400), 0)

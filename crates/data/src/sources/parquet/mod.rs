@@ -184,7 +184,7 @@ fn check(
     Ok(())
 }
 
-/// The cells of a column in a row group, which has so many rows before it and of its own.
+/// The cells of a column in a row group, given how many rows of the file are before the group and in it.
 fn chunk_cells(
     bytes: &Arc<Bytes>,
     chunk: &ColumnChunkMetaData,

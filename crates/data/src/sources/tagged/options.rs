@@ -10,38 +10,38 @@ use crate::tagging::DEFAULT_TYPE;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TagPolicy {
-    /// It must.
+    /// It must have tags.
     Required,
-    /// They are read where they are.
+    /// Tags are read if there are any.
     #[default]
     IfPresent,
-    /// They are not looked at.
+    /// Tags are ignored.
     Ignore,
 }
 
-/// Which of two columns of tags is read, where entities lie within entities (GermEval 2014).
+/// Which of two tag columns is read, for nested entities (GermEval 2014).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TagLevel {
     /// The third column, of the outermost entities.
     #[default]
     Outer,
-    /// The fourth column, of those within.
+    /// The fourth column, of the nested entities.
     Inner,
 }
 
-/// What becomes of character spans that share a word.
+/// What happens to character spans that share a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OverlapPolicy {
     /// The longest stays (of equals, the first), the others are left out and counted.
     #[default]
     KeepLongest,
-    /// The file is refused.
+    /// Refuse the file.
     Refuse,
 }
 
-/// How to read tagged words; the default finds out by itself.
+/// How to read tagged words; by default the format is detected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaggedOptions {
     /// The format; `None` takes it from the extension (`.csv`, `.jsonl`, `.ndjson`), and everything else for JSON Lines if
@@ -66,7 +66,7 @@ pub struct TaggedOptions {
     pub level: TagLevel,
     /// The type of entities whose tags are bare letters.
     pub entity_type: String,
-    /// What becomes of character spans that share a word.
+    /// What happens to character spans that share a word.
     pub overlaps: OverlapPolicy,
 }
 

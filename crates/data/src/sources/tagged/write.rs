@@ -1,4 +1,4 @@
-//! Predicted tags, back to the file they were made for.
+//! Writes predicted tags into a copy of the input file.
 
 use std::io::{self, BufWriter, Write};
 

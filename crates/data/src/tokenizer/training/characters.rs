@@ -17,7 +17,7 @@ pub(super) struct Characters(Vec<Character>);
 struct Character {
     character: char,
     count: u64,
-    /// Whether it stands within a word, not only at the start.
+    /// Whether it occurs within a word, not only at the start.
     within: bool,
 }
 

@@ -25,7 +25,7 @@ pub struct Usage {
 /// Which of the most frequent words are whole tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrequentWords {
-    /// Words that were looked at: as many as asked for, or as there are.
+    /// Number of words examined: as many as requested, or all.
     pub checked: usize,
     /// Those that are one token.
     pub whole: usize,

@@ -142,7 +142,7 @@ pub struct TrainOptions {
     /// Tokens to have at most, special tokens included; `None` for [`TokenizerType::usual_vocab_size`]. K-mers have as
     /// many as their alphabet makes, whatever is said here.
     pub vocab_size: Option<usize>,
-    /// What happens to texts first; k-mers have rules of their own.
+    /// Normalization of texts; k-mers have their own rules.
     pub normalization: Normalization,
     /// How often a pair of pieces must occur to become one, a candidate of Unigram (at least twice), or a token of those
     /// that are whole.
@@ -281,9 +281,9 @@ impl TokenizerTrainer {
             .add(texts, |text, word| divider.divide(text, word))
     }
 
-    /// Trains the tokenizer; `progress` is told the number of tokens now and then.
+    /// Trains the tokenizer; `progress` receives the number of tokens from time to time.
     ///
-    /// The vocabulary is smaller than asked for if the text has no more words and pieces that are frequent enough.
+    /// The vocabulary is smaller than requested if the text has too few words and pieces that are frequent enough.
     ///
     /// # Errors
     /// No words in the texts; none that fit into the memory allowed.
@@ -316,6 +316,7 @@ impl TokenizerTrainer {
     }
 }
 
+/// Trains a vocabulary on counted words and builds the tokenizer.
 fn learn(
     parts: Parts,
     words: &WordCounts,
@@ -323,104 +324,16 @@ fn learn(
     progress: &mut dyn FnMut(usize),
 ) -> Result<TextTokenizer, TokenizerError> {
     let (first, last) = special_places(options.family);
-    let size = options.size().saturating_sub(last.len());
-    let room = size - first.len();
-    let mut vocabulary = Vocabulary::default();
-    for token in first {
-        vocabulary.add(token);
-    }
-    // In the order of their letters: pairs that are equally frequent are merged in the order they come.
-    let mut sorted: Vec<(&str, u64)> = words
-        .0
-        .iter()
-        .map(|(word, count)| (word.as_str(), *count))
-        .collect();
-    sorted.sort_unstable();
-
-    let mut merges = Vec::new();
-    let mut scores = None;
-    let mut merge = |vocabulary: &mut Vocabulary, words, join: fn(&str, &str) -> String| {
-        let frequency = options.min_frequency;
-        merges = merge_pairs(vocabulary, words, size, frequency, join, progress);
-    };
-    let concatenated = |a: &str, b: &str| format!("{a}{b}");
+    let mut learner = Learner::new(words, options, first, last);
+    let (mut merges, mut scores) = (Vec::new(), None);
     match options.kind {
-        TokenizerType::Wordpiece => {
-            let characters = Characters::of(&sorted);
-            characters.add_wordpieces(&mut vocabulary, room);
-            let mut divided = Words::default();
-            for (word, count) in sorted {
-                if let Some(pieces) = wordpieces(&vocabulary, word) {
-                    divided.push(&pieces, count);
-                }
-            }
-            merge(&mut vocabulary, divided, |a, b| {
-                format!("{a}{}", b.strip_prefix("##").unwrap_or(b))
-            });
-        }
-        TokenizerType::Bpe | TokenizerType::ByteBpe => {
-            let alphabet: Vec<char> = match options.kind {
-                TokenizerType::ByteBpe => ByteLevel::alphabet().into_iter().collect(),
-                _ => {
-                    let kept = Characters::of(&sorted).most_frequent(room);
-                    kept.into_iter().map(|(character, _)| character).collect()
-                }
-            };
-            let mut alphabet = alphabet;
-            alphabet.sort_unstable();
-            for character in alphabet {
-                vocabulary.add(character.encode_utf8(&mut [0; 4]));
-            }
-            let mut divided = Words::default();
-            for (word, count) in sorted {
-                let id = |character: char| vocabulary.id(character.encode_utf8(&mut [0; 4]));
-                for stretch in stretches(word, |character| id(character).is_some()) {
-                    let pieces: Vec<u32> = stretch.chars().filter_map(id).collect();
-                    divided.push(&pieces, count);
-                }
-            }
-            merge(&mut vocabulary, divided, concatenated);
-        }
-        TokenizerType::Unigram => {
-            let characters = Characters::of(&sorted).most_frequent(room);
-            let known: std::collections::HashSet<char> =
-                characters.iter().map(|&(character, _)| character).collect();
-            let words: Vec<unigram::Word> = sorted
-                .iter()
-                .flat_map(|&(word, count)| {
-                    let stretches = stretches(word, |character| known.contains(&character));
-                    stretches.map(move |text| unigram::Word {
-                        text: text.into(),
-                        count,
-                    })
-                })
-                .collect();
-            let pieces = unigram::train(&words, &characters, room, options.min_frequency, progress);
-            let special = |tokens: usize| std::iter::repeat_n(0.0, tokens);
-            let learnt = pieces.iter().map(|&(_, score)| score);
-            scores = Some(
-                special(first.len())
-                    .chain(learnt)
-                    .chain(special(last.len()))
-                    .collect::<Vec<f64>>(),
-            );
-            for (piece, _) in &pieces {
-                vocabulary.add(piece);
-            }
-        }
-        TokenizerType::Char | TokenizerType::Regex(_) => {
-            let frequent = words
-                .0
-                .iter()
-                .filter(|(_, count)| *count >= options.min_frequency);
-            for (word, _) in frequent {
-                if vocabulary.len() < size {
-                    vocabulary.add(word);
-                }
-            }
-        }
+        TokenizerType::Wordpiece => merges = learner.wordpiece(progress),
+        TokenizerType::Bpe | TokenizerType::ByteBpe => merges = learner.bpe(progress),
+        TokenizerType::Unigram => scores = Some(learner.unigram(last.len(), progress)),
+        TokenizerType::Char | TokenizerType::Regex(_) => learner.whole_words(words),
         TokenizerType::Kmer(_) => {}
     }
+    let mut vocabulary = learner.vocabulary;
     for token in last {
         vocabulary.add(token);
     }
@@ -444,6 +357,145 @@ fn learn(
         _ => Model::Whole,
     };
     build::new(parts, model, &tokens, options.family)
+}
+
+/// A vocabulary in training.
+struct Learner<'a> {
+    options: &'a TrainOptions,
+    /// The vocabulary so far, with the special tokens of the first ids.
+    vocabulary: Vocabulary,
+    /// Words and their counts in the order of their letters: pairs that are equally frequent are merged in this order.
+    sorted: Vec<(&'a str, u64)>,
+    /// The largest vocabulary, without the special tokens of the last ids.
+    size: usize,
+    /// How many special tokens have the first ids.
+    special: usize,
+}
+
+impl<'a> Learner<'a> {
+    fn new(
+        words: &'a WordCounts,
+        options: &'a TrainOptions,
+        first: &[&str],
+        last: &[&str],
+    ) -> Self {
+        let mut vocabulary = Vocabulary::default();
+        for token in first {
+            vocabulary.add(token);
+        }
+        let words = words.0.iter();
+        let mut sorted: Vec<(&str, u64)> =
+            words.map(|(word, count)| (word.as_str(), *count)).collect();
+        sorted.sort_unstable();
+        Self {
+            options,
+            vocabulary,
+            sorted,
+            size: options.size().saturating_sub(last.len()),
+            special: first.len(),
+        }
+    }
+
+    /// How many tokens can be learned.
+    fn room(&self) -> usize {
+        self.size - self.special
+    }
+
+    /// Merges frequent pairs until the vocabulary is full.
+    fn merge(
+        &mut self,
+        words: Words,
+        join: fn(&str, &str) -> String,
+        progress: &mut dyn FnMut(usize),
+    ) -> Vec<(u32, u32)> {
+        let frequency = self.options.min_frequency;
+        merge_pairs(
+            &mut self.vocabulary,
+            words,
+            self.size,
+            frequency,
+            join,
+            progress,
+        )
+    }
+
+    /// Characters, at the start and within words, and their merges.
+    fn wordpiece(&mut self, progress: &mut dyn FnMut(usize)) -> Vec<(u32, u32)> {
+        let room = self.room();
+        Characters::of(&self.sorted).add_wordpieces(&mut self.vocabulary, room);
+        let mut divided = Words::default();
+        for &(word, count) in &self.sorted {
+            if let Some(pieces) = wordpieces(&self.vocabulary, word) {
+                divided.push(&pieces, count);
+            }
+        }
+        let join = |a: &str, b: &str| format!("{a}{}", b.strip_prefix("##").unwrap_or(b));
+        self.merge(divided, join, progress)
+    }
+
+    /// Characters, or bytes, and their merges.
+    fn bpe(&mut self, progress: &mut dyn FnMut(usize)) -> Vec<(u32, u32)> {
+        let mut alphabet: Vec<char> = match self.options.kind {
+            TokenizerType::ByteBpe => ByteLevel::alphabet().into_iter().collect(),
+            _ => {
+                let kept = Characters::of(&self.sorted).most_frequent(self.room());
+                kept.into_iter().map(|(character, _)| character).collect()
+            }
+        };
+        alphabet.sort_unstable();
+        for character in alphabet {
+            self.vocabulary.add(character.encode_utf8(&mut [0; 4]));
+        }
+        let mut divided = Words::default();
+        for &(word, count) in &self.sorted {
+            let id = |character: char| self.vocabulary.id(character.encode_utf8(&mut [0; 4]));
+            for stretch in stretches(word, |character| id(character).is_some()) {
+                let pieces: Vec<u32> = stretch.chars().filter_map(id).collect();
+                divided.push(&pieces, count);
+            }
+        }
+        self.merge(divided, |a, b| format!("{a}{b}"), progress)
+    }
+
+    /// The pieces of a unigram model. Returns the score of every token, with zeros for special tokens, of which so many
+    /// have the last ids.
+    fn unigram(&mut self, last: usize, progress: &mut dyn FnMut(usize)) -> Vec<f64> {
+        let characters = Characters::of(&self.sorted).most_frequent(self.room());
+        let known: std::collections::HashSet<char> =
+            characters.iter().map(|&(character, _)| character).collect();
+        let words: Vec<unigram::Word> = self
+            .sorted
+            .iter()
+            .flat_map(|&(word, count)| {
+                let stretches = stretches(word, |character| known.contains(&character));
+                stretches.map(move |text| unigram::Word {
+                    text: text.into(),
+                    count,
+                })
+            })
+            .collect();
+        let frequency = self.options.min_frequency;
+        let pieces = unigram::train(&words, &characters, self.room(), frequency, progress);
+        for (piece, _) in &pieces {
+            self.vocabulary.add(piece);
+        }
+        let special = |tokens: usize| std::iter::repeat_n(0.0, tokens);
+        let learned = pieces.iter().map(|&(_, score)| score);
+        special(self.special)
+            .chain(learned)
+            .chain(special(last))
+            .collect()
+    }
+
+    /// Whole words, in the order of `words`, until the vocabulary is full.
+    fn whole_words(&mut self, words: &WordCounts) {
+        let words = words.0.iter();
+        for (word, _) in words.filter(|(_, count)| *count >= self.options.min_frequency) {
+            if self.vocabulary.len() < self.size {
+                self.vocabulary.add(word);
+            }
+        }
+    }
 }
 
 /// A word as single characters; `None` if one is not in the vocabulary, because then WordPiece gives up on the word.

@@ -40,7 +40,7 @@ impl Vocabulary {
     }
 }
 
-/// Words as pieces, one behind the other, with how often each occurs. Merging makes a word shorter in its place.
+/// Words as consecutive pieces, with the count of each word. Merging shortens a word in place.
 #[derive(Default)]
 pub(super) struct Words {
     pieces: Vec<u32>,
@@ -91,7 +91,7 @@ impl Words {
 
 /// Adds to `vocabulary` what merging gives, up to `size` tokens, and returns the merges in their order.
 ///
-/// `join` spells the token of two pieces. `progress` is told the number of tokens after each merge.
+/// `join` spells the token of two pieces. `progress` receives the number of tokens after each merge.
 pub(super) fn merge_pairs(
     vocabulary: &mut Vocabulary,
     mut words: Words,

@@ -39,7 +39,7 @@ pub(super) struct Word {
 
 /// The best pieces, at most `size`, every single character among them; most probable first.
 ///
-/// `characters` are all that the words are made of. `progress` is told the number of pieces after each round.
+/// `characters` are all characters of the words. `progress` receives the number of pieces after each round.
 pub(super) fn train(
     words: &[Word],
     characters: &[(char, u64)],
@@ -316,7 +316,7 @@ impl Trie {
 #[derive(Default)]
 struct Lattice {
     characters: Vec<char>,
-    /// Where the piece starts and which it is; those that end behind character `e` are at `ends[e]..ends[e + 1]`.
+    /// The start and index of each piece; those that end after character `e` are at `ends[e]..ends[e + 1]`.
     pieces: Vec<(u32, u32)>,
     ends: Vec<usize>,
     /// Start, end, piece, in the order they were found.
@@ -401,7 +401,7 @@ impl Lattice {
         self.backward = backward;
     }
 
-    /// The most probable division, without one of the pieces if so asked; `None` if there is none.
+    /// The most probable segmentation, optionally without one of the pieces; `None` if there is none.
     fn best(&self, pieces: &[Scored], without: Option<u32>) -> Option<Vec<u32>> {
         let length = self.characters.len();
         let mut best: Vec<Option<(f64, u32, u32)>> = vec![None; length + 1];

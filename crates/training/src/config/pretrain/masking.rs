@@ -2,7 +2,6 @@
 
 use bertkit_data::pretraining::masking::{MaskUnit, Masking};
 
-use super::objective::Objective;
 use crate::config::flag::{flag, fraction};
 use crate::config::setting::{Setting, SettingValue, settings};
 
@@ -49,17 +48,8 @@ impl SettingValue for MaskUnit {
 }
 
 impl MaskingConfig {
-    /// With the objective's defaults filled in.
-    pub(crate) fn masking(&self, objective: &Objective) -> Masking {
-        let base = if objective.rtd > 0.0 {
-            Masking {
-                mask_share: 0.85,
-                random_share: 0.0,
-                ..Masking::bert()
-            }
-        } else {
-            Masking::bert()
-        };
+    /// The given settings, and the rest of `base`.
+    pub(crate) fn over(&self, base: &Masking) -> Masking {
         Masking {
             rate: self.rate.unwrap_or(base.rate),
             mask_share: self.mask_share.unwrap_or(base.mask_share),

@@ -14,21 +14,20 @@ mod training;
 
 use std::path::Path;
 
-use bertkit_model::Family;
 use toml::Table;
 
 pub use self::budget::Budget;
 pub use self::corpus::{CorpusConfig, SequencesConfig};
 pub use self::generator::{GeneratorConfig, Tied};
 pub use self::masking::MaskingConfig;
-pub use self::objective::Objective;
 pub use self::probe::ProbeConfig;
 pub use self::training::{PretrainingConfig, StageConfig};
 use super::error::RunConfigError;
-use super::flag::flag;
 use super::overriding::{Override, Source};
 use super::run::{RunConfig, RunKind, resolve, run_file};
 use super::setting::settings;
+use crate::pretrain::objective_list::ObjectiveList;
+use crate::pretrain::objectives::Objective;
 
 settings! {
     /// The settings of a pretraining run beyond the header.
@@ -42,11 +41,8 @@ settings! {
         /// How tokens are masked.
         masking: MaskingConfig,
         /// The weight of each loss. `mlm`, `mlm+nsp`, `mlm+sop` and `rtd` stand for the weights of the published systems.
-        objective: Objective => {
-            .spelled_out(Objective::spelled_out)
-            .flag(flag("Objective", "objective", "What is learnt: masked words (mlm), beside them which segments follow \
-                    each other (mlm+nsp) or are in order (mlm+sop), or which tokens were replaced (rtd, ELECTRA)")
-                .value("mlm|mlm+nsp|mlm+sop|rtd").with(Objective::name).default("mlm").rank(-1))
+        objective: ObjectiveList => {
+            .spelled_out(objective::spelled_out).flag(objective::objective_flag().rank(-1))
         },
         /// The training loop.
         training: PretrainingConfig,
@@ -62,7 +58,7 @@ run_file! {
     Pretrain in PretrainFile:
     header { generator: GeneratorConfig }
     tokenizer {
-        corpus: CorpusConfig, sequences: SequencesConfig, masking: MaskingConfig, objective: Objective,
+        corpus: CorpusConfig, sequences: SequencesConfig, masking: MaskingConfig, objective: ObjectiveList,
         training: PretrainingConfig
     }
     optimizer schedule { probe: ProbeConfig }
@@ -136,8 +132,8 @@ fn defaults() -> Table {
 
 /// Fills in what depends on other settings.
 fn fill_in(config: &mut PretrainConfig) {
-    let objective = config.objective;
-    let m = config.masking.masking(&objective);
+    let objectives = config.objective.clone();
+    let m = config.masking.over(&objectives.masking());
     config.masking = MaskingConfig {
         rate: Some(m.rate),
         mask_share: Some(m.mask_share),
@@ -148,13 +144,9 @@ fn fill_in(config: &mut PretrainConfig) {
         unit: Some(m.unit),
     };
     let packing = &mut config.sequences.packing;
-    packing.get_or_insert_with(|| objective.packing());
-    // The encoders of BERT and of ELECTRA are the same; files with sizes name the former.
-    if let Some(fresh) = &mut config.model.fresh
-        && objective.rtd > 0.0
-        && fresh.family == Family::Bert
-    {
-        fresh.family = Family::Electra;
+    packing.get_or_insert_with(|| objectives.packing());
+    if let Some(fresh) = &mut config.model.fresh {
+        fresh.family = objectives.fresh_family(fresh.family);
     }
     let t = &mut config.training;
     let by_stages = t
@@ -182,50 +174,30 @@ fn generator_rules(config: &PretrainConfig, need: &mut dyn FnMut(bool, String)) 
         ),
     );
     need(
-        config.objective.rtd > 0.0 || *g == GeneratorConfig::default(),
+        config.objective.contains(Objective::ReplacedTokens) || *g == GeneratorConfig::default(),
         "`generator` is for replaced-token detection: use `[objective=rtd]`, or leave it out"
             .into(),
     );
 }
 
-/// The rules between the weights of the objective, the sequences and the masks.
+/// The rules between objectives, sequences and masks.
 fn objective_rules(config: &PretrainConfig, need: &mut dyn FnMut(bool, String)) {
-    let o = &config.objective;
-    let weights = [o.mlm, o.next_sentence, o.sentence_order, o.rtd];
-    need(
-        weights.iter().any(|weight| *weight > 0.0),
-        "every weight of `objective` is 0: there is nothing to learn".into(),
-    );
-    need(
-        o.mlm > 0.0,
-        "`objective.mlm` is 0: the other objectives are learnt beside masked words".into(),
-    );
-    let pairs = o.next_sentence > 0.0 || o.sentence_order > 0.0;
-    need(
-        o.next_sentence == 0.0 || o.sentence_order == 0.0,
-        "`objective.next_sentence` and `objective.sentence_order` need different pairs: choose one"
-            .into(),
-    );
-    need(
-        !(pairs && o.rtd > 0.0),
-        "replaced-token detection has no head for pairs: leave `next_sentence` and `sentence_order` at 0".into(),
-    );
+    for problem in config.objective.problems() {
+        need(false, problem);
+    }
     if let Some(packing) = config.sequences.packing {
-        let asked = o.packing();
+        let needed = config.objective.packing();
         need(
-            !pairs || packing == asked,
+            !config.objective.needs_packing() || packing == needed,
             format!(
                 "`sequences.packing` does not give the pairs that the objective asks for: leave it out, or set it to `{}`",
-                if o.next_sentence > 0.0 {
-                    "next-sentence"
-                } else {
-                    "sentence-order"
-                }
+                needed.name()
             ),
         );
     }
     // Only the tokenizer knows whether whole words are possible.
-    if let Err(found) = config.masking.masking(o).check(true) {
+    let masking = config.masking.over(&config.objective.masking());
+    if let Err(found) = masking.check(true) {
         for problem in found {
             need(false, format!("in `masking`: {problem}"));
         }
@@ -353,15 +325,22 @@ mod tests {
     fn objectives_have_the_masks_and_the_sequences_of_their_published_code() {
         let masks =
             |config: &PretrainConfig| (config.masking.mask_share, config.masking.random_share);
+        let weights = |config: &PretrainConfig| {
+            let o = &config.objective;
+            (
+                o.weight(Objective::MaskedLm),
+                o.weight(Objective::ReplacedTokens),
+            )
+        };
         let mlm = resolved(&[]).unwrap();
         assert_eq!(mlm.sequences.packing, Some(Packing::Across));
         assert_eq!(masks(&mlm), (Some(0.8), Some(0.1)));
         let rtd = resolved(&["objective=rtd"]).unwrap();
         assert_eq!(rtd.sequences.packing, Some(Packing::Electra));
         assert_eq!(masks(&rtd), (Some(0.85), Some(0.0)));
-        assert_eq!((rtd.objective.mlm, rtd.objective.rtd), (1.0, 50.0));
+        assert_eq!(weights(&rtd), (1.0, 50.0));
         let lighter = resolved(&["objective=rtd", "objective.rtd=10"]).unwrap();
-        assert_eq!((lighter.objective.mlm, lighter.objective.rtd), (1.0, 10.0));
+        assert_eq!(weights(&lighter), (1.0, 10.0));
         let nsp = resolved(&["objective=mlm+nsp"]).unwrap();
         assert_eq!(nsp.sequences.packing, Some(Packing::NextSentence));
     }

@@ -1,186 +1,53 @@
-//! The pretraining objective: the weight of each loss.
+//! The list of objectives as a setting: the table `objective`, and the flag `--objective`.
 
-use std::str::FromStr;
+use std::sync::LazyLock;
 
-use bertkit_data::pretraining::sequences::Packing;
-use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::config::flag::{Flag, flag};
 use crate::config::range::{Range, at_least};
 use crate::config::setting::{Setting, SettingValue, join};
+use crate::pretrain::objective_list::ObjectiveList;
+use crate::pretrain::objectives::Objective;
 
-/// What is learnt: how much the mean of each loss counts. `mlm`, `mlm+nsp`, `mlm+sop` and `rtd` are
-/// short for the weights of the published systems.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "ObjectiveForm")]
-pub struct Objective {
-    /// Masked words (Devlin et al. 2019, §3.1); beside `rtd`, those of the generator.
-    pub mlm: f64,
-    /// Whether the second segment follows the first or comes from elsewhere (the same).
-    pub next_sentence: f64,
-    /// Whether two segments are in their order (Lan et al. 2020, §3.1).
-    pub sentence_order: f64,
-    /// Which tokens a generator has replaced (Clark et al. 2020, §3.1).
-    pub rtd: f64,
+/// The flag that sets the list by a short form.
+pub(super) fn objective_flag() -> Flag {
+    static HELP: LazyLock<String> = LazyLock::new(ObjectiveList::help);
+    static FORMS: LazyLock<String> = LazyLock::new(|| ObjectiveList::forms().join("|"));
+    flag("Objective", "objective", HELP.as_str())
+        .value(FORMS.as_str())
+        .with(short_form)
+        .default("mlm")
 }
 
-impl Objective {
-    /// Masked words.
-    pub const MLM: Self = Self {
-        mlm: 1.0,
-        next_sentence: 0.0,
-        sentence_order: 0.0,
-        rtd: 0.0,
-    };
-    const NONE: Self = Self {
-        mlm: 0.0,
-        ..Self::MLM
-    };
-    /// ELECTRA's weight of the discriminator's loss.
-    const RTD: f64 = 50.0;
-
-    /// The packing that it needs, or is best served with.
-    pub(super) fn packing(&self) -> Packing {
-        if self.next_sentence > 0.0 {
-            Packing::NextSentence
-        } else if self.sentence_order > 0.0 {
-            Packing::SentenceOrder
-        } else if self.rtd > 0.0 {
-            Packing::Electra
-        } else {
-            Packing::Across
-        }
-    }
+/// The table of weights that a short form stands for.
+pub(super) fn spelled_out(name: &Value) -> Option<Table> {
+    let named: ObjectiveList = name.as_str()?.parse().ok()?;
+    Table::try_from(named).ok()
 }
 
-impl Default for Objective {
-    fn default() -> Self {
-        Self::MLM
-    }
+/// Checks the text of the flag.
+fn short_form(text: &str) -> Result<Value, String> {
+    text.parse::<ObjectiveList>()
+        .map(|_| Value::String(text.into()))
 }
 
-impl FromStr for Objective {
-    type Err = String;
-
-    /// `mlm`, `nsp`, `sop` and `rtd`, joined by `+`.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let mut objective = Self::NONE;
-        for part in text.split('+') {
-            match part.trim() {
-                "mlm" => objective.mlm = 1.0,
-                "nsp" => objective.next_sentence = 1.0,
-                "sop" => objective.sentence_order = 1.0,
-                "rtd" => (objective.mlm, objective.rtd) = (1.0, Self::RTD),
-                other => {
-                    return Err(format!(
-                        "`{other}` is no objective, expected `mlm`, `mlm+nsp`, `mlm+sop`, `rtd`, or a table of weights"
-                    ));
-                }
-            }
-        }
-        Ok(objective)
-    }
-}
-
-/// How an objective is written.
-#[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "expected `mlm`, `mlm+nsp`, `mlm+sop`, `rtd`, or a table with the weights mlm, next_sentence, sentence_order and rtd"
-)]
-enum ObjectiveForm {
-    Name(String),
-    Weights(ObjectiveWeights),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct ObjectiveWeights {
-    mlm: f64,
-    next_sentence: f64,
-    sentence_order: f64,
-    rtd: f64,
-}
-
-impl Default for ObjectiveWeights {
-    fn default() -> Self {
-        Self {
-            mlm: 0.0,
-            next_sentence: 0.0,
-            sentence_order: 0.0,
-            rtd: 0.0,
-        }
-    }
-}
-
-impl TryFrom<ObjectiveForm> for Objective {
-    type Error = String;
-
-    fn try_from(form: ObjectiveForm) -> Result<Self, String> {
-        match form {
-            ObjectiveForm::Name(name) => name.parse(),
-            ObjectiveForm::Weights(w) => Ok(Self {
-                mlm: w.mlm,
-                next_sentence: w.next_sentence,
-                sentence_order: w.sentence_order,
-                rtd: w.rtd,
-            }),
-        }
-    }
-}
-
-impl Objective {
-    /// Its weights by name, each with what it is the weight of.
-    fn weights(&self) -> [(&'static str, f64, &'static str); 4] {
-        [
-            (
-                "mlm",
-                self.mlm,
-                "Weight of masked language modelling (Devlin et al. 2019, §3.1); with `rtd`, of the generator.",
-            ),
-            (
-                "next_sentence",
-                self.next_sentence,
-                "Weight of next-sentence prediction (Devlin et al. 2019, §3.1).",
-            ),
-            (
-                "sentence_order",
-                self.sentence_order,
-                "Weight of sentence-order prediction (Lan et al. 2020, §3.1).",
-            ),
-            (
-                "rtd",
-                self.rtd,
-                "Weight of replaced-token detection (Clark et al. 2020, §3.1).",
-            ),
-        ]
-    }
-
-    /// The table of weights that a name stands for.
-    pub(super) fn spelled_out(name: &Value) -> Option<Table> {
-        let named: Self = name.as_str()?.parse().ok()?;
-        Table::try_from(named).ok()
-    }
-
-    /// A flag's text: a name of one or several objectives.
-    pub(super) fn name(text: &str) -> Result<Value, String> {
-        text.parse::<Self>().map(|_| Value::String(text.into()))
-    }
-}
-
-impl SettingValue for Objective {
+impl SettingValue for ObjectiveList {
     fn parts() -> Vec<Setting> {
-        let weight = |(name, weight, doc): (&str, f64, &str)| {
-            Setting::new::<f64>(name, doc)
+        let default = Self::default();
+        let weight = |&objective: &Objective| {
+            Setting::new::<f64>(objective.key(), objective.weight_doc())
                 .range(at_least(0.0))
-                .default(weight)
+                .default(default.weight(objective))
         };
-        Self::default().weights().map(weight).into()
+        Objective::ALL.iter().map(weight).collect()
     }
 
     fn check(&self, key: &str, _range: Option<Range>, problems: &mut Vec<String>) {
-        for (name, weight, _) in self.weights() {
-            weight.check(&join(key, name), Some(at_least(0.0)), problems);
+        for &objective in Objective::ALL {
+            let key = join(key, objective.key());
+            self.weight(objective)
+                .check(&key, Some(at_least(0.0)), problems);
         }
     }
 }

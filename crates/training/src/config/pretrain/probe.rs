@@ -11,7 +11,7 @@ settings! {
     pub struct ProbeConfig {
         /// Labelled rows; without them there is no probe.
         data: Option<PathBuf> => {
-            .flag(flag("Probe", "probe", "Labelled rows (CSV, TSV or JSON Lines): a copy of the model is fine-tuned on \
+            .flag(flag("Probe", "probe", "Labelled rows (CSV, TSV, JSON Lines or Parquet): a copy of the model is fine-tuned on \
                     them, and its score told").value("FILE"))
         },
         /// Column with the text.

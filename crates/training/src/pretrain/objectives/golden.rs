@@ -1,4 +1,4 @@
-//! Losses and gradients of whole objectives against those of transformers.
+//! Losses and gradients of objectives, compared with those of transformers.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -12,11 +12,14 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor};
 use safetensors::SafeTensors;
 
-use super::{Learn, ReplacedTokens, SegmentPairs};
-use crate::config::pretrain::{GeneratorConfig, Objective};
-use crate::pretrain::source::MaskedBatch;
+use super::{Objective, rtd};
+use crate::pretrain::batch::MaskedBatch;
+use crate::pretrain::descriptor::LossSettings;
+use crate::pretrain::loss::Loss;
+use crate::pretrain::model::PretrainModel;
+use crate::pretrain::objective_list::ObjectiveList;
 
-/// A case that a script of `scripts/golden` wrote.
+/// A case written by a script of `scripts/golden`.
 struct Case {
     folder: PathBuf,
     bytes: Vec<u8>,
@@ -47,7 +50,7 @@ impl Case {
         self.about.pointer(path).unwrap().as_f64().unwrap()
     }
 
-    /// What is masked of `original`, without padding. The cells that are kept come with it.
+    /// The masked batch of `original` without padding, and the cells that are kept.
     fn masked(&self, seen: &str, was: &[i64], chosen: &[bool]) -> (MaskedBatch, Vec<usize>) {
         let (ids, mask) = (self.ints(seen), self.ints("in.attention_mask"));
         let types = self.ints("in.token_type_ids");
@@ -69,7 +72,7 @@ impl Case {
             keys: vec![0; rows.len()],
             rows,
             labels: Vec::new(),
-            pass: 0,
+            epoch: 0,
             numbers: vec![0; lengths.len()],
         };
         (batch, kept)
@@ -153,15 +156,33 @@ fn near(ours: f64, golden: f64, tolerance: f64) {
     assert!((ours - golden).abs() <= tolerance, "{ours} {golden}");
 }
 
-/// The means of some sums, and their weighted sum.
-fn means<L: Learn>(learn: &L, batch: &MaskedBatch, sums: Vec<Tensor<1>>) -> (Vec<f64>, Tensor<1>) {
-    let counts = learn.counts(batch);
-    let parts: Vec<Tensor<1>> = sums.into_iter().zip(counts).map(|(s, n)| s / n).collect();
+const SETTINGS: LossSettings = LossSettings {
+    temperature: 1.0,
+    disallow_correct: false,
+};
+
+/// The losses of these objectives on a model.
+fn losses<M: PretrainModel>(objectives: &ObjectiveList) -> Vec<Box<dyn Loss<M>>> {
+    let losses = objectives
+        .active()
+        .map(|(objective, _)| M::loss_of(objective, &SETTINGS).unwrap());
+    losses.collect()
+}
+
+/// The mean of each loss, given its sum over the items, and the weighted sum of the means.
+fn means<M>(
+    objectives: &ObjectiveList,
+    losses: &[Box<dyn Loss<M>>],
+    batch: &MaskedBatch,
+    sums: Vec<Tensor<1>>,
+) -> (Vec<f64>, Tensor<1>) {
+    let items = losses.iter().map(|loss| loss.items(batch));
+    let parts: Vec<Tensor<1>> = sums.into_iter().zip(items).map(|(s, n)| s / n).collect();
     let values = parts.iter().map(|part| f64::from(to_vec(part.clone())[0]));
     let values = values.collect();
-    let weighed = parts.into_iter().zip(learn.terms());
-    let total = weighed
-        .map(|(part, term)| part * term.factor)
+    let weighted = parts.into_iter().zip(objectives.active());
+    let total = weighted
+        .map(|(part, (_, weight))| part * weight)
         .reduce(|a, b| a + b);
     (values, total.unwrap())
 }
@@ -179,16 +200,10 @@ fn golden_electra_agrees_in_both_losses_and_all_gradients() {
             .0,
         MlmModel::load(&generator, 0, &device, required).unwrap().0,
     );
-    let learn = ReplacedTokens::new(
-        discriminator.config,
-        generator.config,
-        &GeneratorConfig::default(),
-        &Objective {
-            rtd: case.number("/weights/1"),
-            ..Objective::MLM
-        },
-        1,
-    );
+    let objectives = ObjectiveList::new([
+        (Objective::MaskedLm, 1.0),
+        (Objective::ReplacedTokens, case.number("/weights/1")),
+    ]);
     let chosen: Vec<bool> = case.ints("in.chosen").iter().map(|&c| c == 1).collect();
     let (batch, kept) = case.masked("in.masked", &case.ints("in.original"), &chosen);
     let sampled = case.ints("in.sampled");
@@ -197,16 +212,17 @@ fn golden_electra_agrees_in_both_losses_and_all_gradients() {
         .iter()
         .map(|&row| sampled[kept[row]] as u32)
         .collect();
-    let view = model.generator();
-    let hidden = view
-        .encoder
-        .forward_rows(&batch.batch, &batch.rows, Context::default());
-    let sums = ReplacedTokens::sums_of(&model, &view, hidden, &batch, &sampled, Context::default());
-    let (losses, total) = means(&learn, &batch, sums);
+    let losses = losses::<Electra>(&objectives);
+    let forward = model.forward(&batch, 1, 0, Context::default());
+    let sums = vec![
+        losses[0].sum(&forward),
+        rtd::sum_on_samples(&model, &batch, &sampled, Context::default()),
+    ];
+    let (means, total) = means(&objectives, &losses, &batch, sums);
     let tolerance = case.number("/tolerance/loss");
-    near(losses[0], case.number("/mlm_loss"), tolerance);
-    near(losses[1], case.number("/rtd_loss"), tolerance);
-    case.check(&model, learn.naming(), total);
+    near(means[0], case.number("/mlm_loss"), tolerance);
+    near(means[1], case.number("/rtd_loss"), tolerance);
+    case.check(&model, Electra::naming(&discriminator.config), total);
 }
 
 #[test]
@@ -220,16 +236,19 @@ fn golden_pretraining_of_bert_agrees_in_loss_and_all_gradients() {
     let (mut batch, _) = case.masked("in.input_ids", &labels, &chosen);
     let next = case.ints("in.next_sentence_label");
     batch.labels = next.iter().map(|&label| label as u32).collect();
-    let learn = SegmentPairs::new(folder.config, 1.0, "next_sentence_loss", 1.0);
+    let objectives: ObjectiveList = "mlm+nsp".parse().unwrap();
+    let losses = losses::<PretrainingModel>(&objectives);
     // Dropout is 0 in the case: training is inference.
     let pass = TrainingPass::new(1, 0);
     let context = Context::default().training(&pass);
-    let sums = learn.sums(&model, &batch, 0, context);
-    let (losses, total) = means(&learn, &batch, sums);
+    let forward = model.forward(&batch, 1, 0, context);
+    let sums = losses.iter().map(|loss| loss.sum(&forward)).collect();
+    let (means, total) = means(&objectives, &losses, &batch, sums);
     near(
-        losses.iter().sum(),
+        means.iter().sum(),
         case.number("/loss"),
         case.number("/tolerance/out"),
     );
-    case.check(&model, learn.naming(), total);
+    let naming = PretrainingModel::naming(folder.config.family);
+    case.check(&model, naming, total);
 }

@@ -1,40 +1,127 @@
-//! Masked language modelling: what was behind the masks (Devlin et al. 2019, §3.1).
-
-use std::path::Path;
+//! Masked language modelling: predict the masked tokens (Devlin et al. 2019, §3.1).
 
 use bertkit_model::heads::MlmHead;
 use bertkit_model::weights::to_vec;
-use bertkit_model::{Context, EncoderConfig, MlmModel, Naming};
+use bertkit_model::{Context, Electra, MlmModel, PretrainingModel};
 use burn::module::Param;
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use super::{Learn, Mean};
-use crate::engine::task::LossTerm;
-use crate::error::TrainError;
-use crate::pretrain::source::MaskedBatch;
+use crate::pretrain::batch::MaskedBatch;
+use crate::pretrain::descriptor::{Descriptor, LossSettings};
+use crate::pretrain::loss::{Forward, Loss, Mean, Report, Scores};
 
-/// Logits that are on the host at a time.
+/// Logits that are copied to the host at a time.
 const LOGITS: usize = 4 << 20;
 
-/// The loss of nothing: 0, on the graph of some hidden rows.
-pub(super) fn nothing(hidden: Tensor<2>) -> Tensor<1> {
-    hidden.sum() * 0.0
+/// Masked words; on ELECTRA, the objective of the generator.
+#[derive(Debug)]
+pub(super) struct MaskedLm;
+
+impl Descriptor for MaskedLm {
+    fn key(&self) -> &'static str {
+        "mlm"
+    }
+
+    fn weight_doc(&self) -> &'static str {
+        "Weight of masked language modelling (Devlin et al. 2019, §3.1); with `rtd`, of the generator."
+    }
+
+    fn short(&self) -> &'static str {
+        "mlm"
+    }
+
+    fn includes_masked_lm(&self) -> bool {
+        true
+    }
+
+    fn title(&self) -> &'static str {
+        "masked words"
+    }
+
+    fn help(&self) -> &'static str {
+        "masked words (mlm)"
+    }
+
+    fn loss_name(&self) -> &'static str {
+        "mlm_loss"
+    }
+
+    fn on_masked_lm(&self, _: &LossSettings) -> Option<Box<dyn Loss<MlmModel>>> {
+        Some(Box::new(MaskedLmLoss { report: of_model }))
+    }
+
+    fn on_pretraining(&self, _: &LossSettings) -> Option<Box<dyn Loss<PretrainingModel>>> {
+        Some(Box::new(MaskedLmLoss { report: of_model }))
+    }
+
+    fn on_electra(&self, _: &LossSettings) -> Option<Box<dyn Loss<Electra>>> {
+        Some(Box::new(MaskedLmLoss {
+            report: of_generator,
+        }))
+    }
 }
 
-/// What a masked-LM head says of rows whose words are known.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct MlmScores {
+/// The mean cross-entropy of the masked tokens.
+#[derive(Debug)]
+struct MaskedLmLoss {
+    /// What is reported of the accumulated scores.
+    report: fn(&MaskedLmScores) -> Report,
+}
+
+impl<M> Loss<M> for MaskedLmLoss {
+    fn items(&self, batch: &MaskedBatch) -> f64 {
+        batch.rows.len() as f64
+    }
+
+    fn sum(&self, forward: &Forward<'_, M>) -> Tensor<1> {
+        let (head, words) = &forward.decoder;
+        match &forward.masked {
+            Some(hidden) => head.loss(
+                hidden.clone(),
+                words,
+                forward.batch.targets.clone(),
+                forward.context,
+            ),
+            None => forward.zero(),
+        }
+    }
+
+    fn scores(&self) -> Box<dyn Scores<M> + '_> {
+        Box::new(MaskedLmScores {
+            loss: Mean::default(),
+            accuracy: Mean::default(),
+            report: self.report,
+        })
+    }
+}
+
+/// Loss and accuracy on masked tokens.
+struct MaskedLmScores {
     loss: Mean,
-    right: Mean,
+    accuracy: Mean,
+    report: fn(&MaskedLmScores) -> Report,
 }
 
-impl MlmScores {
-    /// Adds rows `[m, h]` on a device without autodiff.
-    pub fn add(
+impl<M> Scores<M> for MaskedLmScores {
+    fn add(&mut self, forward: &Forward<'_, M>) {
+        if let Some(hidden) = &forward.masked {
+            let (head, words) = &forward.decoder;
+            self.add_rows(head, hidden, words, &forward.batch.targets, forward.context);
+        }
+    }
+
+    fn report(self: Box<Self>) -> Report {
+        (self.report)(&self)
+    }
+}
+
+impl MaskedLmScores {
+    /// Adds rows `[m, h]`.
+    fn add_rows(
         &mut self,
         head: &MlmHead,
-        hidden: Tensor<2>,
+        hidden: &Tensor<2>,
         words: &Param<Tensor<2>>,
         targets: &[u32],
         context: Context<'_>,
@@ -51,28 +138,37 @@ impl MlmScores {
                 .zip(targets)
                 .map(|(row, &target)| score(row, target as usize))
                 .collect();
-            for (loss, right) in scored {
+            for (loss, correct) in scored {
                 self.loss.add(loss, 1);
-                self.right.add(f64::from(u8::from(right)), 1);
+                self.accuracy.add(f64::from(u8::from(correct)), 1);
             }
         }
     }
+}
 
-    pub fn loss(&self) -> Option<f64> {
-        self.loss.value()
-    }
-
-    pub fn accuracy(&self) -> Option<f64> {
-        self.right.value()
-    }
-
-    /// `e` to the mean loss.
-    pub fn perplexity(&self) -> Option<f64> {
-        self.loss().map(f64::exp)
+/// The metrics of a model that is kept.
+fn of_model(scores: &MaskedLmScores) -> Report {
+    let loss = scores.loss.value();
+    Report {
+        loss,
+        metrics: vec![
+            ("mlm_accuracy".into(), scores.accuracy.value()),
+            ("perplexity".into(), loss.map(f64::exp)),
+        ],
+        ..Report::default()
     }
 }
 
-/// `−log p(target)`, and whether the target is the likeliest word (the first of equals).
+/// The metrics of a generator.
+fn of_generator(scores: &MaskedLmScores) -> Report {
+    Report {
+        loss: scores.loss.value(),
+        diagnostics: vec![("generator_accuracy".into(), scores.accuracy.value())],
+        ..Report::default()
+    }
+}
+
+/// `−log p(target)`, and whether the target is the most likely token (the first of equals).
 pub(crate) fn score(logits: &[f32], target: usize) -> (f64, bool) {
     let mut best = 0;
     for (i, &logit) in logits.iter().enumerate() {
@@ -83,88 +179,6 @@ pub(crate) fn score(logits: &[f32], target: usize) -> (f64, bool) {
     let top = f64::from(logits[best]);
     let sum: f64 = logits.iter().map(|&x| (f64::from(x) - top).exp()).sum();
     (sum.ln() + top - f64::from(logits[target]), best == target)
-}
-
-/// Masked words alone.
-#[derive(Debug)]
-pub(crate) struct MaskedLm {
-    config: EncoderConfig,
-    terms: [LossTerm; 1],
-}
-
-impl MaskedLm {
-    /// Of an encoder with that configuration.
-    pub fn new(config: EncoderConfig, weight: f64) -> Self {
-        Self {
-            config,
-            terms: [LossTerm {
-                name: "mlm_loss",
-                factor: weight,
-            }],
-        }
-    }
-}
-
-impl Learn for MaskedLm {
-    type Model = MlmModel;
-
-    fn terms(&self) -> &[LossTerm] {
-        &self.terms
-    }
-
-    fn counts(&self, batch: &MaskedBatch) -> Vec<f64> {
-        vec![batch.rows.len() as f64]
-    }
-
-    fn sums(
-        &self,
-        model: &MlmModel,
-        batch: &MaskedBatch,
-        _micro_batch: u64,
-        context: Context<'_>,
-    ) -> Vec<Tensor<1>> {
-        if batch.rows.is_empty() {
-            return vec![nothing(model.encoder.forward_first(&batch.batch, context))];
-        }
-        let hidden = model
-            .encoder
-            .forward_rows(&batch.batch, &batch.rows, context);
-        let words = &model.encoder.embeddings.word;
-        vec![
-            model
-                .head
-                .loss(hidden, words, batch.targets.clone(), context),
-        ]
-    }
-
-    fn metrics(
-        &self,
-        model: &MlmModel,
-        batches: &[MaskedBatch],
-        context: Context<'_>,
-    ) -> Vec<(String, Option<f64>)> {
-        let mut scores = MlmScores::default();
-        for batch in batches.iter().filter(|batch| !batch.rows.is_empty()) {
-            let hidden = model
-                .encoder
-                .forward_rows(&batch.batch, &batch.rows, context);
-            let words = &model.encoder.embeddings.word;
-            scores.add(&model.head, hidden, words, &batch.targets, context);
-        }
-        vec![
-            ("loss".into(), scores.loss()),
-            ("mlm_accuracy".into(), scores.accuracy()),
-            ("perplexity".into(), scores.perplexity()),
-        ]
-    }
-
-    fn naming(&self) -> Naming {
-        MlmModel::naming(self.config.family)
-    }
-
-    fn save(&self, model: &MlmModel, folder: &Path) -> Result<(), TrainError> {
-        Ok(model.save(&self.config, folder)?)
-    }
 }
 
 #[cfg(test)]

@@ -1,132 +1,92 @@
-//! Masked words, and what two segments have to do with each other: next sentence (Devlin et al.
-//! 2019, §3.1) or sentence order (Lan et al. 2020, §3.1).
-
-use std::path::Path;
+//! Loss and metrics of labelled pairs of segments, on the pair head of `BertForPreTraining`.
 
 use bertkit_model::losses::ClassLoss;
 use bertkit_model::weights::to_vec;
-use bertkit_model::{Context, EncoderConfig, Naming, PretrainingModel};
+use bertkit_model::{Family, PretrainingModel};
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::mlm::{MlmScores, nothing};
-use super::{Learn, Mean};
-use crate::engine::task::LossTerm;
-use crate::error::TrainError;
-use crate::pretrain::source::MaskedBatch;
+use crate::pretrain::batch::MaskedBatch;
+use crate::pretrain::descriptor::FamilyMismatch;
+use crate::pretrain::loss::{Forward, Loss, Mean, Report, Scores};
 
-/// Masked words and pairs of segments, on the head of `BertForPreTraining`.
+/// Checks that a family has a head for pairs.
+pub(super) fn check_family(family: Family) -> Result<(), FamilyMismatch> {
+    if family == Family::Bert {
+        return Ok(());
+    }
+    Err(FamilyMismatch {
+        message: format!("pairs of segments need the head of BERT, but the model is a {family}"),
+        hint: "use a model of the family bert, or `[objective=mlm]`",
+    })
+}
+
+/// The mean cross-entropy of the pair labels.
 #[derive(Debug)]
-pub(crate) struct SegmentPairs {
-    config: EncoderConfig,
-    terms: [LossTerm; 2],
+pub(super) struct PairLoss {
+    /// The name of the accuracy.
+    pub accuracy: &'static str,
 }
 
-impl SegmentPairs {
-    /// Of an encoder with that configuration. `name` is that of the loss of pairs.
-    pub fn new(config: EncoderConfig, mlm: f64, name: &'static str, weight: f64) -> Self {
-        let terms = [("mlm_loss", mlm), (name, weight)];
-        Self {
-            config,
-            terms: terms.map(|(name, factor)| LossTerm { name, factor }),
-        }
-    }
-
-    /// Hidden rows that are masked, `[m, h]`, where there are any, the first row of each sequence, and
-    /// logits of pairs, `[batch, 2]`.
-    fn outputs(
-        model: &PretrainingModel,
-        batch: &MaskedBatch,
-        context: Context<'_>,
-    ) -> (Option<Tensor<2>>, Tensor<2>, Tensor<2>) {
-        let (m, b) = (batch.rows.len(), batch.batch.len());
-        let first = batch.batch.sequences.first_rows();
-        let rows: Vec<usize> = batch.rows.iter().copied().chain(first).collect();
-        let hidden = model.encoder.forward_rows(&batch.batch, &rows, context);
-        let [_, h] = hidden.dims();
-        let first = hidden.clone().slice([m..m + b, 0..h]);
-        let pooled = model.encoder.pool(first.clone(), context);
-        let pairs = model.head.next_sentence(pooled, context);
-        let masked = (m > 0).then(|| hidden.slice([0..m, 0..h]));
-        (masked, first, pairs)
-    }
+/// `[b, 2]`, the logits of each pair.
+fn logits(forward: &Forward<'_, PretrainingModel>) -> Tensor<2> {
+    let first = forward.first.clone();
+    let first = first.expect("the forward pass of this model computes first rows");
+    let model = forward.model;
+    let pooled = model.encoder.pool(first, forward.context);
+    model.head.next_sentence(pooled, forward.context)
 }
 
-impl Learn for SegmentPairs {
-    type Model = PretrainingModel;
-
-    fn terms(&self) -> &[LossTerm] {
-        &self.terms
+impl Loss<PretrainingModel> for PairLoss {
+    fn items(&self, batch: &MaskedBatch) -> f64 {
+        batch.labels.len() as f64
     }
 
-    fn counts(&self, batch: &MaskedBatch) -> Vec<f64> {
-        vec![batch.rows.len() as f64, batch.labels.len() as f64]
-    }
-
-    fn sums(
-        &self,
-        model: &PretrainingModel,
-        batch: &MaskedBatch,
-        _micro_batch: u64,
-        context: Context<'_>,
-    ) -> Vec<Tensor<1>> {
-        let (hidden, first, pairs) = Self::outputs(model, batch, context);
-        let device = pairs.device();
-        let words = &model.encoder.embeddings.word;
-        let n = batch.labels.len();
-        let labels: Vec<i32> = batch.labels.iter().map(|&label| label as i32).collect();
+    fn sum(&self, forward: &Forward<'_, PretrainingModel>) -> Tensor<1> {
+        let logits = logits(forward);
+        let device = logits.device();
+        let labels = &forward.batch.labels;
+        let n = labels.len();
+        let labels: Vec<i32> = labels.iter().map(|&label| label as i32).collect();
         let labels: Tensor<1, Int> = Tensor::from_data(TensorData::new(labels, [n]), &device);
-        let each = Tensor::ones([n], &device);
-        let mlm = &model.head.mlm;
-        vec![
-            hidden.map_or_else(
-                || nothing(first),
-                |hidden| mlm.loss(hidden, words, batch.targets.clone(), context),
-            ),
-            ClassLoss::CROSS_ENTROPY.per_row(pairs, labels, each).sum(),
-        ]
+        let weights = Tensor::ones([n], &device);
+        ClassLoss::CROSS_ENTROPY
+            .per_row(logits, labels, weights)
+            .sum()
     }
 
-    fn metrics(
-        &self,
-        model: &PretrainingModel,
-        batches: &[MaskedBatch],
-        context: Context<'_>,
-    ) -> Vec<(String, Option<f64>)> {
-        let mut words = MlmScores::default();
-        let (mut loss, mut right) = (Mean::default(), Mean::default());
-        for batch in batches {
-            let (hidden, _, pairs) = Self::outputs(model, batch, context);
-            if let Some(hidden) = hidden {
-                let table = &model.encoder.embeddings.word;
-                words.add(&model.head.mlm, hidden, table, &batch.targets, context);
-            }
-            for (logits, &label) in to_vec(pairs).chunks(2).zip(&batch.labels) {
-                // log(1 + e^(other − own)), without overflow.
-                let label = label as usize;
-                let behind = f64::from(logits[1 - label]) - f64::from(logits[label]);
-                loss.add(behind.max(0.0) + (-behind.abs()).exp().ln_1p(), 1);
-                right.add(f64::from(u8::from(behind < 0.0)), 1);
-            }
+    fn scores(&self) -> Box<dyn Scores<PretrainingModel> + '_> {
+        Box::new(PairScores {
+            name: self.accuracy,
+            loss: Mean::default(),
+            accuracy: Mean::default(),
+        })
+    }
+}
+
+struct PairScores {
+    name: &'static str,
+    loss: Mean,
+    accuracy: Mean,
+}
+
+impl Scores<PretrainingModel> for PairScores {
+    fn add(&mut self, forward: &Forward<'_, PretrainingModel>) {
+        let logits = to_vec(logits(forward));
+        for (logits, &label) in logits.chunks(2).zip(&forward.batch.labels) {
+            // log(1 + e^(other − own)), without overflow.
+            let label = label as usize;
+            let margin = f64::from(logits[1 - label]) - f64::from(logits[label]);
+            let loss = margin.max(0.0) + (-margin.abs()).exp().ln_1p();
+            self.loss.add(loss, 1);
+            self.accuracy.add(f64::from(u8::from(margin < 0.0)), 1);
         }
-        let [mlm, pair] = self.terms;
-        let parts = words.loss().zip(loss.value());
-        let total = parts.map(|(m, p)| mlm.factor * m + pair.factor * p);
-        let accuracy = pair.name.replace("_loss", "_accuracy");
-        vec![
-            ("loss".into(), total),
-            ("mlm_accuracy".into(), words.accuracy()),
-            ("perplexity".into(), words.perplexity()),
-            (accuracy, right.value()),
-            (mlm.name.into(), words.loss()),
-            (pair.name.into(), loss.value()),
-        ]
     }
 
-    fn naming(&self) -> Naming {
-        PretrainingModel::naming(self.config.family)
-    }
-
-    fn save(&self, model: &PretrainingModel, folder: &Path) -> Result<(), TrainError> {
-        Ok(model.save(&self.config, folder)?)
+    fn report(self: Box<Self>) -> Report {
+        Report {
+            loss: self.loss.value(),
+            metrics: vec![(self.name.into(), self.accuracy.value())],
+            ..Report::default()
+        }
     }
 }

@@ -1,237 +1,246 @@
-//! Replaced-token detection: a generator fills the masks, and a discriminator says of every token
-//! whether it was there (Clark et al. 2020, §3).
+//! Replaced-token detection: a generator fills the masks, and a discriminator predicts for every token
+//! whether it was replaced (Clark et al. 2020, §3).
 
-use std::path::Path;
-
+use bertkit_data::pretraining::masking::Masking;
+use bertkit_data::pretraining::sequences::Packing;
 use bertkit_evaluation::{ClassPredictions, Metric, Predictions, score};
 use bertkit_model::losses::binary_cross_entropy;
 use bertkit_model::weights::to_vec;
-use bertkit_model::{Batch, Context, DropoutStream, Electra, EncoderConfig, MlmModel, Naming};
+use bertkit_model::{Batch, Context, Electra, Family};
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 
-use super::mlm::{MlmScores, nothing};
 use super::sampling::Sampling;
-use super::{Learn, Mean};
-use crate::config::pretrain::{GeneratorConfig, Objective};
-use crate::engine::task::LossTerm;
-use crate::error::TrainError;
-use crate::pretrain::source::MaskedBatch;
+use crate::pretrain::batch::MaskedBatch;
+use crate::pretrain::descriptor::{Descriptor, FamilyMismatch, LossSettings, Pairs};
+use crate::pretrain::loss::{Forward, Loss, Mean, Report, Scores};
 
-/// Sets the generator's dropout apart from the discriminator's.
-const DROPOUT: u64 = 0x6765_6e65_7261_746f;
+/// Which tokens were replaced by the generator.
+pub(super) struct ReplacedTokens;
 
-/// Generator and discriminator, and the weights of their losses.
-#[derive(Debug)]
-pub(crate) struct ReplacedTokens {
-    config: EncoderConfig,
-    generator: EncoderConfig,
-    sampling: Sampling,
-    seed: u64,
-    terms: [LossTerm; 2],
-}
-
-/// A batch as the discriminator sees it.
-struct Corrupted {
-    batch: Batch,
-    /// 1 for each token that was replaced by another.
-    replaced: Vec<f32>,
-}
-
-/// Puts the sampled tokens into the sequences as they were before masking. A sampled token that is
-/// the one that was there is no replacement.
-fn corrupt(masked: &MaskedBatch, sampled: &[u32]) -> Corrupted {
-    let mut batch = masked.batch.clone();
-    let mut replaced = vec![0.0; batch.tokens()];
-    for ((&row, &was), &is) in masked.rows.iter().zip(&masked.targets).zip(sampled) {
-        batch.input_ids[row] = is;
-        replaced[row] = f32::from(u8::from(is != was));
-    }
-    Corrupted { batch, replaced }
-}
-
-impl ReplacedTokens {
-    /// The generator's loss on its masked rows, `hidden`, and the discriminator's on what was sampled
-    /// for them.
-    pub(super) fn sums_of(
-        model: &Electra,
-        generator: &MlmModel,
-        hidden: Tensor<2>,
-        batch: &MaskedBatch,
-        sampled: &[u32],
-        context: Context<'_>,
-    ) -> Vec<Tensor<1>> {
-        let words = &generator.encoder.embeddings.word;
-        let mlm = generator
-            .head
-            .loss(hidden, words, batch.targets.clone(), context);
-        let (rtd, _) = Self::discriminate(model, &corrupt(batch, sampled), context);
-        vec![mlm, rtd]
+impl Descriptor for ReplacedTokens {
+    fn key(&self) -> &'static str {
+        "rtd"
     }
 
-    /// Of a discriminator and a generator with these configurations.
-    pub fn new(
-        config: EncoderConfig,
-        generator: EncoderConfig,
-        settings: &GeneratorConfig,
-        objective: &Objective,
-        seed: u64,
-    ) -> Self {
-        let terms = [("mlm_loss", objective.mlm), ("rtd_loss", objective.rtd)];
-        Self {
-            config,
-            generator,
+    fn weight_doc(&self) -> &'static str {
+        "Weight of replaced-token detection (Clark et al. 2020, §3.1)."
+    }
+
+    fn short(&self) -> &'static str {
+        "rtd"
+    }
+
+    fn published_weight(&self) -> f64 {
+        50.0
+    }
+
+    fn includes_masked_lm(&self) -> bool {
+        true
+    }
+
+    fn title(&self) -> &'static str {
+        "replaced tokens"
+    }
+
+    fn help(&self) -> &'static str {
+        "which tokens were replaced (rtd, ELECTRA)"
+    }
+
+    fn loss_name(&self) -> &'static str {
+        "rtd_loss"
+    }
+
+    fn packing(&self) -> Option<Packing> {
+        Some(Packing::Electra)
+    }
+
+    fn pairs(&self) -> Pairs {
+        Pairs::Unsupported("replaced-token detection")
+    }
+
+    /// ELECTRA's shares. Sampling with replacement is left to the recipes.
+    fn masking(&self) -> Option<Masking> {
+        Some(Masking {
+            mask_share: 0.85,
+            random_share: 0.0,
+            ..Masking::bert()
+        })
+    }
+
+    /// The encoders of BERT and of ELECTRA are the same; configurations of sizes name the former.
+    fn fresh_family(&self, family: Family) -> Family {
+        if family == Family::Bert {
+            Family::Electra
+        } else {
+            family
+        }
+    }
+
+    fn check_family(&self, family: Family) -> Result<(), FamilyMismatch> {
+        if family == Family::Electra {
+            return Ok(());
+        }
+        Err(FamilyMismatch {
+            message: format!(
+                "replaced-token detection makes an electra, but the model is a {family}"
+            ),
+            hint: "start from an electra, or from fresh weights with `model.fresh.family = \"electra\"`",
+        })
+    }
+
+    fn on_electra(&self, settings: &LossSettings) -> Option<Box<dyn Loss<Electra>>> {
+        Some(Box::new(ReplacedTokenLoss {
             sampling: Sampling {
                 temperature: settings.temperature,
                 disallow_correct: settings.disallow_correct,
             },
-            seed,
-            terms: terms.map(|(name, factor)| LossTerm { name, factor }),
-        }
-    }
-
-    /// The discriminator's loss on a corrupted batch, summed over all its tokens, `[CLS]` and `[SEP]`
-    /// included, and its logits.
-    fn discriminate(
-        model: &Electra,
-        corrupted: &Corrupted,
-        context: Context<'_>,
-    ) -> (Tensor<1>, Tensor<1>) {
-        let hidden = model
-            .discriminator
-            .encoder
-            .forward(&corrupted.batch, context);
-        let logits = model.discriminator.head.forward(hidden, context);
-        let n = corrupted.replaced.len();
-        let targets = TensorData::new(corrupted.replaced.clone(), [n, 1]);
-        let targets = Tensor::from_data(targets, &logits.device());
-        let loss = binary_cross_entropy(logits.clone().unsqueeze_dim(1), targets);
-        (loss.sum(), logits)
+        }))
     }
 }
 
-impl Learn for ReplacedTokens {
-    type Model = Electra;
+/// The mean binary cross-entropy of all tokens.
+#[derive(Debug)]
+struct ReplacedTokenLoss {
+    sampling: Sampling,
+}
 
-    fn terms(&self) -> &[LossTerm] {
-        &self.terms
+/// The discriminator's input.
+struct Corrupted {
+    batch: Batch,
+    /// 1 for each token that was replaced by another one.
+    replaced: Vec<f32>,
+}
+
+/// Puts sampled tokens into the masked positions. A sampled token that equals the original is not a
+/// replacement.
+fn corrupt(masked: &MaskedBatch, sampled: &[u32]) -> Corrupted {
+    let mut batch = masked.batch.clone();
+    let mut replaced = vec![0.0; batch.tokens()];
+    for ((&row, &original), &token) in masked.rows.iter().zip(&masked.targets).zip(sampled) {
+        batch.input_ids[row] = token;
+        replaced[row] = f32::from(u8::from(token != original));
+    }
+    Corrupted { batch, replaced }
+}
+
+/// The discriminator's loss, summed over all tokens, `[CLS]` and `[SEP]` included, and its logits.
+fn discriminate(
+    model: &Electra,
+    corrupted: &Corrupted,
+    context: Context<'_>,
+) -> (Tensor<1>, Tensor<1>) {
+    let hidden = model
+        .discriminator
+        .encoder
+        .forward(&corrupted.batch, context);
+    let logits = model.discriminator.head.forward(hidden, context);
+    let n = corrupted.replaced.len();
+    let targets = TensorData::new(corrupted.replaced.clone(), [n, 1]);
+    let targets = Tensor::from_data(targets, &logits.device());
+    let loss = binary_cross_entropy(logits.clone().unsqueeze_dim(1), targets);
+    (loss.sum(), logits)
+}
+
+/// The discriminator's loss on given samples.
+pub(super) fn sum_on_samples(
+    model: &Electra,
+    batch: &MaskedBatch,
+    sampled: &[u32],
+    context: Context<'_>,
+) -> Tensor<1> {
+    discriminate(model, &corrupt(batch, sampled), context).0
+}
+
+impl Loss<Electra> for ReplacedTokenLoss {
+    fn items(&self, batch: &MaskedBatch) -> f64 {
+        batch.batch.tokens() as f64
     }
 
-    fn counts(&self, batch: &MaskedBatch) -> Vec<f64> {
-        vec![batch.rows.len() as f64, batch.batch.tokens() as f64]
+    fn sum(&self, forward: &Forward<'_, Electra>) -> Tensor<1> {
+        let batch = forward.batch;
+        let sampled = match &forward.masked {
+            // Sampling passes no gradient on.
+            Some(hidden) => self.sampling.draw(
+                &forward.decoder.0.valid(),
+                hidden.clone().inner(),
+                &forward.decoder.1.valid(),
+                &batch.targets,
+                &batch.keys,
+                forward.context,
+            ),
+            None => Vec::new(),
+        };
+        sum_on_samples(forward.model, batch, &sampled, forward.context)
     }
 
-    fn sums(
-        &self,
-        model: &Electra,
-        batch: &MaskedBatch,
-        micro_batch: u64,
-        context: Context<'_>,
-    ) -> Vec<Tensor<1>> {
-        if batch.rows.is_empty() {
-            let hidden = model
-                .discriminator
-                .encoder
-                .forward_first(&batch.batch, context);
-            let (rtd, _) = Self::discriminate(model, &corrupt(batch, &[]), context);
-            return vec![nothing(hidden), rtd];
+    fn scores(&self) -> Box<dyn Scores<Electra> + '_> {
+        Box::new(ReplacedTokenScores {
+            sampling: self.sampling,
+            loss: Mean::default(),
+            replaced: Mean::default(),
+            labels: Vec::new(),
+            probabilities: Vec::new(),
+        })
+    }
+}
+
+struct ReplacedTokenScores {
+    sampling: Sampling,
+    loss: Mean,
+    /// The share of replaced tokens.
+    replaced: Mean,
+    labels: Vec<usize>,
+    /// Of `original` and `replaced`, for each token.
+    probabilities: Vec<f64>,
+}
+
+impl Scores<Electra> for ReplacedTokenScores {
+    fn add(&mut self, forward: &Forward<'_, Electra>) {
+        let batch = forward.batch;
+        let (head, words) = &forward.decoder;
+        let sampled = match &forward.masked {
+            Some(hidden) => self.sampling.draw(
+                head,
+                hidden.clone(),
+                words,
+                &batch.targets,
+                &batch.keys,
+                forward.context,
+            ),
+            None => Vec::new(),
+        };
+        let corrupted = corrupt(batch, &sampled);
+        let (sum, logits) = discriminate(forward.model, &corrupted, forward.context);
+        let n = corrupted.replaced.len();
+        self.loss.add(f64::from(to_vec(sum)[0]), n);
+        let replaced = corrupted.replaced.iter().map(|&r| f64::from(r)).sum();
+        self.replaced.add(replaced, n);
+        let labels = corrupted.replaced.iter().map(|&r| usize::from(r == 1.0));
+        self.labels.extend(labels);
+        for logit in to_vec(logits) {
+            let p = 1.0 / (1.0 + (-f64::from(logit)).exp());
+            self.probabilities.extend([1.0 - p, p]);
         }
-        let generator = model.generator();
-        let own = DropoutStream::new(self.seed ^ DROPOUT, micro_batch);
-        let hidden =
-            generator
-                .encoder
-                .forward_rows(&batch.batch, &batch.rows, context.with_dropout(&own));
-        // What is sampled passes no gradient on.
-        let plain = generator.valid();
-        let sampled = self.sampling.draw(
-            &plain.head,
-            hidden.clone().inner(),
-            &plain.encoder.embeddings.word,
-            &batch.targets,
-            &batch.keys,
-            context,
-        );
-        drop(plain);
-        Self::sums_of(model, &generator, hidden, batch, &sampled, context)
     }
 
-    fn metrics(
-        &self,
-        model: &Electra,
-        batches: &[MaskedBatch],
-        context: Context<'_>,
-    ) -> Vec<(String, Option<f64>)> {
-        let generator = model.generator();
-        let words = &generator.encoder.embeddings.word;
-        let mut guesses = MlmScores::default();
-        let (mut loss, mut replaced) = (Mean::default(), Mean::default());
-        let (mut labels, mut probabilities) = (Vec::new(), Vec::new());
-        for batch in batches {
-            let mut sampled = Vec::new();
-            if !batch.rows.is_empty() {
-                let hidden = generator
-                    .encoder
-                    .forward_rows(&batch.batch, &batch.rows, context);
-                guesses.add(
-                    &generator.head,
-                    hidden.clone(),
-                    words,
-                    &batch.targets,
-                    context,
-                );
-                let (head, targets) = (&generator.head, &batch.targets);
-                sampled = self
-                    .sampling
-                    .draw(head, hidden, words, targets, &batch.keys, context);
-            }
-            let corrupted = corrupt(batch, &sampled);
-            let (sum, logits) = Self::discriminate(model, &corrupted, context);
-            let n = corrupted.replaced.len();
-            loss.add(f64::from(to_vec(sum)[0]), n);
-            replaced.add(corrupted.replaced.iter().map(|&r| f64::from(r)).sum(), n);
-            labels.extend(corrupted.replaced.iter().map(|&r| usize::from(r == 1.0)));
-            for logit in to_vec(logits) {
-                let p = 1.0 / (1.0 + (-f64::from(logit)).exp());
-                probabilities.extend([1.0 - p, p]);
-            }
-        }
-        let names = vec!["original".into(), "replaced".into()];
+    fn report(self: Box<Self>) -> Report {
         let predictions = Predictions::Classes(ClassPredictions::from_probabilities(
-            names,
-            labels,
-            probabilities,
+            vec!["original".into(), "replaced".into()],
+            self.labels,
+            self.probabilities,
             Some(1),
         ));
         let of = |metric| score(&predictions, metric).ok();
-        let [mlm, rtd] = self.terms;
-        let parts = guesses.loss().zip(loss.value());
-        vec![
-            (
-                "loss".into(),
-                parts.map(|(g, d)| mlm.factor * g + rtd.factor * d),
-            ),
-            ("rtd_auc".into(), of(Metric::RocAuc)),
-            ("rtd_precision".into(), of(Metric::Precision)),
-            ("rtd_recall".into(), of(Metric::Recall)),
-            ("generator_accuracy".into(), guesses.accuracy()),
-            ("replaced_share".into(), replaced.value()),
-            (mlm.name.into(), guesses.loss()),
-            (rtd.name.into(), loss.value()),
-        ]
-    }
-
-    fn naming(&self) -> Naming {
-        Electra::naming(&self.config)
-    }
-
-    fn save(&self, model: &Electra, folder: &Path) -> Result<(), TrainError> {
-        Ok(model.discriminator.save(&self.config, folder)?)
-    }
-
-    fn save_helper(&self, model: &Electra, folder: &Path) -> Result<bool, TrainError> {
-        model.generator().save(&self.generator, folder)?;
-        Ok(true)
+        Report {
+            loss: self.loss.value(),
+            metrics: vec![
+                ("rtd_auc".into(), of(Metric::RocAuc)),
+                ("rtd_precision".into(), of(Metric::Precision)),
+                ("rtd_recall".into(), of(Metric::Recall)),
+            ],
+            diagnostics: vec![("replaced_share".into(), self.replaced.value())],
+        }
     }
 }
 
@@ -248,7 +257,7 @@ mod tests {
             targets: vec![5, 6, 7],
             keys: vec![0, 1, 2],
             labels: Vec::new(),
-            pass: 0,
+            epoch: 0,
             numbers: vec![0],
         };
         let corrupted = corrupt(&masked, &[5, 8, 4]);

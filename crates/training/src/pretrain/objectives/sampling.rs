@@ -1,4 +1,4 @@
-//! What a generator puts in the place of masks: its words with Gumbel noise, the largest wins.
+//! Sampling replacements from a generator: the argmax of its logits with Gumbel noise.
 
 use bertkit_model::heads::MlmHead;
 use bertkit_model::ops::vectorised;
@@ -8,7 +8,7 @@ use burn::module::Param;
 use burn::tensor::{Distribution, Int, Tensor, TensorData};
 use rayon::prelude::*;
 
-use crate::pretrain::source::mix;
+use crate::pretrain::batch::mix;
 
 /// Logits that are held at a time.
 const LOGITS: usize = 4 << 20;
@@ -18,17 +18,18 @@ const LOGITS: usize = 4 << 20;
 pub(super) struct Sampling {
     /// Divides the logits.
     pub temperature: f64,
-    /// Whether the token that was there is never sampled.
+    /// Whether the original token is never sampled.
     pub disallow_correct: bool,
 }
 
 impl Sampling {
-    /// A word for each row of `hidden`, `[m, h]`, drawn from the softmax of its logits: a function of the
-    /// row's key alone. `words` is the table that the head decodes with; nothing here is differentiated.
+    /// A token for each row of `hidden`, `[m, h]`, drawn from the softmax of its logits: a function of the
+    /// logits and the row's key. `words` are the embeddings that the head decodes with; nothing is
+    /// differentiated.
     ///
     /// `argmax(logit + g)` with `g = −ln(−ln u)` is a draw from the softmax (Gumbel 1954), as
-    /// `sample_from_softmax` of `google-research/electra` makes it. On other devices than the CPU the
-    /// noise comes from the device's own generator, seeded with the keys.
+    /// in `sample_from_softmax` of `google-research/electra`. On devices other than the CPU the noise
+    /// comes from the device's generator, seeded with the keys.
     pub fn draw(
         &self,
         head: &MlmHead,
@@ -61,9 +62,9 @@ impl Sampling {
         sampled
     }
 
-    /// The winner of one row.
+    /// The token drawn for one row.
     fn draw_row(&self, logits: &[f32], correct: u32, key: u64) -> u32 {
-        /// Columns whose noise is made at a time.
+        /// Columns whose noise is drawn at a time.
         const LANES: usize = 256;
         let scale = (1.0 / self.temperature) as f32;
         let excluded = self.disallow_correct.then_some(correct as usize);
@@ -83,7 +84,7 @@ impl Sampling {
                         }
                     }
                 }
-                // Nothing wins where every logit has left the numbers: the loss says so.
+                // No column is largest if no logit is finite; the loss reports it.
                 if best == usize::MAX {
                     correct
                 } else {
@@ -111,7 +112,7 @@ impl Sampling {
     }
 }
 
-/// Random bits of a column, in 32-bit steps that every instruction set does side by side.
+/// Random bits of a column, in 32-bit operations that vectorise on every instruction set.
 #[inline(always)]
 fn bits(key: u64, column: u32) -> u32 {
     let step = |x: u32| {
@@ -124,8 +125,8 @@ fn bits(key: u64, column: u32) -> u32 {
 
 /// `−ln(−ln u)` of a number `u` in (0, 1), from 32 random bits.
 ///
-/// `−ln u` is an exponential variable, made here from `1 − u`, whose small values, which are the
-/// large noises, have all their digits.
+/// `−ln u` is an exponential variable, computed here from `1 − u`, whose small values (large noise)
+/// keep full precision.
 #[inline(always)]
 fn gumbel(bits: u32) -> f32 {
     const LARGEST: f32 = 1.0 - f32::EPSILON;

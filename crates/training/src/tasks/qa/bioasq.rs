@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use bertkit_data::qa::{AskedQuestion, QuestionType};
+use bertkit_data::qa::{BioasqQuestion, QuestionType};
 use bertkit_evaluation::{
     Candidate, FactoidPredictions, ListAnswer, ListPredictions, PooledAnswers, Predictions,
     RankedAnswers, pool_snippets, pool_snippets_above,
@@ -15,7 +15,7 @@ use super::results::{Proposal, QuestionResult};
 /// Questions without a snippet are there, unanswered. Of lists, all answers are given whose probability, summed over snippets, is
 /// above `threshold`, or else the best one.
 pub(crate) fn pooled(
-    asked: &[&AskedQuestion],
+    asked: &[&BioasqQuestion],
     kind: QuestionType,
     threshold: f64,
     rows: &[QuestionResult],

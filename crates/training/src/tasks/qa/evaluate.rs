@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use bertkit_data::perturb::Perturbation;
-use bertkit_data::qa::{AskedQuestion, Prediction, Question, QuestionType};
+use bertkit_data::qa::{BioasqQuestion, Prediction, Question, QuestionType};
 use bertkit_data::sources::ReadOptions;
 use bertkit_data::sources::questions::{QuestionOptions, read_questions};
 use bertkit_evaluation::{
@@ -142,7 +142,7 @@ pub fn evaluate_questions(
     }
     let read = read_questions(&options.data, &reading(answerer, options))?;
     let mut notes: Vec<String> = read.repairs.summary().into_iter().collect();
-    let asked = asked(&read.asked, options, &mut notes)?;
+    let asked = asked(&read.bioasq, options, &mut notes)?;
     let questions = scored_questions(read.items, asked.as_ref(), options, &mut notes)?;
     let total = questions.len();
     let passes = 1 + options.perturbations.len();
@@ -205,7 +205,7 @@ fn reading(answerer: &QuestionAnswerer, options: &QuestionEvalOptions) -> Questi
 /// those that it holds out.
 fn scored_questions(
     mut questions: Vec<Question>,
-    asked: Option<&(QuestionType, Vec<&AskedQuestion>)>,
+    asked: Option<&(QuestionType, Vec<&BioasqQuestion>)>,
     options: &QuestionEvalOptions,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Question>, TrainError> {
@@ -295,10 +295,10 @@ pub(crate) fn evaluate_unseen(
 
 /// The questions of a file of BioASQ's own that are scored, and their type; `None` of other files.
 fn asked<'a>(
-    all: &'a [AskedQuestion],
+    all: &'a [BioasqQuestion],
     options: &QuestionEvalOptions,
     notes: &mut Vec<String>,
-) -> Result<Option<(QuestionType, Vec<&'a AskedQuestion>)>, TrainError> {
+) -> Result<Option<(QuestionType, Vec<&'a BioasqQuestion>)>, TrainError> {
     let path = options.data.display();
     if all.is_empty() {
         return match options.question_type {
@@ -338,7 +338,7 @@ fn asked<'a>(
             ));
         }
     };
-    let chosen: Vec<&AskedQuestion> = of(kind).filter(|asked| !asked.gold.is_empty()).collect();
+    let chosen: Vec<&BioasqQuestion> = of(kind).filter(|asked| !asked.gold.is_empty()).collect();
     if chosen.len() < all.len() {
         let (left, all) = (all.len() - chosen.len(), all.len());
         notes.push(format!(

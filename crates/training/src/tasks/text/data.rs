@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bertkit_data::columns::Column;
-use bertkit_data::documents::{Bags, documents};
+use bertkit_data::documents::{Chunks, documents};
 use bertkit_data::examples::{Examples, Selection};
 use bertkit_data::splits;
 use bertkit_data::tokenizer::TextTokenizer;
@@ -192,11 +192,11 @@ impl Inputs {
                 row if config.data.group_by.is_some() => row.group.clone().unwrap_or_default(),
                 row => examples.place(row).to_string(),
             };
-            let bags = Bags::new(&texts, name, tokenizer, settings.policy(), max_length)?;
-            if let Some(empty) = bags.empty_summary() {
+            let chunks = Chunks::new(&texts, name, tokenizer, settings.policy(), max_length)?;
+            if let Some(empty) = chunks.empty_summary() {
                 observer.event(&Event::Note(format!("{}: {empty}", examples.name)));
             }
-            return Ok(Rows::of_documents(bags, lines, targets));
+            return Ok(Rows::of_documents(chunks, lines, targets));
         }
         let texts: Vec<(&str, Option<&str>)> = rows
             .iter()

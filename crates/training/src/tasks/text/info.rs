@@ -1,6 +1,6 @@
 //! What a text model answers, and how its outputs become answers.
 
-use bertkit_data::documents::Sections;
+use bertkit_data::documents::Chunking;
 use bertkit_data::labels::LabelKind;
 use bertkit_data::relations::MarkStyle;
 use bertkit_evaluation::{ProbabilityKind, apply_temperature};
@@ -57,7 +57,7 @@ pub struct DocumentInfo {
     /// What a document has of its sections.
     pub pool: Pool,
     /// Where it is divided.
-    pub sections: Sections,
+    pub sections: Chunking,
     /// The column whose equal values made rows one document.
     pub group_by: Option<String>,
 }

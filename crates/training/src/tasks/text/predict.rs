@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bertkit_data::documents::Bags;
+use bertkit_data::documents::Chunks;
 use bertkit_data::labels::{LabelKind, positive_class};
 use bertkit_model::heads::{SectionAttention, SequenceHead};
 use bertkit_model::weights::to_vec;
@@ -145,19 +145,21 @@ impl Predictor {
         let mut values = Vec::with_capacity(documents.len() * self.info.outputs());
         for (portion, documents) in documents.chunks(PORTION).enumerate() {
             let before = portion * PORTION;
-            let bags = Bags::new(
+            let chunks = Chunks::new(
                 documents,
                 |at| (before + at + 1).to_string(),
                 &self.tokenizer,
                 settings.sections,
                 self.info.max_length,
             )?;
-            let ranges: Vec<_> = (0..bags.len()).map(|document| bags.of(document)).collect();
-            let sections = bags.sections.len();
+            let ranges: Vec<_> = (0..chunks.len())
+                .map(|document| chunks.of(document))
+                .collect();
+            let sections = chunks.encodings.len();
             let mut tell = |done: usize| progress(before + done * documents.len() / sections);
             let pool = settings.pool;
             let context = self.inference.context;
-            let sections = &bags.sections;
+            let sections = &chunks.encodings;
             let logits = document_logits(&self.model, sections, &ranges, pool, context, &mut tell);
             values.extend(self.info.answers(&logits));
         }

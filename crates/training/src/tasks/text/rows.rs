@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use bertkit_data::documents::Bags;
+use bertkit_data::documents::Chunks;
 use bertkit_data::tokenizer::Encoding;
 use bertkit_evaluation::{ClassPredictions, MultiLabelPredictions, Predictions, ScorePredictions};
 
@@ -98,11 +98,13 @@ impl Rows {
     }
 
     /// Documents, with lines and targets of the same.
-    pub fn of_documents(bags: Bags, lines: Vec<u64>, targets: Targets) -> Self {
+    pub fn of_documents(chunks: Chunks, lines: Vec<u64>, targets: Targets) -> Self {
         Self {
-            lengths: bags.lengths(),
-            ranges: (0..bags.len()).map(|document| bags.of(document)).collect(),
-            encodings: bags.sections,
+            lengths: chunks.lengths(),
+            ranges: (0..chunks.len())
+                .map(|document| chunks.of(document))
+                .collect(),
+            encodings: chunks.encodings,
             lines,
             targets,
         }

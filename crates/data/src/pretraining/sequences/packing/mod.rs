@@ -1,4 +1,5 @@
-//! The registry of packings.
+//! The registry of packings: one file each.
+#![deny(clippy::wildcard_enum_match_arm)]
 
 mod across;
 mod blocks;
