@@ -43,7 +43,7 @@ pub(crate) trait Descriptor: Sync {
     /// The documentation of its weight.
     fn weight_doc(&self) -> &'static str;
 
-    /// Its short name, as in `--objective mlm+nsp`.
+    /// Its short name, as in `mlm+nsp`.
     fn short(&self) -> &'static str;
 
     /// The weight of its mean loss in the published code, which the short name stands for.
@@ -59,7 +59,7 @@ pub(crate) trait Descriptor: Sync {
     /// What it predicts, in the summary of a run.
     fn title(&self) -> &'static str;
 
-    /// What it learns, with its short form, as a part of the sentence in `--help`.
+    /// What it learns, with its short form, as a part of the sentence in the help.
     fn help(&self) -> &'static str;
 
     /// The name of its loss in `metrics.jsonl`.

@@ -1,4 +1,4 @@
-//! The list of objectives as a setting: the table `objective`, and the flag `--objective`.
+//! The list of objectives as a setting: the table `objective`, and its flag.
 
 use std::sync::LazyLock;
 
