@@ -36,6 +36,13 @@ def roberta(**kw):
                                "bos_token_id": 0, "eos_token_id": 2, **kw})
 
 
+def albert(**kw):  # smaller than the others: blocks that are shared, tables of their own width
+    base = dict(vocab_size=29, hidden_size=8, num_hidden_layers=3, num_attention_heads=2, intermediate_size=12, embedding_size=6,
+                max_position_embeddings=20, hidden_act="gelu_new", classifier_dropout_prob=0.0, type_vocab_size=2, pad_token_id=0,
+                bos_token_id=2, eos_token_id=3)
+    return tf.AlbertConfig(**{**base, **COMMON, **kw})
+
+
 def distilbert(**kw):
     base = dict(vocab_size=97, dim=32, n_layers=2, n_heads=4, hidden_dim=48, max_position_embeddings=40,
                 dropout=0.0, attention_dropout=0.0, qa_dropout=0.0, seq_classif_dropout=0.0, pad_token_id=0)
@@ -65,6 +72,12 @@ def cases():
     yield "distilbert-masked-lm", tf.DistilBertForMaskedLM, distilbert(), "mlm"
     yield "distilbert-sequence-3", tf.DistilBertForSequenceClassification, distilbert(num_labels=3), "class"
     yield "distilbert-qa", tf.DistilBertForQuestionAnswering, distilbert(), "span"
+    small = dict(vocab_size=29, hidden_size=8, num_attention_heads=2, intermediate_size=12, max_position_embeddings=20, type_vocab_size=1,
+                 pad_token_id=1, bos_token_id=0, eos_token_id=2, **COMMON)
+    yield "xlm-roberta-sequence-3", tf.XLMRobertaForSequenceClassification, tf.XLMRobertaConfig(num_hidden_layers=1, num_labels=3, **small), "class"
+    yield "camembert-masked-lm", tf.CamembertForMaskedLM, tf.CamembertConfig(num_hidden_layers=1, **small), "mlm"
+    yield "albert-two-groups", tf.AlbertForMaskedLM, albert(num_hidden_layers=4, num_hidden_groups=2, inner_group_num=2), "mlm"
+    yield "albert-pretraining-sop", tf.AlbertForPreTraining, albert(), "mlm+sop"
 
 
 def inputs(config, kind, batch=4, length=17):
@@ -80,13 +93,15 @@ def inputs(config, kind, batch=4, length=17):
     if getattr(config, "type_vocab_size", 0) > 1:
         out["token_type_ids"] = ((torch.arange(length)[None] >= lengths[:, None] // 2) & mask.bool()).long()
     labels = getattr(config, "num_labels", 2)
-    if kind in ("mlm", "mlm+nsp"):
+    if kind in ("mlm", "mlm+nsp", "mlm+sop"):
         chosen = (torch.rand(batch, length) < 0.3) & mask.bool()
         chosen[:, 1] = True
         out["labels"] = torch.where(chosen, ids, torch.full_like(ids, -100))
         out["input_ids"] = torch.where(chosen & (torch.rand(batch, length) < 0.8), torch.full_like(ids, 4), ids)
         if kind == "mlm+nsp":
             out["next_sentence_label"] = torch.randint(0, 2, (batch,))
+        if kind == "mlm+sop":
+            out["sentence_order_label"] = torch.randint(0, 2, (batch,))
     elif kind == "class":
         out["labels"] = torch.randint(0, labels, (batch,))
     elif kind == "score":
@@ -173,10 +188,14 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--seed", type=int, default=20)
+    parser.add_argument("--only", default="", help="beginnings of names, separated by commas")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
+    only = tuple(args.only.split(","))
     for i, (name, cls, config, kind) in enumerate(cases()):
-        write_case(args.out, name, cls, config, kind, args.seed + i)
-        print(name)
-    write_optimizer_trace(args.out, args.seed + 100)
-    print("optimizer")
+        if name.startswith(only):
+            write_case(args.out, name, cls, config, kind, args.seed + i)
+            print(name)
+    if "optimizer".startswith(only):
+        write_optimizer_trace(args.out, args.seed + 100)
+        print("optimizer")

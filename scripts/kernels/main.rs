@@ -5,12 +5,12 @@
 //! Every round runs on 1, 3 and 8 threads, whose results must be the same to the last bit.
 #![allow(dead_code, unused_imports, unreachable_pub)]
 
-#[path = "../../crates/model/src/ops/kernels/mod.rs"]
+#[path = "../../crates/model/src/ops/cpu/kernels/mod.rs"]
 mod kernels;
 #[cfg(feature = "mapped")]
-#[path = "../../crates/model/src/mapped.rs"]
+#[path = "../../crates/model/src/weights/mapped.rs"]
 mod mapped;
-#[path = "../../crates/model/src/ops/vectors.rs"]
+#[path = "../../crates/model/src/vectors.rs"]
 mod vectors;
 
 use kernels::{Before, Ids, Mask, Tables, mask_row};

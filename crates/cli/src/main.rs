@@ -23,11 +23,23 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::error::CliError;
+
 fn main() -> ExitCode {
     process::keep_freed_memory();
     process::quiet_graphics_layer();
-    process::guarded(|| match commands::Cli::parse().run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => render::report(&error),
+    process::guarded(|| {
+        let done = match commands::Cli::try_parse() {
+            Ok(cli) => cli.run(),
+            Err(error) => match error.print() {
+                // Usage errors end with 2; help and version, which are errors to clap, with 0.
+                Err(source) if !error.use_stderr() => Err(CliError::Stdout { source }),
+                _ => return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)),
+            },
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => render::report(&error),
+        }
     })
 }

@@ -106,7 +106,20 @@ fn cyan() -> Style {
 }
 
 fn is_closed_pipe(error: &CliError) -> bool {
-    matches!(error, CliError::Stdout { source } if source.kind() == io::ErrorKind::BrokenPipe)
+    matches!(error, CliError::Stdout { source } if is_broken_pipe(source))
+}
+
+/// Whether a closed pipe is the cause; writers of tables wrap the system's error.
+fn is_broken_pipe(error: &io::Error) -> bool {
+    let broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    let mut cause = error.get_ref().map(|inner| inner as &dyn Error);
+    while let Some(inner) = cause {
+        if inner.downcast_ref::<io::Error>().is_some_and(broken) {
+            return true;
+        }
+        cause = inner.source();
+    }
+    broken(error)
 }
 
 #[cfg(test)]
@@ -121,7 +134,11 @@ mod tests {
         let full = CliError::Stdout {
             source: io::ErrorKind::StorageFull.into(),
         };
-        assert!(is_closed_pipe(&closed) && !is_closed_pipe(&full));
+        // As the writer of CSV wraps it.
+        let wrapped = CliError::Stdout {
+            source: io::Error::other(io::Error::from(io::ErrorKind::BrokenPipe)),
+        };
+        assert!(is_closed_pipe(&closed) && is_closed_pipe(&wrapped) && !is_closed_pipe(&full));
         assert_eq!(full.exit_code(), 1);
     }
 }

@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use bertkit_training::pretrain::PretrainConfig;
 use bertkit_training::{
     DirectoryPolicy, Estimate, FinetuneConfig, Override, Phase, Profile, Summary, TrainError,
+    finish_interrupted,
 };
 use clap::Args;
+use serde_json::json;
 
 use crate::error::CliError;
 use crate::format::{bytes, count, duration};
 use crate::progress::summary_lines;
+use crate::render;
 use crate::settings::DirectoryFlag;
 
 /// The run directory, and how a run tells of itself.
@@ -56,6 +59,29 @@ impl OutputFlags {
         }
     }
 
+    /// With --resume, finishes a run that was killed after it had written its model and before it had removed its
+    /// checkpoints, and prints its model. Returns whether there was one.
+    ///
+    /// # Errors
+    /// Another process uses the directory, or a checkpoint cannot be removed.
+    pub fn finish_interrupted(&self, directory: Option<&Path>) -> Result<bool, CliError> {
+        let Some(directory) = directory.filter(|_| self.policy() == DirectoryPolicy::Resume) else {
+            return Ok(false);
+        };
+        let Some(model) = finish_interrupted(directory)? else {
+            return Ok(false);
+        };
+        if !self.quiet {
+            render::note("the run had written its model; the checkpoints it left are removed");
+        }
+        render::stdout(&if self.json {
+            format!("{}\n", json!({ "model": model.to_string_lossy() }))
+        } else {
+            format!("model      {}\n", model.display())
+        })?;
+        Ok(true)
+    }
+
     /// The override of the key `output` that --output sets.
     pub fn directory(&self) -> Option<Override> {
         self.output.set()
@@ -79,6 +105,15 @@ impl OutputFlags {
             )
         })?;
         let file = directory.join("config.toml");
+        if directory.join("crossval.toml").is_file() {
+            return Err(CliError::usage(
+                format!("`{}` holds runs of `bertkit crossval`", directory.display()),
+                format!(
+                    "continue them with `bertkit crossval --resume --output {}`",
+                    directory.display()
+                ),
+            ));
+        }
         if !file.is_file() {
             return Err(TrainError::NothingToResume { path: directory }.into());
         }

@@ -1,249 +1,15 @@
-//! The description of an encoder: what `config.json` says, checked.
+//! Reading, checking and writing `config.json`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// The families of encoders that bertkit reads, trains and writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Family {
-    /// Devlin et al. 2019.
-    Bert,
-    /// Liu et al. 2019; positions count from the padding id + 1.
-    Roberta,
-    /// Clark et al. 2020; embeddings may be narrower than the layers.
-    Electra,
-    /// Sanh et al. 2019; no token types and no pooler.
-    Distilbert,
-}
+use crate::architecture::Architecture;
+use crate::config_error::{ConfigError, MOST_PARAMETERS};
+use crate::families::{EncoderConfig, Family, FamilyDescriptor, HeadSpec, model_types};
+use crate::spec::{Activation, EncoderSpec};
 
-impl Family {
-    /// Every family, in the order in which messages list them.
-    pub const ALL: [Self; 4] = [Self::Bert, Self::Roberta, Self::Electra, Self::Distilbert];
-
-    /// The name that `config.json` uses as `model_type`, and most tensor names as prefix.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Bert => "bert",
-            Self::Roberta => "roberta",
-            Self::Electra => "electra",
-            Self::Distilbert => "distilbert",
-        }
-    }
-
-    /// The family with that `model_type`, if bertkit knows it.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|family| family.name() == name)
-    }
-}
-
-impl std::fmt::Display for Family {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// The nonlinearity between the two matrices of the feed-forward block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Activation {
-    /// `x Φ(x)` with the exact error function.
-    Gelu,
-    /// The tanh approximation of GELU, as in the original BERT code.
-    GeluNew,
-    /// `max(x, 0)`.
-    Relu,
-    /// Hyperbolic tangent.
-    Tanh,
-}
-
-impl Activation {
-    fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "gelu" | "gelu_python" => Some(Self::Gelu),
-            "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Some(Self::GeluNew),
-            "relu" => Some(Self::Relu),
-            "tanh" => Some(Self::Tanh),
-            _ => None,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Gelu => "gelu",
-            Self::GeluNew => "gelu_new",
-            Self::Relu => "relu",
-            Self::Tanh => "tanh",
-        }
-    }
-}
-
-/// What a sequence classifier's outputs mean; `problem_type` in `config.json`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProblemType {
-    /// One class a row: softmax.
-    SingleLabelClassification,
-    /// Any number of classes a row: a sigmoid each.
-    MultiLabelClassification,
-    /// Real numbers: no activation.
-    Regression,
-}
-
-/// An encoder's shape, as Hugging Face's `config.json` describes it.
-///
-/// Sizes are counts; dropout values are probabilities.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EncoderConfig {
-    /// Which family's tensor names, embeddings and heads apply.
-    pub family: Family,
-    /// Rows of the word embedding.
-    pub vocab_size: usize,
-    /// Width of the layers.
-    pub hidden_size: usize,
-    /// Width of the embeddings; other than `hidden_size` only for ELECTRA, which then projects.
-    pub embedding_size: usize,
-    /// Number of transformer layers.
-    pub num_hidden_layers: usize,
-    /// Attention heads a layer; divides `hidden_size`.
-    pub num_attention_heads: usize,
-    /// Width of the feed-forward block.
-    pub intermediate_size: usize,
-    /// Nonlinearity of the feed-forward block.
-    pub hidden_act: Activation,
-    /// Dropout after embeddings and after each block.
-    pub hidden_dropout: f64,
-    /// Dropout on attention weights.
-    pub attention_dropout: f64,
-    /// Dropout before a task head.
-    pub classifier_dropout: f64,
-    /// Rows of the position embedding.
-    pub max_position_embeddings: usize,
-    /// Rows of the token-type embedding; 0 where the family has none.
-    pub type_vocab_size: usize,
-    /// Added to the variance in LayerNorm.
-    pub layer_norm_eps: f64,
-    /// The id of the padding token.
-    pub pad_token_id: usize,
-    /// Standard deviation of fresh weights.
-    pub initializer_range: f64,
-    /// Whether the masked-LM decoder is the word embedding itself.
-    pub tie_word_embeddings: bool,
-    /// Class names by id, when the file names them.
-    pub labels: Option<Vec<String>>,
-    /// `num_labels` as the file states it beside `id2label`.
-    pub num_labels: Option<usize>,
-    /// What a sequence classifier's outputs mean, when the file says so.
-    pub problem_type: Option<ProblemType>,
-    /// The class names under `architectures`.
-    pub architectures: Vec<String>,
-    /// Everything else in the file, kept so that it is written back.
-    pub extra: Map<String, Value>,
-}
-
-/// More parameters than any encoder has, by far: 137 GB in f32.
-const MOST_PARAMETERS: u128 = 1 << 35;
-
-/// Why a `config.json` cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The file is not there or cannot be read.
-    #[error("could not read the model's configuration `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file could not be written.
-    #[error("could not write the model's configuration `{}`", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file is not JSON.
-    #[error("`{}` is not readable JSON", path.display())]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// Where and why.
-        #[source]
-        source: serde_json::Error,
-    },
-    /// The model belongs to a family that bertkit does not know.
-    #[error(
-        "model family `{found}` in `{}` is not supported; supported are bert, roberta, electra and distilbert",
-        path.display()
-    )]
-    UnsupportedFamily {
-        /// The file.
-        path: PathBuf,
-        /// Its `model_type`.
-        found: String,
-    },
-    /// `model_type` is absent, and nothing else tells the family.
-    #[error("`{}` has no `model_type`, and the names of the weights do not tell the family", path.display())]
-    UnknownFamily {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A key is absent.
-    #[error("`{key}` is missing from `{}`", path.display())]
-    MissingKey {
-        /// The file.
-        path: PathBuf,
-        /// The key.
-        key: &'static str,
-    },
-    /// A value is out of its range, or of the wrong type.
-    #[error("`{key}` is `{found}` in `{}`, expected {expected}", path.display())]
-    Value {
-        /// The file.
-        path: PathBuf,
-        /// The key.
-        key: &'static str,
-        /// What stands there.
-        found: String,
-        /// What may stand there.
-        expected: String,
-    },
-    /// Sizes that multiply to more than any machine holds.
-    #[error("the sizes in `{}` make {parameters} parameters, expected fewer than {MOST_PARAMETERS}", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Matrices of embeddings and layers alone.
-        parameters: u64,
-    },
-}
-
-impl ConfigError {
-    /// What the user can do about it, if we know.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Read { .. } => Some(
-                "a model is a folder with `config.json`, `model.safetensors` and a tokenizer, as `save_pretrained` writes it".into(),
-            ),
-            Self::UnsupportedFamily { .. } | Self::UnknownFamily { .. } => Some(
-                "choose a checkpoint whose `model_type` is bert, roberta, electra or distilbert".into(),
-            ),
-            Self::Json { .. } => Some("download or copy the model folder again; the file may be cut short".into()),
-            Self::Write { .. } => Some("check free space and permissions of that folder".into()),
-            Self::MissingKey { .. } | Self::Value { .. } | Self::TooLarge { .. } => {
-                Some("correct it there, or take the configuration from where the weights came from".into())
-            }
-        }
-    }
-}
-
-/// Reads typed values out of the JSON object and takes them away, so that the rest is `extra`.
+/// Takes typed values out of the JSON object, so that what remains is `extra`.
 struct Reader<'a> {
     path: &'a Path,
     map: Map<String, Value>,
@@ -303,34 +69,27 @@ impl EncoderConfig {
         num_attention_heads: usize,
         intermediate_size: usize,
     ) -> Self {
+        let descriptor = family.descriptor();
+        let defaults = &descriptor.defaults;
         Self {
-            family,
+            family: descriptor,
+            model_type: &descriptor.model_types[0],
             vocab_size,
             hidden_size,
             embedding_size: hidden_size,
             num_hidden_layers,
             num_attention_heads,
             intermediate_size,
-            hidden_act: Activation::Gelu,
-            hidden_dropout: 0.1,
-            attention_dropout: 0.1,
-            classifier_dropout: if family == Family::Distilbert {
-                0.2
-            } else {
-                0.1
-            },
-            max_position_embeddings: if family == Family::Roberta { 514 } else { 512 },
-            type_vocab_size: match family {
-                Family::Bert | Family::Electra => 2,
-                Family::Roberta => 1,
-                Family::Distilbert => 0,
-            },
-            layer_norm_eps: if family == Family::Roberta {
-                1e-5
-            } else {
-                1e-12
-            },
-            pad_token_id: usize::from(family == Family::Roberta),
+            hidden_act: defaults.hidden_act,
+            hidden_dropout: defaults.hidden_dropout,
+            attention_dropout: defaults.attention_dropout,
+            classifier_dropout: defaults
+                .classifier_dropout
+                .unwrap_or(defaults.hidden_dropout),
+            max_position_embeddings: defaults.max_position_embeddings,
+            type_vocab_size: defaults.type_vocab_size,
+            layer_norm_eps: defaults.layer_norm_eps,
+            pad_token_id: defaults.pad_token_id,
             initializer_range: 0.02,
             tie_word_embeddings: true,
             labels: None,
@@ -343,11 +102,11 @@ impl EncoderConfig {
 
     /// Reads and checks `config.json`.
     ///
-    /// `guess` is asked for the family when the file has no `model_type` (files of before 2019);
-    /// it usually looks at the names of the weights.
+    /// `guess` returns the family when the file has no `model_type` (files from before 2019); it
+    /// usually looks at the names of the weights.
     ///
     /// # Errors
-    /// The file cannot be read, is no JSON, belongs to another family, or holds a value that no
+    /// The file cannot be read, is not JSON, belongs to an unsupported family, or holds a value that no
     /// encoder can have.
     pub fn read(path: &Path, guess: impl FnOnce() -> Option<Family>) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
@@ -359,16 +118,26 @@ impl EncoderConfig {
                 path: path.into(),
                 source,
             })?;
-        let family = match map.get("model_type").and_then(Value::as_str) {
+        let supported = || model_types("and");
+        let (family, model_type) = match map.get("model_type").and_then(Value::as_str) {
             Some(name) => {
-                Family::from_name(name).ok_or_else(|| ConfigError::UnsupportedFamily {
+                Family::from_model_type(name).ok_or_else(|| ConfigError::UnsupportedFamily {
                     path: path.into(),
                     found: name.into(),
+                    supported: supported(),
                 })?
             }
-            None => guess().ok_or_else(|| ConfigError::UnknownFamily { path: path.into() })?,
+            None => {
+                let family = guess().ok_or_else(|| ConfigError::UnknownFamily {
+                    path: path.into(),
+                    supported: supported(),
+                })?;
+                (family, &family.descriptor().model_types[0])
+            }
         };
-        Self::from_map(family, map, path)
+        let mut config = Self::from_map(family, map, path)?;
+        config.model_type = model_type;
+        Ok(config)
     }
 
     fn from_map(
@@ -378,45 +147,44 @@ impl EncoderConfig {
     ) -> Result<Self, ConfigError> {
         map.shift_remove("model_type");
         let mut r = Reader { path, map };
-        let distil = family == Family::Distilbert;
-        let key =
-            |bert: &'static str, distilbert: &'static str| if distil { distilbert } else { bert };
-
+        let FamilyDescriptor { keys, defaults, .. } = family.descriptor();
         let vocab_size = r.count("vocab_size", None)?;
-        let hidden_size = r.count(key("hidden_size", "dim"), None)?;
-        let layers = r.count(key("num_hidden_layers", "n_layers"), None)?;
-        let heads = r.count(key("num_attention_heads", "n_heads"), None)?;
-        let intermediate = r.count(key("intermediate_size", "hidden_dim"), None)?;
+        let hidden_size = r.count(keys.hidden_size, None)?;
+        let layers = r.count(keys.num_hidden_layers, None)?;
+        let heads = r.count(keys.num_attention_heads, None)?;
+        let intermediate = r.count(keys.intermediate_size, None)?;
         let mut config = Self::new(family, vocab_size, hidden_size, layers, heads, intermediate);
-        if family == Family::Electra {
-            config.embedding_size = r.count("embedding_size", Some(hidden_size))?;
+        if let Some(key) = keys.embedding_size {
+            config.embedding_size = r.count(key, Some(hidden_size))?;
         }
-        let act = key("hidden_act", "activation");
-        if let Some(value) = r.take(act) {
-            config.hidden_act = value
-                .as_str()
-                .and_then(Activation::from_name)
-                .ok_or_else(|| r.value_error(act, &value, "one of gelu, gelu_new, relu, tanh"))?;
+        if let Some(value) = r.take(keys.hidden_act) {
+            config.hidden_act =
+                value
+                    .as_str()
+                    .and_then(Activation::from_name)
+                    .ok_or_else(|| {
+                        r.value_error(keys.hidden_act, &value, "one of gelu, gelu_new, relu, tanh")
+                    })?;
         }
-        config.hidden_dropout = r.real(key("hidden_dropout_prob", "dropout"), 0.1, 0.0, 0.999)?;
+        config.hidden_dropout = r.real(keys.hidden_dropout, defaults.hidden_dropout, 0.0, 0.999)?;
         config.attention_dropout = r.real(
-            key("attention_probs_dropout_prob", "attention_dropout"),
-            0.1,
+            keys.attention_dropout,
+            defaults.attention_dropout,
             0.0,
             0.999,
         )?;
-        config.classifier_dropout = if distil {
-            r.real("seq_classif_dropout", 0.2, 0.0, 0.999)?
-        } else {
-            r.real("classifier_dropout", config.hidden_dropout, 0.0, 0.999)?
-        };
+        let classifier_dropout = defaults.classifier_dropout.unwrap_or(config.hidden_dropout);
+        config.classifier_dropout =
+            r.real(keys.classifier_dropout, classifier_dropout, 0.0, 0.999)?;
         config.max_position_embeddings = r.count(
             "max_position_embeddings",
             Some(config.max_position_embeddings),
         )?;
-        if !distil {
-            config.type_vocab_size = r.count("type_vocab_size", Some(config.type_vocab_size))?;
-            config.layer_norm_eps = r.real("layer_norm_eps", 1e-12, 0.0, 1.0)?;
+        if let Some(key) = keys.type_vocab_size {
+            config.type_vocab_size = r.count(key, Some(config.type_vocab_size))?;
+        }
+        if let Some(key) = keys.layer_norm_eps {
+            config.layer_norm_eps = r.real(key, 1e-12, 0.0, 1.0)?;
         }
         config.pad_token_id = r.count("pad_token_id", Some(config.pad_token_id))?;
         config.initializer_range = r.real("initializer_range", 0.02, 0.0, 10.0)?;
@@ -504,7 +272,7 @@ impl EncoderConfig {
                 format!("an id below vocab_size = {}", self.vocab_size),
             );
         }
-        // Sizes that no machine holds are told here, where memory is not yet asked for.
+        // Too large sizes are refused here, before any memory is allocated.
         let n = |size: usize| size as u128;
         let rows = n(self.vocab_size) + n(self.max_position_embeddings) + n(self.type_vocab_size);
         let matrices = 4 * n(self.hidden_size) + 2 * n(self.intermediate_size);
@@ -516,6 +284,7 @@ impl EncoderConfig {
                 parameters: u64::try_from(parameters).unwrap_or(u64::MAX),
             });
         }
+        (self.family.check)(self, path)?;
         if self.max_length() == 0 {
             return fail(
                 "max_position_embeddings",
@@ -528,25 +297,33 @@ impl EncoderConfig {
 
     /// The longest sequence, in tokens, for which there are positions.
     pub fn max_length(&self) -> usize {
-        self.max_position_embeddings
-            .saturating_sub(self.position_offset())
+        self.spec().max_length()
     }
 
-    /// The row of the position embedding that the first token takes.
-    ///
-    /// RoBERTa counts from the padding id + 1 (`create_position_ids_from_input_ids` in transformers).
-    pub fn position_offset(&self) -> usize {
-        match self.family {
-            Family::Roberta => self.pad_token_id + 1,
-            _ => 0,
-        }
+    /// The architecture of the encoder.
+    pub fn spec(&self) -> EncoderSpec {
+        (self.family.spec)(self)
     }
 
-    /// The number of classes and where it came from: `id2label` is believed over `num_labels`,
-    /// because it is what names the outputs. The second value is a sentence for the user when the
-    /// file contradicts itself or says nothing.
+    /// How the heads are built.
+    pub(crate) fn head_spec(&self) -> HeadSpec {
+        (self.family.head_spec)(self)
+    }
+
+    /// The class in transformers, for `architectures` in `config.json`.
+    pub fn class_name(&self, architecture: Architecture) -> String {
+        format!(
+            "{}{}",
+            self.model_type.class_prefix,
+            architecture.class_suffix()
+        )
+    }
+
+    /// The number of classes and where it came from: `id2label` takes precedence over `num_labels`,
+    /// because it names the outputs. The second value is a note for the user when the
+    /// file contradicts itself or has neither.
     ///
-    /// `rows` is the number of outputs that the head's weights have, which decides over both.
+    /// `rows` is the number of outputs of the head's weights, which takes precedence over both.
     pub fn resolve_labels(&self, rows: Option<usize>) -> (Vec<String>, Option<String>) {
         let fresh = |n: usize| (0..n).map(|i| format!("LABEL_{i}")).collect::<Vec<_>>();
         match (&self.labels, self.num_labels, rows) {
@@ -583,54 +360,35 @@ impl EncoderConfig {
         }
     }
 
-    /// The JSON object that transformers reads, with every key that was read and not understood.
+    /// The JSON object that transformers reads, with all further keys that were read.
     pub fn to_json(&self) -> Value {
-        let distil = self.family == Family::Distilbert;
-        let key =
-            |bert: &'static str, distilbert: &'static str| if distil { distilbert } else { bert };
+        let keys = &self.family.keys;
         let mut map = Map::new();
         let mut put = |k: &str, v: Value| {
             map.insert(k.into(), v);
         };
         put("architectures", json!(self.architectures));
-        put("model_type", json!(self.family.name()));
+        put("model_type", json!(self.model_type.name));
         put("vocab_size", json!(self.vocab_size));
-        put(key("hidden_size", "dim"), json!(self.hidden_size));
-        if self.family == Family::Electra {
-            put("embedding_size", json!(self.embedding_size));
+        put(keys.hidden_size, json!(self.hidden_size));
+        if let Some(key) = keys.embedding_size {
+            put(key, json!(self.embedding_size));
         }
-        put(
-            key("num_hidden_layers", "n_layers"),
-            json!(self.num_hidden_layers),
-        );
-        put(
-            key("num_attention_heads", "n_heads"),
-            json!(self.num_attention_heads),
-        );
-        put(
-            key("intermediate_size", "hidden_dim"),
-            json!(self.intermediate_size),
-        );
-        put(
-            key("hidden_act", "activation"),
-            json!(self.hidden_act.name()),
-        );
-        put(
-            key("hidden_dropout_prob", "dropout"),
-            json!(self.hidden_dropout),
-        );
-        put(
-            key("attention_probs_dropout_prob", "attention_dropout"),
-            json!(self.attention_dropout),
-        );
-        if distil {
-            put("seq_classif_dropout", json!(self.classifier_dropout));
-            put("sinusoidal_pos_embds", json!(false));
-        } else {
-            put("classifier_dropout", json!(self.classifier_dropout));
-            put("type_vocab_size", json!(self.type_vocab_size));
-            put("layer_norm_eps", json!(self.layer_norm_eps));
-            put("position_embedding_type", json!("absolute"));
+        put(keys.num_hidden_layers, json!(self.num_hidden_layers));
+        put(keys.num_attention_heads, json!(self.num_attention_heads));
+        put(keys.intermediate_size, json!(self.intermediate_size));
+        put(keys.hidden_act, json!(self.hidden_act.name()));
+        put(keys.hidden_dropout, json!(self.hidden_dropout));
+        put(keys.attention_dropout, json!(self.attention_dropout));
+        put(keys.classifier_dropout, json!(self.classifier_dropout));
+        if let Some(key) = keys.type_vocab_size {
+            put(key, json!(self.type_vocab_size));
+        }
+        if let Some(key) = keys.layer_norm_eps {
+            put(key, json!(self.layer_norm_eps));
+        }
+        for &(key, value) in keys.fixed {
+            put(key, value.into());
         }
         put(
             "max_position_embeddings",
@@ -678,23 +436,13 @@ impl EncoderConfig {
         })
     }
 
-    /// The number of weights of the encoder without a head, the pooler included if asked for.
+    /// The number of weights of the encoder without a head, with those of a pooler if asked for.
     pub fn num_parameters(&self, pooler: bool) -> usize {
-        let (e, h, f) = (
-            self.embedding_size,
-            self.hidden_size,
-            self.intermediate_size,
-        );
-        let embeddings =
-            (self.vocab_size + self.max_position_embeddings + self.type_vocab_size) * e + 2 * e;
-        let projection = if e == h { 0 } else { e * h + h };
-        let layer = 4 * (h * h + h) + 2 * h * f + f + h + 4 * h;
-        let pooler = if pooler { h * h + h } else { 0 };
-        embeddings + projection + self.num_hidden_layers * layer + pooler
+        self.spec().num_parameters(pooler)
     }
 }
 
-/// Names by id from `id2label`; `None` if the ids are not 0, 1, ….
+/// The class names in order of `id2label`; `None` if the ids are not 0, 1, ….
 fn read_labels(value: &Value) -> Option<Vec<String>> {
     let map = value.as_object()?;
     let mut labels = vec![None; map.len()];
@@ -709,6 +457,7 @@ fn read_labels(value: &Value) -> Option<Vec<String>> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::spec::Positions;
 
     fn read(text: &str) -> Result<EncoderConfig, ConfigError> {
         let folder = tempfile::tempdir().unwrap();
@@ -729,11 +478,11 @@ mod tests {
 
     #[test]
     fn an_unsupported_family_is_refused_with_the_list_of_supported_ones() {
-        let error = read(r#"{"model_type":"albert"}"#).unwrap_err().to_string();
+        let error = read(r#"{"model_type":"gpt2"}"#).unwrap_err().to_string();
         for family in Family::ALL {
             assert!(error.contains(family.name()), "{error}");
         }
-        assert!(error.contains("albert"));
+        assert!(error.contains("gpt2"));
     }
 
     #[test]
@@ -747,10 +496,12 @@ mod tests {
     }
 
     #[test]
-    fn roberta_positions_start_behind_the_padding_id() {
+    fn roberta_positions_start_after_the_padding_id() {
         let text = MINIMAL.replace("bert", "roberta");
         let config = read(&format!("{text},\"max_position_embeddings\":40}}")).unwrap();
-        assert_eq!((config.position_offset(), config.max_length()), (2, 38));
+        let first = Positions::Learned { rows: 40, first: 2 };
+        assert_eq!(config.spec().embeddings.positions, first);
+        assert_eq!(config.max_length(), 38);
     }
 
     #[test]

@@ -1,25 +1,29 @@
-//! ELECTRA's pretraining pair: a small generator fills masks, and a discriminator tells what it
-//! replaced (Clark et al. 2020, §3).
+//! ELECTRA's pretraining pair: a small generator fills in masks, and a discriminator detects the tokens
+//! that it replaced (Clark et al. 2020, §3).
 
 use burn::module::Module;
 use burn::tensor::Device;
 
-use crate::config::EncoderConfig;
-use crate::encoder::{Encoder, Layer};
+use crate::architecture::Architecture;
+use crate::encoder::{Block, Encoder};
+use crate::families::EncoderConfig;
 use crate::heads::MlmHead;
 use crate::model::{DiscriminatorModel, MlmModel};
-use crate::names::{Architecture, Naming};
+use crate::naming::Naming;
 use crate::ops::Linear;
 
-/// What the generator has of its own: all of it but the embeddings, or its head alone.
+/// The parameters of the generator that the discriminator does not share: all but the embeddings, or
+/// the head alone.
 #[derive(Module, Debug)]
 pub struct Generator {
     /// From the width of the embeddings to that of the layers, where they differ.
     pub projection: Option<Linear>,
-    /// From the bottom to the top; none where the layers are the discriminator's.
-    pub layers: Vec<Layer>,
+    /// Parameter sets of its blocks; none where the blocks are the discriminator's.
+    pub layers: Vec<Block>,
     /// Back to the vocabulary; the decoder is the word embedding that both models read.
     pub head: MlmHead,
+    #[module(skip)]
+    order: Vec<usize>,
 }
 
 /// Discriminator and generator on the same embeddings: words, positions, token types and their
@@ -27,9 +31,9 @@ pub struct Generator {
 /// published code).
 #[derive(Module, Debug)]
 pub struct Electra {
-    /// The model that is kept.
+    /// The model that is kept after pretraining.
     pub discriminator: DiscriminatorModel,
-    /// The one that makes its task.
+    /// The model that makes its task.
     pub generator: Generator,
 }
 
@@ -61,12 +65,13 @@ impl Electra {
             generator: Generator {
                 projection: generator.encoder.embeddings.projection,
                 layers: generator.encoder.layers,
+                order: generator.encoder.order,
                 head: generator.head,
             },
         }
     }
 
-    /// One encoder for both: of the generator, its head alone is its own (Clark et al. 2020, §3.2,
+    /// One encoder for both; the generator adds its head alone (Clark et al. 2020, §3.2,
     /// "all weights tied").
     ///
     /// # Panics
@@ -78,12 +83,12 @@ impl Electra {
             own, width,
             "a head that ends at the width of the embeddings"
         );
-        let (projection, layers) = (None, Vec::new());
         Self {
             discriminator,
             generator: Generator {
-                projection,
-                layers,
+                projection: None,
+                layers: Vec::new(),
+                order: Vec::new(),
                 head,
             },
         }
@@ -92,29 +97,25 @@ impl Electra {
     /// The generator with what it shares: a view of the same parameters, so that gradients add up.
     pub fn generator(&self) -> MlmModel {
         let shared = &self.discriminator.encoder;
-        let mut embeddings = shared.embeddings.clone();
-        let layers = if self.generator.layers.is_empty() {
-            shared.layers.clone()
-        } else {
-            embeddings.projection = self.generator.projection.clone();
-            self.generator.layers.clone()
+        let own = &self.generator;
+        let mut encoder = Encoder {
+            pooler: None,
+            ..shared.clone()
         };
+        if !own.layers.is_empty() {
+            encoder.embeddings.projection = own.projection.clone();
+            encoder.layers = own.layers.clone();
+            encoder.order = own.order.clone();
+        }
         MlmModel {
-            encoder: Encoder {
-                embeddings,
-                layers,
-                pooler: None,
-            },
-            head: self.generator.head.clone(),
+            encoder,
+            head: own.head.clone(),
         }
     }
 
-    /// How the parameters are called in a checkpoint of both models.
+    /// The names of the parameters in a checkpoint of both models.
     pub fn naming(config: &EncoderConfig) -> Naming {
-        Naming {
-            family: config.family,
-            architecture: Architecture::GeneratorAndDiscriminator,
-        }
+        Naming::new(config, Architecture::GeneratorAndDiscriminator)
     }
 }
 
@@ -142,7 +143,7 @@ impl EncoderConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Family;
+    use crate::families::Family;
 
     #[test]
     fn generators_have_the_published_sizes() {

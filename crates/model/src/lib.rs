@@ -14,27 +14,32 @@
 //! assert_eq!(model.forward(&batch, Context::default()).dims(), [2, 3]);
 //! ```
 
+mod architecture;
 mod batch;
 mod config;
+mod config_error;
 mod context;
 mod device;
 mod dropout_stream;
 mod electra;
 mod encoder;
+mod families;
 pub mod heads;
 mod initialize;
 pub mod losses;
-mod mapped;
 mod model;
-mod names;
+mod naming;
 pub mod ops;
 mod precision;
 mod sequences;
+mod spec;
 mod tape;
+pub mod vectors;
 pub mod weights;
 
+pub use architecture::Architecture;
 pub use batch::Batch;
-pub use config::{Activation, ConfigError, EncoderConfig, Family, ProblemType};
+pub use config_error::ConfigError;
 pub use context::{Context, TrainingPass};
 pub use device::{
     DeviceError, DeviceInfo, DeviceKind, DeviceList, DeviceSpec, ParseDeviceError, ResolvedDevice,
@@ -42,13 +47,20 @@ pub use device::{
 };
 pub use dropout_stream::DropoutStream;
 pub use electra::{Electra, Generator};
-pub use encoder::{Embeddings, Encoder, Layer};
+pub use encoder::{Block, Embeddings, Encoder};
+pub use families::{
+    EncoderConfig, Family, FamilyDescriptor, ModelType, ProblemType, TokenizerStyle,
+};
 pub use initialize::Initializer;
 pub use model::{
     ChoiceModel, DiscriminatorModel, Head, MlmModel, Model, ModelError, ModelFolder,
     PretrainingModel, SequenceModel, SpanModel, TokenModel,
 };
-pub use names::{Architecture, Naming};
+pub use naming::Naming;
 pub use precision::{MatmulPrecision, ParsePrecisionError, Precision, PrecisionError};
 pub use sequences::Sequences;
+pub use spec::{
+    Activation, BlockSpec, EmbeddingSpec, EncoderSpec, LayerDepths, MlpSpec, NormPlacement,
+    Positions,
+};
 pub use weights::{Checkpoint, HeadPolicy, LoadReport, WeightsError};

@@ -5,19 +5,21 @@ use std::path::Path;
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Device, Tensor};
 
+use crate::architecture::Architecture;
 use crate::batch::Batch;
-use crate::config::{ConfigError, EncoderConfig, Family};
+use crate::config_error::ConfigError;
 use crate::context::Context;
 use crate::encoder::Encoder;
+use crate::families::EncoderConfig;
 use crate::heads::{
     ChoiceHead, DiscriminatorHead, JointScores, MlmHead, PretrainingHead, SequenceHead, SpanHead,
     SpanTarget, TokenHead,
 };
 use crate::initialize::Initializer;
-use crate::names::{Architecture, Naming};
+use crate::naming::Naming;
 use crate::weights::{self, Checkpoint, HeadPolicy, LoadReport, WeightsError};
 
-/// An encoder and what stands on it.
+/// An encoder with a head.
 #[derive(Module, Debug)]
 pub struct Model<H: Module> {
     /// The encoder.
@@ -26,7 +28,7 @@ pub struct Model<H: Module> {
     pub head: H,
 }
 
-/// One answer a sequence.
+/// One answer per sequence.
 pub type SequenceModel = Model<SequenceHead>;
 /// Masked words.
 pub type MlmModel = Model<MlmHead>;
@@ -34,14 +36,14 @@ pub type MlmModel = Model<MlmHead>;
 pub type PretrainingModel = Model<PretrainingHead>;
 /// Replaced tokens.
 pub type DiscriminatorModel = Model<DiscriminatorHead>;
-/// One score a choice.
+/// One score per choice.
 pub type ChoiceModel = Model<ChoiceHead>;
-/// One tag a token.
+/// One tag per token.
 pub type TokenModel = Model<TokenHead>;
 /// Start and end of an answer.
 pub type SpanModel = Model<SpanHead>;
 
-/// What a model folder could not be read for.
+/// Why a model folder could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
@@ -54,7 +56,7 @@ pub enum ModelError {
 }
 
 impl ModelError {
-    /// What the user can do about it, if we know.
+    /// What the user can do about it, if known.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Config(error) => error.hint(),
@@ -99,7 +101,7 @@ impl ModelFolder {
 }
 
 /// The masked-LM decoder is the word embedding unless the configuration unties them *and* the
-/// checkpoint has one of its own.
+/// checkpoint has a separate decoder.
 fn settle_ties(
     mut config: EncoderConfig,
     checkpoint: &Checkpoint,
@@ -112,7 +114,7 @@ fn settle_ties(
     config
 }
 
-/// Heads that know their architecture and how to start.
+/// Heads that know their architecture and how to initialise themselves.
 pub trait Head: Module + ModuleDisplay + Sized {
     /// The class in transformers that has this head.
     const ARCHITECTURE: Architecture;
@@ -164,26 +166,28 @@ impl<H: Head> Model<H> {
         Self::build(config, outputs, &mut init)
     }
 
+    /// A model whose matrices are placeholders, to be replaced before it is used.
+    pub fn placeholder(config: &EncoderConfig, outputs: usize, device: &Device) -> Self {
+        Self::build(config, outputs, &mut Initializer::placeholders(device))
+    }
+
     fn build(config: &EncoderConfig, outputs: usize, init: &mut Initializer) -> Self {
-        let pooler = H::ARCHITECTURE.has_pooler(config.family);
+        let pooler = config.family.has_pooler(H::ARCHITECTURE);
         Self {
-            encoder: Encoder::new(config, pooler, init),
+            encoder: Encoder::new(&config.spec(), pooler, init),
             head: H::fresh(config, outputs, init),
         }
     }
 
-    /// How the parameters of this model are called in a checkpoint.
-    pub fn naming(family: Family) -> Naming {
-        Naming {
-            family,
-            architecture: H::ARCHITECTURE,
-        }
+    /// The names of this model's parameters in a checkpoint.
+    pub fn naming(config: &EncoderConfig) -> Naming {
+        Naming::new(config, H::ARCHITECTURE)
     }
 
     /// Reads the weights of an opened folder.
     ///
     /// # Errors
-    /// A tensor is absent, or has another shape than `config.json` says; see [`weights::load`].
+    /// A tensor is missing, or has another shape than `config.json` says; see [`weights::load`].
     pub fn load(
         folder: &ModelFolder,
         outputs: usize,
@@ -205,9 +209,9 @@ impl<H: Head> Model<H> {
         device: &Device,
         policy: HeadPolicy,
     ) -> Result<(Self, LoadReport), WeightsError> {
-        let naming = Self::naming(config.family);
+        let naming = Self::naming(config);
         let config = settle_ties(config.clone(), checkpoint, naming);
-        let empty = Self::build(&config, outputs, &mut Initializer::placeholders(device));
+        let empty = Self::placeholder(&config, outputs, device);
         let range = config.initializer_range;
         weights::load(empty, checkpoint, naming, policy, range)
     }
@@ -218,8 +222,8 @@ impl<H: Head> Model<H> {
     /// A file cannot be written.
     pub fn save(&self, config: &EncoderConfig, folder: &Path) -> Result<(), ModelError> {
         let mut config = config.clone();
-        config.architectures = vec![H::ARCHITECTURE.class_name(config.family)];
-        let naming = Self::naming(config.family);
+        config.architectures = vec![config.class_name(H::ARCHITECTURE)];
+        let naming = Self::naming(&config);
         weights::save(self, &folder.join("model.safetensors"), naming)?;
         config.write(&folder.join("config.json"))?;
         Ok(())

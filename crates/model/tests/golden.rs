@@ -1,11 +1,11 @@
 //! Parity with Hugging Face transformers: every golden case, every stage.
 //!
 //! `BERTKIT_GOLDEN_DIR` names another folder of cases, made by `scripts/golden/make_golden.py`
-//! with another seed. `BERTKIT_GOLDEN_DEVICE` (`wgpu`, `cuda:1`, …) names a device on which all cases
+//! with another seed. Cases of families that are not supported are left out by name. `BERTKIT_GOLDEN_DEVICE` (`wgpu`, `cuda:1`, …) names a device on which all cases
 //! are computed besides the CPU; without it a few are on the first adapter of wgpu, if there is one.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use bertkit_model::heads::{
@@ -14,8 +14,8 @@ use bertkit_model::heads::{
 use bertkit_model::losses::{ClassLoss, binary_cross_entropy, squared_error};
 use bertkit_model::weights::{self, to_vec};
 use bertkit_model::{
-    Activation, Architecture, Batch, Context, DeviceSpec, Encoder, Head, HeadPolicy, Initializer,
-    Model, ModelFolder, Naming, Precision, TrainingPass, ops,
+    Activation, Architecture, Batch, Context, DeviceSpec, Encoder, Family, Head, HeadPolicy,
+    Initializer, Model, ModelFolder, Naming, Precision, TrainingPass, ops,
 };
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
@@ -38,6 +38,31 @@ fn cases_dir() -> PathBuf {
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/cases"),
         PathBuf::from,
     )
+}
+
+/// The folders of all cases whose family is supported. Families that are not are printed.
+fn case_folders() -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = std::fs::read_dir(cases_dir())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|folder| folder.join("case.json").exists() && !folder.ends_with("optimizer"))
+        .collect();
+    folders.sort();
+    let mut left_out = BTreeMap::<String, usize>::new();
+    folders.retain(|folder| {
+        let config = std::fs::read_to_string(folder.join("config.json")).unwrap();
+        let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+        let family = config["model_type"].as_str().unwrap();
+        let supported = Family::from_model_type(family).is_some();
+        if !supported {
+            *left_out.entry(family.into()).or_default() += 1;
+        }
+        supported
+    });
+    for (family, cases) in left_out {
+        println!("left out: {family} (family not supported yet), {cases} cases");
+    }
+    folders
 }
 
 /// The inputs and outputs of a case, by name.
@@ -262,12 +287,9 @@ impl Case {
             .map_or("Model", |(_, head)| head)
         {
             "Model" => {
-                let naming = Naming {
-                    family,
-                    architecture: Architecture::Encoder,
-                };
+                let naming = Naming::new(&folder.config, Architecture::Encoder);
                 let empty = Encoder::new(
-                    &folder.config,
+                    &folder.config.spec(),
                     true,
                     &mut Initializer::placeholders(&self.device),
                 );
@@ -298,9 +320,9 @@ impl Case {
                     .forward(self.states(&model.encoder), words, context);
                 self.rows_near("out.logits", logits.clone());
                 let loss = self.cells_loss(logits);
-                self.check_loss(&model, Model::<MlmHead>::naming(family), loss);
+                self.check_loss(&model, Model::<MlmHead>::naming(&folder.config), loss);
             }
-            "PreTraining" if family == bertkit_model::Family::Electra => {
+            "PreTraining" if family.has_head(Architecture::Discriminator) => {
                 let model = self.load::<DiscriminatorHead>(0);
                 let logits = model
                     .head
@@ -312,7 +334,11 @@ impl Case {
                 let n = targets.len();
                 let targets = Tensor::from_data(TensorData::new(targets, [n, 1]), &self.device);
                 let loss = binary_cross_entropy(logits, targets).mean();
-                self.check_loss(&model, Model::<DiscriminatorHead>::naming(family), loss);
+                self.check_loss(
+                    &model,
+                    Model::<DiscriminatorHead>::naming(&folder.config),
+                    loss,
+                );
             }
             "PreTraining" => {
                 let model = self.load::<PretrainingHead>(0);
@@ -324,15 +350,19 @@ impl Case {
                     .encoder
                     .pool(first_tokens(hidden, &self.batch), context);
                 let next = model.head.next_sentence(pooled, context);
-                self.near(
-                    "next",
-                    &to_vec(next.clone()),
-                    &self.recorded.floats("out.seq_relationship_logits"),
-                    self.out,
-                );
-                let labels = self.recorded.ints("in.next_sentence_label").unwrap();
+                let (output, label) = match self.recorded.has("out.sop_logits") {
+                    true => ("out.sop_logits", "in.sentence_order_label"),
+                    false => ("out.seq_relationship_logits", "in.next_sentence_label"),
+                };
+                let golden = self.recorded.floats(output);
+                self.near("pairs", &to_vec(next.clone()), &golden, self.out);
+                let labels = self.recorded.ints(label).unwrap();
                 let loss = self.cells_loss(words) + self.mean_cross_entropy(next, labels);
-                self.check_loss(&model, Model::<PretrainingHead>::naming(family), loss);
+                self.check_loss(
+                    &model,
+                    Model::<PretrainingHead>::naming(&folder.config),
+                    loss,
+                );
             }
             "SequenceClassification" => {
                 let model = self.load::<SequenceHead>(outputs);
@@ -361,14 +391,14 @@ impl Case {
                     }
                     _ => self.mean_cross_entropy(logits, self.recorded.ints("in.labels").unwrap()),
                 };
-                self.check_loss(&model, Model::<SequenceHead>::naming(family), loss);
+                self.check_loss(&model, Model::<SequenceHead>::naming(&folder.config), loss);
             }
             "TokenClassification" => {
                 let model = self.load::<TokenHead>(outputs);
                 let logits = model.head.forward(self.states(&model.encoder), context);
                 self.rows_near("out.logits", logits.clone());
                 let loss = self.cells_loss(logits);
-                self.check_loss(&model, Model::<TokenHead>::naming(family), loss);
+                self.check_loss(&model, Model::<TokenHead>::naming(&folder.config), loss);
             }
             "MultipleChoice" => {
                 let model = self.load::<ChoiceHead>(1);
@@ -387,7 +417,7 @@ impl Case {
                     self.out,
                 );
                 let loss = self.mean_cross_entropy(logits, labels);
-                self.check_loss(&model, Model::<ChoiceHead>::naming(family), loss);
+                self.check_loss(&model, Model::<ChoiceHead>::naming(&folder.config), loss);
             }
             "QuestionAnswering" => {
                 let model = self.load::<SpanHead>(0);
@@ -405,7 +435,7 @@ impl Case {
                     let labels = self.recorded.ints(&format!("in.{name}_positions")).unwrap();
                     loss = loss + self.mean_cross_entropy(rows, labels) / 2.0;
                 }
-                self.check_loss(&model, Model::<SpanHead>::naming(family), loss);
+                self.check_loss(&model, Model::<SpanHead>::naming(&folder.config), loss);
             }
             other => panic!("no test for the class {other}"),
         }
@@ -439,9 +469,8 @@ fn named_gradients<M: Module>(
             let parts = self.naming.parts(&self.path.join("."));
             let length = values.len() / parts.len();
             for (part, values) in parts.iter().zip(values.chunks(length)) {
-                if part == "cls.predictions.bias" {
-                    self.found
-                        .insert("cls.predictions.decoder.bias".into(), values.to_vec());
+                if let Some(alias) = self.naming.alias(part) {
+                    self.found.insert(alias.into(), values.to_vec());
                 }
                 self.found
                     .insert(self.naming.full_name(part), values.to_vec());
@@ -460,25 +489,24 @@ fn named_gradients<M: Module>(
 
 #[test]
 fn golden_cases_agree_in_states_logits_loss_and_gradients() {
-    let mut seen = 0;
-    let mut folders: Vec<_> = std::fs::read_dir(cases_dir())
-        .unwrap()
-        .map(|e| e.unwrap().path())
-        .collect();
-    folders.sort();
-    for folder in folders {
-        if folder.join("case.json").exists() && !folder.ends_with("optimizer") {
-            Case::open(&folder).run();
-            seen += 1;
-        }
+    let folders = case_folders();
+    for folder in &folders {
+        Case::open(folder).run();
     }
-    println!("{seen} golden cases");
+    let seen = folders.len();
+    println!("golden: {seen} cases read");
     assert!(
         bertkit_model::ops::fused_calls() > 0,
         "the fused operations did not run"
     );
+    // The committed cases are 21 or more; another folder may hold any number.
+    let least = if std::env::var_os("BERTKIT_GOLDEN_DIR").is_some() {
+        1
+    } else {
+        21
+    };
     assert!(
-        seen >= 20,
+        seen >= least,
         "only {seen} golden cases in {}",
         cases_dir().display()
     );
@@ -487,20 +515,23 @@ fn golden_cases_agree_in_states_logits_loss_and_gradients() {
 #[test]
 fn golden_cases_agree_with_the_composed_operations_too() {
     let before = bertkit_model::ops::fused_calls();
-    for entry in std::fs::read_dir(cases_dir()).unwrap() {
-        let folder = entry.unwrap().path();
-        if folder.join("case.json").exists() && !folder.ends_with("optimizer") {
-            let mut case = Case::open(&folder);
-            case.context = case.context.with_composed_operations();
-            case.run();
-        }
+    for folder in case_folders() {
+        let mut case = Case::open(&folder);
+        case.context = case.context.with_composed_operations();
+        case.run();
     }
     assert_eq!(bertkit_model::ops::fused_calls(), before);
 }
 
 #[test]
 fn golden_weights_survive_saving_under_the_same_names() {
-    for name in ["bert-pretraining-nsp", "bert-masked-lm-untied"] {
+    for name in [
+        "bert-pretraining-nsp",
+        "bert-masked-lm-untied",
+        "albert-two-groups",
+        "albert-pretraining-sop",
+        "camembert-masked-lm",
+    ] {
         let case = Case::open(
             &Path::new(env!("CARGO_MANIFEST_DIR"))
                 .join("tests/golden/cases")
@@ -509,7 +540,7 @@ fn golden_weights_survive_saving_under_the_same_names() {
         let folder = tempfile::tempdir().unwrap();
         let opened = ModelFolder::open(&case.folder).unwrap();
         match name {
-            "bert-pretraining-nsp" => case
+            "bert-pretraining-nsp" | "albert-pretraining-sop" => case
                 .load::<PretrainingHead>(0)
                 .save(&opened.config, folder.path())
                 .unwrap(),
@@ -563,15 +594,10 @@ fn golden_cases_agree_within_1e_4_on_another_device() {
     masks_are_those_of_their_keys_in_every_thread(&device.device);
     let f32_precision = Precision::F32.on(&device.device).unwrap();
     let few = ["bert-sequence-3", "bert-masked-lm", "electra-discriminator"];
-    let mut folders: Vec<_> = std::fs::read_dir(cases_dir())
-        .unwrap()
-        .map(|e| e.unwrap().path())
-        .collect();
-    folders.sort();
     let mut seen = 0;
-    for folder in folders {
+    for folder in case_folders() {
         let wanted = all || few.iter().any(|name| folder.ends_with(name));
-        if wanted && folder.join("case.json").exists() && !folder.ends_with("optimizer") {
+        if wanted {
             let began = std::time::Instant::now();
             let mut case = Case::open_on(&folder, device.device.clone(), Some(1e-4));
             // As in an f32 run: the native f32 product of an NVIDIA GPU may use TF32.
@@ -581,7 +607,12 @@ fn golden_cases_agree_within_1e_4_on_another_device() {
             println!("{}: {:.1} s", case.name, began.elapsed().as_secs_f64());
         }
     }
-    assert!(seen >= few.len(), "only {seen} golden cases");
+    let least = if std::env::var_os("BERTKIT_GOLDEN_DIR").is_some() {
+        0
+    } else {
+        few.len()
+    };
+    assert!(seen >= least, "only {seen} golden cases");
 }
 
 /// Several threads that draw at once, as those of several devices do, get the masks of one that draws alone.

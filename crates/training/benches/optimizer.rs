@@ -7,7 +7,7 @@
 
 use std::cell::RefCell;
 
-use bertkit_model::{EncoderConfig, Family, SequenceModel};
+use bertkit_model::{EncoderConfig, Family, LayerDepths, SequenceModel};
 use bertkit_training::{AdamW, FinetuneConfig, GradientSum, param_group};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -58,7 +58,7 @@ fn main() {
 /// Times steps; the gradients are made outside the time.
 fn time(bencher: Bencher<'_, '_>, words: Option<i32>) {
     let device = Device::flex().autodiff();
-    let config = EncoderConfig::new(Family::Bert, WORDS, 384, LAYERS, 12, 1536);
+    let config = EncoderConfig::new(Family::default(), WORDS, 384, LAYERS, 12, 1536);
     let words = words.map(|n| {
         let ids: Vec<i32> = (0..n).map(|word| word * 3).collect();
         let n = ids.len();
@@ -77,7 +77,7 @@ fn time(bencher: Bencher<'_, '_>, words: Option<i32>) {
         .bench_local_values(|input| {
             if let Some((model, gradients)) = input {
                 let (model, _) = optimizer.step(model, gradients, settings.learning_rate, |path| {
-                    param_group(path, LAYERS, 1.0, false, 0)
+                    param_group(path, &LayerDepths::unshared(LAYERS), 1.0, false, 0)
                 });
                 kept.replace(Some(model));
             }

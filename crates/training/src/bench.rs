@@ -12,8 +12,8 @@ use bertkit_model::losses::ClassLoss;
 use bertkit_model::ops::LinearProducts;
 use bertkit_model::weights::to_vec;
 use bertkit_model::{
-    Batch, Context, EncoderConfig, Family, Head, HeadPolicy, Initializer, MlmModel, Model,
-    ModelError, ModelFolder, Precision, ResolvedDevice, SequenceModel, TrainingPass, is_cpu,
+    Batch, Context, EncoderConfig, Head, HeadPolicy, LayerDepths, MlmModel, Model, ModelError,
+    ModelFolder, Precision, ResolvedDevice, SequenceModel, TrainingPass, is_cpu,
 };
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -95,7 +95,7 @@ impl BenchModel {
                 "give one with the sizes of an encoder, such as configs/models/mini.toml",
             ));
         };
-        let padding = usize::from(fresh.family == Family::Roberta);
+        let padding = fresh.family.descriptor().pad_token_id();
         let config = fresh_config(fresh, config.tokenizer.vocab_size, padding)?;
         Ok(Self::Fresh(Box::new(config)))
     }
@@ -224,7 +224,7 @@ fn measure(
         lengths: &options.lengths,
         vocabulary: model.config().vocab_size,
     };
-    let layers = model.config().num_hidden_layers;
+    let layers = model.config().spec().layer_depths();
     let plain = &device.device;
     let (parameters, operations, (seconds, warmup)) = match options.work {
         Work::Forward => {
@@ -239,7 +239,7 @@ fn measure(
         Work::Train => {
             let model: SequenceModel = model.build(&plain.clone().autodiff())?;
             let parameters = model.num_params();
-            let timed = train(options, model, layers, context, |model, step, context| {
+            let timed = train(options, model, &layers, context, |model, step, context| {
                 let logits = model.forward(&inputs.batch(step), context);
                 let classes: Vec<u32> = inputs.classes(step);
                 class_loss(logits, &classes)
@@ -249,7 +249,7 @@ fn measure(
         Work::Mlm => {
             let model: MlmModel = model.build(&plain.clone().autodiff())?;
             let parameters = model.num_params();
-            let timed = train(options, model, layers, context, |model, step, context| {
+            let timed = train(options, model, &layers, context, |model, step, context| {
                 let batch = inputs.batch(step);
                 let masked = inputs.masked(step);
                 let targets: Vec<u32> = masked.iter().map(|&row| batch.input_ids[row]).collect();
@@ -367,7 +367,7 @@ fn time(
 fn train<M: Module>(
     options: &BenchOptions,
     model: M,
-    layers: usize,
+    layers: &LayerDepths,
     context: Context<'_>,
     loss: impl Fn(&M, usize, Context<'_>) -> Tensor<1>,
 ) -> Result<(Vec<f64>, usize), TrainError> {
@@ -428,7 +428,7 @@ fn linear_products(config: &EncoderConfig, lengths: &[usize]) -> Vec<(LinearProd
     let (n, b, layers) = (
         lengths.iter().sum(),
         lengths.len(),
-        config.num_hidden_layers,
+        config.spec().blocks.len(),
     );
     let mut all = vec![
         (LinearProducts::new(n, h, 3 * h), layers),
@@ -438,7 +438,7 @@ fn linear_products(config: &EncoderConfig, lengths: &[usize]) -> Vec<(LinearProd
         // The pooler, or the dense layer of the families that have it in the head.
         (LinearProducts::new(b, h, h), 1),
     ];
-    if e != h {
+    if config.spec().embeddings.projection {
         all.push((LinearProducts::new(n, e, h), 1));
     }
     all
@@ -521,13 +521,7 @@ fn quick<H: Head>(config: &EncoderConfig, device: &Device) -> Model<H> {
             param.set_require_grad(true)
         }
     }
-    let mut init = Initializer::placeholders(device);
-    let pooler = H::ARCHITECTURE.has_pooler(config.family);
-    let model = Model {
-        encoder: bertkit_model::Encoder::new(config, pooler, &mut init),
-        head: H::fresh(config, CLASSES, &mut init),
-    };
-    model.map(&mut Draw {
+    Model::placeholder(config, CLASSES, device).map(&mut Draw {
         half_width: (config.initializer_range * 3.0_f64.sqrt()) as f32,
         drawn: 0,
     })
@@ -537,6 +531,7 @@ fn quick<H: Head>(config: &EncoderConfig, device: &Device) -> Model<H> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use bertkit_model::Family;
 
     fn options(work: Work) -> BenchOptions {
         BenchOptions {
@@ -551,7 +546,14 @@ mod tests {
     }
 
     fn model() -> BenchModel {
-        BenchModel::Fresh(Box::new(EncoderConfig::new(Family::Bert, 50, 16, 2, 2, 32)))
+        BenchModel::Fresh(Box::new(EncoderConfig::new(
+            Family::default(),
+            50,
+            16,
+            2,
+            2,
+            32,
+        )))
     }
 
     fn cpu() -> ResolvedDevice {

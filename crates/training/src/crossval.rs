@@ -17,9 +17,11 @@ use crate::config::{FinetuneConfig, FoldConfig};
 use crate::engine::observer::Observer;
 use crate::error::{TrainError, setting};
 use crate::prepare::prepare;
-use crate::run::directory::{DirectoryPolicy, RunDirectory, sha256, write_atomically};
+use crate::run::directory::{DirectoryPolicy, RunDirectory};
+use crate::run::files::{sha256, write_atomically};
 use crate::run::finetune::FinetuneRun;
-use crate::run::resume::differences;
+use crate::run::lock::DirectoryLock;
+use crate::run::resume::{differences, finish_interrupted};
 use crate::run::tables::files_of;
 use crate::tasks::stored::StoredEvaluation;
 use crate::tasks::{UnseenData, of_kind, task_of_model};
@@ -207,6 +209,20 @@ impl Crossval {
     /// # Errors
     /// No runs have been begun there, or what they were begun with cannot be read.
     pub fn begun(root: &Path) -> Result<(CrossvalOptions, PathBuf), TrainError> {
+        if !root.join(PLAN).is_file() && root.join("config.toml").is_file() {
+            let config = root.join("config.toml");
+            let command = match FinetuneConfig::resolve_unchecked(Some(&config), &[]) {
+                Ok(_) => "finetune",
+                Err(_) => "pretrain",
+            };
+            return Err(setting(
+                format!("`{}` is a run of `bertkit {command}`", root.display()),
+                format!(
+                    "continue it with `bertkit {command} [option.resume] [output] {}`",
+                    root.display()
+                ),
+            ));
+        }
         if !root.join(PLAN).is_file() {
             return Err(TrainError::NothingToResume { path: root.into() });
         }
@@ -245,12 +261,26 @@ impl Crossval {
             plan: Plan { options, data },
             runs,
         };
+        if policy != DirectoryPolicy::DryRun {
+            DirectoryLock::check_free(&all.root)?;
+        }
         match policy {
             DirectoryPolicy::Resume => all.check_resumable()?,
             DirectoryPolicy::Overwrite => all.check_ours()?,
-            policy => drop(RunDirectory::check(&all.root, policy)?),
+            DirectoryPolicy::New => all.check_new()?,
+            DirectoryPolicy::DryRun => {}
         }
         Ok(all)
+    }
+
+    fn check_new(&self) -> Result<(), TrainError> {
+        match RunDirectory::open(&self.root).check_content(DirectoryPolicy::New) {
+            Err(TrainError::NotEmpty { path, .. }) => Err(TrainError::NotEmpty {
+                resumable: path.join(PLAN).is_file(),
+                path,
+            }),
+            checked => checked,
+        }
     }
 
     fn check_resumable(&self) -> Result<(), TrainError> {
@@ -282,32 +312,45 @@ impl Crossval {
 
     /// Refuses to replace what no cross-validation wrote.
     fn check_ours(&self) -> Result<(), TrainError> {
-        let directory = RunDirectory::check(&self.root, DirectoryPolicy::New);
-        match directory {
+        match self.check_new() {
             Err(TrainError::NotEmpty { .. }) if is_ours(&self.root) => Ok(()),
-            Err(TrainError::NotEmpty { path }) => Err(setting(
+            Err(TrainError::NotEmpty { path, .. }) => Err(setting(
                 format!("`{}` holds no runs of cross-validation", path.display()),
                 "it is not replaced; name another directory with [output]",
             )),
-            Err(error) => Err(error),
-            Ok(_) => Ok(()),
+            checked => checked,
         }
     }
 
-    /// Makes the directory, and writes what the runs share. Under [`DirectoryPolicy::Overwrite`] earlier runs are removed,
-    /// and other files stay.
+    /// Creates the directory and writes what the runs share. With [`DirectoryPolicy::Overwrite`] earlier runs are removed;
+    /// other files stay.
+    ///
+    /// Keep the lock as long as runs are made: processes that resume share the directory, and none can replace it.
     ///
     /// # Errors
-    /// The system refused.
-    pub fn begin(&self, policy: DirectoryPolicy) -> Result<(), TrainError> {
-        if matches!(policy, DirectoryPolicy::Resume | DirectoryPolicy::DryRun) {
-            return Ok(());
+    /// Another process writes to the directory, or it cannot be written.
+    pub fn begin(&self, policy: DirectoryPolicy) -> Result<Option<DirectoryLock>, TrainError> {
+        match policy {
+            DirectoryPolicy::DryRun => Ok(None),
+            DirectoryPolicy::Resume => DirectoryLock::shared(&self.root).map(Some),
+            DirectoryPolicy::New | DirectoryPolicy::Overwrite => {
+                let lock = DirectoryLock::exclusive(&self.root)?;
+                if policy == DirectoryPolicy::New {
+                    // Other runs may have begun and ended since the first check.
+                    self.check_new()?;
+                }
+                self.write_shared(policy)?;
+                lock.share().map(Some)
+            }
         }
+    }
+
+    fn write_shared(&self, policy: DirectoryPolicy) -> Result<(), TrainError> {
+        RunDirectory::open(&self.root).sweep()?;
         let failed = |path: &Path| {
             let path = path.to_path_buf();
             move |source| TrainError::Write { path, source }
         };
-        fs::create_dir_all(&self.root).map_err(failed(&self.root))?;
         if policy == DirectoryPolicy::Overwrite {
             for entry in fs::read_dir(&self.root).into_iter().flatten().flatten() {
                 let path = entry.path();
@@ -315,7 +358,7 @@ impl Crossval {
                     fs::remove_dir_all(&path).map_err(failed(&path))?;
                 }
             }
-            // What shows that they are ours goes last: an overwriting that was cut short can be repeated.
+            // Those that identify the directory as ours come last, so that an interrupted removal can be repeated.
             for name in [RESULT, ROWS, SHARED, PLAN] {
                 let path = self.root.join(name);
                 match fs::remove_file(&path) {
@@ -400,6 +443,7 @@ impl Crossval {
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<(), TrainError> {
         let folder = self.folder(run);
+        finish_interrupted(&folder)?;
         let test = self.plan.options.test.as_ref();
         let data = test.or(run.config.data.train.as_ref());
         let devices: Option<DeviceList> = run.config.device.parse().ok();

@@ -41,6 +41,16 @@ pub enum TrainError {
     NotEmpty {
         /// The directory.
         path: PathBuf,
+        /// Whether a run has begun there that can be resumed.
+        resumable: bool,
+    },
+    /// Another process writes to the directory.
+    #[error("`{}` is in use by {}", path.display(), describe_process(*process))]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+        /// The id of the process, if known.
+        process: Option<u32>,
     },
     /// There is nothing to resume.
     #[error("there is no checkpoint to resume from in `{}`", path.display())]
@@ -63,6 +73,14 @@ pub enum TrainError {
         path: PathBuf,
         /// The reason.
         reason: String,
+    },
+    /// A file is not the one that was written.
+    #[error("`{}` has changed since it was written: its SHA-256 is not the one in `{}`", path.display(), record.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// The file with the record.
+        record: PathBuf,
     },
     /// There is no trained model.
     #[error("`{}` holds no trained model", path.display())]
@@ -118,6 +136,13 @@ pub(crate) fn setting(message: impl Into<String>, hint: impl Into<String>) -> Tr
     }
 }
 
+fn describe_process(id: Option<u32>) -> String {
+    match id {
+        Some(id) => format!("another process (process id {id})"),
+        None => "another process".into(),
+    }
+}
+
 impl TrainError {
     /// What the user can do about it, if known.
     pub fn hint(&self) -> Option<String> {
@@ -132,9 +157,15 @@ impl TrainError {
             Self::Model(error) => error.hint(),
             Self::Device(error) => error.hint(),
             Self::Setting { hint, .. } => Some(hint.clone()),
-            Self::NotEmpty { .. } => Some(
+            Self::NotEmpty { resumable: true, .. } => Some(
                 "continue what is there with [option.resume], replace it with [option.overwrite], or name another directory".into(),
             ),
+            Self::NotEmpty { resumable: false, .. } => {
+                Some("replace what is there with [option.overwrite], or name another directory".into())
+            }
+            Self::InUse { .. } => {
+                Some("wait until that process has ended, or name another directory with [output]".into())
+            }
             Self::NothingToResume { .. } => Some("start the run without [option.resume]".into()),
             Self::ResumeMismatch { .. } => {
                 Some("start anew with [option.overwrite], or bring back the settings and the data that the run began with".into())
@@ -142,6 +173,10 @@ impl TrainError {
             Self::Checkpoint { .. } => {
                 Some("remove that checkpoint's folder to continue from the one before, or start anew with [option.overwrite]".into())
             }
+            Self::Changed { record, .. } => Some(format!(
+                "restore it from a copy, or train again; if the change was intended, remove `model` from `{}`",
+                record.display()
+            )),
             Self::NoModel { .. } => Some(
                 "give a run directory that `bertkit finetune` has finished, or a model folder with config.json".into(),
             ),
@@ -150,6 +185,9 @@ impl TrainError {
                 "lower the learning rate ([optimizer.learning_rate]), or look at those rows; checkpoints from before are intact".into(),
             ),
             Self::Interrupted { resume, .. } => Some(resume.clone()),
+            Self::Read { source, .. } if source.kind() == std::io::ErrorKind::InvalidData => {
+                Some("the file is damaged: it is not text in UTF-8; restore it from a copy".into())
+            }
             Self::Read { .. } => Some("check that it is there, and its permissions".into()),
         }
     }
@@ -164,6 +202,7 @@ impl TrainError {
             | Self::Device(_)
             | Self::Setting { .. }
             | Self::NotEmpty { .. }
+            | Self::InUse { .. }
             | Self::NothingToResume { .. }
             | Self::ResumeMismatch { .. }
             | Self::NoModel { .. } => match self {
@@ -181,6 +220,8 @@ impl TrainError {
                 _ => 2,
             },
             Self::Interrupted { .. } => 130,
+            // A text file of ours that is not UTF-8.
+            Self::Read { source, .. } if source.kind() == std::io::ErrorKind::InvalidData => 2,
             _ => 1,
         }
     }

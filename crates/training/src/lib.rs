@@ -35,7 +35,7 @@ mod run;
 mod stored;
 mod tasks;
 
-pub use config::{FinetuneConfig, MicroBatch, Override, RunConfig, RunConfigError};
+pub use config::{FinetuneConfig, MicroBatch, Override, RunConfig, RunConfigError, RunKind};
 pub use crossval::{
     Crossval, CrossvalOptions, CrossvalReport, CrossvalRun, PooledReport, RunReport, RunState,
 };
@@ -50,8 +50,10 @@ pub use engine::store::MetricLine;
 pub use error::TrainError;
 pub use fill_mask::{Candidate, MaskEvery, MaskFiller, MaskedScore};
 pub use prepare::prepare;
-pub use run::directory::{DirectoryPolicy, RunDirectory, write_atomically};
+pub use run::directory::{DirectoryPolicy, RunDirectory};
+pub use run::files::write_atomically;
 pub use run::finetune::{FinetuneOutcome, FinetuneRun};
+pub use run::resume::finish_interrupted;
 pub use run::tables::{Reading, read_options};
 pub use run::trained::TrainedModel;
 pub use stored::stored_evaluations;

@@ -9,7 +9,7 @@ use crate::error::TrainError;
 use crate::run::context::RunContext;
 use crate::run::devices::Devices;
 use crate::run::directory::{DirectoryPolicy, RunDirectory};
-use crate::run::finetune::FinetuneRun;
+use crate::run::finetune::{FinetuneRun, resumable_settings};
 use crate::run::model::{check_tokenizer, model_folder, open_tokenizer, tokenizer_family};
 use crate::run::resume::check_resumable;
 use crate::tasks;
@@ -54,9 +54,9 @@ pub fn prepare(
                 .model
                 .fresh
                 .as_ref()
-                .map_or(Family::Bert, |fresh| fresh.family);
+                .map_or(Family::default(), |fresh| fresh.family);
             let spec: TokenizerSpec = path.to_string_lossy().parse()?;
-            Some(spec.load(None, tokenizer_family(family))?)
+            Some(spec.load(None, tokenizer_family(family.descriptor()))?)
         }
         _ => None,
     };
@@ -80,13 +80,9 @@ fn compare_with_started(
 ) -> Result<(), TrainError> {
     let started =
         FinetuneConfig::resolve_unchecked(Some(&directory.path().join("config.toml")), &[])?;
-    let relevant = |config: &FinetuneConfig| {
-        let mut config = config.clone();
-        config.output = None;
-        config.device = String::new();
-        config.training.recompute = false;
-        config.training.micro_batch = None;
-        config.to_toml()
-    };
-    check_resumable(directory, &relevant(&started), &relevant(config))
+    check_resumable(
+        directory,
+        &resumable_settings(&started),
+        &resumable_settings(config),
+    )
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use bertkit_model::heads::SequenceHead;
 use bertkit_model::losses::ClassLoss;
 use bertkit_model::weights::{to_vec, visit};
-use bertkit_model::{Batch, Context, HeadPolicy, Model, ModelFolder, SequenceModel};
+use bertkit_model::{Batch, Context, HeadPolicy, LayerDepths, Model, ModelFolder, SequenceModel};
 use bertkit_training::config::{OptimizerConfig, ScheduleConfig, ScheduleKind};
 use bertkit_training::{AdamW, GradientSum, Length, Schedule, param_group};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -110,7 +110,7 @@ fn golden_optimizer_trace_agrees_in_rates_losses_norms_and_final_weights() {
         let mut gradients = GradientSum::default();
         gradients.add(&model, loss.backward());
         let (moved, norm) = optimizer.step(model, gradients, rate, |path| {
-            param_group(path, 2, 1.0, false, 0)
+            param_group(path, &LayerDepths::unshared(2), 1.0, false, 0)
         });
         model = moved;
         near(
@@ -121,7 +121,7 @@ fn golden_optimizer_trace_agrees_in_rates_losses_norms_and_final_weights() {
         );
     }
 
-    let naming = Model::<SequenceHead>::naming(opened.config.family);
+    let naming = Model::<SequenceHead>::naming(&opened.config);
     let tolerance = number("/tolerance/final") as f32;
     let mut compared = 0;
     visit(&model, |path, _, values| {

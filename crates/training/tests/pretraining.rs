@@ -233,6 +233,20 @@ fn pairs_of_segments_are_learnt_beside_masked_words() {
 }
 
 #[test]
+fn an_albert_learns_masked_words_and_sentence_order_with_shared_layers() {
+    let more = [
+        "model.fresh.family=albert",
+        "model.fresh.embedding_size=16",
+        "objective=mlm+sop",
+        "training.recompute=true",
+    ];
+    let bench = Bench::new(Family::Bert, &more);
+    let outcome = bench.train("run", &["training.steps=3"]);
+    let config = std::fs::read_to_string(outcome.model.join("config.json")).unwrap();
+    assert!(config.contains("AlbertForPreTraining"), "{config}");
+}
+
+#[test]
 fn every_family_is_pretrained_with_masks() {
     for (family, class) in [
         (Family::Roberta, "RobertaForMaskedLM"),

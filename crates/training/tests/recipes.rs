@@ -11,7 +11,7 @@ use bertkit_data::tokenizer::{
     Family as TokenizerFamily, TokenizerType, TrainOptions, train_tokenizer,
 };
 use bertkit_model::weights::to_vec;
-use bertkit_model::{EncoderConfig, Family, PretrainingModel};
+use bertkit_model::{Architecture, EncoderConfig, LayerDepths, PretrainingModel, TokenizerStyle};
 use bertkit_training::pretrain::{Objective, PretrainConfig, PretrainOutcome, prepare, recipes};
 use bertkit_training::{
     AdamW, DirectoryPolicy, GradientSum, Length, MetricLine, Override, ParamGroup, Schedule,
@@ -184,7 +184,9 @@ fn berts_updates_are_those_of_its_published_optimizer() {
         let mut sum = GradientSum::default();
         sum.add(&toy, loss.backward());
         let rate = schedule.rate(update as u64, 0.0);
-        let rules = |path: &str| -> ParamGroup { param_group(path, 1, 1.0, false, 0) };
+        let rules = |path: &str| -> ParamGroup {
+            param_group(path, &LayerDepths::unshared(1), 1.0, false, 0)
+        };
         (toy, _) = optimizer.step(toy, sum, rate, rules);
         let found = [to_vec(toy.weight.val()), to_vec(toy.bias.val())].concat();
         for (found, expected) in found.iter().zip(expected) {
@@ -348,9 +350,10 @@ fn encoders_have_the_published_number_of_parameters() {
     ] {
         let config = encoder(name, vocabulary);
         let h = config.hidden_size;
-        let parameters = match config.family {
-            Family::Electra => config.num_parameters(false) + h * h + h + h + 1,
-            _ => config.num_parameters(true),
+        let parameters = if config.family.has_head(Architecture::Discriminator) {
+            config.num_parameters(false) + h * h + h + h + 1
+        } else {
+            config.num_parameters(true)
         };
         let millions = parameters as f64 / 1e6;
         let published: f64 = published;
@@ -412,7 +415,7 @@ fn run(folder: &Path, name: &str, model: Option<&Path>) -> PretrainOutcome {
     }
     match (&config.model.fresh, model) {
         (Some(fresh), _) => {
-            let tokenizer = if fresh.family == Family::Roberta {
+            let tokenizer = if fresh.family.descriptor().tokenizer == TokenizerStyle::Roberta {
                 "byte-bpe"
             } else {
                 "wordpiece"

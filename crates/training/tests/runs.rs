@@ -154,7 +154,7 @@ fn two_classes_are_overfitted_saved_and_loaded() {
 #[test]
 fn every_family_learns() {
     let expected: Vec<&str> = ROWS.iter().map(|(_, label)| *label).collect();
-    for family in ["roberta", "electra", "distilbert"] {
+    for family in ["roberta", "electra", "distilbert", "albert"] {
         let family = format!("model.fresh.family={family}");
         assert_eq!(overfit(&classes(), &[&family]), expected, "{family}");
     }

@@ -113,7 +113,7 @@ impl Size {
             Self::Minilm => (6, 384, 12),
             Self::Base => (12, 768, 12),
         };
-        EncoderConfig::new(Family::Bert, 30_522, width, layers, heads, 4 * width)
+        EncoderConfig::new(Family::default(), 30_522, width, layers, heads, 4 * width)
     }
 }
 

@@ -134,7 +134,7 @@ pub fn run(args: &CrossvalArgs) -> Result<(), CliError> {
     let all = Crossval::new(config, options, policy)?;
     let wanted = wanted(&all, &args.runs.only)?;
     let slots = slots(args, &all, &wanted)?;
-    all.begin(policy)?;
+    let _lock = all.begin(policy)?;
     process::training_begins();
     let made = match slots {
         1 => one_by_one(&all, &wanted, flags.quiet, interrupt),

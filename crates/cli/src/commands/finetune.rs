@@ -60,6 +60,9 @@ pub struct FinetuneArgs {
 pub fn run(args: &FinetuneArgs) -> Result<(), CliError> {
     let config = resolve(args)?;
     let flags = &args.output;
+    if flags.finish_interrupted(config.output.as_deref())? {
+        return Ok(());
+    }
     process::use_threads(flags.threads)?;
     let policy = flags.policy();
     if let Some(rows) = flags.try_micro_batch {

@@ -72,6 +72,9 @@ pub struct PretrainArgs {
 pub fn run(args: &PretrainArgs) -> Result<(), CliError> {
     let config = resolve(args)?;
     let flags = &args.output;
+    if flags.finish_interrupted(config.output.as_deref())? {
+        return Ok(());
+    }
     process::use_threads(flags.threads)?;
     let mut progress = Progress::of_pretraining(Display::choose(flags.quiet));
     let interrupt = process::stop_on_interrupt()?;

@@ -238,8 +238,8 @@ fn settings_without_effect_or_sense_are_refused() {
             "a divisor of the width 16",
         ),
         (
-            &["--set", "model.fresh.family=albert"],
-            "expected one of `bert`, `roberta`, `electra`, `distilbert`",
+            &["--set", "model.fresh.family=gpt2"],
+            "expected one of `bert`, `roberta`, `electra`, `distilbert`, `albert`",
         ),
         (
             &["--set", "task.threshold=often"],
@@ -289,10 +289,10 @@ fn model_folders_that_do_not_fit_together_are_refused_by_every_command() {
                 edit(
                     model,
                     "\"model_type\": \"bert\"",
-                    "\"model_type\": \"albert\"",
+                    "\"model_type\": \"gpt2\"",
                 )
             },
-            "supported are bert, roberta, electra and distilbert",
+            "supported are bert, roberta, xlm-roberta, camembert, electra, distilbert and albert",
         ),
         (
             |model| {

@@ -18,5 +18,6 @@ mod pretrain;
 mod questions;
 mod relations;
 mod resume;
+mod run_directory;
 mod tokenizer;
 mod usage;

@@ -310,7 +310,7 @@ fn a_run_directory_with_something_in_it_is_left_alone() {
         str![[r#"
 error: the run directory `out` is not empty
 
-hint: continue what is there with --resume, replace it with --overwrite, or name another directory
+hint: replace what is there with --overwrite, or name another directory
 
 "#]]
         .raw()

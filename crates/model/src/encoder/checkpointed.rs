@@ -1,23 +1,23 @@
-//! Encoder layers with gradient checkpointing: each keeps its input alone and is computed again in
+//! Encoder blocks with gradient checkpointing: each keeps its input alone and is computed again in
 //! the backward pass, with the same dropout masks.
 
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 
-use super::layer::Layer;
+use super::block::Block;
 use crate::context::Context;
 use crate::dropout_stream::DropoutStream;
 use crate::ops::AttentionPlan;
 use crate::sequences::Sequences;
 use crate::tape::{KeptGraph, Segment, TakeGradients, Tape, leaf};
 
-/// A layer with what it is computed from.
+/// A block with what it is computed from.
 #[derive(Debug)]
-struct CheckpointedLayer {
-    layer: Layer,
+struct CheckpointedBlock {
+    block: Block,
     sequences: Sequences,
     rows: Option<Tensor<1, Int>>,
-    /// How the layer was computed; the dropout stream is `dropout`.
+    /// How the block was computed; the dropout stream is `dropout`.
     context: Context<'static>,
     dropout: DropoutStream,
     input: Tensor<2>,
@@ -32,7 +32,7 @@ pub(super) struct Recording<'a> {
 }
 
 impl<'a> Recording<'a> {
-    /// `None` unless layers over `hidden` are trained with gradient checkpointing.
+    /// `None` unless blocks over `hidden` are trained with gradient checkpointing.
     pub fn of(hidden: &Tensor<2>, context: Context<'a>) -> Option<Self> {
         let (tape, dropout) = (context.tape()?, context.dropout()?);
         hidden.device().is_autodiff().then_some(Self {
@@ -42,12 +42,12 @@ impl<'a> Recording<'a> {
         })
     }
 
-    /// Computes the layers over `embedded` without a graph and records them. Of the top layer, only
+    /// Computes the blocks over `embedded` without a graph and records them. Of the top block, only
     /// `rows` are computed after attention, if given. `embeddings_learn` says whether `embedded` has a
-    /// graph that gradients are passed on to. `see` is shown the output of each layer.
+    /// graph that gradients are passed on to. `see` is shown the output of each block.
     pub fn forward(
         self,
-        layers: &[Layer],
+        blocks: &[&Block],
         embedded: Tensor<2>,
         embeddings_learn: bool,
         sequences: &Sequences,
@@ -57,24 +57,24 @@ impl<'a> Recording<'a> {
         let context = self.context;
         let plan = AttentionPlan::new(sequences, &embedded.device().inner(), context);
         let mut input = leaf(&embedded);
-        let mut segments: Vec<Box<dyn Segment>> = Vec::with_capacity(layers.len() + 1);
+        let mut segments: Vec<Box<dyn Segment>> = Vec::with_capacity(blocks.len() + 1);
         if embeddings_learn {
             segments.push(Box::new(KeptGraph {
                 graph: embedded,
                 output: input.clone(),
             }));
         }
-        for (i, layer) in layers.iter().enumerate() {
-            let rows = rows.filter(|_| i + 1 == layers.len());
+        for (i, &block) in blocks.iter().enumerate() {
+            let rows = rows.filter(|_| i + 1 == blocks.len());
             let dropout = self.dropout.snapshot();
             let plain_rows = rows.map(|rows| rows.clone().inner());
             let output =
-                layer
+                block
                     .valid()
                     .forward(input.clone().inner(), &plan, plain_rows.as_ref(), context);
             let output = Tensor::from_inner(output).require_grad();
-            segments.push(Box::new(CheckpointedLayer {
-                layer: layer.clone(),
+            segments.push(Box::new(CheckpointedBlock {
+                block: block.clone(),
                 sequences: sequences.clone(),
                 rows: rows.cloned(),
                 context: context.evaluation(),
@@ -90,7 +90,7 @@ impl<'a> Recording<'a> {
     }
 }
 
-impl Segment for CheckpointedLayer {
+impl Segment for CheckpointedBlock {
     fn output(&self) -> &Tensor<2> {
         &self.output
     }
@@ -104,7 +104,7 @@ impl Segment for CheckpointedLayer {
         let context = self.context.recomputing(&self.dropout);
         let plan = AttentionPlan::new(&self.sequences, &input.device(), context);
         let output = self
-            .layer
+            .block
             .forward(input.clone(), &plan, self.rows.as_ref(), context);
         let mut gradients = (output * Tensor::from_inner(gradient)).sum().backward();
         let passed = input.grad_remove(&mut gradients);

@@ -1,13 +1,13 @@
-//! The bottom of the encoder: words, positions and token types added up.
+//! The bottom of the encoder: word, position and token-type embeddings.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use crate::batch::Batch;
-use crate::config::EncoderConfig;
 use crate::context::Context;
 use crate::initialize::Initializer;
 use crate::ops::{EmbeddingIds, LayerNorm, Linear, embed};
+use crate::spec::{EncoderSpec, Positions};
 
 /// Word + position + token-type embeddings, LayerNorm and dropout (Devlin et al. 2019, §3), and
 /// the projection to the layers' width where that differs (Clark et al. 2020, §3.2).
@@ -28,11 +28,11 @@ pub struct Embeddings {
     #[module(skip)]
     dropout: f64,
     #[module(skip)]
-    position_offset: usize,
+    first_position: usize,
 }
 
 impl Embeddings {
-    /// The same with more words, whose rows are drawn by `init`.
+    /// The same with rows for more words, initialised by `init`.
     #[must_use]
     pub fn with_more_words(mut self, words: usize, init: &mut Initializer) -> Self {
         let [_, e] = self.word.dims();
@@ -41,18 +41,19 @@ impl Embeddings {
         self
     }
 
-    /// Fresh tables of the configured sizes.
-    pub fn new(config: &EncoderConfig, init: &mut Initializer) -> Self {
-        let (e, h) = (config.embedding_size, config.hidden_size);
+    /// Fresh tables.
+    pub fn new(spec: &EncoderSpec, init: &mut Initializer) -> Self {
+        let tables = &spec.embeddings;
+        let (e, h) = (tables.width, spec.hidden_size);
+        let Positions::Learned { rows, first } = tables.positions;
         Self {
-            word: init.normal([config.vocab_size, e]),
-            position: init.normal([config.max_position_embeddings, e]),
-            token_type: (config.type_vocab_size > 0)
-                .then(|| init.normal([config.type_vocab_size, e])),
-            norm: LayerNorm::new(e, config.layer_norm_eps, init),
-            projection: (e != h).then(|| Linear::new(e, h, init)),
-            dropout: config.hidden_dropout,
-            position_offset: config.position_offset(),
+            word: init.normal([tables.vocab_size, e]),
+            position: init.normal([rows, e]),
+            token_type: (tables.token_types > 0).then(|| init.normal([tables.token_types, e])),
+            norm: LayerNorm::new(e, tables.norm_epsilon, init),
+            projection: tables.projection.then(|| Linear::new(e, h, init)),
+            dropout: tables.dropout,
+            first_position: first,
         }
     }
 
@@ -69,7 +70,7 @@ impl Embeddings {
     pub fn embedded(&self, batch: &Batch, context: Context<'_>) -> Tensor<2> {
         let ids = EmbeddingIds {
             words: batch.input_ids.clone(),
-            positions: batch.sequences.positions(self.position_offset),
+            positions: batch.sequences.positions(self.first_position),
             types: batch.token_type_ids.iter().map(|&t| t.into()).collect(),
         };
         embed(

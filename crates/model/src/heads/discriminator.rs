@@ -3,10 +3,11 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use crate::config::{Activation, EncoderConfig};
 use crate::context::Context;
+use crate::families::EncoderConfig;
 use crate::initialize::Initializer;
 use crate::ops::Linear;
+use crate::spec::Activation;
 
 /// Dense, nonlinearity, one logit a token: positive = replaced (Clark et al. 2020, §3.1).
 #[derive(Module, Debug)]

@@ -5,11 +5,11 @@ use burn::tensor::activation::{log_sigmoid, log_softmax, softmax};
 use burn::tensor::{Bool, Int, Tensor, TensorData};
 
 use super::SpanHead;
-use crate::config::Activation;
 use crate::context::Context;
 use crate::initialize::Initializer;
 use crate::ops::{Linear, activate, dropout, matmul};
 use crate::sequences::{Sequences, index};
+use crate::spec::Activation;
 use crate::weights::{Checkpoint, WeightsError, to_vec};
 
 /// What ELECTRA puts beside the start of an answer (`finetune/qa/qa_tasks.py` of google-research/electra):
@@ -396,7 +396,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::config::{EncoderConfig, Family};
+    use crate::families::{EncoderConfig, Family};
 
     const H: usize = 4;
 

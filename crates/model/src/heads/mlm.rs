@@ -1,16 +1,17 @@
-//! Predicts the word behind a mask.
+//! Predicts masked words.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use crate::config::{Activation, EncoderConfig, Family};
 use crate::context::Context;
+use crate::families::EncoderConfig;
 use crate::initialize::Initializer;
 use crate::ops::{LayerNorm, Linear, masked_lm, matmul};
+use crate::spec::Activation;
 
 /// Dense, nonlinearity, LayerNorm, then the word table as decoder (Devlin et al. 2019, §3.1).
 ///
-/// ELECTRA's generator goes to the embedding's width here, the others keep the layers'.
+/// The transform ends at the width of the embeddings, so that the word table can decode it.
 #[derive(Module, Debug)]
 pub struct MlmHead {
     /// `h` to `e`.
@@ -34,11 +35,7 @@ impl MlmHead {
             norm: LayerNorm::new(e, config.layer_norm_eps, init),
             decoder: (!config.tie_word_embeddings).then(|| init.normal([config.vocab_size, e])),
             bias: init.zeros([config.vocab_size]),
-            // modeling_roberta and modeling_electra have GELU here whatever the configuration says.
-            activation: match config.family {
-                Family::Bert | Family::Distilbert => config.hidden_act,
-                Family::Roberta | Family::Electra => Activation::Gelu,
-            },
+            activation: config.head_spec().mlm_activation,
         }
     }
 

@@ -130,7 +130,7 @@ mod tests {
     use burn::tensor::{Device, TensorData};
 
     use super::*;
-    use crate::config::{EncoderConfig, Family};
+    use crate::families::{EncoderConfig, Family};
     use crate::weights::to_vec;
 
     const H: usize = 4;

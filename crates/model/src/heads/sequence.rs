@@ -1,32 +1,26 @@
-//! One answer a sequence: classes, or numbers.
+//! One answer per sequence: classes, or numbers.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::SectionAttention;
-use crate::config::{Activation, EncoderConfig, Family};
 use crate::context::Context;
+use crate::families::{DenseSpec, EncoderConfig};
 use crate::initialize::Initializer;
 use crate::ops::{Linear, dropout};
 
-/// The classification head as each family has it in transformers, so that what is trained here is
-/// read there:
-///
-/// - BERT: dropout → linear, on the pooled first token
-/// - RoBERTa: dropout → dense → tanh → dropout → linear, on the bare first token
-/// - ELECTRA: the same with GELU. Its paper's own code has dropout → linear only; the two are not
-///   interchangeable.
-/// - DistilBERT: dense → ReLU → dropout → linear
+/// A classification head as the family has it in transformers, so that what is trained here can be
+/// read there: dropout and a linear layer on the pooled first token, or with a hidden layer between.
 #[derive(Module, Debug)]
 pub struct SequenceHead {
-    /// `h` to `h`; BERT's stands in the encoder, as pooler.
+    /// `h` to `h`, where the family has a hidden layer here.
     pub dense: Option<Linear>,
     /// `h` to the number of outputs.
     pub classifier: Linear,
-    /// How much each section of a document counts, where that is learnt.
+    /// The weights of a document's sections, where they are learnt.
     pub sections: Option<SectionAttention>,
     #[module(skip)]
-    family: Family,
+    hidden: Option<DenseSpec>,
     #[module(skip)]
     dropout: f64,
 }
@@ -34,34 +28,29 @@ pub struct SequenceHead {
 impl SequenceHead {
     /// Fresh weights for `outputs` classes (or numbers).
     pub fn new(config: &EncoderConfig, outputs: usize, init: &mut Initializer) -> Self {
-        let h = config.hidden_size;
+        let (h, spec) = (config.hidden_size, config.head_spec());
         Self {
-            dense: (config.family != Family::Bert).then(|| Linear::new(h, h, init)),
+            dense: spec.sequence_dense.map(|_| Linear::new(h, h, init)),
             classifier: Linear::new(h, outputs, init),
             sections: None,
-            family: config.family,
-            dropout: config.classifier_dropout,
+            hidden: spec.sequence_dense,
+            dropout: spec.sequence_dropout,
         }
     }
 
-    /// What [`crate::Encoder::pool`] gives, or, of documents, [`Self::pool`], `[batch, h]`, to logits `[batch, outputs]`.
+    /// The result of [`crate::Encoder::pool`] or, for documents, of [`Self::pool`], `[batch, h]`, to
+    /// logits `[batch, outputs]`.
     pub fn forward(&self, pooled: Tensor<2>, context: Context<'_>) -> Tensor<2> {
-        let activation = match self.family {
-            Family::Roberta => Activation::Tanh,
-            Family::Electra => Activation::Gelu,
-            Family::Distilbert | Family::Bert => Activation::Relu,
-        };
         let drop = |x| dropout(x, self.dropout, context);
-        let features = match &self.dense {
-            Some(dense) => {
-                let input = if self.family == Family::Distilbert {
-                    pooled
-                } else {
-                    drop(pooled)
+        let features = match (&self.dense, self.hidden) {
+            (Some(dense), Some(hidden)) => {
+                let input = match hidden.input_dropout {
+                    true => drop(pooled),
+                    false => pooled,
                 };
-                dense.forward_activated(input, activation, context)
+                dense.forward_activated(input, hidden.activation, context)
             }
-            None => pooled,
+            _ => pooled,
         };
         self.classifier.forward(drop(features), context)
     }

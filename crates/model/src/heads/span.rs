@@ -4,8 +4,8 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::JointSpan;
-use crate::config::{EncoderConfig, Family};
 use crate::context::Context;
+use crate::families::EncoderConfig;
 use crate::initialize::Initializer;
 use crate::ops::{Linear, dropout};
 
@@ -23,19 +23,10 @@ pub struct SpanHead {
 impl SpanHead {
     /// Fresh weights.
     pub fn new(config: &EncoderConfig, init: &mut Initializer) -> Self {
-        let dropout = match config.family {
-            // DistilBertForQuestionAnswering alone has dropout here.
-            Family::Distilbert => config
-                .extra
-                .get("qa_dropout")
-                .and_then(serde_json::Value::as_f64)
-                .unwrap_or(0.1),
-            _ => 0.0,
-        };
         Self {
             outputs: Linear::new(config.hidden_size, 2, init),
             joint: None,
-            dropout,
+            dropout: config.head_spec().span_dropout,
         }
     }
 

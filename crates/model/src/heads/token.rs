@@ -1,11 +1,11 @@
-//! One tag a token.
+//! One tag per token.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::Crf;
-use crate::config::{EncoderConfig, Family};
 use crate::context::Context;
+use crate::families::EncoderConfig;
 use crate::initialize::Initializer;
 use crate::ops::{Linear, dropout};
 
@@ -26,11 +26,7 @@ impl TokenHead {
         Self {
             classifier: Linear::new(config.hidden_size, tags, init),
             crf: None,
-            // DistilBertForTokenClassification uses the model's dropout, not that of its sequence head.
-            dropout: match config.family {
-                Family::Distilbert => config.hidden_dropout,
-                _ => config.classifier_dropout,
-            },
+            dropout: config.head_spec().token_dropout,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, activation};
 
-use crate::config::Activation;
+use crate::spec::Activation;
 
 /// `x Φ(x)` with the exact error function, any shape to the same shape.
 ///

@@ -3,10 +3,10 @@
 use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Device, Int, Tensor};
 
+use super::cpu::kernels::{Mask, mask_row};
+use super::cpu::{self, AttentionShape};
 use super::dropout::apply;
-use super::fused::{self, AttentionShape};
-use super::kernels::{Mask, mask_row};
-use super::{matmul, use_fused_matmul};
+use super::matmul;
 use crate::context::Context;
 use crate::device::is_cpu;
 use crate::precision::MatmulPrecision;
@@ -71,13 +71,13 @@ pub fn attention(
     rate: f64,
     context: Context<'_>,
 ) -> Tensor<2> {
-    if use_fused_matmul(&qkv, context) {
+    if cpu::applies_with_matmul(&qkv, context) {
         let shape = AttentionShape {
             sequences: plan.sequences.clone(),
             heads,
             mask: context.mask(rate),
         };
-        return fused::attention(qkv, shape);
+        return cpu::attention(qkv, shape);
     }
     let [_, width] = qkv.dims();
     let (b, t, n, h) = (plan.sequences.len(), plan.width, heads, width / 3);

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
 
-use super::kernels::Mask;
+use super::cpu::kernels::Mask;
 use crate::context::Context;
 use crate::device::is_cpu;
 

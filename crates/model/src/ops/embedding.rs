@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData, module};
 
-use super::fused::{self, Lookup, NormSettings};
-use super::kernels::Ids;
-use super::{LayerNorm, dropout, use_fused};
+use super::cpu::kernels::Ids;
+use super::cpu::{self, Lookup, NormSettings};
+use super::{LayerNorm, dropout};
 use crate::context::Context;
 
 /// Which rows of the tables each token adds up.
@@ -34,7 +34,7 @@ pub fn embed(
     context: Context<'_>,
 ) -> Tensor<2> {
     let device = word.device();
-    if use_fused(&word, context) {
+    if cpu::applies(&word, context) {
         let [_, e] = word.dims();
         let settings = NormSettings {
             epsilon: norm.epsilon as f32,
@@ -47,7 +47,7 @@ pub fn embed(
         });
         // A table without rows stands for none.
         let token_type = token_type.unwrap_or_else(|| Tensor::zeros([0, e], &device));
-        return fused::embed(
+        return cpu::embed(
             [word, position, token_type],
             [norm.weight.val(), norm.bias.val()],
             Lookup { ids, settings },

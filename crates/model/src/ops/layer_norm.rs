@@ -3,8 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use super::fused::{self, NormSettings};
-use super::use_fused;
+use super::cpu::{self, NormSettings};
 use crate::context::Context;
 use crate::initialize::Initializer;
 
@@ -32,12 +31,12 @@ impl LayerNorm {
 
     /// `[rows, h]` to the same shape.
     pub fn forward(&self, x: Tensor<2>, context: Context<'_>) -> Tensor<2> {
-        if use_fused(&x, context) {
+        if cpu::applies(&x, context) {
             let settings = NormSettings {
                 epsilon: self.epsilon as f32,
                 mask: None,
             };
-            return fused::norm(x, self.weight.val(), self.bias.val(), settings);
+            return cpu::norm(x, self.weight.val(), self.bias.val(), settings);
         }
         let centred = x.clone() - x.mean_dim(1);
         let variance = (centred.clone() * centred.clone()).mean_dim(1);

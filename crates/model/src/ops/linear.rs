@@ -3,11 +3,11 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::fused::{self, NormSettings};
-use super::{LayerNorm, activate, dropout, matmul, use_fused_matmul};
-use crate::config::Activation;
+use super::cpu::{self, NormSettings};
+use super::{LayerNorm, activate, dropout, matmul};
 use crate::context::Context;
 use crate::initialize::Initializer;
+use crate::spec::Activation;
 use crate::weights::{Checkpoint, WeightsError};
 
 /// `y = x Wᵀ + b`.
@@ -61,8 +61,8 @@ impl Linear {
 
     /// `[rows, in]` to `[rows, out]`.
     pub fn forward(&self, x: Tensor<2>, context: Context<'_>) -> Tensor<2> {
-        if use_fused_matmul(&x, context) {
-            return fused::linear(x, self.weight.val(), self.bias.val());
+        if cpu::applies_with_matmul(&x, context) {
+            return cpu::linear(x, self.weight.val(), self.bias.val());
         }
         matmul(x, self.weight.val().transpose(), context) + self.bias.val().unsqueeze()
     }
@@ -74,8 +74,8 @@ impl Linear {
         kind: Activation,
         context: Context<'_>,
     ) -> Tensor<2> {
-        if kind == Activation::Gelu && use_fused_matmul(&x, context) {
-            return fused::linear_gelu(x, self.weight.val(), self.bias.val());
+        if kind == Activation::Gelu && cpu::applies_with_matmul(&x, context) {
+            return cpu::linear_gelu(x, self.weight.val(), self.bias.val());
         }
         activate(self.forward(x, context), kind)
     }
@@ -90,12 +90,12 @@ impl Linear {
         rate: f64,
         context: Context<'_>,
     ) -> Tensor<2> {
-        if use_fused_matmul(&x, context) {
+        if cpu::applies_with_matmul(&x, context) {
             let settings = NormSettings {
                 epsilon: norm.epsilon as f32,
                 mask: context.mask(rate),
             };
-            return fused::linear_norm(
+            return cpu::linear_norm(
                 x,
                 (self.weight.val(), self.bias.val()),
                 residual,

@@ -3,7 +3,7 @@
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::{fused, matmul, use_fused_matmul};
+use super::{cpu, matmul};
 use crate::context::Context;
 
 /// `−Σ log softmax(hidden tableᵀ + bias)[target]`, summed over rows: `hidden` `[m, e]`, `table`
@@ -20,8 +20,8 @@ pub fn masked_lm(
     targets: Vec<u32>,
     context: Context<'_>,
 ) -> Tensor<1> {
-    if use_fused_matmul(&hidden, context) {
-        return fused::masked_lm(hidden, table, bias, targets);
+    if cpu::applies_with_matmul(&hidden, context) {
+        return cpu::masked_lm(hidden, table, bias, targets);
     }
     let (m, device) = (targets.len(), hidden.device());
     let targets: Vec<i32> = targets.into_iter().map(|id| id as i32).collect();

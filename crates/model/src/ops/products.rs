@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use super::kernels;
+use super::cpu::kernels;
 
 /// The three matrix products that a linear layer takes in a training step on the CPU, in f32: the
 /// part of a step that no fusing can save.

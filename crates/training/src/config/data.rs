@@ -146,7 +146,7 @@ settings! {
 }
 
 impl FoldConfig {
-    /// What a run tells of its fold.
+    /// The line about the fold in the summary of a run.
     pub(crate) fn line(self, held_out: usize, all: usize, items: &str) -> (String, String) {
         let text = format!(
             "{} of {}: {held_out} of {all} {items} are held out, to measure on",

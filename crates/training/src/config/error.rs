@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// Why a configuration cannot be used.
+/// Errors of a configuration.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunConfigError {
@@ -11,11 +11,11 @@ pub enum RunConfigError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
-    /// The file is not TOML, or says something that is no setting.
+    /// The file is not TOML, or has unknown keys or values of the wrong type.
     #[error("in the configuration `{}`:\n{message}", path.display())]
     Parse {
         /// The file.
@@ -26,7 +26,7 @@ pub enum RunConfigError {
     /// An override is not `key=value`.
     #[error("`[option.set] {text}` is not of the form key=value")]
     SetForm {
-        /// What was given.
+        /// The text.
         text: String,
     },
     /// An override names a setting that does not exist.
@@ -39,7 +39,7 @@ pub enum RunConfigError {
         /// The nearest existing key.
         nearest: Option<String>,
     },
-    /// An override's value does not fit.
+    /// The value of an override is invalid.
     #[error("`{key}` cannot be `{value}` (in {origin}): {reason}")]
     SetValue {
         /// The key.
@@ -48,21 +48,21 @@ pub enum RunConfigError {
         value: String,
         /// The flag.
         origin: String,
-        /// What would fit.
+        /// Which values are valid.
         reason: String,
     },
     /// A recipe that does not exist.
     #[error("there is no recipe `{name}`")]
     Recipe {
-        /// What was asked for.
+        /// The name.
         name: String,
         /// The names of all recipes.
         known: Vec<&'static str>,
     },
-    /// Settings that contradict each other or lie out of range: all of them.
+    /// Settings that contradict each other or are out of range: all of them.
     #[error("{}", list(problems))]
     Problems {
-        /// One sentence each.
+        /// One sentence per problem.
         problems: Vec<String>,
     },
 }
@@ -78,7 +78,7 @@ fn list(problems: &[String]) -> String {
 }
 
 impl RunConfigError {
-    /// What the user can do about it, if we know.
+    /// How to correct it, if known.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Read { .. } => {

@@ -35,8 +35,8 @@ settings! {
 settings! {
     /// Sizes of a fresh encoder.
     pub struct FreshModel without default {
-        /// bert, roberta, electra or distilbert.
-        #[serde(default = "bert")]
+        /// bert, roberta, electra, distilbert or albert.
+        #[serde(default)]
         family: Family => { .default("bert") },
         /// Number of layers.
         num_hidden_layers: usize,
@@ -49,7 +49,7 @@ settings! {
         /// Rows of the position embedding.
         #[serde(default = "positions")]
         max_position_embeddings: usize => { .default(512) },
-        /// Width of the embeddings (ELECTRA); that of the layers if not given.
+        /// Width of the embeddings (ELECTRA, ALBERT); that of the layers if not given.
         embedding_size: Option<usize>,
         /// Standard deviation of the fresh weights; 0.02 if not given, as in BERT. A narrow encoder leaves the plateau
         /// of word frequencies sooner with 1 / √width.
@@ -61,10 +61,6 @@ settings! {
         #[serde(default = "tenth")]
         attention_dropout: f64 => { .range(at_least(0.0).less_than(1.0)).default(0.1) },
     }
-}
-
-const fn bert() -> Family {
-    Family::Bert
 }
 
 const fn positions() -> usize {

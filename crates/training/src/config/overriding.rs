@@ -55,7 +55,7 @@ impl Override {
     }
 }
 
-/// What lies below the overrides.
+/// The source of the settings that overrides are applied to.
 #[derive(Debug, Clone, Copy)]
 pub enum Source<'a> {
     /// The defaults alone.
@@ -87,9 +87,9 @@ pub(super) fn resolve<F: DeserializeOwned>(
                 source,
             };
             let text = std::fs::read_to_string(path).map_err(read)?;
-            lay_text::<F>(&mut table, path, &text)?;
+            merge_text::<F>(&mut table, path, &text)?;
         }
-        Source::Text { name, text } => lay_text::<F>(&mut table, name, text)?,
+        Source::Text { name, text } => merge_text::<F>(&mut table, name, text)?,
     }
     for set in overrides {
         apply::<F>(&mut table, set, settings)?;
@@ -101,8 +101,8 @@ pub(super) fn resolve<F: DeserializeOwned>(
         })
 }
 
-/// Lays the tables of a text over others, once it has been parsed alone: so errors have line and caret.
-fn lay_text<F: DeserializeOwned>(
+/// Merges a TOML text into a table. The text is first parsed on its own, so that errors have line and caret.
+fn merge_text<F: DeserializeOwned>(
     table: &mut Table,
     name: &Path,
     text: &str,
@@ -112,15 +112,15 @@ fn lay_text<F: DeserializeOwned>(
         message: plain(e.to_string().trim_end()),
     };
     toml::from_str::<F>(text).map_err(parse)?;
-    lay(table, text.parse::<Table>().map_err(parse)?);
+    merge(table, text.parse::<Table>().map_err(parse)?);
     Ok(())
 }
 
-/// Lays one table over another; tables within are laid over each other in turn.
-fn lay(below: &mut Table, above: Table) {
+/// Merges one table into another, recursively; values of `above` win.
+fn merge(below: &mut Table, above: Table) {
     for (key, value) in above {
         match (below.get_mut(&key), value) {
-            (Some(Value::Table(below)), Value::Table(above)) => lay(below, above),
+            (Some(Value::Table(below)), Value::Table(above)) => merge(below, above),
             (_, value) => {
                 below.insert(key, value);
             }

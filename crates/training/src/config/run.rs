@@ -10,7 +10,6 @@ use serde::{Deserialize, Deserializer, Serialize};
 use toml::{Table, Value};
 
 use super::error::RunConfigError;
-use super::finetune::Finetune;
 use super::flag::{Parse, flag};
 use super::model::{ModelConfig, TokenizerConfig};
 use super::optimizer::{OptimizerConfig, ScheduleConfig};
@@ -31,7 +30,7 @@ macro_rules! header {
         /// the order of [`RunKind::File`].
         #[derive(Debug, Clone, PartialEq, Serialize)]
         #[serde(into = "K::File", bound = "K: RunKind")]
-        pub struct RunConfig<K: RunKind = Finetune> {
+        pub struct RunConfig<K: RunKind> {
             $($(#[doc = $doc])+ pub $field: $type,)*
             /// The settings of this kind of run.
             pub kind: K,

@@ -263,7 +263,7 @@ impl<T: ListItem> SettingValue for Vec<T> {
 ///
 /// Each field: its documentation; its name, and its key if that is another (`kind as "type"`); the type, a
 /// [`SettingValue`]; the default, that of the type if not given; and calls of [`Setting`]'s methods. Attributes of serde
-/// may precede the name. With `without default` behind the name of the struct its fields must be given, except those
+/// may precede the name. With `without default` after the name of the struct its fields must be given, except those
 /// that serde has a default for; none has a `=` then.
 macro_rules! settings {
     (

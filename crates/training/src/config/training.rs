@@ -104,9 +104,9 @@ settings! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "MicroBatchForm", into = "MicroBatchForm")]
 pub enum MicroBatch {
-    /// As many as fit into the device's memory; the one who starts the run tries.
+    /// As many as fit into the device's memory, found by trial before the run.
     Auto,
-    /// So many at most.
+    /// At most this many.
     Rows(usize),
 }
 
@@ -153,7 +153,7 @@ impl FromStr for MicroBatch {
 }
 
 impl MicroBatch {
-    /// The rows, where they are settled.
+    /// The number of rows, unless it is still to be found.
     pub fn rows(self) -> Option<usize> {
         match self {
             Self::Auto => None,
@@ -166,9 +166,9 @@ impl MicroBatch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sampler {
-    /// Each row once an epoch, in an order drawn anew.
+    /// Each row once per epoch, in a new random order.
     Shuffle,
-    /// Each batch holds every class equally often; rows of rarer classes come round again.
+    /// Every class equally often in each batch; rows of rarer classes are repeated.
     Balanced,
 }
 

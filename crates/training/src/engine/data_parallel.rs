@@ -17,7 +17,6 @@ use rayon::prelude::*;
 
 use crate::engine::optimizer::{AdamW, GradientSum};
 use crate::engine::param_groups::freeze;
-use crate::engine::step::{Means, StepInput, compute_gradients};
 use crate::engine::task::Task;
 
 /// The devices of a training loop.
@@ -43,6 +42,9 @@ impl DevicePlacement {
 /// Elements exchanged at once: enough to use the full bandwidth, and little next to the gradients themselves.
 const BUCKET: usize = 1 << 24;
 
+/// The mean of each loss term in some micro-batches, with their numbers in the update.
+pub(crate) type Means = Vec<(usize, Vec<f64>)>;
+
 /// Parameter paths and their number of elements.
 type Sizes = Vec<(String, usize)>;
 
@@ -51,10 +53,10 @@ pub(crate) fn is_collective(devices: &[Device]) -> bool {
     devices.len() > 1 && devices.iter().all(is_cuda) && has_nccl()
 }
 
-/// A command to the thread of another device.
-enum Command<B> {
+/// A command to the thread of another device; `I` is the input of an update.
+enum Command<I> {
     /// Compute the gradients of its micro-batches.
-    Gradients(Arc<StepInput<B>>),
+    Gradients(Arc<I>),
     /// Sum its gradients of these parameters with those of the other devices.
     Sum(Arc<Sizes>),
     /// Take this sum over all devices, if it was computed in the host's memory.
@@ -73,14 +75,14 @@ enum Reply {
 }
 
 /// The thread of another device.
-struct Worker<'scope, B> {
-    commands: Sender<Command<B>>,
+struct Worker<'scope, I> {
+    commands: Sender<Command<I>>,
     replies: Receiver<Reply>,
     thread: Option<ScopedJoinHandle<'scope, ()>>,
 }
 
-impl<B> Worker<'_, B> {
-    fn send(&mut self, command: Command<B>) {
+impl<I> Worker<'_, I> {
+    fn send(&mut self, command: Command<I>) {
         if self.commands.send(command).is_err() {
             self.gone();
         }
@@ -103,27 +105,28 @@ impl<B> Worker<'_, B> {
 }
 
 /// All devices of a run, and the threads of those besides the first.
-pub(crate) struct DataParallel<'scope, B> {
-    workers: Vec<Worker<'scope, B>>,
+pub(crate) struct DataParallel<'scope, I> {
+    workers: Vec<Worker<'scope, I>>,
     /// All devices, including the first.
     devices: Vec<Device>,
     /// Whether NCCL sums gradients.
     collective: bool,
 }
 
-impl<'scope, B: Send + Sync + 'scope> DataParallel<'scope, B> {
-    /// Starts a thread for each device besides the first, with copies of the weights and the optimizer.
-    pub fn new<'env, T: Task<Batch = B>>(
+impl<'scope, I: Send + Sync + 'scope> DataParallel<'scope, I> {
+    /// Starts a thread for each device besides the first, with copies of the weights and the optimizer. `compute` gives the
+    /// gradients and the means of the loss terms on one of the devices.
+    pub fn new<'env, T: Task>(
         scope: &'scope Scope<'scope, 'env>,
         task: &'env T,
         placement: &DevicePlacement,
         model: &T::Model,
         optimizer: &AdamW,
+        compute: impl Fn(&I, usize, &T::Model) -> (GradientSum, Means) + Clone + Send + 'scope,
     ) -> Self
     where
         T::Model: 'scope,
     {
-        let context = placement.context;
         let devices = placement.devices().map(|device| device.clone().inner());
         let devices: Vec<Device> = devices.collect();
         let collective = is_collective(&devices);
@@ -135,7 +138,7 @@ impl<'scope, B: Send + Sync + 'scope> DataParallel<'scope, B> {
         let worker = |(number, device): (usize, &Device)| {
             let (commands, received) = channel();
             let (reply, replies) = channel();
-            let (model, optimizer) = (model.clone(), optimizer.clone());
+            let (model, optimizer, compute) = (model.clone(), optimizer.clone(), compute.clone());
             let weights = weights.clone();
             let (device, devices) = (device.clone().autodiff(), devices.clone());
             let thread = scope.spawn(move || {
@@ -147,7 +150,7 @@ impl<'scope, B: Send + Sync + 'scope> DataParallel<'scope, B> {
                     number,
                     devices,
                     collective,
-                    context,
+                    compute,
                     model,
                     optimizer,
                 };
@@ -169,14 +172,14 @@ impl<'scope, B: Send + Sync + 'scope> DataParallel<'scope, B> {
     }
 }
 
-impl<B: Send + Sync> DataParallel<'_, B> {
+impl<I: Send + Sync> DataParallel<'_, I> {
     /// The number of devices, including the first.
     pub fn count(&self) -> usize {
         self.devices.len()
     }
 
     /// Starts the forward and backward passes of the other devices.
-    pub fn start(&mut self, step: &Arc<StepInput<B>>) {
+    pub fn start(&mut self, step: &Arc<I>) {
         for worker in &mut self.workers {
             worker.send(Command::Gradients(step.clone()));
         }
@@ -313,32 +316,32 @@ fn on_device<M: Module>(model: M, values: &[Vec<f32>], device: &Device) -> M {
 }
 
 /// A copy of weights and optimizer on another device.
-struct Replica<'a, T: Task> {
+struct Replica<'a, T: Task, C> {
     task: &'a T,
     /// The index of its device.
     number: usize,
     devices: Vec<Device>,
     /// Whether NCCL sums gradients.
     collective: bool,
-    context: Context<'static>,
+    compute: C,
     model: T::Model,
     optimizer: AdamW,
 }
 
-impl<T: Task> Replica<'_, T> {
+impl<T: Task, C> Replica<'_, T, C> {
     /// Executes commands until the channel closes.
-    fn work(mut self, received: &Receiver<Command<T::Batch>>, reply: &Sender<Reply>) {
+    fn work<I>(mut self, received: &Receiver<Command<I>>, reply: &Sender<Reply>)
+    where
+        C: Fn(&I, usize, &T::Model) -> (GradientSum, Means),
+    {
         let mut gradients = GradientSum::default();
         let mut bucket = Arc::new(Sizes::new());
         for command in received {
             let device = &self.devices[self.number];
             let done = match command {
                 Command::Gradients(step) => {
-                    let (task, model, number) = (self.task, &self.model, self.number);
-                    let mut found =
-                        compute_gradients(task, &step, number, model, self.context, None);
-                    let means = step.means(number, &found.read());
-                    gradients = found.gradients;
+                    let (found, means) = (self.compute)(&step, self.number, &self.model);
+                    gradients = found;
                     Reply::Gradients(gradients.sizes().collect(), means)
                 }
                 Command::Sum(sizes) => {

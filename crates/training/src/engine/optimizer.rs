@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use bertkit_model::ops::vectorised;
+use bertkit_model::vectors::vectorised;
 use bertkit_model::weights::{to_vec, write_safetensors};
 use bertkit_model::{Checkpoint, WeightsError, is_cpu};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
@@ -526,6 +526,7 @@ fn sum_of_squares(values: &[f32]) -> f64 {
 mod tests {
     use super::*;
     use crate::engine::param_groups::param_group;
+    use bertkit_model::LayerDepths;
 
     #[test]
     fn squares_in_groups_are_those_of_all_elements() {
@@ -559,7 +560,13 @@ mod tests {
             let (mut p, mut moments) = ([1.0_f32], HostMoments::zeros(1));
             for expected in expected {
                 optimizer.updates += 1;
-                let group = param_group("encoder.layers.0.qkv.weight", 1, 1.0, false, 0);
+                let group = param_group(
+                    "encoder.layers.0.qkv.weight",
+                    &LayerDepths::unshared(1),
+                    1.0,
+                    false,
+                    0,
+                );
                 let c = optimizer.coefficients(0.1, 1.0, group);
                 c.update_host(&mut p, &[2.0], &mut moments);
                 assert!((p[0] - expected).abs() < 1e-5, "{} {expected}", p[0]);

@@ -1,5 +1,6 @@
 //! Parameter groups: learning-rate factor, weight decay and freezing, by parameter path.
 
+use bertkit_model::LayerDepths;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
 
@@ -16,10 +17,11 @@ pub struct ParamGroup {
 ///
 /// Biases and LayerNorm do not decay (Devlin et al. 2019, appendix A.2). The layer-wise rate is `lr · d^(n + 2 − depth)`,
 /// with the embeddings at depth 0, layer i at depth i + 1 and everything above at depth n + 2 (`google-research/electra`,
-/// `model/optimization.py`).
+/// `model/optimization.py`). Parameters that several layers share count as the topmost of them, and are frozen only if all
+/// of these are.
 pub fn param_group(
     path: &str,
-    layers: usize,
+    layers: &LayerDepths,
     layer_decay: f64,
     freeze_embeddings: bool,
     freeze_layers: usize,
@@ -28,19 +30,20 @@ pub fn param_group(
     let layer = path
         .strip_prefix("encoder.layers.")
         .and_then(|rest| rest.split('.').next())
-        .and_then(|number| number.parse::<usize>().ok());
+        .and_then(|number| number.parse::<usize>().ok())
+        .and_then(|set| layers.last_use(set));
     let embeddings = path.starts_with("encoder.embeddings.");
     let depth = match layer {
         Some(layer) => layer + 1,
         None if embeddings => 0,
-        None => layers + 2,
+        None => layers.blocks() + 2,
     };
     let frozen =
         (embeddings && freeze_embeddings) || layer.is_some_and(|layer| layer < freeze_layers);
     let rate_factor = if frozen {
         0.0
     } else {
-        layer_decay.powi((layers + 2 - depth) as i32)
+        layer_decay.powi((layers.blocks() + 2 - depth) as i32)
     };
     ParamGroup {
         rate_factor,
@@ -88,29 +91,72 @@ mod tests {
             "encoder.layers.1.output_norm.weight",
             "head.bias",
         ] {
-            assert!(!param_group(path, 2, 1.0, false, 0).decays, "{path}");
+            assert!(
+                !param_group(path, &LayerDepths::unshared(2), 1.0, false, 0).decays,
+                "{path}"
+            );
         }
-        assert!(param_group("encoder.layers.0.qkv.weight", 2, 1.0, false, 0).decays);
-        assert!(param_group("encoder.embeddings.word", 2, 1.0, false, 0).decays);
+        assert!(
+            param_group(
+                "encoder.layers.0.qkv.weight",
+                &LayerDepths::unshared(2),
+                1.0,
+                false,
+                0
+            )
+            .decays
+        );
+        assert!(
+            param_group(
+                "encoder.embeddings.word",
+                &LayerDepths::unshared(2),
+                1.0,
+                false,
+                0
+            )
+            .decays
+        );
     }
 
     #[test]
     fn rates_fall_towards_the_embeddings_and_frozen_parts_stay() {
-        let factor = |path| param_group(path, 12, 0.8, false, 0).rate_factor;
+        let factor =
+            |path| param_group(path, &LayerDepths::unshared(12), 0.8, false, 0).rate_factor;
         assert!((factor("encoder.embeddings.word") - 0.8_f64.powi(14)).abs() < 1e-12);
         assert!((factor("encoder.layers.11.output.weight") - 0.8_f64.powi(2)).abs() < 1e-12);
         assert_eq!(factor("head.classifier.weight"), 1.0);
         assert_eq!(factor("encoder.pooler.weight"), 1.0);
         assert_eq!(
-            param_group("encoder.layers.1.qkv.weight", 12, 1.0, true, 2).rate_factor,
+            param_group(
+                "encoder.layers.1.qkv.weight",
+                &LayerDepths::unshared(12),
+                1.0,
+                true,
+                2
+            )
+            .rate_factor,
             0.0
         );
         assert_eq!(
-            param_group("encoder.layers.2.qkv.weight", 12, 1.0, true, 2).rate_factor,
+            param_group(
+                "encoder.layers.2.qkv.weight",
+                &LayerDepths::unshared(12),
+                1.0,
+                true,
+                2
+            )
+            .rate_factor,
             1.0
         );
         assert_eq!(
-            param_group("encoder.embeddings.word", 12, 1.0, true, 0).rate_factor,
+            param_group(
+                "encoder.embeddings.word",
+                &LayerDepths::unshared(12),
+                1.0,
+                true,
+                0
+            )
+            .rate_factor,
             0.0
         );
     }

@@ -1,17 +1,19 @@
 //! One optimizer update: micro-batches → forward → loss terms → backward → clip → update.
 
 use std::sync::Arc;
+use std::thread::Scope;
 
 use bertkit_model::weights::to_vec;
 use bertkit_model::{Context, TrainingPass};
 use burn::tensor::Tensor;
 
-use crate::engine::data_parallel::DataParallel;
+use crate::engine::data_parallel::{DataParallel, DevicePlacement, Means};
 use crate::engine::loss_scale::LossScale;
-use crate::engine::optimizer::GradientSum;
+use crate::engine::optimizer::{AdamW, GradientSum};
 use crate::engine::profile::Stopwatch;
+use crate::engine::schedule::Schedule;
+use crate::engine::store::Progress;
 use crate::engine::task::{LossSums, LossTerm, Task};
-use crate::engine::trainer::Trainer;
 use crate::error::TrainError;
 
 /// The numbers of one update.
@@ -27,7 +29,19 @@ pub(crate) struct Update {
     pub tokens: u64,
 }
 
-impl<T: Task> Trainer<'_, T> {
+/// What an update needs besides the model and its batches.
+pub(crate) struct Step<'a, T: Task> {
+    pub task: &'a T,
+    pub context: Context<'static>,
+    /// The seed of dropout.
+    pub seed: u64,
+    pub schedule: &'a Schedule,
+    pub optimizer: &'a mut AdamW,
+    pub progress: &'a mut Progress,
+    pub watch: Option<&'a mut Stopwatch>,
+}
+
+impl<T: Task> Step<'_, T> {
     /// One optimizer update over the micro-batches of one or more batches, distributed over the devices in turn.
     ///
     /// Each loss term is divided by its items in all micro-batches together, so k micro-batches give the gradients of
@@ -35,17 +49,17 @@ impl<T: Task> Trainer<'_, T> {
     ///
     /// # Errors
     /// A loss term or the gradient norm is not finite; no weight has changed then.
-    pub fn step(
-        &mut self,
+    pub fn run(
+        mut self,
         model: T::Model,
         batches: &Arc<Vec<T::Batch>>,
-        devices: &mut DataParallel<'_, T::Batch>,
+        devices: &mut DataParallel<'_, StepInput<T::Batch>>,
     ) -> Result<(T::Model, Update), TrainError> {
         let task = self.task;
         let step = Arc::new(StepInput {
             batches: batches.clone(),
             totals: totals(task, batches),
-            seed: self.config.seed,
+            seed: self.seed,
             first: self.progress.micro_batches,
             scale: self.progress.loss_scale.as_ref().map(|s| s.scale),
             devices: devices.count(),
@@ -53,8 +67,8 @@ impl<T: Task> Trainer<'_, T> {
 
         // Forward, loss terms and backward: here on the first device, in other threads on the others.
         devices.start(&step);
-        let context = self.placement.context;
-        let first = compute_gradients(task, &step, 0, &model, context, self.watch.as_mut());
+        let watch = self.watch.as_deref_mut();
+        let first = compute_gradients(task, &step, 0, &model, self.context, watch);
         let mut sum = first.gradients;
         let mut means = devices.all_reduce(&mut sum);
         if devices.count() > 1
@@ -132,18 +146,50 @@ impl<T: Task> Trainer<'_, T> {
         Ok(sums)
     }
 
-    pub(crate) fn not_finite(&self, what: &str, value: f64, batches: &[T::Batch]) -> TrainError {
-        TrainError::NotFinite {
-            what: what.into(),
-            value,
-            step: self.progress.step,
-            place: self.task.describe(batches),
-        }
+    fn not_finite(&self, what: &str, value: f64, batches: &[T::Batch]) -> TrainError {
+        not_finite(self.task, self.progress.step, what, value, batches)
     }
 }
 
+/// The error for a number that is not finite after `step` updates.
+pub(crate) fn not_finite<T: Task>(
+    task: &T,
+    step: u64,
+    what: &str,
+    value: f64,
+    batches: &[T::Batch],
+) -> TrainError {
+    TrainError::NotFinite {
+        what: what.into(),
+        value,
+        step,
+        place: task.describe(batches),
+    }
+}
+
+/// The devices of a run, which compute the gradients of [`compute_gradients`].
+pub(crate) fn start_devices<'scope, 'env, T: Task>(
+    scope: &'scope Scope<'scope, 'env>,
+    task: &'env T,
+    placement: &DevicePlacement,
+    model: &T::Model,
+    optimizer: &AdamW,
+) -> DataParallel<'scope, StepInput<T::Batch>>
+where
+    T::Model: 'scope,
+    T::Batch: 'scope,
+{
+    let context = placement.context;
+    let compute = move |step: &StepInput<T::Batch>, device, model: &T::Model| {
+        let mut found = compute_gradients(task, step, device, model, context, None);
+        let means = step.means(device, &found.read());
+        (found.gradients, means)
+    };
+    DataParallel::new(scope, task, placement, model, optimizer, compute)
+}
+
 /// The gradients of one device's micro-batches.
-pub(crate) fn compute_gradients<T: Task>(
+fn compute_gradients<T: Task>(
     task: &T,
     step: &StepInput<T::Batch>,
     device: usize,
@@ -229,9 +275,6 @@ fn totals<T: Task>(task: &T, batches: &[T::Batch]) -> Vec<f64> {
     totals
 }
 
-/// The mean of each loss term in some micro-batches, with their numbers in the update.
-pub(crate) type Means = Vec<(usize, Vec<f64>)>;
-
 /// The input of one update, shared by all devices.
 pub(crate) struct StepInput<B> {
     batches: Arc<Vec<B>>,
@@ -254,7 +297,7 @@ impl<B> StepInput<B> {
     }
 
     /// The term means of one device, from its values of [`DeviceGradients::means`].
-    pub fn means(&self, device: usize, values: &[f32]) -> Means {
+    fn means(&self, device: usize, values: &[f32]) -> Means {
         let each = values.chunks(self.totals.len());
         let each = each.map(|values| values.iter().map(|&x| f64::from(x)).collect());
         self.of(device).map(|(i, _)| i).zip(each).collect()
@@ -262,15 +305,15 @@ impl<B> StepInput<B> {
 }
 
 /// The result of the backward passes on one device.
-pub(crate) struct DeviceGradients {
-    pub gradients: GradientSum,
+struct DeviceGradients {
+    gradients: GradientSum,
     /// The mean of each loss term, micro-batch by micro-batch, still on the device.
-    pub means: Vec<Tensor<1>>,
+    means: Vec<Tensor<1>>,
 }
 
 impl DeviceGradients {
     /// The means, in one read.
-    pub fn read(&mut self) -> Vec<f32> {
+    fn read(&mut self) -> Vec<f32> {
         match std::mem::take(&mut self.means) {
             means if means.is_empty() => Vec::new(),
             means => to_vec(Tensor::cat(means, 0)),

@@ -36,8 +36,6 @@ pub struct Progress {
     /// The loss scale, in f16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) loss_scale: Option<LossScale>,
-    /// SHA-256 of the training and validation files.
-    pub data: Vec<String>,
 }
 
 /// One line of `metrics.jsonl`.

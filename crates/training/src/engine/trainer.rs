@@ -13,7 +13,7 @@ use crate::engine::observer::{EvaluationReport, Event, Observer, ProbeReport, St
 use crate::engine::optimizer::AdamW;
 use crate::engine::profile::Stopwatch;
 use crate::engine::schedule::Schedule;
-use crate::engine::step::Update;
+use crate::engine::step::{Step, StepInput, Update, not_finite, start_devices};
 use crate::engine::store::{MetricLine, Progress, Snapshot, Store};
 use crate::engine::task::{LossTerm, Split, Task};
 use crate::error::TrainError;
@@ -164,7 +164,7 @@ impl<'a, T: Task> Trainer<'a, T> {
         };
         std::thread::scope(|scope| {
             let mut devices =
-                DataParallel::new(scope, self.task, &self.placement, &model, &self.optimizer);
+                start_devices(scope, self.task, &self.placement, &model, &self.optimizer);
             self.run_epochs(model, &mut devices, &mut session)
         })
     }
@@ -181,10 +181,10 @@ impl<'a, T: Task> Trainer<'a, T> {
     ) -> Result<T::Model, TrainError> {
         std::thread::scope(|scope| {
             let mut devices =
-                DataParallel::new(scope, self.task, &self.placement, &model, &self.optimizer);
+                start_devices(scope, self.task, &self.placement, &model, &self.optimizer);
             for group in groups {
                 let started = Instant::now();
-                let (next, update) = self.step(model, &Arc::new(group), &mut devices)?;
+                let (next, update) = self.step().run(model, &Arc::new(group), &mut devices)?;
                 model = next;
                 each(&update, started.elapsed().as_secs_f64());
             }
@@ -192,11 +192,24 @@ impl<'a, T: Task> Trainer<'a, T> {
         })
     }
 
+    /// The next update.
+    fn step(&mut self) -> Step<'_, T> {
+        Step {
+            task: self.task,
+            context: self.placement.context,
+            seed: self.config.seed,
+            schedule: &self.schedule,
+            optimizer: &mut self.optimizer,
+            progress: &mut self.progress,
+            watch: self.watch.as_mut(),
+        }
+    }
+
     /// Epoch after epoch, until the run ends.
     fn run_epochs(
         &mut self,
         mut model: T::Model,
-        devices: &mut DataParallel<'_, T::Batch>,
+        devices: &mut DataParallel<'_, StepInput<T::Batch>>,
         session: &mut Session<'_, T::Model>,
     ) -> Result<(T::Model, Option<EvaluationReport>), TrainError> {
         while !self.is_done() {
@@ -263,7 +276,7 @@ impl<'a, T: Task> Trainer<'a, T> {
         mut model: T::Model,
         batches: usize,
         ready: &Receiver<Vec<T::Batch>>,
-        devices: &mut DataParallel<'_, T::Batch>,
+        devices: &mut DataParallel<'_, StepInput<T::Batch>>,
         session: &mut Session<'_, T::Model>,
     ) -> Result<(T::Model, Pause), TrainError> {
         let accumulation = self.task.accumulation(self.progress.stage);
@@ -278,7 +291,7 @@ impl<'a, T: Task> Trainer<'a, T> {
             if let Some(watch) = &mut self.watch {
                 watch.profile.batches += watch.lap();
             }
-            let (next, update) = self.step(model, &group, devices)?;
+            let (next, update) = self.step().run(model, &group, devices)?;
             model = next;
             if let Some(watch) = &mut self.watch {
                 watch.update_ends();
@@ -325,7 +338,8 @@ impl<'a, T: Task> Trainer<'a, T> {
         if (evaluates || due || probes || session.interrupted())
             && let Some(value) = find_non_finite(model)
         {
-            return Err(self.not_finite("size of a weight", value, group));
+            let what = "size of a weight";
+            return Err(not_finite(self.task, step, what, value, group));
         }
         if evaluates {
             self.evaluate(model, epoch, rate, session)?;

@@ -2,7 +2,7 @@
 
 use bertkit_data::pretraining::masking::Masking;
 use bertkit_data::pretraining::sequences::Packing;
-use bertkit_model::{Electra, Family, MlmModel, PretrainingModel};
+use bertkit_model::{Electra, Family, FamilyDescriptor, MlmModel, PretrainingModel};
 
 use super::loss::Loss;
 
@@ -23,7 +23,7 @@ pub(crate) struct FamilyMismatch {
     /// What is wrong.
     pub message: String,
     /// What to do about it.
-    pub hint: &'static str,
+    pub hint: String,
 }
 
 /// What a loss is built from, besides the model.
@@ -43,7 +43,7 @@ pub(crate) trait Descriptor: Sync {
     /// The documentation of its weight.
     fn weight_doc(&self) -> &'static str;
 
-    /// Its short name, as in `mlm+nsp`.
+    /// Its short name, as in `objective = "mlm+nsp"`.
     fn short(&self) -> &'static str;
 
     /// The weight of its mean loss in the published code, which the short name stands for.
@@ -59,7 +59,7 @@ pub(crate) trait Descriptor: Sync {
     /// What it predicts, in the summary of a run.
     fn title(&self) -> &'static str;
 
-    /// What it learns, with its short form, as a part of the sentence in the help.
+    /// What it learns, with its short form, as a part of the sentence in the help of the flag.
     fn help(&self) -> &'static str;
 
     /// The name of its loss in `metrics.jsonl`.
@@ -89,7 +89,7 @@ pub(crate) trait Descriptor: Sync {
     ///
     /// # Errors
     /// The family has none.
-    fn check_family(&self, _family: Family) -> Result<(), FamilyMismatch> {
+    fn check_family(&self, _family: &FamilyDescriptor) -> Result<(), FamilyMismatch> {
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use bertkit_data::pretraining::masking::Masking;
 use bertkit_data::pretraining::sequences::Packing;
-use bertkit_model::Family;
+use bertkit_model::{Family, FamilyDescriptor};
 use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -124,7 +124,7 @@ impl ObjectiveList {
     ///
     /// # Errors
     /// The first objective that the family cannot be trained with.
-    pub(crate) fn check_family(&self, family: Family) -> Result<(), FamilyMismatch> {
+    pub(crate) fn check_family(&self, family: &FamilyDescriptor) -> Result<(), FamilyMismatch> {
         self.active()
             .try_for_each(|(objective, _)| objective.check_family(family))
     }

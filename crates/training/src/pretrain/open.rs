@@ -103,7 +103,7 @@ fn open_tokenizer(
         .transpose()?;
     let family = match start {
         Start::Folder(_, folder) => folder.config.family,
-        Start::Fresh(fresh) => fresh.family,
+        Start::Fresh(fresh) => fresh.family.descriptor(),
     };
     config
         .objective

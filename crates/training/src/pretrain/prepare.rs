@@ -20,6 +20,7 @@ use crate::config::pretrain::PretrainingConfig;
 use crate::engine::observer::{Event, Observer, Summary};
 use crate::engine::schedule::Length;
 use crate::error::{TrainError, setting};
+use crate::run::checkpoint::RunIdentity;
 use crate::run::devices::{self, Devices};
 use crate::run::directory::{DirectoryPolicy, RunDirectory};
 use crate::run::resume::{self, check_resumable};
@@ -56,6 +57,7 @@ pub fn prepare(
     let (source, validation, facts) = plan.batches(&config, corpus, observer)?;
     let files = source_files(&source.corpus);
     let data = data_record(&source.corpus, &files);
+    let identity = RunIdentity::new(data, &resumable_settings(&config));
     let mut lines = describe_corpus(&config, &source, &facts);
     lines.push((
         "tokenizer".into(),
@@ -71,7 +73,7 @@ pub fn prepare(
         policy,
         source,
         validation,
-        data,
+        identity: &identity,
         device: devices.training(),
     };
     let (run, parameters) = builder.build(opened, &mut lines)?;
@@ -97,6 +99,7 @@ pub fn prepare(
         devices,
         summary,
         files,
+        identity,
         command: Vec::new(),
         profile: false,
         run,
@@ -213,14 +216,20 @@ fn compare_with_started(
 ) -> Result<(), TrainError> {
     let path = directory.path().join("config.toml");
     let started = PretrainConfig::resolve_unchecked(Some(&path), &[])?;
-    let relevant = |config: &PretrainConfig| {
-        let mut config = config.clone();
-        config.output = None;
-        config.device = String::new();
-        config.corpus.shards = None;
-        config.training.recompute = false;
-        config.training.micro_batch = None;
-        config.to_toml()
-    };
-    check_resumable(directory, &relevant(&started), &relevant(config))
+    check_resumable(
+        directory,
+        &resumable_settings(&started),
+        &resumable_settings(config),
+    )
+}
+
+/// The settings that must stay the same when a run is resumed.
+fn resumable_settings(config: &PretrainConfig) -> String {
+    let mut config = config.clone();
+    config.output = None;
+    config.device = String::new();
+    config.corpus.shards = None;
+    config.training.recompute = false;
+    config.training.micro_batch = None;
+    config.to_toml()
 }

@@ -12,6 +12,7 @@ use crate::engine::profile::Profile;
 use crate::engine::schedule::{Length, Schedule};
 use crate::engine::trainer::LoopConfig;
 use crate::error::TrainError;
+use crate::run::checkpoint::RunIdentity;
 use crate::run::devices::Devices;
 use crate::run::directory::{DirectoryPolicy, RunDirectory};
 use crate::run::environment;
@@ -43,6 +44,7 @@ pub struct PreparedPretraining {
     pub(super) summary: Summary,
     /// The files of the corpus, and their SHA-256.
     pub(super) files: Vec<(PathBuf, String)>,
+    pub(super) identity: RunIdentity,
     pub(super) command: Vec<String>,
     pub(super) profile: bool,
     pub(super) run: Box<dyn Run>,
@@ -167,6 +169,7 @@ impl PreparedPretraining {
         let files = files.map(|(path, hash)| (path.as_path(), hash.as_str()));
         let setup = RunSetup {
             command: "pretrain",
+            identity: self.identity,
             policy: self.policy,
             environment: environment::environment(
                 &self.devices,

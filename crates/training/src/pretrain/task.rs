@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use bertkit_data::tokenizer::TextTokenizer;
-use bertkit_model::{Context, Naming};
+use bertkit_model::{Context, LayerDepths, Naming};
 
 use super::batch::MaskedBatch;
 use super::model::PretrainModel;
@@ -31,7 +31,7 @@ pub(crate) struct PretrainTask<M: PretrainModel> {
     /// Saved next to the weights.
     pub tokenizer: TextTokenizer,
     /// Layers of the encoder that is kept.
-    pub layers: usize,
+    pub layers: LayerDepths,
     /// Layer-wise decay of the learning rate.
     pub layer_decay: f64,
     pub probe: Option<Probe>,
@@ -118,7 +118,7 @@ impl<M: PretrainModel> Task for PretrainTask<M> {
 
     fn param_group(&self, path: &str) -> ParamGroup {
         let path = path.strip_prefix("discriminator.").unwrap_or(path);
-        param_group(path, self.layers, self.layer_decay, false, 0)
+        param_group(path, &self.layers, self.layer_decay, false, 0)
     }
 
     fn naming(&self) -> Naming {

@@ -28,7 +28,7 @@ pub(super) fn train(
     observer: &mut dyn Observer,
     interrupt: &AtomicBool,
 ) -> Result<TextTokenizer, TrainError> {
-    let family = tokenizer_family(fresh.family);
+    let family = tokenizer_family(fresh.family.descriptor());
     let options = TrainOptions {
         family,
         vocab_size: Some(config.tokenizer.vocab_size),

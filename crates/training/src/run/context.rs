@@ -8,7 +8,8 @@ use crate::config::FinetuneConfig;
 use crate::engine::observer::{Event, Observer, Summary};
 use crate::error::{TrainError, setting};
 use crate::run::devices::Devices;
-use crate::run::directory::{DirectoryPolicy, RunDirectory, sha256};
+use crate::run::directory::{DirectoryPolicy, RunDirectory};
+use crate::run::files::sha256;
 use crate::run::finetune::{FinetuneRun, FinetuneTask, TrainableRun};
 use crate::run::model::{fresh_config, shorten, tokenizer_family};
 use crate::run::tables::files_of;
@@ -67,7 +68,7 @@ impl RunContext {
                                 ..TrainOptions::default()
                             };
                             let tokenizer = train_tokenizer(texts, &options)?
-                                .with_family(tokenizer_family(fresh.family));
+                                .with_family(tokenizer_family(fresh.family.descriptor()));
                             lines.push((
                                 "tokenizer".into(),
                                 format!(

@@ -1,31 +1,31 @@
-//! The run directory: what a run leaves behind, written so that nothing in it is ever half there.
+//! The run directory: everything that a run writes.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, BufWriter, Read, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 use crate::config::{FinetuneConfig, PretrainConfig};
-use crate::engine::store::MetricLine;
 use crate::error::TrainError;
+use crate::run::files::{
+    is_temporary, sync_folder, sync_parent, temporary_name, write_atomically, write_error,
+};
+use crate::run::lock::{DirectoryLock, LOCK};
 
-/// What happens to a run directory that is already there.
+/// How a run treats an existing run directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DirectoryPolicy {
-    /// It must be empty or absent; a tokenised corpus of an earlier attempt may be there.
+    /// It must be empty or absent, except for a tokenised corpus of an earlier attempt.
     New,
-    /// What an earlier run wrote is removed when training begins; other files stay.
+    /// The files of an earlier run are removed when training begins; other files stay.
     Overwrite,
-    /// The newest checkpoint is continued.
+    /// The run continues from its newest checkpoint.
     Resume,
-    /// Nothing is written at all.
+    /// Nothing is written.
     DryRun,
 }
 
 /// The names that a run writes, and that overwriting may therefore remove.
 ///
-/// What shows that they are a run's goes last: an overwriting that was cut short can be repeated.
+/// Those that identify the directory as a run's come last, so that an interrupted removal can be repeated.
 const OWN: [&str; 8] = [
     "metrics.jsonl",
     "checkpoints",
@@ -43,81 +43,71 @@ pub struct RunDirectory {
     path: PathBuf,
 }
 
-fn write_error(path: &Path) -> impl FnOnce(std::io::Error) -> TrainError + '_ {
-    move |source| TrainError::Write {
-        path: path.into(),
-        source,
-    }
-}
-
-fn read_error(path: &Path) -> impl FnOnce(std::io::Error) -> TrainError + '_ {
-    move |source| TrainError::Read {
-        path: path.into(),
-        source,
-    }
-}
-
-/// Writes a file through a temporary one beside it: it is there whole, or as it was.
-///
-/// # Errors
-/// Writing or renaming failed; the temporary file is removed.
-pub fn write_atomically(path: &Path, content: &[u8]) -> Result<(), TrainError> {
-    let temporary = temporary_name(path);
-    let result = (|| {
-        let mut file = File::create(&temporary)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    })();
-    result.map_err(|source| {
-        // The first error is the one to tell.
-        let _ = fs::remove_file(&temporary);
-        TrainError::Write {
-            path: path.into(),
-            source,
-        }
-    })
-}
-
-/// Whether this is a tokenised corpus, whole or not: it is made before the run, and checked by itself.
-fn is_shards(entry: fs::DirEntry) -> bool {
+/// Whether a directory entry does not make a run directory "not empty": a tokenised corpus, which is made before the run
+/// and validated on its own, or what a process leaves that is killed before the first complete file.
+fn is_leftover(entry: &fs::DirEntry) -> bool {
     let name = entry.file_name();
     let name = name.to_string_lossy();
-    name == "shards" || name.starts_with(".shards.")
-}
-
-fn temporary_name(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.tmp"))
-}
-
-/// The SHA-256 of a file, in hexadecimal.
-///
-/// # Errors
-/// It cannot be read.
-pub fn sha256(path: &Path) -> Result<String, TrainError> {
-    let mut file = File::open(path).map_err(read_error(path))?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer).map_err(read_error(path))? {
-            0 => break,
-            n => hasher.update(&buffer[..n]),
+    // Those of a run, and of a cross-validation.
+    let first_files = [
+        ".config.toml.",
+        ".environment.json.",
+        ".runs.toml.",
+        ".crossval.toml.",
+    ];
+    match &*name {
+        "shards" | LOCK => true,
+        "checkpoints" => is_empty(&entry.path()),
+        name => {
+            let first = first_files.iter().any(|start| name.starts_with(start));
+            name.starts_with(".shards.") || (first && is_temporary(name))
         }
     }
-    Ok(hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+}
+
+/// Whether a path is an empty folder.
+fn is_empty(path: &Path) -> bool {
+    fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+/// Removes a file or a folder, if there is one.
+fn remove(path: &Path) -> Result<(), TrainError> {
+    let removed = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
+    match removed {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(write_error(path)(e)),
+        _ => Ok(()),
+    }
 }
 
 impl RunDirectory {
-    /// Looks at the directory, and touches nothing.
+    /// Checks the directory without writing anything.
     ///
     /// # Errors
-    /// It is not as the policy needs it.
+    /// Another process writes to it, or its content does not fit the policy.
     pub fn check(path: &Path, policy: DirectoryPolicy) -> Result<Self, TrainError> {
+        if policy != DirectoryPolicy::DryRun {
+            DirectoryLock::check_free(path)?;
+        }
+        let directory = Self { path: path.into() };
+        directory.check_content(policy)?;
+        Ok(directory)
+    }
+
+    /// A directory as it is, without any check.
+    pub(crate) fn open(path: &Path) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// As [`Self::check`], for the holder of the lock.
+    ///
+    /// # Errors
+    /// The content does not fit the policy.
+    pub(crate) fn check_content(&self, policy: DirectoryPolicy) -> Result<(), TrainError> {
+        let path = &self.path;
         if let Some(file) = path.ancestors().find(|part| part.is_file()) {
             return Err(TrainError::Setting {
                 message: format!(
@@ -127,11 +117,13 @@ impl RunDirectory {
                 hint: "name another directory with [output]".into(),
             });
         }
-        let directory = Self { path: path.into() };
+        let begun = path.join("config.toml").exists();
         match policy {
             DirectoryPolicy::New => {
                 let empty = match fs::read_dir(path) {
-                    Ok(mut entries) => entries.all(|entry| entry.is_ok_and(is_shards)),
+                    Ok(mut entries) => {
+                        entries.all(|entry| entry.is_ok_and(|entry| is_leftover(&entry)))
+                    }
                     Err(e) if e.kind() == std::io::ErrorKind::NotFound => true,
                     Err(source) => {
                         return Err(TrainError::Read {
@@ -141,21 +133,30 @@ impl RunDirectory {
                     }
                 };
                 if !empty {
-                    return Err(TrainError::NotEmpty { path: path.into() });
+                    return Err(TrainError::NotEmpty {
+                        path: path.into(),
+                        resumable: begun,
+                    });
                 }
             }
-            DirectoryPolicy::Resume => {
-                if !path.join("config.toml").exists() {
-                    return Err(TrainError::NothingToResume { path: path.into() });
-                }
+            DirectoryPolicy::Resume if !begun => {
+                return Err(TrainError::NothingToResume { path: path.into() });
             }
-            DirectoryPolicy::Overwrite => directory.check_ours()?,
-            DirectoryPolicy::DryRun => {}
+            DirectoryPolicy::Overwrite => self.check_ours()?,
+            DirectoryPolicy::Resume | DirectoryPolicy::DryRun => {}
         }
-        Ok(directory)
+        Ok(())
     }
 
-    /// Refuses to replace files that have a run's names, where no run has been.
+    /// Creates the directory if it is absent, and locks it.
+    ///
+    /// # Errors
+    /// Another process writes to it, or it cannot be created.
+    pub(crate) fn lock(&self) -> Result<DirectoryLock, TrainError> {
+        DirectoryLock::exclusive(&self.path)
+    }
+
+    /// Refuses to replace files with the names of a run's in a directory that is not a run's.
     fn check_ours(&self) -> Result<(), TrainError> {
         let config = self.path.join("config.toml");
         let environment = fs::read_to_string(self.path.join("environment.json"));
@@ -169,8 +170,7 @@ impl RunDirectory {
         let foreign = OWN.iter().find(|name| {
             let path = self.path.join(name);
             // A run that was stopped early enough leaves an empty folder.
-            let empty = fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_none());
-            path.exists() && !empty
+            path.exists() && !is_empty(&path)
         });
         foreign.map_or(Ok(()), |name| {
             Err(TrainError::Setting {
@@ -183,10 +183,9 @@ impl RunDirectory {
         })
     }
 
-    /// Takes away what [`Self::create`] and the first files have put into a directory, and, unless
-    /// it `existed` before, the directory itself.
+    /// Undoes [`Self::create`] and removes the first files; also the directory, unless it `existed` before.
     pub fn abandon(&self, existed: bool) {
-        // Whatever cannot be removed either is not there or was not ours.
+        // Errors are ignored: these files may be absent, and folders not empty.
         for name in ["config.toml", "environment.json"] {
             let _ = fs::remove_file(self.path.join(name));
         }
@@ -196,55 +195,43 @@ impl RunDirectory {
         }
     }
 
-    /// Makes the directory ready to write to. Under [`DirectoryPolicy::Overwrite`] what an earlier
-    /// run left is removed.
+    /// Creates the directory. With [`DirectoryPolicy::Overwrite`] the files of an earlier run are removed.
     ///
     /// # Errors
-    /// The system refused.
+    /// A file or folder cannot be removed or created.
     pub fn create(&self, policy: DirectoryPolicy) -> Result<(), TrainError> {
         fs::create_dir_all(&self.path).map_err(write_error(&self.path))?;
         if policy == DirectoryPolicy::Overwrite {
             for name in OWN {
-                let path = self.path.join(name);
-                let removed = if path.is_dir() {
-                    fs::remove_dir_all(&path)
-                } else {
-                    fs::remove_file(&path)
-                };
-                match removed {
-                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(write_error(&path)(e));
-                    }
-                    _ => {}
-                }
+                remove(&self.path.join(name))?;
             }
         }
         let checkpoints = self.path.join("checkpoints");
         fs::create_dir_all(&checkpoints).map_err(write_error(&checkpoints))
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The trained model's folder.
+    /// The folder of the trained model.
     pub fn model(&self) -> PathBuf {
         self.path.join("model")
     }
 
-    /// Writes a file of that name at the top of the directory.
+    /// Writes a file in the directory.
     ///
     /// # Errors
-    /// The system refused.
+    /// The file cannot be written.
     pub fn write(&self, name: &str, content: &str) -> Result<(), TrainError> {
         write_atomically(&self.path.join(name), content.as_bytes())
     }
 
-    /// Fills a folder through a temporary one beside it, and puts it in the place of an older one.
+    /// Fills a folder under a temporary name and renames it, replacing an older one. Returns its path.
     ///
     /// # Errors
-    /// `fill` failed or the system refused; the older folder is then still there.
+    /// `fill` failed, or the folder cannot be written or renamed; an older folder is then still there.
     pub fn replace_folder(
         &self,
         name: &str,
@@ -252,14 +239,15 @@ impl RunDirectory {
     ) -> Result<PathBuf, TrainError> {
         let target = self.path.join(name);
         let temporary = temporary_name(&target);
-        let _ = fs::remove_dir_all(&temporary);
         fs::create_dir_all(&temporary).map_err(write_error(&temporary))?;
         let filled = fill(&temporary).and_then(|()| {
-            sync_files(&temporary).map_err(write_error(&target))?;
+            sync_folder(&temporary).map_err(write_error(&target))?;
             if target.exists() {
                 fs::remove_dir_all(&target).map_err(write_error(&target))?;
             }
-            fs::rename(&temporary, &target).map_err(write_error(&target))
+            fs::rename(&temporary, &target)
+                .and_then(|()| sync_parent(&target))
+                .map_err(write_error(&target))
         });
         if filled.is_err() {
             let _ = fs::remove_dir_all(&temporary);
@@ -267,7 +255,7 @@ impl RunDirectory {
         filled.map(|()| target)
     }
 
-    /// Names of the checkpoints that are there, oldest first.
+    /// The names of the checkpoints, oldest first.
     pub fn checkpoints(&self) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(self.path.join("checkpoints"))
             .into_iter()
@@ -285,16 +273,16 @@ impl RunDirectory {
         self.path.join("checkpoints").join(name)
     }
 
-    /// The name that the pointer `latest` or `best` holds.
+    /// The checkpoint that the pointer `latest` or `best` names.
     pub fn pointer(&self, name: &str) -> Option<String> {
         let text = fs::read_to_string(self.path.join("checkpoints").join(name)).ok()?;
         Some(text.trim().to_owned()).filter(|name| self.checkpoint(name).is_dir())
     }
 
-    /// Lets a pointer name a checkpoint.
+    /// Sets a pointer to a checkpoint.
     ///
     /// # Errors
-    /// The system refused.
+    /// The pointer cannot be written.
     pub fn point(&self, pointer: &str, checkpoint: &str) -> Result<(), TrainError> {
         write_atomically(
             &self.path.join("checkpoints").join(pointer),
@@ -302,10 +290,10 @@ impl RunDirectory {
         )
     }
 
-    /// Removes checkpoints but the newest `keep` and those named.
+    /// Removes all checkpoints except the newest `keep` and those named.
     ///
     /// # Errors
-    /// The system refused.
+    /// A checkpoint cannot be removed.
     pub fn rotate_checkpoints(
         &self,
         keep: usize,
@@ -315,7 +303,7 @@ impl RunDirectory {
         for name in &names[..names.len().saturating_sub(keep)] {
             if !also.iter().flatten().any(|kept| kept == name) {
                 let path = self.checkpoint(name);
-                // Renamed first: a checkpoint under its own name is always whole.
+                // Renamed first: a checkpoint under its own name is always complete.
                 let doomed = temporary_name(&path);
                 fs::rename(&path, &doomed).map_err(write_error(&path))?;
                 fs::remove_dir_all(&doomed).map_err(write_error(&doomed))?;
@@ -324,89 +312,34 @@ impl RunDirectory {
         Ok(())
     }
 
-    /// Removes what an interrupted write left behind.
+    /// Removes `checkpoints/`, after the model has been exported.
     ///
     /// # Errors
-    /// The system refused.
+    /// A checkpoint cannot be removed.
+    pub(crate) fn remove_checkpoints(&self) -> Result<(), TrainError> {
+        self.rotate_checkpoints(0, &[])?;
+        self.sweep()?;
+        let checkpoints = self.path.join("checkpoints");
+        for pointer in ["latest", "best"] {
+            let _ = fs::remove_file(checkpoints.join(pointer));
+        }
+        let _ = fs::remove_dir(checkpoints);
+        Ok(())
+    }
+
+    /// Removes the temporary files of an interrupted process.
+    ///
+    /// # Errors
+    /// A file cannot be removed.
     pub fn sweep(&self) -> Result<(), TrainError> {
         for folder in [self.path.clone(), self.path.join("checkpoints")] {
             for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                if name.starts_with('.') && name.ends_with(".tmp") {
-                    let path = entry.path();
-                    let removed = if path.is_dir() {
-                        fs::remove_dir_all(&path)
-                    } else {
-                        fs::remove_file(&path)
-                    };
-                    removed.map_err(write_error(&path))?;
+                if is_temporary(&entry.file_name().to_string_lossy()) {
+                    remove(&entry.path())?;
                 }
             }
         }
         Ok(())
-    }
-
-    /// Opens `metrics.jsonl` to append to, keeping only lines of up to `step` updates.
-    ///
-    /// # Errors
-    /// The system refused.
-    pub fn metrics(&self, step: u64) -> Result<MetricsFile, TrainError> {
-        let path = self.path.join("metrics.jsonl");
-        let mut kept = String::new();
-        if let Ok(file) = File::open(&path) {
-            for line in BufReader::new(file).lines().map_while(Result::ok) {
-                // A line cut short by a kill is no JSON, and is dropped with the later ones.
-                let parsed: Result<MetricLine, _> = serde_json::from_str(&line);
-                if parsed.is_ok_and(|metric| metric.step <= step) {
-                    kept.push_str(&line);
-                    kept.push('\n');
-                }
-            }
-        }
-        write_atomically(&path, kept.as_bytes())?;
-        let file = OpenOptions::new()
-            .append(true)
-            .open(&path)
-            .map_err(write_error(&path))?;
-        Ok(MetricsFile {
-            path,
-            writer: BufWriter::new(file),
-        })
-    }
-}
-
-fn sync_files(folder: &Path) -> std::io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_file() {
-            File::open(path)?.sync_all()?;
-        }
-    }
-    Ok(())
-}
-
-/// `metrics.jsonl`, open.
-#[derive(Debug)]
-pub struct MetricsFile {
-    path: PathBuf,
-    writer: BufWriter<File>,
-}
-
-impl MetricsFile {
-    /// Appends a line.
-    ///
-    /// # Errors
-    /// The system refused.
-    pub fn append(&mut self, line: &MetricLine) -> Result<(), TrainError> {
-        let mut text = serde_json::to_string(line).map_err(|e| TrainError::Write {
-            path: self.path.clone(),
-            source: e.into(),
-        })?;
-        text.push('\n');
-        self.writer
-            .write_all(text.as_bytes())
-            .and_then(|()| self.writer.flush())
-            .map_err(write_error(&self.path))
     }
 }
 
@@ -490,32 +423,5 @@ mod tests {
             "old"
         );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn metrics_behind_the_checkpoint_and_broken_lines_are_dropped() {
-        let folder = tempfile::tempdir().unwrap();
-        let directory = RunDirectory {
-            path: folder.path().into(),
-        };
-        let line = |step| MetricLine {
-            step,
-            epoch: 0.5,
-            tokens: 1,
-            split: "train".into(),
-            name: "loss".into(),
-            value: Some(1.0),
-            lr: 0.1,
-            seconds: 1.0,
-        };
-        let mut metrics = directory.metrics(0).unwrap();
-        for step in 1..=4 {
-            metrics.append(&line(step)).unwrap();
-        }
-        let path = folder.path().join("metrics.jsonl");
-        let cut = fs::read_to_string(&path).unwrap() + "{\"step\":5,\"ep";
-        fs::write(&path, cut).unwrap();
-        directory.metrics(3).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 3);
     }
 }

@@ -20,6 +20,7 @@ use crate::engine::task::Task;
 use crate::engine::trainer::{LoopConfig, Trainer};
 use crate::engine::trial;
 use crate::error::TrainError;
+use crate::run::checkpoint::RunIdentity;
 use crate::run::devices::Devices;
 use crate::run::directory::{DirectoryPolicy, RunDirectory};
 use crate::run::environment;
@@ -49,6 +50,7 @@ pub struct FinetuneRun {
     trainable: Box<dyn Trainable>,
     optimizer: AdamW,
     progress: Progress,
+    identity: RunIdentity,
     summary: Summary,
     command: Vec<String>,
     profile: bool,
@@ -83,7 +85,7 @@ pub(crate) trait Trainable: fmt::Debug + Send {
         self: Box<Self>,
         directory: &RunDirectory,
         optimizer: &OptimizerConfig,
-        data: &[String],
+        identity: &RunIdentity,
     ) -> Result<Restored, TrainError>;
 
     /// Time and memory, from timed steps on a copy of the model.
@@ -138,10 +140,8 @@ impl FinetuneRun {
     ) -> Self {
         Self {
             optimizer: AdamW::new(&config.optimizer),
-            progress: Progress {
-                data,
-                ..Progress::default()
-            },
+            progress: Progress::default(),
+            identity: RunIdentity::new(data, &resumable_settings(&config)),
             config,
             policy,
             directory,
@@ -214,9 +214,9 @@ impl FinetuneRun {
     /// Resumes from the newest checkpoint; without one the run starts over, to the same result.
     pub(crate) fn restore(mut self) -> Result<Self, TrainError> {
         let (directory, optimizer) = (&self.directory, &self.config.optimizer);
-        let (trainable, state) =
-            self.trainable
-                .restore(directory, optimizer, &self.progress.data)?;
+        let (trainable, state) = self
+            .trainable
+            .restore(directory, optimizer, &self.identity)?;
         self.trainable = trainable;
         if let Some((optimizer, progress)) = state {
             (self.optimizer, self.progress) = (optimizer, progress);
@@ -252,9 +252,10 @@ impl FinetuneRun {
             .chain(std::iter::once(&self.config.data.valid))
             .flatten()
             .map(PathBuf::as_path)
-            .zip(self.progress.data.iter().map(String::as_str));
+            .zip(self.identity.data.iter().map(String::as_str));
         let setup = RunSetup {
             command: "finetune",
+            identity: self.identity.clone(),
             policy: self.policy,
             environment: environment::environment(
                 &self.devices,
@@ -294,9 +295,10 @@ impl<T: FinetuneTask> Trainable for TrainableRun<T> {
         self: Box<Self>,
         directory: &RunDirectory,
         optimizer: &OptimizerConfig,
-        data: &[String],
+        identity: &RunIdentity,
     ) -> Result<Restored, TrainError> {
-        let (model, state) = resume::restore(directory, &self.task, self.model, optimizer, data)?;
+        let (model, state) =
+            resume::restore(directory, &self.task, self.model, optimizer, identity)?;
         let task = self.task;
         Ok((Box::new(Self { task, model }), state))
     }
@@ -360,6 +362,16 @@ impl<T: FinetuneTask> Trainable for TrainableRun<T> {
             profile: finished.profile,
         })
     }
+}
+
+/// The settings that must stay the same when a run is resumed.
+pub(crate) fn resumable_settings(config: &FinetuneConfig) -> String {
+    let mut config = config.clone();
+    config.output = None;
+    config.device = String::new();
+    config.training.recompute = false;
+    config.training.micro_batch = None;
+    config.to_toml()
 }
 
 /// Optimizer updates of the whole run.

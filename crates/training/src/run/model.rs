@@ -3,17 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use bertkit_data::tokenizer::{Family as TokenizerFamily, TextTokenizer};
-use bertkit_model::{EncoderConfig, Family, ModelError};
+use bertkit_model::{EncoderConfig, Family, FamilyDescriptor, ModelError, TokenizerStyle};
 
 use crate::config::FreshModel;
 use crate::error::{TrainError, setting};
 
-pub(crate) const fn tokenizer_family(family: Family) -> TokenizerFamily {
-    match family {
-        Family::Bert => TokenizerFamily::Bert,
-        Family::Roberta => TokenizerFamily::Roberta,
-        Family::Electra => TokenizerFamily::Electra,
-        Family::Distilbert => TokenizerFamily::Distilbert,
+/// Whose conventions the tokenizers of a family follow.
+pub(crate) const fn tokenizer_family(family: &FamilyDescriptor) -> TokenizerFamily {
+    match family.tokenizer {
+        TokenizerStyle::Bert => TokenizerFamily::Bert,
+        TokenizerStyle::Roberta => TokenizerFamily::Roberta,
+        TokenizerStyle::Electra => TokenizerFamily::Electra,
+        TokenizerStyle::DistilBert => TokenizerFamily::Distilbert,
     }
 }
 
@@ -84,12 +85,19 @@ pub(crate) fn fresh_config(
     config.classifier_dropout = fresh.hidden_dropout;
     config.pad_token_id = pad_token_id;
     if let Some(size) = fresh.embedding_size {
-        if fresh.family != Family::Electra && size != fresh.hidden_size {
+        if !fresh.family.descriptor().has_embedding_width() && size != fresh.hidden_size {
+            let families = Family::ALL.into_iter();
+            let families = families.filter(|family| family.descriptor().has_embedding_width());
+            let names: Vec<&str> = families.map(Family::name).collect();
             return Err(setting(
                 format!(
-                    "`model.fresh.embedding_size` is {size}, but only electra has embeddings of a width of their own"
+                    "`model.fresh.embedding_size` is {size}, but only {} have embeddings of a width of their own",
+                    names.join(" and ")
                 ),
-                "leave it out, or use family = \"electra\"",
+                format!(
+                    "leave it out, or use family = \"{}\"",
+                    names.join("\" or \"")
+                ),
             ));
         }
         config.embedding_size = size;

@@ -13,7 +13,9 @@ use crate::engine::profile::Profile;
 use crate::engine::task::Task;
 use crate::engine::trainer::Trainer;
 use crate::error::TrainError;
+use crate::run::checkpoint::{self, RunIdentity};
 use crate::run::directory::{DirectoryPolicy, RunDirectory};
+use crate::run::environment;
 use crate::run::store::RunStore;
 
 /// A task whose trained model can be exported.
@@ -38,6 +40,8 @@ pub(crate) struct RunSetup {
     pub command: &'static str,
     pub policy: DirectoryPolicy,
     pub directory: RunDirectory,
+    /// What must stay the same when the run is resumed.
+    pub identity: RunIdentity,
     /// `config.toml`.
     pub config: String,
     /// `environment.json`.
@@ -75,6 +79,9 @@ impl RunSetup {
             });
         }
         let existed = self.directory.path().exists();
+        let _lock = self.directory.lock()?;
+        let mut trainer = trainer(task);
+        self.check_again(trainer.progress.step)?;
         if let Err(error) = self.begin() {
             if self.policy != DirectoryPolicy::Resume {
                 self.directory.abandon(existed);
@@ -82,23 +89,19 @@ impl RunSetup {
             return Err(error);
         }
         let directory = &self.directory;
-        let mut trainer = trainer(task);
         let context = trainer.placement.context;
         observer.event(&Event::Started {
             summary: self.summary.clone(),
             from_step: trainer.progress.step,
         });
-        let mut store = RunStore::new(directory, task.naming(), self.command);
+        let mut store = RunStore::new(directory, task.naming(), self.command, &self.identity);
         let (model, best) = trainer.run(model, &mut store, observer, interrupt)?;
         let (steps, seconds) = (trainer.progress.step, trainer.progress.seconds);
         let profile = trainer.watch.as_ref().map(|watch| watch.profile);
 
         let folder = task.export(model.valid(), directory, context)?;
-        directory.rotate_checkpoints(0, &[])?;
-        for pointer in ["latest", "best"] {
-            let _ = std::fs::remove_file(directory.path().join("checkpoints").join(pointer));
-        }
-        let _ = std::fs::remove_dir(directory.path().join("checkpoints"));
+        environment::record_model(directory)?;
+        directory.remove_checkpoints()?;
         observer.event(&Event::Finished {
             model: folder.clone(),
             seconds,
@@ -110,6 +113,24 @@ impl RunSetup {
             best,
             profile,
         })
+    }
+
+    /// Checks the directory again, now that no other process can write to it: another run may have begun and ended there
+    /// since the first check.
+    fn check_again(&self, step: u64) -> Result<(), TrainError> {
+        self.directory.check_content(self.policy)?;
+        if self.policy == DirectoryPolicy::Resume {
+            let newest = checkpoint::newest(&self.directory)?;
+            if newest.map_or(0, |(_, state)| state.progress.step) != step
+                || self.directory.model().is_dir()
+            {
+                return Err(TrainError::ResumeMismatch {
+                    path: self.directory.path().into(),
+                    reason: "another process has continued the run in the meantime".into(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Creates the directory and writes what is known before the first step.

@@ -7,8 +7,9 @@ use burn::module::Module;
 
 use crate::engine::store::{MetricLine, Snapshot, Store};
 use crate::error::TrainError;
-use crate::run::checkpoint;
-use crate::run::directory::{MetricsFile, RunDirectory};
+use crate::run::checkpoint::{self, RunIdentity};
+use crate::run::directory::RunDirectory;
+use crate::run::metrics::MetricsFile;
 
 /// Metrics and checkpoints of one run.
 #[derive(Debug)]
@@ -18,16 +19,29 @@ pub(crate) struct RunStore<'a> {
     naming: Naming,
     /// The command that resumes the run.
     command: &'static str,
+    /// Saved in every checkpoint.
+    identity: &'a RunIdentity,
     metrics: Option<MetricsFile>,
 }
 
 impl<'a> RunStore<'a> {
+<<<<<<< HEAD
     /// The store of a run in `directory`, which `bertkit COMMAND` continues when asked to resume.
     pub fn new(directory: &'a RunDirectory, naming: Naming, command: &'static str) -> Self {
+=======
+    /// The store of a run in `directory`, which can be resumed.
+    pub fn new(
+        directory: &'a RunDirectory,
+        naming: Naming,
+        command: &'static str,
+        identity: &'a RunIdentity,
+    ) -> Self {
+>>>>>>> main
         Self {
             directory,
             naming,
             command,
+            identity,
             metrics: None,
         }
     }
@@ -35,7 +49,7 @@ impl<'a> RunStore<'a> {
 
 impl<M: Module> Store<M> for RunStore<'_> {
     fn open_metrics(&mut self, step: u64) -> Result<(), TrainError> {
-        self.metrics = Some(self.directory.metrics(step)?);
+        self.metrics = Some(MetricsFile::open(self.directory, step)?);
         Ok(())
     }
 
@@ -47,7 +61,7 @@ impl<M: Module> Store<M> for RunStore<'_> {
     }
 
     fn save(&mut self, snapshot: &Snapshot<'_, M>, keep: usize) -> Result<PathBuf, TrainError> {
-        let name = checkpoint::save(self.directory, snapshot, self.naming)?;
+        let name = checkpoint::save(self.directory, snapshot, self.naming, self.identity)?;
         let best = snapshot
             .progress
             .best

@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{TrainError, setting};
 use crate::run::devices::Inference;
-use crate::run::directory::write_atomically;
+use crate::run::environment::verify_model;
+use crate::run::files::write_atomically;
 use crate::run::model::{model_folder, open_tokenizer};
 use bertkit_model::EncoderConfig;
 
@@ -75,6 +76,9 @@ impl OpenedFolder {
     pub fn open(path: &Path, device: DeviceSpec) -> Result<Self, TrainError> {
         let folder = model_folder(path);
         let files = ModelFolder::open(&folder)?;
+        if folder != path {
+            verify_model(path)?;
+        }
         Ok(Self {
             path: path.into(),
             folder,

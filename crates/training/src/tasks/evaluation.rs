@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::error::{TrainError, setting};
-use crate::run::directory::write_atomically;
+use crate::run::evaluations::write_evaluation_files;
 
 /// The effect of a perturbation of the texts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -111,32 +111,16 @@ pub(crate) fn write_evaluation(
     report: &serde_json::Value,
     rows: &[impl Serialize],
 ) -> Result<(PathBuf, PathBuf), TrainError> {
-    let folder = run.join("eval");
-    let failed = |path: &Path, source: std::io::Error| TrainError::Write {
-        path: path.into(),
-        source,
-    };
-    std::fs::create_dir_all(&folder).map_err(|e| failed(&folder, e))?;
-    let (json_path, rows_path) = (
-        folder.join(format!("{name}.json")),
-        folder.join(format!("{name}.predictions.jsonl")),
-    );
+    let rows_name = format!("{name}.predictions.jsonl");
     let mut lines = String::new();
     for row in rows {
-        lines.push_str(&serde_json::to_string(row).map_err(|e| failed(&rows_path, e.into()))?);
+        lines += &serde_json::to_string(row).map_err(|e| TrainError::Write {
+            path: run.join("eval").join(&rows_name),
+            source: e.into(),
+        })?;
         lines.push('\n');
     }
-    let report = format!("{report:#}\n");
-    let written = write_atomically(&rows_path, lines.as_bytes()).and_then(|()| {
-        // Rows without their report are useless.
-        write_atomically(&json_path, report.as_bytes()).inspect_err(|_| {
-            let _ = std::fs::remove_file(&rows_path);
-        })
-    });
-    if let Err(error) = written {
-        // Removed only if it is empty.
-        let _ = std::fs::remove_dir(&folder);
-        return Err(error);
-    }
-    Ok((json_path, rows_path))
+    let report = (format!("{name}.json"), format!("{report:#}\n"));
+    let [rows, report] = write_evaluation_files(run, [(rows_name, lines), report])?;
+    Ok((report, rows))
 }

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bertkit_data::DataError;
 use bertkit_data::error::FileError;
@@ -111,13 +112,42 @@ pub(super) fn replace_file(
     written.map(|_| ()).map_err(failed)
 }
 
-/// A file for the output to grow in, with the permissions that a new file gets.
+/// How the names of [`temporary`] files begin and end.
+const TEMPORARY: (&str, &str) = (".bertkit-", ".tmp");
+
+/// A file for the output to grow in, with the permissions that a new file gets. It is locked as long as it is open, so that
+/// those of killed processes can be told apart and removed.
 pub(super) fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    remove_abandoned(folder);
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".bertkit-");
+    builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
+    let file = builder.tempfile_in(folder)?;
+    // Without a lock, where a file system has none, it may be removed after a minute.
+    let _ = file.as_file().try_lock();
+    Ok(file)
+}
+
+/// Removes the temporary files that killed processes left in a folder.
+fn remove_abandoned(folder: &Path) {
+    const AGE: Duration = Duration::from_secs(60);
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let ours = name
+            .to_str()
+            .is_some_and(|name| name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1));
+        let old = || {
+            let modified = entry.metadata().and_then(|data| data.modified()).ok();
+            modified
+                .and_then(|at| at.elapsed().ok())
+                .is_some_and(|age| age > AGE)
+        };
+        if ours && old() && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
+            // One that cannot be removed is harmless.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 pub(super) fn write_rows(

@@ -12,7 +12,7 @@ use crate::config::setting::SettingValue;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "BudgetForm", into = "String")]
 pub struct Budget {
-    /// How long, in seconds.
+    /// Seconds.
     pub seconds: f64,
 }
 

@@ -25,16 +25,14 @@ settings! {
     }
 }
 
-/// Which weights generator and discriminator have in common (Clark et al. 2020, §3.2, "Weight
-/// Sharing").
+/// Weights that generator and discriminator share (Clark et al. 2020, §3.2, "Weight Sharing").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tied {
     /// Words, positions, token types and their LayerNorm.
     Embeddings,
-    /// The encoder as a whole. It is taught to fill masks too, and so leaves the state in which
-    /// every token is called original, which a fresh discriminator may stay in: the generator is
-    /// ahead of it.
+    /// The whole encoder. Since it also learns masked language modelling, it leaves the state in which every token is
+    /// predicted as original; a fresh discriminator may stay in it.
     All,
 }
 

@@ -59,7 +59,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::path::Path;
 
-    use bertkit_model::Family;
+    use bertkit_model::TokenizerStyle;
     use toml::{Table, Value};
 
     use super::*;
@@ -124,7 +124,7 @@ mod tests {
             }
             // The tokenizer that a run trains is a WordPiece: not that of RoBERTa, or of a checkpoint.
             match &config.model.fresh {
-                Some(fresh) if fresh.family != Family::Roberta => {
+                Some(fresh) if fresh.family.descriptor().tokenizer != TokenizerStyle::Roberta => {
                     resolved["tokenizer"].as_table_mut().unwrap().remove("path");
                 }
                 _ => {

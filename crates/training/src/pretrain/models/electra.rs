@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bertkit_model::heads::MlmHead;
 use bertkit_model::{
-    Context, DiscriminatorModel, DropoutStream, Electra, EncoderConfig, Family, MlmModel,
+    Architecture, Context, DiscriminatorModel, DropoutStream, Electra, EncoderConfig, MlmModel,
     ModelError, ModelFolder, Naming,
 };
 
@@ -185,7 +185,7 @@ fn check_generator(
         ));
     }
     let table = |config: &EncoderConfig| (config.vocab_size, config.embedding_size);
-    let fits = generator.family == Family::Electra
+    let fits = generator.family.has_head(Architecture::Discriminator)
         && table(generator) == table(discriminator)
         && generator.tie_word_embeddings;
     if fits {

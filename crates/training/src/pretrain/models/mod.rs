@@ -21,6 +21,7 @@ use crate::config::PretrainConfig;
 use crate::engine::optimizer::AdamW;
 use crate::engine::store::Progress;
 use crate::error::{TrainError, setting};
+use crate::run::checkpoint::RunIdentity;
 use crate::run::directory::{DirectoryPolicy, RunDirectory};
 use crate::run::resume;
 
@@ -31,8 +32,8 @@ pub(super) struct Builder<'a> {
     pub policy: DirectoryPolicy,
     pub source: Source,
     pub validation: Vec<MaskedBatch>,
-    /// What a checkpoint records about the data, so that a resumed run can compare.
-    pub data: Vec<String>,
+    /// What a checkpoint records, so that a resumed run can compare.
+    pub identity: &'a RunIdentity,
     pub device: Device,
 }
 
@@ -104,27 +105,23 @@ impl Builder<'_> {
             source: self.source,
             validation: self.validation,
             tokenizer: opened.tokenizer,
-            layers: opened.encoder.num_hidden_layers,
+            layers: opened.encoder.spec().layer_depths(),
             layer_decay: config.optimizer.layer_decay,
             probe: Probe::new(&config.probe, &config.device, config.precision),
         };
         let mut run = TrainableRun {
             model,
             optimizer: AdamW::new(&config.optimizer),
-            progress: Progress {
-                data: self.data,
-                ..Progress::default()
-            },
+            progress: Progress::default(),
             task,
         };
         if self.policy == DirectoryPolicy::Resume {
-            let data = &run.progress.data;
             let (model, resumed) = resume::restore(
                 self.directory,
                 &run.task,
                 run.model,
                 &config.optimizer,
-                data,
+                self.identity,
             )?;
             run.model = model;
             if let Some((optimizer, progress)) = resumed {

@@ -46,7 +46,7 @@ impl PretrainModel for MlmModel {
     }
 
     fn naming(config: &EncoderConfig) -> Naming {
-        Self::naming(config.family)
+        Self::naming(config)
     }
 
     fn save(&self, config: &EncoderConfig, folder: &Path) -> Result<(), TrainError> {
@@ -88,7 +88,7 @@ impl PretrainModel for PretrainingModel {
     }
 
     fn naming(config: &EncoderConfig) -> Naming {
-        Self::naming(config.family)
+        Self::naming(config)
     }
 
     fn save(&self, config: &EncoderConfig, folder: &Path) -> Result<(), TrainError> {

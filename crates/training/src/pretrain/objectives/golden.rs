@@ -249,6 +249,6 @@ fn golden_pretraining_of_bert_agrees_in_loss_and_all_gradients() {
         case.number("/loss"),
         case.number("/tolerance/out"),
     );
-    let naming = PretrainingModel::naming(folder.config.family);
+    let naming = PretrainingModel::naming(&folder.config);
     case.check(&model, naming, total);
 }

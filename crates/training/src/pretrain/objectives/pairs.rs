@@ -2,7 +2,7 @@
 
 use bertkit_model::losses::ClassLoss;
 use bertkit_model::weights::to_vec;
-use bertkit_model::{Family, PretrainingModel};
+use bertkit_model::{Architecture, Family, FamilyDescriptor, PretrainingModel};
 use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::pretrain::batch::MaskedBatch;
@@ -10,13 +10,16 @@ use crate::pretrain::descriptor::FamilyMismatch;
 use crate::pretrain::loss::{Forward, Loss, Mean, Report, Scores};
 
 /// Checks that a family has a head for pairs.
-pub(super) fn check_family(family: Family) -> Result<(), FamilyMismatch> {
-    if family == Family::Bert {
+pub(super) fn check_family(family: &FamilyDescriptor) -> Result<(), FamilyMismatch> {
+    if family.has_head(Architecture::Pretraining) {
         return Ok(());
     }
     Err(FamilyMismatch {
         message: format!("pairs of segments need the head of BERT, but the model is a {family}"),
-        hint: "use a model of the family bert, or `[objective=mlm]`",
+        hint: format!(
+            "use a model of the family {}, or `[objective=mlm]`",
+            Family::with_head(Architecture::Pretraining)
+        ),
     })
 }
 

@@ -6,7 +6,7 @@ use bertkit_data::pretraining::sequences::Packing;
 use bertkit_evaluation::{ClassPredictions, Metric, Predictions, score};
 use bertkit_model::losses::binary_cross_entropy;
 use bertkit_model::weights::to_vec;
-use bertkit_model::{Batch, Context, Electra, Family};
+use bertkit_model::{Architecture, Batch, Context, Electra, Family, FamilyDescriptor};
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 
@@ -70,22 +70,23 @@ impl Descriptor for ReplacedTokens {
 
     /// The encoders of BERT and of ELECTRA are the same; configurations of sizes name the former.
     fn fresh_family(&self, family: Family) -> Family {
-        if family == Family::Bert {
-            Family::Electra
+        if family == Family::default() {
+            Family::with_replaced_tokens()
         } else {
             family
         }
     }
 
-    fn check_family(&self, family: Family) -> Result<(), FamilyMismatch> {
-        if family == Family::Electra {
+    fn check_family(&self, family: &FamilyDescriptor) -> Result<(), FamilyMismatch> {
+        if family.has_head(Architecture::Discriminator) {
             return Ok(());
         }
         Err(FamilyMismatch {
             message: format!(
                 "replaced-token detection makes an electra, but the model is a {family}"
             ),
-            hint: "start from an electra, or from fresh weights with `model.fresh.family = \"electra\"`",
+            hint: "start from an electra, or from fresh weights with `model.fresh.family = \"electra\"`"
+                .into(),
         })
     }
 

@@ -1,7 +1,7 @@
 //! Sampling replacements from a generator: the argmax of its logits with Gumbel noise.
 
 use bertkit_model::heads::MlmHead;
-use bertkit_model::ops::vectorised;
+use bertkit_model::vectors::vectorised;
 use bertkit_model::weights::to_vec;
 use bertkit_model::{Context, is_cpu};
 use burn::module::Param;

@@ -1,7 +1,7 @@
 //! Sentence-order prediction (Lan et al. 2020, §3.1).
 
 use bertkit_data::pretraining::sequences::Packing;
-use bertkit_model::{Family, PretrainingModel};
+use bertkit_model::{FamilyDescriptor, PretrainingModel};
 
 use super::pairs::{self, PairLoss};
 use crate::pretrain::descriptor::{Descriptor, FamilyMismatch, LossSettings, Pairs};
@@ -43,7 +43,7 @@ impl Descriptor for SentenceOrder {
         Pairs::Labelled
     }
 
-    fn check_family(&self, family: Family) -> Result<(), FamilyMismatch> {
+    fn check_family(&self, family: &FamilyDescriptor) -> Result<(), FamilyMismatch> {
         pairs::check_family(family)
     }
 

@@ -193,7 +193,7 @@ impl Task for ChoiceTask {
     fn param_group(&self, path: &str) -> ParamGroup {
         param_group(
             path,
-            self.model_config.num_hidden_layers,
+            &self.model_config.spec().layer_depths(),
             self.layer_decay,
             self.training.freeze_embeddings,
             self.training.freeze_layers,
@@ -201,7 +201,7 @@ impl Task for ChoiceTask {
     }
 
     fn naming(&self) -> Naming {
-        ChoiceModel::naming(self.model_config.family)
+        ChoiceModel::naming(&self.model_config)
     }
 
     fn validation_rows(&self) -> usize {

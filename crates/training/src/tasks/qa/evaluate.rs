@@ -1,7 +1,7 @@
 //! Evaluation of a question-answering model on a file of questions.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bertkit_data::perturb::Perturbation;
 use bertkit_data::qa::{BioasqQuestion, Prediction, Question, QuestionType};
@@ -21,7 +21,7 @@ use super::results::{Proposal, QuestionResult, proposals};
 use super::task::{no_answer_score, predictions};
 use crate::config::FoldConfig;
 use crate::error::{TrainError, setting};
-use crate::run::directory::write_atomically;
+use crate::run::evaluations::write_evaluation_files;
 use crate::run::tables::read_options;
 use crate::tasks::descriptor::UnseenData;
 use crate::tasks::evaluation::{Perturbed, add_findings, bootstrap_with, measure_again, name_of};
@@ -466,16 +466,11 @@ fn write(
     let Some(run) = answerer.run_directory() else {
         return Ok(None);
     };
-    let folder = run.join("eval");
-    let failed = |path: &Path, source: std::io::Error| TrainError::Write {
-        path: path.into(),
-        source,
-    };
-    std::fs::create_dir_all(&folder).map_err(|e| failed(&folder, e))?;
     let name = name_of(options.name.as_deref(), &options.data);
-    let paths = [".json", ".predictions.jsonl", ".predictions.json"];
-    let paths = paths.map(|end| folder.join(format!("{name}{end}")));
-    let json_error = |e: serde_json::Error| failed(&paths[1], e.into());
+    let json_error = |e: serde_json::Error| TrainError::Write {
+        path: run.join("eval").join(format!("{name}.predictions.jsonl")),
+        source: e.into(),
+    };
     let mut rows = String::new();
     for row in &evaluation.rows {
         rows += &serde_json::to_string(row).map_err(json_error)?;
@@ -483,18 +478,14 @@ fn write(
     }
     let answers = serde_json::to_string_pretty(&evaluation.by_id()).map_err(json_error)?;
     let report = format!("{:#}\n", evaluation.to_json());
-    let contents = [(2, answers + "\n"), (1, rows), (0, report)];
-    for (place, content) in contents {
-        if let Err(error) = write_atomically(&paths[place], content.as_bytes()) {
-            // A partial evaluation is worse than none.
-            for path in &paths[place + 1..] {
-                let _ = std::fs::remove_file(path);
-            }
-            let _ = std::fs::remove_dir(&folder);
-            return Err(error);
-        }
-    }
-    Ok(Some(paths))
+    let file = |end: &str, content: String| (format!("{name}{end}"), content);
+    let files = [
+        file(".predictions.json", answers + "\n"),
+        file(".predictions.jsonl", rows),
+        file(".json", report),
+    ];
+    let [answers, rows, report] = write_evaluation_files(run, files)?;
+    Ok(Some([report, rows, answers]))
 }
 
 #[cfg(test)]

@@ -448,7 +448,7 @@ impl Task for QuestionTask {
     fn param_group(&self, path: &str) -> ParamGroup {
         param_group(
             path,
-            self.model_config.num_hidden_layers,
+            &self.model_config.spec().layer_depths(),
             self.layer_decay,
             self.training.freeze_embeddings,
             self.training.freeze_layers,
@@ -456,7 +456,7 @@ impl Task for QuestionTask {
     }
 
     fn naming(&self) -> Naming {
-        SpanModel::naming(self.model_config.family)
+        SpanModel::naming(&self.model_config)
     }
 
     fn validation_rows(&self) -> usize {

@@ -474,7 +474,7 @@ impl Task for TagTask {
         }
         param_group(
             path,
-            self.model_config.num_hidden_layers,
+            &self.model_config.spec().layer_depths(),
             self.layer_decay,
             self.training.freeze_embeddings,
             self.training.freeze_layers,
@@ -482,7 +482,7 @@ impl Task for TagTask {
     }
 
     fn naming(&self) -> Naming {
-        TokenModel::naming(self.model_config.family)
+        TokenModel::naming(&self.model_config)
     }
 
     fn validation_rows(&self) -> usize {

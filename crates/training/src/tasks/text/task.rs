@@ -470,7 +470,7 @@ impl Task for SequenceTask {
     fn param_group(&self, path: &str) -> ParamGroup {
         param_group(
             path,
-            self.model_config.num_hidden_layers,
+            &self.model_config.spec().layer_depths(),
             self.layer_decay,
             self.training.freeze_embeddings,
             self.training.freeze_layers,
@@ -478,7 +478,7 @@ impl Task for SequenceTask {
     }
 
     fn naming(&self) -> Naming {
-        SequenceModel::naming(self.model_config.family)
+        SequenceModel::naming(&self.model_config)
     }
 
     fn validation_rows(&self) -> usize {

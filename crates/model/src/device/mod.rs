@@ -445,7 +445,7 @@ fn cpu_info() -> DeviceInfo {
         kind: DeviceKind::Cpu,
         memory_bytes: kibibytes.map(|n| n * 1024),
         driver: format!("{cores} core{}", if cores == 1 { "" } else { "s" }),
-        api: crate::ops::instruction_set().into(),
+        api: crate::vectors::instruction_set().into(),
         // Those of 16 bits by rounding: see `Precision`.
         precisions: vec!["f32", "bf16", "f16"],
     }

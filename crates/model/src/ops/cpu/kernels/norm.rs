@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use super::super::vectorised;
+use crate::vectors::vectorised;
 use rayon::prelude::*;
 
 use super::math::{dot, sum};

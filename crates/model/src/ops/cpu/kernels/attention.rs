@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use super::super::vectorised;
+use crate::vectors::vectorised;
 use rayon::prelude::*;
 
 use super::Mask;

@@ -1,6 +1,6 @@
 //! The loss over a whole vocabulary, without keeping a probability for each row and word.
 
-use super::super::vectorised;
+use crate::vectors::vectorised;
 use rayon::prelude::*;
 
 use super::math::{exp, largest, sum};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::vectorised;
+use crate::vectors::vectorised;
 use gemm::Parallelism;
 use rayon::prelude::*;
 

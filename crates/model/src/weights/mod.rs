@@ -1,0 +1,14 @@
+//! Weights in Hugging Face's layout: reading, with a report of what was missing or unused, and writing.
+
+mod checkpoint;
+mod error;
+mod load;
+mod mapped;
+mod save;
+mod visit;
+
+pub use checkpoint::Checkpoint;
+pub use error::WeightsError;
+pub use load::{HeadPolicy, LoadReport, load};
+pub use save::{save, write_safetensors};
+pub use visit::{to_vec, visit};

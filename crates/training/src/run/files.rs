@@ -1,0 +1,116 @@
+//! Files that are complete or absent: atomic writes, and digests.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sha2::{Digest, Sha256};
+
+use crate::error::TrainError;
+
+/// Turns an error of the system into one that names the file it occurred on.
+pub(crate) fn write_error(path: &Path) -> impl FnOnce(std::io::Error) -> TrainError + '_ {
+    move |source| TrainError::Write {
+        path: path.into(),
+        source,
+    }
+}
+
+/// As [`write_error`], for reading.
+pub(crate) fn read_error(path: &Path) -> impl FnOnce(std::io::Error) -> TrainError + '_ {
+    move |source| TrainError::Read {
+        path: path.into(),
+        source,
+    }
+}
+
+/// Writes a file under a temporary name beside it, syncs it and renames it: afterwards it is complete, or as it was.
+///
+/// # Errors
+/// Writing or renaming failed; the temporary file is removed.
+pub fn write_atomically(path: &Path, content: &[u8]) -> Result<(), TrainError> {
+    let temporary = temporary_name(path);
+    let result = (|| {
+        let mut file = File::create(&temporary)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        sync_parent(path)
+    })();
+    result.map_err(|source| {
+        // The first error is the one to report.
+        let _ = fs::remove_file(&temporary);
+        TrainError::Write {
+            path: path.into(),
+            source,
+        }
+    })
+}
+
+/// A name beside `path` that no other process, and no other call in this one, uses: `.NAME.PID-N.tmp`.
+pub(crate) fn temporary_name(path: &Path) -> PathBuf {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}-{call}.tmp", std::process::id()));
+    path.with_file_name(name)
+}
+
+/// Whether a file name is one that [`temporary_name`] gives (or gave, without a number, in earlier versions).
+pub(crate) fn is_temporary(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(".tmp")
+}
+
+/// Syncs the folder of a file, so that its new name survives a loss of power.
+pub(crate) fn sync_parent(path: &Path) -> std::io::Result<()> {
+    // Other systems cannot open a folder, and need not.
+    if cfg!(unix) {
+        let parent = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Syncs all files of a folder, and the folder.
+pub(crate) fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_file() {
+            File::open(path)?.sync_all()?;
+        }
+    }
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// The SHA-256 of a file, in hexadecimal.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn sha256(path: &Path) -> Result<String, TrainError> {
+    let mut file = File::open(path).map_err(read_error(path))?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer).map_err(read_error(path))? {
+            0 => break,
+            n => hasher.update(&buffer[..n]),
+        }
+    }
+    Ok(hex(&hasher.finalize()))
+}
+
+/// The SHA-256 of a text, in hexadecimal.
+pub(crate) fn sha256_of(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
