@@ -170,7 +170,6 @@ fn names_a_family(line: &str) -> bool {
     })
 }
 
-#[ignore = "not yet true everywhere"]
 #[test]
 fn only_families_say_which_family_a_model_has() {
     let mut found = Vec::new();
@@ -280,7 +279,6 @@ fn functions(source: &Source) -> Vec<(String, usize, usize)> {
     found
 }
 
-#[ignore = "not yet true everywhere"]
 #[test]
 fn long_functions_have_a_reason() {
     const MOST_LINES: usize = 100;
@@ -402,7 +400,6 @@ fn reaches(edges: &[Vec<usize>], from: usize, to: usize) -> bool {
     false
 }
 
-#[ignore = "not yet true everywhere"]
 #[test]
 fn files_do_not_import_each_other_in_a_circle() {
     let mut found = Vec::new();
@@ -422,7 +419,8 @@ fn files_do_not_import_each_other_in_a_circle() {
 }
 
 /// What was added last of each kind: its name in code, the files of its own, and the most other files that may name it.
-const ADDED: [(&str, &str, usize); 5] = [
+const ADDED: [(&str, &str, usize); 6] = [
+    ("Albert", "crates/model/src/families/albert.rs", 1),
     (
         "SentenceOrder",
         "crates/training/src/pretrain/objectives/sop.rs",

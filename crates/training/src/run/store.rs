@@ -25,10 +25,6 @@ pub(crate) struct RunStore<'a> {
 }
 
 impl<'a> RunStore<'a> {
-<<<<<<< HEAD
-    /// The store of a run in `directory`, which `bertkit COMMAND` continues when asked to resume.
-    pub fn new(directory: &'a RunDirectory, naming: Naming, command: &'static str) -> Self {
-=======
     /// The store of a run in `directory`, which can be resumed.
     pub fn new(
         directory: &'a RunDirectory,
@@ -36,7 +32,6 @@ impl<'a> RunStore<'a> {
         command: &'static str,
         identity: &'a RunIdentity,
     ) -> Self {
->>>>>>> main
         Self {
             directory,
             naming,

@@ -139,6 +139,7 @@ pub(crate) fn attention(
 }
 
 /// The gradient of [`attention`] with respect to `qkv`; the weights are computed again.
+// Long because all products of a head share its scratch buffers.
 pub(crate) fn attention_backward(
     dy: &[f32],
     qkv: &[f32],
