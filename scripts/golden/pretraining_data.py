@@ -1,4 +1,4 @@
-"""Numbers that the tests of crates/data/src/sequences and .../corruption are compared with.
+"""Numbers that the tests of crates/data/src/pretraining/sequences and .../masking are compared with.
 
 Builds pretraining pairs of a small made-up corpus the slow way, with lists of tokens and Python's own random numbers,
 after the descriptions of BERT, ALBERT and ELECTRA; prints means and standard deviations over many epochs.

@@ -82,9 +82,10 @@ pub fn documents(examples: &Examples, grouped: bool) -> Result<Vec<Document>, Da
                 return Err(DataError::Label(LabelError::MixedLabels {
                     path: examples.name.clone(),
                     group: document.key.clone(),
-                    first_place: examples.place(first),
+                    unit: examples.unit,
+                    first_line: first.line,
                     first: label(first),
-                    place: examples.place(row),
+                    line: row.line,
                     found: label(row),
                 }));
             }

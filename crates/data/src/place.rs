@@ -32,14 +32,19 @@ impl Place {
 
     /// With its preposition: `on line 3`, `in row 3`.
     pub(crate) fn at(self) -> String {
-        match self.unit {
-            Unit::Line => format!("on {self}"),
-            Unit::Row => format!("in {self}"),
-        }
+        self.unit.at(self.number)
     }
 }
 
 impl Unit {
+    /// `on line 3`, `in row 3`.
+    pub(crate) fn at(self, number: u64) -> String {
+        match self {
+            Self::Line => format!("on line {number}"),
+            Self::Row => format!("in row {number}"),
+        }
+    }
+
     /// `line` or `row`.
     pub fn name(self) -> &'static str {
         match self {

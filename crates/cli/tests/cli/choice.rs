@@ -218,7 +218,7 @@ fn what_is_wrong_gets_one_error() {
     refused(
         path,
         &arguments,
-        "`task.class_weights` has no meaning for multiple choice",
+        "`task.class_weights` has no meaning for `--task multiple-choice`",
     );
     assert!(!Path::new(&path.join("run")).exists());
 }

@@ -1,7 +1,7 @@
 //! Labels and classes.
 
 use super::text::short;
-use crate::place::Place;
+use crate::place::{Place, Unit};
 
 /// Labels do not fit the task.
 #[derive(Debug, thiserror::Error)]
@@ -60,21 +60,23 @@ pub enum LabelError {
         "`{}` is labelled `{}` {} of `{path}` and `{}` {}",
         short(group),
         short(first),
-        first_place.at(),
+        unit.at(*first_line),
         short(found),
-        place.at()
+        unit.at(*line)
     )]
     MixedLabels {
         /// The file.
         path: String,
         /// What the rows have in common.
         group: String,
+        /// What lines count.
+        unit: Unit,
         /// The group's first row.
-        first_place: Place,
+        first_line: u64,
         /// Its label.
         first: String,
         /// Another row.
-        place: Place,
+        line: u64,
         /// The label there.
         found: String,
     },

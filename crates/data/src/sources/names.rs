@@ -21,7 +21,7 @@ static NAMES: LazyLock<Vec<&'static str>> =
 /// Those of them that are offered.
 static OFFERED: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     let names = |spec: &FormatSpec| [spec.name].into_iter().chain(spec.aliases.iter().copied());
-    selectable().flat_map(|spec| names(spec)).collect()
+    selectable().flat_map(names).collect()
 });
 
 fn specs() -> impl Iterator<Item = &'static FormatSpec> {

@@ -5,13 +5,13 @@ use toml::{Table, Value};
 use super::data::DataConfig;
 use super::error::RunConfigError;
 use super::overriding::{Override, Source, at};
-use super::questions::QuestionConfig;
 use super::run::{RunConfig, RunKind, resolve, run_file};
 use super::setting::settings;
-use super::tagging::TagHead;
 use super::task::{LossConfig, TaskConfig};
 use super::training::{Sampler, TrainingConfig};
 use crate::tasks::kind::TaskKind;
+use crate::tasks::settings::TaskSettings;
+use crate::tasks::tagging::config::TagHead;
 use bertkit_data::sources::Format;
 use bertkit_data::tagging::alignment::LabelledTokens;
 
@@ -53,16 +53,8 @@ impl RunKind for Finetune {
 
     fn read(source: Source<'_>, overrides: &[Override]) -> Result<RunConfig<Self>, RunConfigError> {
         let mut config: RunConfig<Self> = resolve(source, overrides, Table::new())?;
-        if config.task.kind == Some(TaskKind::Ner) {
-            config.task.ner.get_or_insert_default();
-        }
-        if config.task.kind == Some(TaskKind::Qa) {
-            // Windows of texts are longer than most texts that have classes.
-            let length = QuestionConfig::MAX_LENGTH as i64;
-            let data = Table::from_iter([("max_length".into(), Value::Integer(length))]);
-            let defaults = Table::from_iter([("data".into(), Value::Table(data))]);
-            config = resolve(source, overrides, defaults)?;
-            config.task.qa.get_or_insert_default();
+        if let Some(kind) = config.task.kind {
+            config = resolve(source, overrides, defaults(kind))?;
         }
         let data = &mut config.data;
         if data.format == Some(Format::Relations) && data.text == DataConfig::default().text {
@@ -115,6 +107,24 @@ impl RunKind for Finetune {
     }
 }
 
+/// The defaults of a task that differ from those of other tasks.
+fn defaults(kind: TaskKind) -> Table {
+    let TaskSettings {
+        table, max_length, ..
+    } = kind.settings();
+    let (mut data, mut task) = (Table::new(), Table::new());
+    if let Some(length) = max_length {
+        data.insert("max_length".into(), Value::Integer(*length as i64));
+    }
+    if let Some(table) = table {
+        task.insert((*table).into(), Value::Table(Table::new()));
+    }
+    Table::from_iter([
+        ("data".into(), Value::Table(data)),
+        ("task".into(), Value::Table(task)),
+    ])
+}
+
 /// The rules between the settings of tagged words.
 fn tagging_rules(task: &TaskConfig, need: &mut dyn FnMut(bool, String)) {
     let Some(ner) = task.ner.as_ref().filter(|ner| ner.head == TagHead::Crf) else {
@@ -132,51 +142,6 @@ fn tagging_rules(task: &TaskConfig, need: &mut dyn FnMut(bool, String)) {
     );
 }
 
-/// Settings of tagged words alone.
-const OF_WORDS: &[&str] = &[
-    "data.word_column",
-    "data.tag_column",
-    "data.sentence_column",
-    "data.level",
-    "data.type_name",
-    "task.ner",
-];
-
-/// Settings that tagged words do not have.
-const NOT_OF_WORDS: &[&str] = &[
-    "data.text",
-    "data.text_pair",
-    "data.label",
-    "data.label_separator",
-    "data.group_by",
-    "data.entities",
-    "task.averaged",
-    "task.documents",
-    "data.quote",
-    "data.escape",
-    "data.header",
-    "data.missing",
-    "task.positive",
-    "task.threshold",
-    "task.calibrate",
-    "task.class_weights",
-];
-
-/// Settings that questions do not have.
-const NOT_OF_QUESTIONS: &[&str] = &[
-    "data.text",
-    "data.text_pair",
-    "data.label",
-    "data.label_separator",
-    "data.group",
-    "task.positive",
-    "task.threshold",
-    "task.calibrate",
-    "task.class_weights",
-    "task.loss",
-    "training.sampler",
-];
-
 /// Each task has its own settings and no others.
 fn task_rules(config: &RunConfig<Finetune>, need: &mut dyn FnMut(bool, String)) {
     let tables = [config, &RunConfig::default()].map(|config| Table::try_from(config).ok());
@@ -186,39 +151,30 @@ fn task_rules(config: &RunConfig<Finetune>, need: &mut dyn FnMut(bool, String)) 
             .map(|t| t.as_ref().and_then(|t| at(t, key)));
         value != default
     };
+    let task = config.task.kind.map(TaskKind::settings);
+    for other in TaskKind::ALL.iter().map(|kind| kind.settings()) {
+        let chosen = task.is_some_and(|task| task.name == other.name);
+        let (name, about) = (other.name, other.about);
+        let table = other.table.map(|table| format!("task.{table}"));
+        let own = other.own.iter().map(|&key| key.to_owned()).chain(table);
+        for key in own.filter(|_| !chosen) {
+            need(
+                !given(&key),
+                format!("`{key}` is about {about}: add `[task.kind={name}]`, or leave it out"),
+            );
+        }
+        for key in other.unused.iter().filter(|_| chosen) {
+            need(
+                !given(key),
+                format!("`{key}` has no meaning for `[task.kind={name}]`: leave it out"),
+            );
+        }
+    }
     let words = config.task.kind == Some(TaskKind::Ner);
-    let questions = config.task.kind == Some(TaskKind::Qa);
-    for key in OF_WORDS.iter().filter(|_| !words) {
-        need(
-            !given(key),
-            format!("`{key}` is about tagged words: add `[task.kind=ner]`, or leave it out"),
-        );
-    }
-    for key in NOT_OF_WORDS.iter().filter(|_| words) {
-        need(
-            !given(key),
-            format!("`{key}` has no meaning for `[task.kind=ner]`: leave it out"),
-        );
-    }
     need(
         !words || config.data.format != Some(Format::Relations),
         "`data.format` has no meaning for `[task.kind=ner]`: leave it out".into(),
     );
-    need(
-        questions || config.task.qa.is_none(),
-        "`task.qa` is about questions: add `[task.kind=qa]`, or leave it out".into(),
-    );
-    need(
-        config.task.kind == Some(TaskKind::MultipleChoice) || config.task.choice.is_none(),
-        "`task.choice` is about multiple choice: add `[task.kind=multiple-choice]`, or leave it out"
-            .into(),
-    );
-    for key in NOT_OF_QUESTIONS.iter().filter(|_| questions) {
-        need(
-            !given(key),
-            format!("`{key}` has no meaning for `[task.kind=qa]`: leave it out"),
-        );
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@
 //! documentation.
 
 mod data;
-mod documents;
 mod error;
 mod finetune;
 pub mod flag;
@@ -16,17 +15,17 @@ mod model;
 mod optimizer;
 mod overriding;
 pub mod pretrain;
-mod questions;
 pub(crate) mod range;
 mod reference;
 mod run;
 pub(crate) mod setting;
-mod tagging;
 mod task;
 mod training;
 
+pub use crate::tasks::qa::config::{QuestionConfig, QuestionHead};
+pub use crate::tasks::tagging::config::{NerConfig, TagHead};
+pub use crate::tasks::text::config::{DocumentsConfig, Pool, SectionBreaks};
 pub use data::{DataConfig, FoldConfig};
-pub use documents::{DocumentsConfig, Pool, SectionBreaks};
 pub use error::RunConfigError;
 pub use finetune::{Finetune, FinetuneConfig};
 pub use form::Form;
@@ -34,11 +33,9 @@ pub use model::{FreshModel, ModelConfig, TokenizerConfig, TokenizerKind};
 pub use optimizer::{OptimizerConfig, ScheduleConfig, ScheduleKind};
 pub use overriding::{Override, Source};
 pub use pretrain::{Pretrain, PretrainConfig};
-pub use questions::{QuestionConfig, QuestionHead};
 pub use range::Range;
 pub use reference::{Entry, explain, reference};
 pub use run::{OUTPUT_HEADING, RunConfig, RunKind};
 pub use setting::{ListItem, Setting, SettingValue};
-pub use tagging::{NerConfig, TagHead};
 pub use task::{Calibrate, ClassWeights, LossConfig, NamedWeights, TaskConfig, Threshold};
 pub use training::{MicroBatch, Sampler, TrainingConfig};

@@ -171,7 +171,7 @@ macro_rules! plain_values {
         $(impl $crate::config::setting::SettingValue for $type {})*
     };
 }
-pub(super) use plain_values;
+pub(crate) use plain_values;
 
 plain_values!(bool, PathBuf);
 

@@ -6,14 +6,14 @@ use bertkit_evaluation::ThresholdObjective;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::documents::DocumentsConfig;
 use super::flag::{Parse, finite, flag, fraction, number, share};
-use super::questions::QuestionConfig;
 use super::range::{Range, at_least};
 use super::setting::{Setting, SettingValue, plain_values, settings};
-use super::tagging::NerConfig;
 use crate::tasks::kind::TaskKind;
 use crate::tasks::multiple_choice::config::ChoiceConfig;
+use crate::tasks::qa::config::QuestionConfig;
+use crate::tasks::tagging::config::NerConfig;
+use crate::tasks::text::config::DocumentsConfig;
 
 settings! {
     /// What is predicted, and how.

@@ -15,8 +15,8 @@ use super::objectives::Objective;
 
 /// What a run learns: the sum of the mean losses of its objectives, each times its weight.
 ///
-/// In a configuration it is a table of weights, or a short form for the weights of a published system:
-/// `mlm`, `mlm+nsp`, `mlm+sop` or `rtd`.
+/// In a configuration it is a table of weights, or a short form for the weights of a published system,
+/// such as `mlm+nsp`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ObjectiveList {
     /// Weights other than 0, in the order of [`Objective::ALL`].

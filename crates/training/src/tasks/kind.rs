@@ -3,6 +3,12 @@
 use bertkit_data::labels::LabelKind;
 use serde::{Deserialize, Serialize};
 
+use super::multiple_choice::config as multiple_choice;
+use super::qa::config as qa;
+use super::settings::TaskSettings;
+use super::tagging::config as tagging;
+use super::text::config as text;
+
 /// What a run learns: `task.kind` in the configuration, and in `bertkit.json` beside the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -39,6 +45,16 @@ impl TaskKind {
             Self::MultiLabel => Some(LabelKind::MultiLabel),
             Self::Regression => Some(LabelKind::Regression),
             Self::Ner | Self::Qa | Self::MultipleChoice => None,
+        }
+    }
+
+    /// The settings that the task has for itself, and those that it has no use for.
+    pub(crate) fn settings(self) -> &'static TaskSettings {
+        match self {
+            Self::Classification | Self::MultiLabel | Self::Regression => &text::SETTINGS,
+            Self::Ner => &tagging::SETTINGS,
+            Self::Qa => &qa::SETTINGS,
+            Self::MultipleChoice => &multiple_choice::SETTINGS,
         }
     }
 }

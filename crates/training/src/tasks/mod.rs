@@ -10,6 +10,7 @@ pub(crate) mod kind;
 pub(crate) mod multiple_choice;
 pub(crate) mod qa;
 pub(crate) mod rows;
+pub(crate) mod settings;
 pub(crate) mod stored;
 pub(crate) mod tagging;
 pub(crate) mod text;

@@ -63,7 +63,7 @@ impl CorpusConfig {
 settings! {
     /// How sequences are made of the texts.
     pub struct SequencesConfig {
-        /// across, within, blocks, next-sentence, sentence-order or electra; that of the objective if not given.
+        /// How sentences are packed into sequences; as the objectives need it if not given.
         packing: Option<Packing> => {
             .flag(flag("Objective", "packing", "What a sequence is made of").value("PACKING")
                 .default("what the objective asks for"))

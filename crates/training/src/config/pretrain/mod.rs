@@ -40,7 +40,7 @@ settings! {
         sequences: SequencesConfig,
         /// How tokens are masked.
         masking: MaskingConfig,
-        /// The weight of each loss. `mlm`, `mlm+nsp`, `mlm+sop` and `rtd` stand for the weights of the published systems.
+        /// The weight of each loss, or a short form for the weights of a published system, such as `mlm+nsp`.
         objective: ObjectiveList => {
             .spelled_out(objective::spelled_out).flag(objective::objective_flag().rank(-1))
         },

@@ -1,6 +1,7 @@
 //! Settings of multiple choice: `task.choice`.
 
 use crate::config::setting::settings;
+use crate::tasks::settings::TaskSettings;
 
 settings! {
     /// The columns of a multiple-choice table; the label is `data.label`.
@@ -27,6 +28,30 @@ pub(crate) fn names_answer(column: &str) -> bool {
     let number = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());
     number || (rest.len() == 1 && rest.bytes().all(|b| b.is_ascii_alphabetic()))
 }
+
+/// The settings of multiple choice.
+pub(crate) const SETTINGS: TaskSettings = TaskSettings {
+    name: "multiple-choice",
+    about: "multiple choice",
+    table: Some("choice"),
+    own: &[],
+    unused: &[
+        "data.text",
+        "data.text_pair",
+        "data.label_separator",
+        "data.group_by",
+        "data.entities",
+        "task.positive",
+        "task.averaged",
+        "task.documents",
+        "task.threshold",
+        "task.calibrate",
+        "task.class_weights",
+        "task.loss",
+        "training.sampler",
+    ],
+    max_length: None,
+};
 
 #[cfg(test)]
 mod tests {

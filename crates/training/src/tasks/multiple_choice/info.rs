@@ -73,7 +73,6 @@ pub struct ChoiceInfo {
     /// Tokens of an input at most: question, answer and special tokens.
     pub(crate) max_length: usize,
     /// The columns of the training file, with those of the answers spelled out.
-    #[serde(flatten)]
     pub(crate) columns: ChoiceConfig,
     /// The column with the label.
     pub(crate) label: String,

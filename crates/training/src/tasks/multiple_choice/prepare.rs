@@ -13,11 +13,11 @@ use super::data::{ChoiceRow, Reading, label_style, labels, resolve_columns};
 use super::info::{ChoiceInfo, LabelStyle};
 use super::rows::EncodedRows;
 use super::task::ChoiceTask;
-use crate::config::{DataConfig, FinetuneConfig, Sampler, TaskConfig};
+use crate::config::FinetuneConfig;
 use crate::engine::observer::{Event, Observer, Summary};
 use crate::engine::param_groups::freeze;
 use crate::engine::task::Task;
-use crate::error::{TrainError, setting};
+use crate::error::TrainError;
 use crate::run::context::{RunContext, TextEncoder};
 use crate::run::finetune::{FinetuneRun, total_steps};
 use crate::run::selection::{check_validation, selection_metric};
@@ -32,7 +32,6 @@ pub(crate) fn prepare(
     observer: &mut dyn Observer,
 ) -> Result<FinetuneRun, TrainError> {
     let config = context.config.clone();
-    check_unused(&config)?;
     let settings = config.task.choice.clone().unwrap_or_default();
     let path = config.data.train.clone().unwrap_or_default();
     let reads_groups = config.data.fold.is_some()
@@ -86,37 +85,6 @@ pub(crate) fn prepare(
     let model = freeze(model, |path| task.param_group(path));
     let summary = summarise(&mut context, &task, &model)?;
     context.finish(task, model, summary)
-}
-
-/// Refuses settings that multiple choice has no use for.
-fn check_unused(config: &FinetuneConfig) -> Result<(), TrainError> {
-    let (d, t) = (&config.data, &config.task);
-    let (data, task) = (DataConfig::default(), TaskConfig::default());
-    let unused = [
-        ("data.text", d.text != data.text),
-        ("data.text_pair", d.text_pair.is_some()),
-        ("data.label_separator", d.label_separator.is_some()),
-        ("data.group_by", d.group_by.is_some()),
-        ("data.entities", d.entities.is_some()),
-        ("task.positive", t.positive.is_some()),
-        ("task.averaged", !t.averaged.is_empty()),
-        ("task.documents", t.documents.is_some()),
-        ("task.threshold", t.threshold != task.threshold),
-        ("task.calibrate", t.calibrate != task.calibrate),
-        ("task.class_weights", t.class_weights != task.class_weights),
-        ("task.loss", t.loss != task.loss),
-        (
-            "training.sampler",
-            config.training.sampler != Sampler::Shuffle,
-        ),
-    ];
-    match unused.iter().find(|(_, given)| *given) {
-        None => Ok(()),
-        Some((key, _)) => Err(setting(
-            format!("`{key}` has no meaning for multiple choice"),
-            "leave it out; columns are set with `task.choice` and `data.label`",
-        )),
-    }
 }
 
 /// The labelled rows of a file, and its columns.

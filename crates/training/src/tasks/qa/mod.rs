@@ -1,6 +1,7 @@
 //! Extractive question answering: the answer to a question is a span of a text.
 
 mod bioasq;
+pub(crate) mod config;
 pub(crate) mod evaluate;
 mod folds;
 pub(crate) mod info;

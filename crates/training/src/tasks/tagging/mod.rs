@@ -1,5 +1,6 @@
 //! One tag a word: named entities.
 
+pub(crate) mod config;
 mod crf;
 pub(crate) mod evaluate;
 mod folds;

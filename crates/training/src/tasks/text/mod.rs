@@ -1,5 +1,6 @@
 //! One answer a text or a pair of texts: a class, several labels, or a number.
 
+pub(crate) mod config;
 mod data;
 mod documents;
 pub(crate) mod evaluate;

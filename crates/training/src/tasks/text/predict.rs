@@ -279,8 +279,8 @@ fn describe(opened: &ModelFolder, classes: Vec<String>) -> TaskInfo {
     let binary = kind == LabelKind::Classification && classes.len() == 2;
     let thresholds = match kind {
         LabelKind::MultiLabel => vec![0.5; classes.len()],
-        _ if binary => vec![0.5],
-        _ => Vec::new(),
+        LabelKind::Classification | LabelKind::Regression if binary => vec![0.5],
+        LabelKind::Classification | LabelKind::Regression => Vec::new(),
     };
     TaskInfo {
         kind,

@@ -5,9 +5,10 @@ use bertkit_data::windows::Stride;
 use bertkit_model::heads::Pooling;
 use serde::{Deserialize, Serialize};
 
-use super::flag::flag;
-use super::range::at_least;
-use super::setting::{plain_values, settings};
+use crate::config::flag::flag;
+use crate::config::range::at_least;
+use crate::config::setting::{plain_values, settings};
+use crate::tasks::settings::TaskSettings;
 
 settings! {
     /// How a document is split into sections, and their features pooled.
@@ -86,3 +87,13 @@ pub enum SectionBreaks {
 }
 
 plain_values!(Pool, SectionBreaks);
+
+/// The settings of texts with labels: those that all tasks share.
+pub(crate) const SETTINGS: TaskSettings = TaskSettings {
+    name: "classification",
+    about: "texts",
+    table: None,
+    own: &[],
+    unused: &[],
+    max_length: None,
+};

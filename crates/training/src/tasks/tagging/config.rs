@@ -5,9 +5,10 @@ use bertkit_data::tagging::alignment::LabelledTokens;
 use serde::{Deserialize, Serialize};
 use toml::Value;
 
-use super::flag::{Lookup, flag};
-use super::range::more_than;
-use super::setting::{plain_values, settings};
+use crate::config::flag::{Lookup, flag};
+use crate::config::range::more_than;
+use crate::config::setting::{plain_values, settings};
+use crate::tasks::settings::TaskSettings;
 
 settings! {
     /// How words are tagged.
@@ -56,3 +57,36 @@ fn head_key(value: &Value, lookup: Lookup<'_>) -> &'static str {
         _ => "task.ner.head",
     }
 }
+
+/// The settings of tagged words.
+pub(crate) const SETTINGS: TaskSettings = TaskSettings {
+    name: "ner",
+    about: "tagged words",
+    table: Some("ner"),
+    own: &[
+        "data.word_column",
+        "data.tag_column",
+        "data.sentence_column",
+        "data.level",
+        "data.type_name",
+    ],
+    unused: &[
+        "data.text",
+        "data.text_pair",
+        "data.label",
+        "data.label_separator",
+        "data.group_by",
+        "data.entities",
+        "task.averaged",
+        "task.documents",
+        "data.quote",
+        "data.escape",
+        "data.header",
+        "data.missing",
+        "task.positive",
+        "task.threshold",
+        "task.calibrate",
+        "task.class_weights",
+    ],
+    max_length: None,
+};

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::flag::flag;
-use super::range::{any_finite, at_least};
-use super::setting::{plain_values, settings};
+use crate::config::flag::flag;
+use crate::config::range::{any_finite, at_least};
+use crate::config::setting::{plain_values, settings};
+use crate::tasks::settings::TaskSettings;
 
 settings! {
     /// How questions are answered: by a span of a text, which is read in windows. Defaults as BERT's `run_squad.py`.
@@ -86,3 +87,25 @@ pub enum QuestionHead {
 }
 
 plain_values!(QuestionHead);
+
+/// The settings of questions.
+pub(crate) const SETTINGS: TaskSettings = TaskSettings {
+    name: "qa",
+    about: "questions",
+    table: Some("qa"),
+    own: &[],
+    unused: &[
+        "data.text",
+        "data.text_pair",
+        "data.label",
+        "data.label_separator",
+        "data.group",
+        "task.positive",
+        "task.threshold",
+        "task.calibrate",
+        "task.class_weights",
+        "task.loss",
+        "training.sampler",
+    ],
+    max_length: Some(QuestionConfig::MAX_LENGTH),
+};
