@@ -214,11 +214,7 @@ fn data_and_evaluation_know_no_tensors() {
 }
 
 /// The modules with a registry, where clippy denies `_ =>` on an enum.
-<<<<<<< HEAD
-const LINTED: [&str; 3] = [
-=======
-const REGISTRIES: [&str; 4] = [
->>>>>>> main
+const LINTED: [&str; 4] = [
     "crates/evaluation/src/lib.rs",
     "crates/data/src/pretraining/sequences/packing/mod.rs",
     "crates/training/src/pretrain/objectives/mod.rs",
