@@ -1,6 +1,7 @@
 //! Files that are complete or absent: atomic writes, and digests.
 
 use std::fs::{self, File};
+use std::io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -83,10 +84,7 @@ pub(crate) fn sync_folder(folder: &Path) -> std::io::Result<()> {
             File::open(path)?.sync_all()?;
         }
     }
-    if cfg!(unix) {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(())
+    sync_names(folder)
 }
 
 /// The SHA-256 of a file, in hexadecimal.
