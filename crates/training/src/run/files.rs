@@ -66,14 +66,22 @@ pub(crate) fn is_temporary(name: &str) -> bool {
 
 /// Syncs the folder of a file, so that its new name survives a loss of power.
 pub(crate) fn sync_parent(path: &Path) -> std::io::Result<()> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    sync_names(parent.unwrap_or(Path::new(".")))
+}
+
+/// Syncs the names in a folder, where the system and the file system can.
+fn sync_names(folder: &Path) -> std::io::Result<()> {
     // Other systems cannot open a folder, and need not.
-    if cfg!(unix) {
-        let parent = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+    if !cfg!(unix) {
+        return Ok(());
     }
-    Ok(())
+    match File::open(folder).and_then(|folder| folder.sync_all()) {
+        Err(e) if matches!(e.kind(), InvalidInput | Unsupported | PermissionDenied) => Ok(()),
+        synced => synced,
+    }
 }
 
 /// Syncs all files of a folder, and the folder.
