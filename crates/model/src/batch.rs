@@ -2,14 +2,14 @@
 
 use crate::sequences::Sequences;
 
-/// Token ids of several sequences, one behind the other, and where each lies.
+/// The token ids of several sequences, concatenated, and the position of each sequence.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// Word ids, one a row.
+    /// Token ids, one per row.
     pub input_ids: Vec<u32>,
     /// Segment of each row: 0 for the first text, 1 for the second. Read only where the family has token types.
     pub token_type_ids: Vec<u8>,
-    /// Where each sequence lies.
+    /// The rows of each sequence.
     pub sequences: Sequences,
 }
 

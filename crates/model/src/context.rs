@@ -1,4 +1,4 @@
-//! What a forward pass is told besides its inputs.
+//! How a forward pass computes: the argument besides its inputs.
 
 use burn::tensor::{Gradients, Tensor};
 

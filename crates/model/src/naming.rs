@@ -180,7 +180,7 @@ impl Naming {
         }
     }
 
-    /// Whether a tensor in a checkpoint carries nothing of its own: a copy of a tied one, or a buffer.
+    /// Whether a tensor in a checkpoint can be ignored: a copy of a tied tensor, or a buffer.
     pub(crate) fn is_redundant(&self, name: &str) -> bool {
         let mlm = &self.family.names.head.mlm;
         matches!(name, "embeddings.position_ids" | "embeddings.token_type_ids")

@@ -1,8 +1,8 @@
-//! Where each sequence lies among the packed rows of a batch.
+//! The rows of each sequence in a packed batch.
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
-/// The layout of a packed batch: sequences one behind the other, without padding.
+/// The layout of a packed batch: concatenated sequences, without padding.
 ///
 /// The encoder's layers work on rows `[tokens, hidden]`; attention alone reads this value. On
 /// backends without a packed attention kernel it also carries the indices that gather the rows to
@@ -14,7 +14,7 @@ pub struct Sequences {
 }
 
 impl Sequences {
-    /// From the length of each sequence, in tokens, in the order in which their rows lie.
+    /// From the length of each sequence, in tokens, in the order of their rows.
     pub fn from_lengths(lengths: &[usize]) -> Self {
         let mut offsets = Vec::with_capacity(lengths.len() + 1);
         let mut total = 0;
@@ -49,7 +49,7 @@ impl Sequences {
         self.longest
     }
 
-    /// The first row of each sequence, and the number of rows behind the last one.
+    /// The first row of each sequence, followed by the number of all rows.
     pub fn offsets(&self) -> &[usize] {
         &self.offsets
     }

@@ -117,7 +117,7 @@ pub enum Positions {
 pub struct BlockSpec {
     /// The earlier block whose parameters this one uses.
     pub shared_with: Option<usize>,
-    /// Where LayerNorm stands.
+    /// Where the block normalises.
     pub norm: NormPlacement,
     /// Added to the variance in LayerNorm.
     pub norm_epsilon: f64,

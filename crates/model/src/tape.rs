@@ -1,7 +1,7 @@
 //! Gradient checkpointing: what the backward pass needs to compute parts of the forward pass again.
 //!
 //! With checkpointing, a part of the model is computed without an autodiff graph and only its input
-//! is kept, as a [`Segment`] on a [`Tape`]. [`Tape::backward`] goes through the segments in reverse:
+//! is kept, as a [`Segment`] on a [`Tape`]. [`Tape::backward`] visits the segments in reverse:
 //! each is computed again, now with a graph, and passes the gradient of its output on to its input.
 //! By the chain rule these are the gradients of one graph over all segments, while the intermediate
 //! results of only one segment exist at a time.

@@ -8,8 +8,7 @@ use pulp::{Arch, Simd, WithSimd};
 /// Write the closure as `#[inline(always)] || …`: what is not inlined is compiled for the plain set.
 #[inline(always)]
 pub fn vectorised<R>(f: impl FnMut() -> R) -> R {
-    /// Called through `FnMut`: the call of a closure through `FnOnce` has a frame of its own, which the
-    /// compiler leaves out of line.
+    /// Called through `FnMut`: the compiler leaves the call of a closure through `FnOnce` out of line.
     struct Loop<F>(F);
     impl<R, F: FnMut() -> R> WithSimd for Loop<F> {
         type Output = R;

@@ -278,167 +278,189 @@ impl Case {
 
     fn run(&self) {
         let folder = ModelFolder::open(&self.folder).unwrap();
-        let family = folder.config.family;
-        let outputs = folder.checkpoint.classifier_outputs().unwrap_or(0);
-        let context = self.context;
+        let discriminator = folder.config.family.has_head(Architecture::Discriminator);
         match self
             .class
             .rsplit_once("For")
             .map_or("Model", |(_, head)| head)
         {
-            "Model" => {
-                let naming = Naming::new(&folder.config, Architecture::Encoder);
-                let empty = Encoder::new(
-                    &folder.config.spec(),
-                    true,
-                    &mut Initializer::placeholders(&self.device),
-                );
-                let (encoder, report) = weights::load(
-                    empty,
-                    &folder.checkpoint,
-                    naming,
-                    HeadPolicy::Required,
-                    0.02,
-                )
-                .unwrap();
-                assert_eq!(report, Default::default());
-                let hidden = self.states(&encoder);
-                self.rows_near("out.last_hidden_state", hidden.clone());
-                let pooled = to_vec(encoder.pool(first_tokens(hidden, &self.batch), context));
-                self.near(
-                    "pooler",
-                    &pooled,
-                    &self.recorded.floats("out.pooler_output"),
-                    self.out,
-                );
-            }
-            "MaskedLM" => {
-                let model = self.load::<MlmHead>(0);
-                let words = &model.encoder.embeddings.word;
-                let logits = model
-                    .head
-                    .forward(self.states(&model.encoder), words, context);
-                self.rows_near("out.logits", logits.clone());
-                let loss = self.cells_loss(logits);
-                self.check_loss(&model, Model::<MlmHead>::naming(&folder.config), loss);
-            }
-            "PreTraining" if family.has_head(Architecture::Discriminator) => {
-                let model = self.load::<DiscriminatorHead>(0);
-                let logits = model
-                    .head
-                    .forward(self.states(&model.encoder), context)
-                    .unsqueeze_dim::<2>(1);
-                self.rows_near("out.logits", logits.clone());
-                let labels = self.recorded.ints("in.labels").unwrap();
-                let targets: Vec<f32> = self.cells.iter().map(|&c| labels[c] as f32).collect();
-                let n = targets.len();
-                let targets = Tensor::from_data(TensorData::new(targets, [n, 1]), &self.device);
-                let loss = binary_cross_entropy(logits, targets).mean();
-                self.check_loss(
-                    &model,
-                    Model::<DiscriminatorHead>::naming(&folder.config),
-                    loss,
-                );
-            }
-            "PreTraining" => {
-                let model = self.load::<PretrainingHead>(0);
-                let hidden = self.states(&model.encoder);
-                let table = &model.encoder.embeddings.word;
-                let words = model.head.mlm.forward(hidden.clone(), table, context);
-                self.rows_near("out.prediction_logits", words.clone());
-                let pooled = model
-                    .encoder
-                    .pool(first_tokens(hidden, &self.batch), context);
-                let next = model.head.next_sentence(pooled, context);
-                let (output, label) = match self.recorded.has("out.sop_logits") {
-                    true => ("out.sop_logits", "in.sentence_order_label"),
-                    false => ("out.seq_relationship_logits", "in.next_sentence_label"),
-                };
-                let golden = self.recorded.floats(output);
-                self.near("pairs", &to_vec(next.clone()), &golden, self.out);
-                let labels = self.recorded.ints(label).unwrap();
-                let loss = self.cells_loss(words) + self.mean_cross_entropy(next, labels);
-                self.check_loss(
-                    &model,
-                    Model::<PretrainingHead>::naming(&folder.config),
-                    loss,
-                );
-            }
-            "SequenceClassification" => {
-                let model = self.load::<SequenceHead>(outputs);
-                let hidden = self.states(&model.encoder);
-                let pooled = model
-                    .encoder
-                    .pool(first_tokens(hidden, &self.batch), context);
-                let logits = model.head.forward(pooled, context);
-                self.near(
-                    "logits",
-                    &to_vec(logits.clone()),
-                    &self.recorded.floats("out.logits"),
-                    self.out,
-                );
-                let shape = logits.dims();
-                let targets = || {
-                    let values = self.recorded.floats("in.labels");
-                    Tensor::from_data(TensorData::new(values, shape), &self.device)
-                };
-                let loss = match folder.config.problem_type {
-                    Some(bertkit_model::ProblemType::Regression) => {
-                        squared_error(logits, targets()).mean()
-                    }
-                    Some(bertkit_model::ProblemType::MultiLabelClassification) => {
-                        binary_cross_entropy(logits, targets()).mean()
-                    }
-                    _ => self.mean_cross_entropy(logits, self.recorded.ints("in.labels").unwrap()),
-                };
-                self.check_loss(&model, Model::<SequenceHead>::naming(&folder.config), loss);
-            }
-            "TokenClassification" => {
-                let model = self.load::<TokenHead>(outputs);
-                let logits = model.head.forward(self.states(&model.encoder), context);
-                self.rows_near("out.logits", logits.clone());
-                let loss = self.cells_loss(logits);
-                self.check_loss(&model, Model::<TokenHead>::naming(&folder.config), loss);
-            }
-            "MultipleChoice" => {
-                let model = self.load::<ChoiceHead>(1);
-                let hidden = self.states(&model.encoder);
-                let pooled = model
-                    .encoder
-                    .pool(first_tokens(hidden, &self.batch), context);
-                let logits = model.head.forward(pooled, context);
-                let labels = self.recorded.ints("in.labels").unwrap();
-                let choices = self.batch.len() / labels.len();
-                let logits = logits.reshape([labels.len(), choices]);
-                self.near(
-                    "logits",
-                    &to_vec(logits.clone()),
-                    &self.recorded.floats("out.logits"),
-                    self.out,
-                );
-                let loss = self.mean_cross_entropy(logits, labels);
-                self.check_loss(&model, Model::<ChoiceHead>::naming(&folder.config), loss);
-            }
-            "QuestionAnswering" => {
-                let model = self.load::<SpanHead>(0);
-                let (start, end) = model.head.forward(self.states(&model.encoder), context);
-                let b = self.batch.len();
-                let mut loss = Tensor::zeros([1], &self.device);
-                for (name, logits) in [("start", start), ("end", end)] {
-                    self.near(
-                        name,
-                        &to_vec(logits.clone()),
-                        &self.recorded.floats(&format!("out.{name}_logits")),
-                        self.out,
-                    );
-                    let rows = logits.reshape([b, self.batch.tokens() / b]); // span cases have no padding
-                    let labels = self.recorded.ints(&format!("in.{name}_positions")).unwrap();
-                    loss = loss + self.mean_cross_entropy(rows, labels) / 2.0;
-                }
-                self.check_loss(&model, Model::<SpanHead>::naming(&folder.config), loss);
-            }
+            "Model" => self.encoder_alone(&folder),
+            "MaskedLM" => self.masked_lm(&folder),
+            "PreTraining" if discriminator => self.discriminator(&folder),
+            "PreTraining" => self.pretraining(&folder),
+            "SequenceClassification" => self.sequence_classification(&folder),
+            "TokenClassification" => self.token_classification(&folder),
+            "MultipleChoice" => self.multiple_choice(&folder),
+            "QuestionAnswering" => self.question_answering(&folder),
             other => panic!("no test for the class {other}"),
         }
+    }
+
+    fn encoder_alone(&self, folder: &ModelFolder) {
+        let context = self.context;
+        let naming = Naming::new(&folder.config, Architecture::Encoder);
+        let empty = Encoder::new(
+            &folder.config.spec(),
+            true,
+            &mut Initializer::placeholders(&self.device),
+        );
+        let (encoder, report) = weights::load(
+            empty,
+            &folder.checkpoint,
+            naming,
+            HeadPolicy::Required,
+            0.02,
+        )
+        .unwrap();
+        assert_eq!(report, Default::default());
+        let hidden = self.states(&encoder);
+        self.rows_near("out.last_hidden_state", hidden.clone());
+        let pooled = to_vec(encoder.pool(first_tokens(hidden, &self.batch), context));
+        self.near(
+            "pooler",
+            &pooled,
+            &self.recorded.floats("out.pooler_output"),
+            self.out,
+        );
+    }
+
+    fn masked_lm(&self, folder: &ModelFolder) {
+        let context = self.context;
+        let model = self.load::<MlmHead>(0);
+        let words = &model.encoder.embeddings.word;
+        let logits = model
+            .head
+            .forward(self.states(&model.encoder), words, context);
+        self.rows_near("out.logits", logits.clone());
+        let loss = self.cells_loss(logits);
+        self.check_loss(&model, Model::<MlmHead>::naming(&folder.config), loss);
+    }
+
+    fn discriminator(&self, folder: &ModelFolder) {
+        let context = self.context;
+        let model = self.load::<DiscriminatorHead>(0);
+        let logits = model
+            .head
+            .forward(self.states(&model.encoder), context)
+            .unsqueeze_dim::<2>(1);
+        self.rows_near("out.logits", logits.clone());
+        let labels = self.recorded.ints("in.labels").unwrap();
+        let targets: Vec<f32> = self.cells.iter().map(|&c| labels[c] as f32).collect();
+        let n = targets.len();
+        let targets = Tensor::from_data(TensorData::new(targets, [n, 1]), &self.device);
+        let loss = binary_cross_entropy(logits, targets).mean();
+        self.check_loss(
+            &model,
+            Model::<DiscriminatorHead>::naming(&folder.config),
+            loss,
+        );
+    }
+
+    fn pretraining(&self, folder: &ModelFolder) {
+        let context = self.context;
+        let model = self.load::<PretrainingHead>(0);
+        let hidden = self.states(&model.encoder);
+        let table = &model.encoder.embeddings.word;
+        let words = model.head.mlm.forward(hidden.clone(), table, context);
+        self.rows_near("out.prediction_logits", words.clone());
+        let pooled = model
+            .encoder
+            .pool(first_tokens(hidden, &self.batch), context);
+        let next = model.head.next_sentence(pooled, context);
+        let (output, label) = match self.recorded.has("out.sop_logits") {
+            true => ("out.sop_logits", "in.sentence_order_label"),
+            false => ("out.seq_relationship_logits", "in.next_sentence_label"),
+        };
+        let golden = self.recorded.floats(output);
+        self.near("pairs", &to_vec(next.clone()), &golden, self.out);
+        let labels = self.recorded.ints(label).unwrap();
+        let loss = self.cells_loss(words) + self.mean_cross_entropy(next, labels);
+        self.check_loss(
+            &model,
+            Model::<PretrainingHead>::naming(&folder.config),
+            loss,
+        );
+    }
+
+    fn sequence_classification(&self, folder: &ModelFolder) {
+        let context = self.context;
+        let outputs = folder.checkpoint.classifier_outputs().unwrap_or(0);
+        let model = self.load::<SequenceHead>(outputs);
+        let hidden = self.states(&model.encoder);
+        let pooled = model
+            .encoder
+            .pool(first_tokens(hidden, &self.batch), context);
+        let logits = model.head.forward(pooled, context);
+        self.near(
+            "logits",
+            &to_vec(logits.clone()),
+            &self.recorded.floats("out.logits"),
+            self.out,
+        );
+        let shape = logits.dims();
+        let targets = || {
+            let values = self.recorded.floats("in.labels");
+            Tensor::from_data(TensorData::new(values, shape), &self.device)
+        };
+        let loss = match folder.config.problem_type {
+            Some(bertkit_model::ProblemType::Regression) => squared_error(logits, targets()).mean(),
+            Some(bertkit_model::ProblemType::MultiLabelClassification) => {
+                binary_cross_entropy(logits, targets()).mean()
+            }
+            _ => self.mean_cross_entropy(logits, self.recorded.ints("in.labels").unwrap()),
+        };
+        self.check_loss(&model, Model::<SequenceHead>::naming(&folder.config), loss);
+    }
+
+    fn token_classification(&self, folder: &ModelFolder) {
+        let context = self.context;
+        let outputs = folder.checkpoint.classifier_outputs().unwrap_or(0);
+        let model = self.load::<TokenHead>(outputs);
+        let logits = model.head.forward(self.states(&model.encoder), context);
+        self.rows_near("out.logits", logits.clone());
+        let loss = self.cells_loss(logits);
+        self.check_loss(&model, Model::<TokenHead>::naming(&folder.config), loss);
+    }
+
+    fn multiple_choice(&self, folder: &ModelFolder) {
+        let context = self.context;
+        let model = self.load::<ChoiceHead>(1);
+        let hidden = self.states(&model.encoder);
+        let pooled = model
+            .encoder
+            .pool(first_tokens(hidden, &self.batch), context);
+        let logits = model.head.forward(pooled, context);
+        let labels = self.recorded.ints("in.labels").unwrap();
+        let choices = self.batch.len() / labels.len();
+        let logits = logits.reshape([labels.len(), choices]);
+        self.near(
+            "logits",
+            &to_vec(logits.clone()),
+            &self.recorded.floats("out.logits"),
+            self.out,
+        );
+        let loss = self.mean_cross_entropy(logits, labels);
+        self.check_loss(&model, Model::<ChoiceHead>::naming(&folder.config), loss);
+    }
+
+    fn question_answering(&self, folder: &ModelFolder) {
+        let context = self.context;
+        let model = self.load::<SpanHead>(0);
+        let (start, end) = model.head.forward(self.states(&model.encoder), context);
+        let b = self.batch.len();
+        let mut loss = Tensor::zeros([1], &self.device);
+        for (name, logits) in [("start", start), ("end", end)] {
+            self.near(
+                name,
+                &to_vec(logits.clone()),
+                &self.recorded.floats(&format!("out.{name}_logits")),
+                self.out,
+            );
+            let rows = logits.reshape([b, self.batch.tokens() / b]); // span cases have no padding
+            let labels = self.recorded.ints(&format!("in.{name}_positions")).unwrap();
+            loss = loss + self.mean_cross_entropy(rows, labels) / 2.0;
+        }
+        self.check_loss(&model, Model::<SpanHead>::naming(&folder.config), loss);
     }
 }
 

@@ -1,14 +1,14 @@
-//! Which device a run computes on: the one place that knows the backends.
+//! Devices: the only module that knows the backends.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// What the user asked for.
+/// A device as the user names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeviceSpec {
-    /// The best that is there; the CPU if no GPU is.
+    /// The best available device.
     #[default]
     Auto,
     /// The CPU.
@@ -123,7 +123,7 @@ pub enum DeviceError {
     /// This build has no code for it.
     #[error("this build of bertkit cannot use `{spec}`")]
     NotBuilt {
-        /// What was asked for.
+        /// The requested device.
         spec: DeviceSpec,
         /// The feature of the build that brings it.
         feature: &'static str,
@@ -131,7 +131,7 @@ pub enum DeviceError {
     /// The machine does not have it.
     #[error("there is no device `{spec}` on this machine ({found} found)")]
     NotThere {
-        /// What was asked for.
+        /// The requested device.
         spec: DeviceSpec,
         /// How many devices of that kind there are.
         found: usize,
@@ -193,14 +193,14 @@ impl ResolvedDevice {
     }
 }
 
-/// Where a device stands in a machine.
+/// The kind of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceKind {
     /// The processor itself.
     Cpu,
-    /// A graphics card with memory of its own.
+    /// A discrete GPU, with its own memory.
     Discrete,
-    /// Graphics that shares the processor's memory.
+    /// An integrated GPU, which shares the processor's memory.
     Integrated,
     /// A card that a virtual machine is given.
     Virtual,
@@ -233,7 +233,7 @@ pub struct DeviceInfo {
     pub index: usize,
     /// What it calls itself.
     pub product: String,
-    /// Where it stands.
+    /// Its kind.
     pub kind: DeviceKind,
     /// Its memory, where that can be asked: of the machine for the CPU.
     pub memory_bytes: Option<u64>,
@@ -274,8 +274,8 @@ pub fn missing_backends() -> Vec<&'static str> {
     missing.map(|(name, _)| *name).collect()
 }
 
-/// What `auto` takes of these: the first CUDA device, else the first adapter of wgpu that is a
-/// graphics card of its own, else the CPU.
+/// What `auto` chooses of these: the first CUDA device, else the first wgpu adapter that is a
+/// discrete GPU, else the CPU.
 pub fn automatic(devices: &[DeviceInfo]) -> DeviceSpec {
     let first = |backend: &str| devices.iter().find(|d| d.backend == backend);
     if first("cuda").is_some() {
@@ -292,7 +292,7 @@ impl DeviceSpec {
     /// start of one backend can break another in the same process. A graphics card that is listed
     /// then multiplies two small matrices.
     ///
-    /// `auto` takes CUDA, then a wgpu adapter that is a card of its own, then the CPU.
+    /// `auto` chooses CUDA, then a discrete GPU through wgpu, then the CPU.
     ///
     /// # Errors
     /// The device is not there, not in this build, or does not compute.
@@ -361,8 +361,8 @@ impl DeviceSpec {
     }
 }
 
-/// Multiplies two small matrices on the device and reads the product back. What stops it is told,
-/// also where a driver makes Burn panic.
+/// Multiplies two small matrices on the device and reads the product back. Failures are
+/// returned, also where a driver makes Burn panic.
 fn computes(device: &Device) -> Result<(), String> {
     let product = || {
         let values: Vec<f32> = (0..16u8).map(f32::from).collect();

@@ -70,7 +70,7 @@ pub(super) static DISTILBERT: FamilyDescriptor = FamilyDescriptor {
     tokenizer: TokenizerStyle::DistilBert,
 };
 
-/// A ReLU layer before the classifier; each head has a dropout of its own.
+/// A ReLU layer before the classifier; each head has its own dropout.
 fn head_spec(config: &EncoderConfig) -> HeadSpec {
     let span_dropout = config.extra.get("qa_dropout").and_then(Value::as_f64);
     HeadSpec {

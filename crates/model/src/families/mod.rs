@@ -7,6 +7,8 @@
 //!
 //! To add a family, write its file and register it in [`Family`].
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 mod albert;
 mod bert;
 mod descriptor;

@@ -69,7 +69,7 @@ fn spec(config: &EncoderConfig) -> EncoderSpec {
     spec
 }
 
-/// The classifier has a tanh layer of its own on the bare first row.
+/// The classifier has its own tanh layer on the bare first row.
 fn head_spec(config: &EncoderConfig) -> HeadSpec {
     HeadSpec {
         sequence_dense: Some(DenseSpec {

@@ -1,4 +1,4 @@
-//! Which tags follow which.
+//! Scores of tag transitions.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -8,15 +8,15 @@ use crate::weights::{Checkpoint, WeightsError};
 /// The scores of a linear-chain conditional random field over `k` tags (Lafferty et al. 2001), beside those that a head
 /// gives each word.
 ///
-/// In a folder they stand as `crf.start_transitions`, `crf.end_transitions` and `crf.transitions`, as pytorch-crf calls
-/// them. transformers has no such class: it loads the rest, says that these are not used, and takes each word by itself.
+/// A model folder stores them as `crf.start_transitions`, `crf.end_transitions` and `crf.transitions`, as pytorch-crf calls
+/// them. transformers has no such class: it loads the rest, reports these tensors as unused, and tags each word independently.
 #[derive(Module, Debug)]
 pub struct Crf {
     /// Of each tag at the first word, `[k]`.
     pub start_transitions: Param<Tensor<1>>,
     /// Of each tag at the last word, `[k]`.
     pub end_transitions: Param<Tensor<1>>,
-    /// Of each tag (column) behind each other (row), `[k, k]`.
+    /// Of each tag (column) after each other tag (row), `[k, k]`.
     pub transitions: Param<Tensor<2>>,
 }
 

@@ -1,4 +1,4 @@
-//! Where an answer ends, given where it starts; and whether there is one.
+//! The end of an answer given its start, and whether there is an answer.
 
 use burn::module::Module;
 use burn::tensor::activation::{log_sigmoid, log_softmax, softmax};
@@ -12,14 +12,14 @@ use crate::sequences::{Sequences, index};
 use crate::spec::Activation;
 use crate::weights::{Checkpoint, WeightsError, to_vec};
 
-/// What ELECTRA puts beside the start of an answer (`finetune/qa/qa_tasks.py` of google-research/electra):
+/// The additional scores of ELECTRA's question answering (`finetune/qa/qa_tasks.py` of google-research/electra):
 ///
 /// - the score of an end, given a start: `GELU-512([h_start; h_end]) → 1`. Training gives the true start; inference looks at
 ///   the best ends of each of the best starts;
 /// - the score of "there is no answer": `GELU-512([h_first; Σ p_start h]) → 1`, where some questions have none.
 ///
-/// In a folder it stands as `joint.*`, beside `qa_outputs`, of which the start alone is used. transformers has no such class: it
-/// loads the rest, says that these are not used, and cannot tell where answers end.
+/// A model folder stores it as `joint.*`, next to `qa_outputs`, of which only the start is used. transformers has no such class: it
+/// loads the rest, reports these tensors as unused, and cannot predict where answers end.
 #[derive(Module, Debug)]
 pub struct JointSpan {
     /// Start and end together: `2 h` to 512.

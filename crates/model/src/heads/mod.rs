@@ -1,4 +1,4 @@
-//! What stands on the encoder: one plain struct a head, named after what it predicts.
+//! Heads: one plain struct each, named after what it predicts.
 
 mod choice;
 mod crf;

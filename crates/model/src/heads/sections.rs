@@ -1,4 +1,4 @@
-//! A document as the sections that it was divided into: one row of features for all of them.
+//! Pooling the features of a document's sections into one row.
 
 use std::ops::Range;
 
@@ -12,24 +12,24 @@ use crate::initialize::Initializer;
 use crate::ops::Linear;
 use crate::weights::{Checkpoint, WeightsError};
 
-/// What a document has of its sections.
+/// How the features of a document's sections are pooled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pooling {
-    /// Of each feature, the largest of any section (AD-BERT).
+    /// The maximum of each feature over sections (AD-BERT).
     Max,
     /// The mean over sections.
     Mean,
-    /// A weighted mean, whose weights are learnt: see [`SectionAttention`].
+    /// A weighted mean with learned weights: see [`SectionAttention`].
     Attention,
-    /// The first section alone.
+    /// The first section only.
     First,
 }
 
 /// Weights of sections: `softmax(wᵀ tanh(V h))` over those of a document (Ilse et al. 2018, "Attention-based Deep Multiple
 /// Instance Learning", equation 8).
 ///
-/// In a folder it stands as `section_attention.*`. transformers has no such class: it loads the rest, says that these are not
-/// used, and answers single sections.
+/// A model folder stores it as `section_attention.*`. transformers has no such class: it loads the rest, reports these tensors
+/// as unused, and classifies single sections.
 #[derive(Module, Debug)]
 pub struct SectionAttention {
     /// `V`: `h` to 128.

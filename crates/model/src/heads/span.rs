@@ -1,4 +1,4 @@
-//! Where an answer starts and ends.
+//! The start and end of an answer.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -14,7 +14,7 @@ use crate::ops::{Linear, dropout};
 pub struct SpanHead {
     /// `h` to 2.
     pub outputs: Linear,
-    /// What scores ends after starts, where that is asked for: the second of `outputs` is then not used.
+    /// Scores ends given starts, if requested; the second of `outputs` is then unused.
     pub joint: Option<JointSpan>,
     #[module(skip)]
     pub(super) dropout: f64,

@@ -14,7 +14,7 @@ use crate::ops::{Linear, dropout};
 pub struct TokenHead {
     /// `h` to the number of tags.
     pub classifier: Linear,
-    /// Which tags follow which, where all words of a sentence are tagged together.
+    /// Scores of tag transitions, where all words of a sentence are tagged jointly.
     pub crf: Option<Crf>,
     #[module(skip)]
     dropout: f64,

@@ -45,7 +45,7 @@ pub fn embed(
             positions: ids.positions,
             types: ids.types,
         });
-        // A table without rows stands for none.
+        // The kernel takes a table without rows as no table.
         let token_type = token_type.unwrap_or_else(|| Tensor::zeros([0, e], &device));
         return cpu::embed(
             [word, position, token_type],

@@ -67,7 +67,7 @@ impl Linear {
         matmul(x, self.weight.val().transpose(), context) + self.bias.val().unsqueeze()
     }
 
-    /// A nonlinearity behind the affine map: `[rows, in]` to `[rows, out]`.
+    /// The affine map followed by a nonlinearity: `[rows, in]` to `[rows, out]`.
     pub fn forward_activated(
         &self,
         x: Tensor<2>,

@@ -45,7 +45,7 @@ struct WeightFile {
     map: Option<MappedFile>,
 }
 
-/// An opened checkpoint. Tensors are read one at a time, when asked for.
+/// An opened checkpoint. Tensors are read one at a time, on request.
 pub struct Checkpoint {
     path: PathBuf,
     files: Vec<WeightFile>,

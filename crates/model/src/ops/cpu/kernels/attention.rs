@@ -62,7 +62,7 @@ unsafe fn attention_weights(
 /// The length of the longest sequence.
 ///
 /// # Panics
-/// If `offsets` are not those of sequences of `tokens` rows, one behind the other, or if the heads do
+/// If `offsets` are not those of concatenated sequences of `tokens` rows in all, or if the heads do
 /// not share the `h` columns evenly: what the unsafe code below counts on.
 fn longest(offsets: &[usize], tokens: usize, h: usize, heads: usize) -> usize {
     assert!(
@@ -75,7 +75,7 @@ fn longest(offsets: &[usize], tokens: usize, h: usize, heads: usize) -> usize {
 }
 
 /// Attention within each sequence: `qkv` `[tokens, 3 h]` to `[tokens, h]`. `offsets` has the first row
-/// of each sequence and the number of rows behind the last one.
+/// of each sequence and the number of all rows.
 pub(crate) fn attention(
     qkv: &[f32],
     offsets: &[usize],
@@ -139,6 +139,7 @@ pub(crate) fn attention(
 }
 
 /// The gradient of [`attention`] with respect to `qkv`; the weights are computed again.
+// Long because the five products of one head share their scratch buffers and views.
 pub(crate) fn attention_backward(
     dy: &[f32],
     qkv: &[f32],

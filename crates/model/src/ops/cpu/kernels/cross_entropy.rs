@@ -11,7 +11,7 @@ use super::products::{View, multiply_in_pieces};
 /// Logits that are held at a time: 32 MB.
 const LOGITS: usize = 8 << 20;
 
-/// The summed loss, and its gradients where they were asked for.
+/// The summed loss and, if requested, its gradients.
 pub(crate) struct MaskedLm {
     /// `−Σ log p(target)`.
     pub loss: f64,

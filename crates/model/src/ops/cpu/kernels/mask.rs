@@ -44,7 +44,7 @@ impl Mask {
         }
     }
 
-    /// The factors of `rows` rows of `width` elements, one behind the other.
+    /// The factors of `rows` rows of `width` elements, row by row.
     pub fn rows(self, rows: usize, width: usize) -> Vec<f32> {
         let mut values = vec![0.0; rows * width];
         if width > 0 {

@@ -43,7 +43,7 @@ pub(super) fn write_each(
     unsafe { std::slice::from_raw_parts_mut(target.as_mut_ptr().cast::<f32>(), n) }
 }
 
-/// Memory that several threads write at places of their own.
+/// Memory that several threads write to, each at its own places.
 #[derive(Clone, Copy)]
 pub(super) struct Shared(pub *mut f32);
 

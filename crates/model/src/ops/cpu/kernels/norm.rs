@@ -1,4 +1,4 @@
-//! LayerNorm: behind a residual connection, behind the embeddings, alone.
+//! LayerNorm: after a residual connection, after the embeddings, or alone.
 
 use std::mem::MaybeUninit;
 
@@ -61,7 +61,7 @@ pub(crate) fn sum_rows(values: &[f32], width: usize) -> Vec<f32> {
     total(&partial, width)
 }
 
-/// Normalises `s` in place, writes `γ s + β` to `y`, and gives back `1 / deviation`.
+/// Normalises `s` in place, writes `γ s + β` to `y`, and returns `1 / deviation`.
 #[inline(always)]
 fn normalise(
     s: &mut [f32],

@@ -109,7 +109,7 @@ pub(super) unsafe fn multiply(
 /// threads each may use. The ranges depend on `n` alone.
 ///
 /// Several products side by side, each on one thread, take less time than one that splits itself,
-/// and what comes behind a product finds its rows still in the cache.
+/// and the operation after a product finds its rows still in the cache.
 pub(super) fn in_pieces(n: usize, work: impl Fn(Range<usize>, Parallelism) + Sync) {
     // An even number of equal pieces of at most 512, in steps of ROWS.
     let pieces = 2 * n.div_ceil(1024);
@@ -183,7 +183,7 @@ pub(super) unsafe fn multiply_in_pieces(
 }
 
 /// `x Wᵀ`, `x` `[rows, inputs]` and `w` `[outputs, inputs]`, a piece of rows at a time: `then` gets
-/// the number of a piece's first row and its rows of the result, right behind their product.
+/// the number of a piece's first row and its rows of the result, right after their product.
 pub(super) fn product_then(
     x: &[f32],
     w: &[f32],
@@ -270,7 +270,7 @@ pub(crate) fn product_weight(dy: &[f32], x: &[f32], inputs: usize, outputs: usiz
     }
 }
 
-/// `a b` in memory of its own, `[m, n]`.
+/// `a b` in new memory, `[m, n]`.
 ///
 /// # Safety
 /// `a` must reach `[m, k]` elements that may be read, `b` `[k, n]`.
