@@ -15,7 +15,7 @@ import torch
 import transformers as tf
 from safetensors.torch import save_file
 
-from make_golden import bert, distilbert, electra, roberta
+from make_golden import albert, bert, distilbert, electra, roberta
 
 TINY = dict(vocab_size=41, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=24,
             max_position_embeddings=24)
@@ -29,6 +29,7 @@ def cases():
     yield "electra-multiple-choice", tf.ElectraForMultipleChoice, electra(**TINY, summary_last_dropout=0.0)
     yield "distilbert-multiple-choice", tf.DistilBertForMultipleChoice, distilbert(
         vocab_size=41, dim=16, n_layers=1, n_heads=2, hidden_dim=24, max_position_embeddings=24)
+    yield "albert-multiple-choice", tf.AlbertForMultipleChoice, albert(**TINY)
 
 
 def inputs(config, rows=3, length=11):

@@ -59,3 +59,18 @@ pq.write_table(small.slice(0, 0), folder / "no-rows.parquet", store_schema=False
 pq.write_table(types.select(["list"]), folder / "only-lists.parquet", store_schema=False)
 legacy = pa.table({"text": ["a"], "when": pa.array([noon], pa.timestamp("ns"))})
 pq.write_table(legacy, folder / "int96.parquet", use_deprecated_int96_timestamps=True, store_schema=False)
+
+# Rows to train on: two classes, a number, and pairs of texts.
+rows = range(24)
+reviews = pa.table(
+    {
+        "id": pa.array(list(rows), pa.int32()),
+        "text": [("a good film " if row % 2 else "a dull film ") + "abcdefgh"[row % 8] for row in rows],
+        "other": [("good " if row % 3 else "dull ") + "music" for row in rows],
+        "label": pa.array([row % 2 for row in rows], pa.int64()),
+        "score": [row % 2 + row / 100 for row in rows],
+        "seen": [row % 4 == 0 for row in rows],
+        "vector": [[0.5, 1.5]] * 24,
+    }
+)
+pq.write_table(reviews, folder / "reviews.parquet", compression="zstd", store_schema=False)

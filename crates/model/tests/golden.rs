@@ -488,7 +488,13 @@ fn named_gradients<M: Module>(
                 return;
             };
             let values = to_vec(gradient);
-            let parts = self.naming.parts(&self.path.join("."));
+            let path = self.path.join(".");
+            if path.ends_with("embeddings.word") {
+                // A tied decoder is the same parameter; an untied one replaces this below.
+                let decoder = self.naming.parts("head.decoder").remove(0);
+                self.found.insert(decoder, values.clone());
+            }
+            let parts = self.naming.parts(&path);
             let length = values.len() / parts.len();
             for (part, values) in parts.iter().zip(values.chunks(length)) {
                 if let Some(alias) = self.naming.alias(part) {

@@ -14,6 +14,7 @@ mod devices;
 mod documents;
 mod harness;
 mod ner;
+mod parquet;
 mod pretrain;
 mod questions;
 mod relations;

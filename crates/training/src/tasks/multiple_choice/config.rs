@@ -16,17 +16,24 @@ settings! {
     }
 }
 
-/// Whether a column's name is that of an answer: `answer_a`, `choice1`, `Option C`, `ending0`.
+/// Whether a column's name is that of an answer: `answer_a`, `answerB`, `choice1`, `Option C`, `ending0`. A letter needs a
+/// separator before it or, within lower case, to be a capital: `answers` is no answer.
 pub(crate) fn names_answer(column: &str) -> bool {
-    let column = column.trim().to_lowercase();
+    let column = column.trim();
     let prefixes = ["answer", "choice", "option", "ending"];
-    let rest = prefixes
-        .iter()
-        .find_map(|prefix| column.strip_prefix(prefix));
-    let Some(rest) = rest else { return false };
-    let rest = rest.trim_start_matches([' ', '_', '-']);
+    let prefix = prefixes.iter().find(|prefix| {
+        let start = column.get(..prefix.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    });
+    let Some(prefix) = prefix else { return false };
+    let (start, end) = column.split_at(prefix.len());
+    let rest = end.trim_start_matches([' ', '_', '-']);
     let number = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());
-    number || (rest.len() == 1 && rest.bytes().all(|b| b.is_ascii_alphabetic()))
+    let letter = rest.len() == 1 && rest.bytes().all(|b| b.is_ascii_alphabetic());
+    let separated = rest.len() < end.len();
+    let capital =
+        rest.bytes().all(|b| b.is_ascii_uppercase()) && start.ends_with(char::is_lowercase);
+    number || (letter && (separated || capital))
 }
 
 /// The settings of multiple choice.
@@ -65,6 +72,7 @@ mod tests {
         for name in [
             "answer",
             "answers",
+            "CHOICES",
             "question",
             "choice_right",
             "option",
