@@ -276,6 +276,7 @@ impl Case {
         model
     }
 
+    // Long because it has one arm for each class of models.
     fn run(&self) {
         let folder = ModelFolder::open(&self.folder).unwrap();
         let discriminator = folder.config.family.has_head(Architecture::Discriminator);

@@ -22,6 +22,7 @@ fn folder() -> PathBuf {
     cases.join("optimizer")
 }
 
+// Long because it replays one recorded trace from start to end.
 #[test]
 fn golden_optimizer_trace_agrees_in_rates_losses_norms_and_final_weights() {
     let folder = folder();

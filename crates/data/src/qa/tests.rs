@@ -73,6 +73,7 @@ fn assert_prediction(prediction: &Prediction, expected: &Value, what: &str) {
     }
 }
 
+// Long because it is one recorded case, compared stage by stage.
 #[test]
 fn windows_targets_and_answers_are_those_of_run_qa() {
     let golden: Value =

@@ -1,6 +1,7 @@
 //! Files that are complete or absent: atomic writes, and digests.
 
 use std::fs::{self, File};
+use std::io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -65,14 +66,22 @@ pub(crate) fn is_temporary(name: &str) -> bool {
 
 /// Syncs the folder of a file, so that its new name survives a loss of power.
 pub(crate) fn sync_parent(path: &Path) -> std::io::Result<()> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    sync_names(parent.unwrap_or(Path::new(".")))
+}
+
+/// Syncs the names in a folder, where the system and the file system can.
+fn sync_names(folder: &Path) -> std::io::Result<()> {
     // Other systems cannot open a folder, and need not.
-    if cfg!(unix) {
-        let parent = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+    if !cfg!(unix) {
+        return Ok(());
     }
-    Ok(())
+    match File::open(folder).and_then(|folder| folder.sync_all()) {
+        Err(e) if matches!(e.kind(), InvalidInput | Unsupported | PermissionDenied) => Ok(()),
+        synced => synced,
+    }
 }
 
 /// Syncs all files of a folder, and the folder.
@@ -83,10 +92,7 @@ pub(crate) fn sync_folder(folder: &Path) -> std::io::Result<()> {
             File::open(path)?.sync_all()?;
         }
     }
-    if cfg!(unix) {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(())
+    sync_names(folder)
 }
 
 /// The SHA-256 of a file, in hexadecimal.
