@@ -122,9 +122,9 @@ fn spec(config: &EncoderConfig) -> EncoderSpec {
     spec.blocks.clear();
     for step in 0..config.num_hidden_layers {
         let group = step * groups / config.num_hidden_layers;
-        for set in group * inner..(group + 1) * inner {
-            let shared_with = first_use[set];
-            first_use[set] = shared_with.or(Some(spec.blocks.len()));
+        for first_use in &mut first_use[group * inner..(group + 1) * inner] {
+            let shared_with = *first_use;
+            first_use.get_or_insert(spec.blocks.len());
             spec.blocks.push(BlockSpec {
                 shared_with,
                 ..block

@@ -24,7 +24,7 @@ pub(super) struct Opened {
 
 /// Where the weights come from.
 enum Start<'a> {
-    Folder(PathBuf, ModelFolder),
+    Folder(PathBuf, Box<ModelFolder>),
     Fresh(&'a FreshModel),
 }
 
@@ -42,7 +42,7 @@ pub(super) fn open(
         (Some(path), _) => {
             let home = model_folder(path);
             let folder = ModelFolder::open(&home)?;
-            Start::Folder(home, folder)
+            Start::Folder(home, Box::new(folder))
         }
         (None, Some(fresh)) => Start::Fresh(fresh),
         (None, None) => {
@@ -80,7 +80,7 @@ pub(super) fn open(
     check_length(config, &encoder)?;
     Ok(Opened {
         folder: match start {
-            Start::Folder(_, folder) => Some(folder),
+            Start::Folder(_, folder) => Some(*folder),
             Start::Fresh(_) => None,
         },
         encoder,
