@@ -41,7 +41,7 @@ impl Schedule {
     }
 
     /// The learning rate of update `step`, counted from 0, after `elapsed` seconds (which count under a budget in time
-    /// only): the peak times the factors of [`ScheduleConfig::factors`].
+    /// only): the peak times the factors of `ScheduleConfig::factors`.
     pub fn rate(&self, step: u64, elapsed: f64) -> f64 {
         let (t, end, least) = match self.length {
             Length::Steps(steps) => (step as f64, steps as f64, 1.0),
