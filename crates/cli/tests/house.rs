@@ -530,7 +530,6 @@ fn pages() -> Vec<PathBuf> {
     found
 }
 
-#[ignore = "not yet true everywhere"]
 #[test]
 fn links_between_pages_lead_somewhere() {
     let mut found = Vec::new();
