@@ -9,7 +9,8 @@ use std::sync::OnceLock;
 use bertkit_training::config::flag::{Flag, Parse};
 use bertkit_training::config::{Finetune, Override, RunConfig, RunKind, Setting};
 use clap::builder::{
-    PathBufValueParser, PossibleValuesParser, StringValueParser, TypedValueParser, ValueParser,
+    NonEmptyStringValueParser, PossibleValuesParser, StringValueParser, TypedValueParser,
+    ValueParser,
 };
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
@@ -162,9 +163,8 @@ fn parser(parse: Parse) -> ValueParser {
             .map(|n: u64| Value::Integer(n.cast_signed()))
             .into(),
         Parse::Text => StringValueParser::new().map(Value::String).into(),
-        Parse::Path => PathBufValueParser::new()
-            .map(|path| Value::String(path.to_string_lossy().into_owned()))
-            .into(),
+        // A path is written to `config.toml`, which is UTF-8.
+        Parse::Path => NonEmptyStringValueParser::new().map(Value::String).into(),
         Parse::Words(words) => PossibleValuesParser::new(words.iter().copied())
             .map(Value::String)
             .into(),

@@ -285,9 +285,19 @@ pub(super) fn write(
         Value::String(text) => one_line(text),
         other => other.to_string(), // JSON escapes tabs and line breaks
     };
-    writer.write_record(columns.iter().map(|column| one_line(column.clone())))?;
+    let columns = columns.iter().map(|column| one_line(column.clone()));
+    writer.write_record(columns).map_err(system_error)?;
     for row in rows {
-        writer.write_record(row.into_iter().map(field))?;
+        let row = row.into_iter().map(field);
+        writer.write_record(row).map_err(system_error)?;
     }
     writer.flush()
+}
+
+/// The error of the system in one of the writer's, so that its kind is known: a closed pipe is not a failure.
+fn system_error(error: ::csv::Error) -> io::Error {
+    match error.into_kind() {
+        ::csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
 }
