@@ -17,7 +17,7 @@ use std::sync::atomic::AtomicBool;
 use bertkit_data::pretraining::corpus::{CorpusFormat, CorpusOptions, prepare};
 use bertkit_data::pretraining::masking::{MaskVocabulary, Masking};
 use bertkit_data::pretraining::sequences::{EpochPlan, Packing, SequenceSettings};
-use bertkit_data::tokenizer::{Family, TextTokenizer};
+use bertkit_data::tokenizer::{TextTokenizer, TokenizerFamily};
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use rayon::prelude::*;
@@ -88,7 +88,7 @@ static SETUP: LazyLock<Setup> = LazyLock::new(|| {
         },
         PathBuf::from,
     );
-    let ours = TextTokenizer::from_dir(&tokenizer, Family::Bert).unwrap();
+    let ours = TextTokenizer::from_dir(&tokenizer, TokenizerFamily::Bert).unwrap();
     ours.save(folder.path()).unwrap();
     let bare = Tokenizer::from_file(folder.path().join("tokenizer.json")).unwrap();
     Setup {

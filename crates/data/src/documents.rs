@@ -285,7 +285,7 @@ mod tests {
     use super::*;
     use crate::examples::{MissingPolicy, Selection};
     use crate::sources::{ReadOptions, read_table_from};
-    use crate::tokenizer::{Family, TokenizerSpec, TrainOptions, train_tokenizer};
+    use crate::tokenizer::{TokenizerFamily, TokenizerSpec, TrainOptions, train_tokenizer};
 
     fn examples(text: &str) -> Examples {
         let table = read_table_from(text.as_bytes(), "n.csv", &ReadOptions::default()).unwrap();
@@ -370,7 +370,7 @@ mod tests {
     #[test]
     fn a_transcript_of_16000_nucleotides_is_covered() {
         let spec: TokenizerSpec = "kmer:6".parse().unwrap();
-        let tokenizer = spec.load(None, Family::Bert).unwrap();
+        let tokenizer = spec.load(None, TokenizerFamily::Bert).unwrap();
         let text: String = (0..16_000)
             .map(|at| ['A', 'C', 'G', 'T'][at * 7 % 11 % 4])
             .collect();

@@ -300,7 +300,7 @@ mod tests {
 
     use super::*;
     use crate::sources::{ReadOptions, read_relations, read_table_from};
-    use crate::tokenizer::{Family, TextTokenizer, TrainOptions, train_tokenizer};
+    use crate::tokenizer::{TextTokenizer, TokenizerFamily, TrainOptions, train_tokenizer};
 
     fn mention(start: usize, end: usize) -> Mention {
         Mention {
@@ -440,7 +440,7 @@ mod tests {
         assert_eq!(ids[ids.len() - 2], size as u32 + 1);
         let dir = tempfile::tempdir().unwrap();
         tokenizer.save(dir.path()).unwrap();
-        let again = TextTokenizer::from_dir(dir.path(), Family::Bert).unwrap();
+        let again = TextTokenizer::from_dir(dir.path(), TokenizerFamily::Bert).unwrap();
         assert_eq!(again.vocab_size(), size + 4);
         assert_eq!(again.encode("[E1] abc [/E1]", None, 16).unwrap().ids, ids);
         // What the folder says is kept when more are added.

@@ -6,14 +6,14 @@ use std::fs;
 
 use bertkit_data::tagging::TaggedSentence;
 use bertkit_data::tagging::alignment::{LabelledTokens, TagWindowOptions, tag_windows};
-use bertkit_data::tokenizer::{Family, TextTokenizer};
+use bertkit_data::tokenizer::{TextTokenizer, TokenizerFamily};
 use serde::Deserialize;
 use serde_json::Value;
 
 #[derive(Deserialize)]
 struct Case {
     name: String,
-    family: Family,
+    family: TokenizerFamily,
     tokenizer: Value,
     sentences: Vec<Sentence>,
 }

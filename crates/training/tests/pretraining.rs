@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bertkit_data::tokenizer::{Family, TrainOptions, train_tokenizer};
+use bertkit_data::tokenizer::{TokenizerFamily, TrainOptions, train_tokenizer};
 use bertkit_model::Checkpoint;
 use bertkit_training::pretrain::{PreparedPretraining, PretrainConfig, PretrainOutcome, prepare};
 use bertkit_training::{
@@ -62,7 +62,7 @@ const SMALL: [&str; 14] = [
 ];
 
 impl Bench {
-    fn new(family: Family, more: &[&str]) -> Self {
+    fn new(family: TokenizerFamily, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let documents = documents();
         let text: Vec<String> = documents.iter().map(|d| d.join("\n")).collect();
@@ -161,7 +161,7 @@ fn unigram_entropy() -> f64 {
 
 #[test]
 fn masked_words_are_learnt_from_their_neighbours() {
-    let bench = Bench::new(Family::Bert, &NO_DROPOUT);
+    let bench = Bench::new(TokenizerFamily::Bert, &NO_DROPOUT);
     bench.train(
         "run",
         &["training.steps=250", "training.evaluate_steps=250"],
@@ -191,7 +191,7 @@ fn replaced_tokens_are_told_from_those_that_were_there() {
         ],
     ]
     .concat();
-    let bench = Bench::new(Family::Electra, &more);
+    let bench = Bench::new(TokenizerFamily::Electra, &more);
     let outcome = bench.train("run", &["training.steps=250", "training.evaluate_steps=50"]);
     let found = |name: &str| bench.metrics("run", "valid", name);
     let auc = found("rtd_auc");
@@ -221,7 +221,7 @@ fn replaced_tokens_are_told_from_those_that_were_there() {
 #[test]
 fn pairs_of_segments_are_learnt_beside_masked_words() {
     for (objective, name) in [("mlm+nsp", "next_sentence"), ("mlm+sop", "sentence_order")] {
-        let bench = Bench::new(Family::Bert, &[&format!("objective={objective}")]);
+        let bench = Bench::new(TokenizerFamily::Bert, &[&format!("objective={objective}")]);
         let outcome = bench.train("run", &["training.steps=6"]);
         for name in ["mlm_accuracy", "perplexity", &format!("{name}_accuracy")] {
             let value = bench.metrics("run", "valid", name)[0].value;
@@ -240,7 +240,7 @@ fn an_albert_learns_masked_words_and_sentence_order_with_shared_layers() {
         "objective=mlm+sop",
         "training.recompute=true",
     ];
-    let bench = Bench::new(Family::Bert, &more);
+    let bench = Bench::new(TokenizerFamily::Bert, &more);
     let outcome = bench.train("run", &["training.steps=3"]);
     let config = std::fs::read_to_string(outcome.model.join("config.json")).unwrap();
     assert!(config.contains("AlbertForPreTraining"), "{config}");
@@ -249,9 +249,9 @@ fn an_albert_learns_masked_words_and_sentence_order_with_shared_layers() {
 #[test]
 fn every_family_is_pretrained_with_masks() {
     for (family, class) in [
-        (Family::Roberta, "RobertaForMaskedLM"),
-        (Family::Distilbert, "DistilBertForMaskedLM"),
-        (Family::Electra, "ElectraForMaskedLM"),
+        (TokenizerFamily::Roberta, "RobertaForMaskedLM"),
+        (TokenizerFamily::Distilbert, "DistilBertForMaskedLM"),
+        (TokenizerFamily::Electra, "ElectraForMaskedLM"),
     ] {
         let name = format!("{family:?}").to_lowercase();
         let bench = Bench::new(family, &[&format!("model.fresh.family={name}")]);
@@ -277,7 +277,10 @@ impl Observer for StopAfter<'_> {
 #[test]
 fn an_interrupted_run_goes_on_to_the_same_weights_in_the_middle_of_a_pass() {
     let stages = "training.stages=[{steps=7, max_length=16, batch_size=4}, {steps=5, gradient_accumulation=2}]";
-    for (family, objective) in [(Family::Bert, "mlm"), (Family::Electra, "rtd")] {
+    for (family, objective) in [
+        (TokenizerFamily::Bert, "mlm"),
+        (TokenizerFamily::Electra, "rtd"),
+    ] {
         let objective = format!("objective={objective}");
         let bench = Bench::new(family, &[&objective, "training.batch_size=6", stages]);
         let whole = bench.train("whole", &[]);
@@ -318,9 +321,9 @@ fn an_interrupted_run_goes_on_to_the_same_weights_in_the_middle_of_a_pass() {
 #[test]
 fn accumulating_micro_batches_equals_one_large_batch() {
     for (family, objective) in [
-        (Family::Bert, "mlm"),
-        (Family::Bert, "mlm+nsp"),
-        (Family::Electra, "rtd"),
+        (TokenizerFamily::Bert, "mlm"),
+        (TokenizerFamily::Bert, "mlm+nsp"),
+        (TokenizerFamily::Electra, "rtd"),
     ] {
         let objective = format!("objective={objective}");
         let bench = Bench::new(
@@ -353,7 +356,10 @@ fn accumulating_micro_batches_equals_one_large_batch() {
 
 #[test]
 fn the_same_seed_gives_the_same_weights_on_any_number_of_threads() {
-    let bench = Bench::new(Family::Electra, &["objective=rtd", "training.steps=4"]);
+    let bench = Bench::new(
+        TokenizerFamily::Electra,
+        &["objective=rtd", "training.steps=4"],
+    );
     let on = |threads: usize, run: &str, more: &[&str]| {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
@@ -378,7 +384,7 @@ fn a_stage_begins_at_its_step_with_its_own_lengths_and_batches() {
     }
     let stages =
         "training.stages=[{share=0.75, max_length=12, batch_size=2}, {share=0.25, batch_size=3}]";
-    let bench = Bench::new(Family::Bert, &["sequences.packing=blocks", stages]);
+    let bench = Bench::new(TokenizerFamily::Bert, &["sequences.packing=blocks", stages]);
     let mut tokens = Tokens(Vec::new());
     bench
         .prepare("run", &[], DirectoryPolicy::New)
@@ -395,7 +401,7 @@ fn a_stage_begins_at_its_step_with_its_own_lengths_and_batches() {
 
 #[test]
 fn a_budget_in_time_ends_run_and_schedule_together() {
-    let bench = Bench::new(Family::Bert, &[]);
+    let bench = Bench::new(TokenizerFamily::Bert, &[]);
     let sets: Vec<String> = bench
         .settings
         .iter()
@@ -422,7 +428,10 @@ fn a_budget_in_time_ends_run_and_schedule_together() {
 
 #[test]
 fn a_run_can_be_continued_fine_tuned_and_probed() {
-    let bench = Bench::new(Family::Electra, &["objective=rtd", "training.steps=4"]);
+    let bench = Bench::new(
+        TokenizerFamily::Electra,
+        &["objective=rtd", "training.steps=4"],
+    );
     let rows: Vec<String> = documents()
         .iter()
         .flatten()
@@ -491,7 +500,7 @@ fn a_run_can_be_continued_fine_tuned_and_probed() {
 
 #[test]
 fn masked_models_go_on_with_their_head() {
-    let bench = Bench::new(Family::Bert, &["training.steps=2"]);
+    let bench = Bench::new(TokenizerFamily::Bert, &["training.steps=2"]);
     bench.train("first", &[]);
     let settings: Vec<String> = bench
         .settings
@@ -520,7 +529,7 @@ fn masked_models_go_on_with_their_head() {
 
 #[test]
 fn what_does_not_fit_is_told_before_anything_is_trained() {
-    let bench = Bench::new(Family::Bert, &[]);
+    let bench = Bench::new(TokenizerFamily::Bert, &[]);
     let never = AtomicBool::new(false);
     let error = |more: &[&str]| {
         let config = bench.config("run", more);
@@ -545,7 +554,7 @@ fn what_does_not_fit_is_told_before_anything_is_trained() {
 
 #[test]
 fn a_dry_run_leaves_nothing_behind() {
-    let bench = Bench::new(Family::Bert, &[]);
+    let bench = Bench::new(TokenizerFamily::Bert, &[]);
     let settings: Vec<String> = bench
         .settings
         .iter()

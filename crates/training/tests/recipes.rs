@@ -7,9 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use bertkit_data::pretraining::masking::{MaskUnit, MaskVocabulary, Masking};
 use bertkit_data::pretraining::sequences::{Packing, Sequence};
-use bertkit_data::tokenizer::{
-    Family as TokenizerFamily, TokenizerType, TrainOptions, train_tokenizer,
-};
+use bertkit_data::tokenizer::{TokenizerFamily, TokenizerType, TrainOptions, train_tokenizer};
 use bertkit_model::weights::to_vec;
 use bertkit_model::{Architecture, EncoderConfig, LayerDepths, PretrainingModel, TokenizerStyle};
 use bertkit_training::pretrain::{Objective, PretrainConfig, PretrainOutcome, prepare, recipes};

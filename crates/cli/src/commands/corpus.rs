@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bertkit_data::pretraining::corpus::{
     self, Corpus, CorpusOptions, Lengths, Manifest, Origin, QUANTILES, SourceRecord, Statistics,
 };
-use bertkit_data::tokenizer::{Family, TokenizerSpec};
+use bertkit_data::tokenizer::{TokenizerFamily, TokenizerSpec};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -112,7 +112,7 @@ fn stats(args: &StatsArgs) -> Result<(), CliError> {
     };
     let tokenizer = args
         .tokenizer
-        .load(args.vocabulary.as_deref(), Family::default())?;
+        .load(args.vocabulary.as_deref(), TokenizerFamily::default())?;
     tokenizer
         .warnings()
         .iter()

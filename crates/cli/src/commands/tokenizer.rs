@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bertkit_data::pretraining::corpus::{CorpusFormat, CorpusOptions, find, read_sentences};
 use bertkit_data::tokenizer::{
-    Family, FrequentWords, Normalization, TokenizerError, TokenizerSpec, TokenizerTrainer,
+    FrequentWords, Normalization, TokenizerError, TokenizerFamily, TokenizerSpec, TokenizerTrainer,
     TokenizerType, TrainOptions, Trained, Transliteration, UnicodeForm,
 };
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -97,7 +97,7 @@ struct TrainArgs {
     /// Whose special tokens: `[PAD] [UNK] [CLS] [SEP] [MASK]` as ids 0 to 4, or RoBERTa's `<s> <pad>
     /// </s> <unk>` as 0 to 3 and `<mask>` last [default: roberta for byte-bpe, else bert]
     #[arg(long, value_parser = family(), help_heading = "Vocabulary")]
-    family: Option<Family>,
+    family: Option<TokenizerFamily>,
     /// The longest input of the model, in tokens
     #[arg(
         long,
@@ -176,14 +176,14 @@ struct ShowArgs {
     #[arg(long, value_name = "DIR")]
     vocabulary: Option<PathBuf>,
     /// The family of the model
-    #[arg(long, value_parser = family(), default_value = Family::default().name())]
-    family: Family,
+    #[arg(long, value_parser = family(), default_value = TokenizerFamily::default().name())]
+    family: TokenizerFamily,
 }
 
 /// Parses the name of a family.
-fn family() -> impl TypedValueParser<Value = Family> {
-    let names = PossibleValuesParser::new(Family::ALL.map(Family::name));
-    names.map(|name| Family::from_name(&name).unwrap_or_default())
+fn family() -> impl TypedValueParser<Value = TokenizerFamily> {
+    let names = PossibleValuesParser::new(TokenizerFamily::ALL.map(TokenizerFamily::name));
+    names.map(|name| TokenizerFamily::from_name(&name).unwrap_or_default())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use super::*;
 use crate::characters::Characters;
-use crate::tokenizer::{Family, TextTokenizer, TokenizerError, TrainOptions, train_tokenizer};
+use crate::tokenizer::{
+    TextTokenizer, TokenizerError, TokenizerFamily, TrainOptions, train_tokenizer,
+};
 use crate::windows::Stride;
 
 fn question(text: &str, context: &Arc<str>, answer: Option<(&str, Option<usize>)>) -> Question {
@@ -92,8 +94,8 @@ fn windows_targets_and_answers_are_those_of_run_qa() {
         )
         .unwrap();
         let family = match case["name"].as_str().unwrap() {
-            "roberta" => Family::Roberta,
-            _ => Family::Bert,
+            "roberta" => TokenizerFamily::Roberta,
+            _ => TokenizerFamily::Bert,
         };
         let tokenizer = TextTokenizer::from_dir(dir.path(), family).unwrap();
         let expected = case["questions"].as_array().unwrap();

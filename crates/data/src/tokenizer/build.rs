@@ -9,7 +9,7 @@ use tokenizers::Tokenizer;
 use tokenizers::utils::SysRegex;
 
 use super::documents::{self, Parts};
-use super::family::{Family, Spelling};
+use super::family::{Spelling, TokenizerFamily};
 use super::files::{
     CONFIG, KMERS, SPECIAL_TOKENS, TOKENIZER, VOCAB_TXT, file_names, read_object, read_text,
 };
@@ -40,7 +40,7 @@ pub(super) fn new(
     parts: Parts,
     model: Model<'_>,
     tokens: &[&str],
-    family: Family,
+    family: TokenizerFamily,
 ) -> Result<TextTokenizer, TokenizerError> {
     let special = special_tokens(&Map::new(), &Map::new(), family.conventions().spelling);
     let source = Source {
@@ -58,7 +58,10 @@ pub(super) fn new(
 }
 
 /// Every character a token, with the vocabulary of a model's folder.
-pub(super) fn characters(dir: &Path, family: Family) -> Result<TextTokenizer, TokenizerError> {
+pub(super) fn characters(
+    dir: &Path,
+    family: TokenizerFamily,
+) -> Result<TextTokenizer, TokenizerError> {
     let parts = Parts::characters(&Normalization::default());
     with_vocab_txt(parts, None, dir, family)
 }
@@ -67,7 +70,7 @@ pub(super) fn characters(dir: &Path, family: Family) -> Result<TextTokenizer, To
 pub(super) fn pattern(
     pattern: &str,
     dir: &Path,
-    family: Family,
+    family: TokenizerFamily,
 ) -> Result<TextTokenizer, TokenizerError> {
     let parts = Parts::matches(pattern, &Normalization::default());
     check_pattern(pattern)?;
@@ -78,13 +81,16 @@ pub(super) fn pattern(
 pub(super) fn kmers(
     kmers: &Kmers,
     dir: &Path,
-    family: Family,
+    family: TokenizerFamily,
 ) -> Result<TextTokenizer, TokenizerError> {
     with_vocab_txt(Parts::kmers(kmers), Some(kmers), dir, family)
 }
 
 /// Pieces of a sequence, with every piece that the alphabet allows.
-pub(super) fn new_kmers(kmers: &Kmers, family: Family) -> Result<TextTokenizer, TokenizerError> {
+pub(super) fn new_kmers(
+    kmers: &Kmers,
+    family: TokenizerFamily,
+) -> Result<TextTokenizer, TokenizerError> {
     let (first, last) = special_places(family);
     let pieces: Vec<String> = kmers.vocabulary().collect();
     let pieces = pieces.iter().map(String::as_str);
@@ -124,7 +130,7 @@ fn with_vocab_txt(
     parts: Parts,
     kmers: Option<&Kmers>,
     dir: &Path,
-    family: Family,
+    family: TokenizerFamily,
 ) -> Result<TextTokenizer, TokenizerError> {
     let path = dir.join(VOCAB_TXT);
     if !path.is_file() {
@@ -177,7 +183,7 @@ pub(super) fn assemble(
     parts: Parts,
     model: Model<'_>,
     vocab: &Map<String, Value>,
-    family: Family,
+    family: TokenizerFamily,
     source: Source,
 ) -> Result<TextTokenizer, TokenizerError> {
     let special = &source.special_tokens;
@@ -231,7 +237,7 @@ pub(super) fn assemble(
 pub(super) fn build(
     path: &Path,
     mut document: Value,
-    family: Family,
+    family: TokenizerFamily,
     mut source: Source,
     required: &[&'static str],
 ) -> Result<TextTokenizer, TokenizerError> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The encoder families, as far as their tokenizers differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Family {
+pub enum TokenizerFamily {
     /// WordPiece, `[CLS] A [SEP] B [SEP]`, token types 0 and 1.
     #[default]
     Bert,
@@ -50,7 +50,7 @@ pub(crate) struct Conventions {
     pub(super) class: (&'static str, Kind),
 }
 
-impl Family {
+impl TokenizerFamily {
     /// Every family.
     pub const ALL: [Self; 4] = [Self::Bert, Self::Roberta, Self::Electra, Self::Distilbert];
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::build::{Model, assemble, build, ids_of};
 use super::documents::Parts;
-use super::family::{Family, Spelling};
+use super::family::{Spelling, TokenizerFamily};
 use super::files::{
     CONFIG, MERGES, SPECIAL_TOKENS, TOKENIZER, VOCAB_JSON, VOCAB_TXT, file_names, read_json,
     read_object, read_text,
@@ -29,7 +29,7 @@ impl TextTokenizer {
     /// # Errors
     /// None of the files is there; a file cannot be read or is not what it should be; the vocabulary lacks the tokens
     /// that start and end an input, or, beside a bare vocabulary, the unknown or padding token.
-    pub fn from_dir(dir: &Path, family: Family) -> Result<Self, TokenizerError> {
+    pub fn from_dir(dir: &Path, family: TokenizerFamily) -> Result<Self, TokenizerError> {
         let config = read_object(&dir.join(CONFIG))?;
         let map = read_object(&dir.join(SPECIAL_TOKENS))?;
         let has = |name: &str| dir.join(name).is_file();
@@ -61,7 +61,7 @@ impl TextTokenizer {
 
 fn from_tokenizer_json(
     path: &Path,
-    family: Family,
+    family: TokenizerFamily,
     config: Map<String, Value>,
     map: &Map<String, Value>,
 ) -> Result<TextTokenizer, TokenizerError> {
@@ -99,7 +99,7 @@ fn from_tokenizer_json(
 
 fn from_vocab_txt(
     path: &Path,
-    family: Family,
+    family: TokenizerFamily,
     config: Map<String, Value>,
     map: &Map<String, Value>,
 ) -> Result<TextTokenizer, TokenizerError> {
@@ -150,7 +150,7 @@ fn from_vocab_txt(
 
 fn from_vocab_json(
     dir: &Path,
-    family: Family,
+    family: TokenizerFamily,
     config: Map<String, Value>,
     map: &Map<String, Value>,
 ) -> Result<TextTokenizer, TokenizerError> {

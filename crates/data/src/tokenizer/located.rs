@@ -273,7 +273,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::tokenizer::{Family, TokenizerSpec, TrainOptions, train_tokenizer};
+    use crate::tokenizer::{TokenizerFamily, TokenizerSpec, TrainOptions, train_tokenizer};
 
     proptest! {
         #[test]
@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn tokens_of_overlapping_pieces_know_where_they_lie() {
         let spec: TokenizerSpec = "kmer:3:stride=1".parse().unwrap();
-        let tokenizer = spec.load(None, Family::Bert).unwrap();
+        let tokenizer = spec.load(None, TokenizerFamily::Bert).unwrap();
         let mut reader = Reader::new(&tokenizer);
         assert!(!reader.by_words);
         let tokens = reader.locate("ACGT  TTTA").unwrap();

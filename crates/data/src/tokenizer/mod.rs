@@ -25,7 +25,7 @@ use tokenizers::utils::truncation::{
 };
 
 pub use self::error::TokenizerError;
-pub use self::family::Family;
+pub use self::family::TokenizerFamily;
 pub use self::kmers::Kmers;
 pub(crate) use self::located::{LocatedTokens, Reader, Template};
 pub use self::normalization::{Normalization, Transliteration, UnicodeForm};
@@ -76,7 +76,7 @@ struct SpecialIds {
 pub struct TextTokenizer {
     /// Without truncation and padding: those are ours to do.
     inner: Tokenizer,
-    family: Family,
+    family: TokenizerFamily,
     special: SpecialIds,
     vocab_size: usize,
     model_max_length: Option<usize>,
@@ -229,12 +229,12 @@ impl TextTokenizer {
     }
 
     /// The family whose rules it follows.
-    pub fn family(&self) -> Family {
+    pub fn family(&self) -> TokenizerFamily {
         self.family
     }
 
     /// The same tokenizer under the rules of another family; only token types and saved class names differ.
-    pub fn with_family(mut self, family: Family) -> Self {
+    pub fn with_family(mut self, family: TokenizerFamily) -> Self {
         self.family = family;
         self.source.config.remove("tokenizer_class");
         self

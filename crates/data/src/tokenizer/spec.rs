@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::kmers::Kmers;
-use super::{Family, TextTokenizer, TokenizerError, build};
+use super::{TextTokenizer, TokenizerError, TokenizerFamily, build};
 
 /// A tokenizer that is there, by folder or by rule: `DIR`, `regex:FILE`, `kmer:6`, `kmer:3:stride=3`, `char`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl TokenizerSpec {
     pub fn load(
         &self,
         vocabulary: Option<&Path>,
-        family: Family,
+        family: TokenizerFamily,
     ) -> Result<TextTokenizer, TokenizerError> {
         let needed = || {
             vocabulary.ok_or_else(|| TokenizerError::NoVocabulary {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::family::{Family, Spelling};
+use super::family::{Spelling, TokenizerFamily};
 
 /// A role of a special token, and its usual token in vocabularies of BERT's and of RoBERTa's style.
 type Role = (&'static str, &'static str, &'static str);
@@ -21,7 +21,9 @@ const ROLES: [Role; 5] = [
 ///
 /// `[PAD] [UNK] [CLS] [SEP] [MASK]` first, as BERT's vocabularies have them without the unused tokens between; or
 /// `<s> <pad> </s> <unk>` first and `<mask>` last, as RoBERTa's have them.
-pub(super) fn special_places(family: Family) -> (&'static [&'static str], &'static [&'static str]) {
+pub(super) fn special_places(
+    family: TokenizerFamily,
+) -> (&'static [&'static str], &'static [&'static str]) {
     match family.conventions().spelling {
         Spelling::Brackets => (&["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], &[]),
         Spelling::Angles => (&["<s>", "<pad>", "</s>", "<unk>"], &["<mask>"]),

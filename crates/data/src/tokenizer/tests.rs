@@ -29,12 +29,12 @@ fn bert_dir(config: Option<&str>) -> TempDir {
     dir_with(&files)
 }
 
-fn load(dir: &TempDir, family: Family) -> TextTokenizer {
+fn load(dir: &TempDir, family: TokenizerFamily) -> TextTokenizer {
     TextTokenizer::from_dir(dir.path(), family).unwrap()
 }
 
 fn bert() -> TextTokenizer {
-    load(&bert_dir(None), Family::Bert)
+    load(&bert_dir(None), TokenizerFamily::Bert)
 }
 
 fn roberta_dir() -> TempDir {
@@ -74,15 +74,18 @@ fn a_bare_vocabulary_follows_berts_rules() {
 
 #[test]
 fn settings_beside_the_vocabulary_hold() {
-    let cased = load(&bert_dir(Some(r#"{"do_lower_case": false}"#)), Family::Bert);
+    let cased = load(
+        &bert_dir(Some(r#"{"do_lower_case": false}"#)),
+        TokenizerFamily::Bert,
+    );
     assert_eq!(ids(&cased, "Cafe café The", None), [2, 8, 9, 1, 3]);
     let accents = r#"{"do_lower_case": true, "strip_accents": false, "model_max_length": 256}"#;
-    let accents = load(&bert_dir(Some(accents)), Family::Bert);
+    let accents = load(&bert_dir(Some(accents)), TokenizerFamily::Bert);
     assert_eq!(ids(&accents, "Café", None), [2, 9, 3]);
     assert_eq!(accents.model_max_length(), Some(256));
     let unsplit = load(
         &bert_dir(Some(r#"{"tokenize_chinese_chars": false}"#)),
-        Family::Bert,
+        TokenizerFamily::Bert,
     );
     assert_eq!(ids(&unsplit, "the語the", None), [2, 1, 3]);
 }
@@ -97,7 +100,7 @@ fn special_tokens_can_have_other_names() {
         ),
         ("special_tokens_map.json", r#"{"pad_token": "<pad>"}"#),
     ]);
-    let tokenizer = load(&dir, Family::Bert);
+    let tokenizer = load(&dir, TokenizerFamily::Bert);
     assert_eq!(ids(&tokenizer, "the", Some("the")), [2, 4, 3, 4, 3]);
     assert_eq!((tokenizer.pad_id(), tokenizer.mask_id()), (Some(0), None));
 }
@@ -105,9 +108,9 @@ fn special_tokens_can_have_other_names() {
 #[test]
 fn only_bert_and_electra_have_token_types() {
     for (family, second) in [
-        (Family::Bert, 1),
-        (Family::Electra, 1),
-        (Family::Distilbert, 0),
+        (TokenizerFamily::Bert, 1),
+        (TokenizerFamily::Electra, 1),
+        (TokenizerFamily::Distilbert, 0),
     ] {
         let encoding = load(&bert_dir(None), family)
             .encode("the", Some("play the"), 64)
@@ -123,7 +126,7 @@ fn only_bert_and_electra_have_token_types() {
 
 #[test]
 fn roberta_has_its_own_vocabulary_and_template() {
-    let tokenizer = load(&roberta_dir(), Family::Roberta);
+    let tokenizer = load(&roberta_dir(), TokenizerFamily::Roberta);
     assert_eq!(ids(&tokenizer, "ab ab", None), [0, 8, 9, 2]);
     let pair = tokenizer.encode("ab", Some("b a <mask>"), 64).unwrap();
     assert_eq!(pair.ids, [0, 8, 2, 2, 6, 7, 5, 4, 2]);
@@ -138,7 +141,7 @@ fn roberta_has_its_own_vocabulary_and_template() {
     )
     .unwrap();
     assert_eq!(
-        ids(&load(&dir, Family::Roberta), "ab ab", None),
+        ids(&load(&dir, TokenizerFamily::Roberta), "ab ab", None),
         [0, 9, 9, 2]
     );
 }
@@ -175,8 +178,8 @@ fn a_saved_tokenizer_loads_the_same() {
     let texts = ["The Cafés, playing!", "", "語 [SEP] ab", "ab ab b"];
     let config = r#"{"do_lower_case": false, "strip_accents": true, "extra": "kept", "name_or_path": "/gone"}"#;
     for (dir, family) in [
-        (bert_dir(Some(config)), Family::Electra),
-        (roberta_dir(), Family::Roberta),
+        (bert_dir(Some(config)), TokenizerFamily::Electra),
+        (roberta_dir(), TokenizerFamily::Roberta),
     ] {
         let tokenizer = load(&dir, family).with_model_max_length(128);
         let saved = tempfile::tempdir().unwrap();
@@ -199,7 +202,7 @@ fn a_saved_tokenizer_loads_the_same() {
         }
         let config: serde_json::Value =
             serde_json::from_str(&read("tokenizer_config.json")).unwrap();
-        if family == Family::Electra {
+        if family == TokenizerFamily::Electra {
             assert_eq!(read("vocab.txt").lines().collect::<Vec<_>>(), VOCAB);
             assert_eq!(config["tokenizer_class"], "ElectraTokenizer");
             assert_eq!(
@@ -230,7 +233,7 @@ fn truncation_and_padding_of_a_tokenizer_json_are_kept_but_not_applied() {
         "pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]",
     });
     fs::write(&path, document.to_string()).unwrap();
-    let tokenizer = load(&dir, Family::Bert);
+    let tokenizer = load(&dir, TokenizerFamily::Bert);
     assert_eq!(ids(&tokenizer, "the the the", None), [2, 5, 5, 5, 3]);
     tokenizer.save(dir.path()).unwrap();
     let saved: serde_json::Value =
@@ -247,15 +250,21 @@ fn tokenizer_config_wins_over_tokenizer_json() {
         r#"{"do_lower_case": false}"#,
     )
     .unwrap();
-    assert_eq!(ids(&load(&dir, Family::Bert), "Cafe", None), [2, 8, 3]);
+    assert_eq!(
+        ids(&load(&dir, TokenizerFamily::Bert), "Cafe", None),
+        [2, 8, 3]
+    );
     fs::remove_file(dir.path().join("tokenizer_config.json")).unwrap();
-    assert_eq!(ids(&load(&dir, Family::Bert), "Cafe", None), [2, 6, 3]);
+    assert_eq!(
+        ids(&load(&dir, TokenizerFamily::Bert), "Cafe", None),
+        [2, 6, 3]
+    );
 }
 
 #[test]
 fn capital_letters_in_a_lower_casing_vocabulary_are_pointed_out() {
     let vocab = ("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\nThe\nBr\nthe\n");
-    let warned = load(&dir_with(&[vocab]), Family::Bert);
+    let warned = load(&dir_with(&[vocab]), TokenizerFamily::Bert);
     assert!(
         warned.warnings()[0].contains("do_lower_case"),
         "{:?}",
@@ -263,7 +272,7 @@ fn capital_letters_in_a_lower_casing_vocabulary_are_pointed_out() {
     );
     let said = ("tokenizer_config.json", r#"{"do_lower_case": true}"#);
     assert!(
-        load(&dir_with(&[vocab, said]), Family::Bert)
+        load(&dir_with(&[vocab, said]), TokenizerFamily::Bert)
             .warnings()
             .is_empty()
     );
@@ -271,7 +280,7 @@ fn capital_letters_in_a_lower_casing_vocabulary_are_pointed_out() {
 
 fn error(files: &[(&str, &str)]) -> (String, String) {
     let dir = dir_with(files);
-    let error = TextTokenizer::from_dir(dir.path(), Family::Bert).unwrap_err();
+    let error = TextTokenizer::from_dir(dir.path(), TokenizerFamily::Bert).unwrap_err();
     let shown = error
         .to_string()
         .replace(&dir.path().display().to_string(), "DIR");
@@ -288,7 +297,8 @@ fn a_directory_without_a_tokenizer_lists_what_was_looked_for() {
     assert!(hint.starts_with("it holds config.json"), "{hint}");
     let (message, _) = error(&[("vocab.json", "{}")]);
     assert_eq!(message, "`DIR` holds `vocab.json` but not `merges.txt`");
-    let missing = TextTokenizer::from_dir(Path::new("/no/such"), Family::Bert).unwrap_err();
+    let missing =
+        TextTokenizer::from_dir(Path::new("/no/such"), TokenizerFamily::Bert).unwrap_err();
     assert_eq!(missing.hint().unwrap(), "`/no/such` is not a directory");
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bertkit_data::tokenizer::{Family as TokenizerFamily, TextTokenizer};
+use bertkit_data::tokenizer::{TextTokenizer, TokenizerFamily};
 use bertkit_model::{EncoderConfig, Family, FamilyDescriptor, ModelError, TokenizerStyle};
 
 use crate::config::FreshModel;

@@ -230,7 +230,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::tokenizer::{Family, TokenizerSpec, TokenizerType, TrainOptions, train_tokenizer};
+    use crate::tokenizer::{
+        TokenizerFamily, TokenizerSpec, TokenizerType, TrainOptions, train_tokenizer,
+    };
 
     fn encode(tokenizer: &TextTokenizer, sentence: &str) -> (bool, Tokens) {
         let tokenizer = CorpusTokenizer::new(tokenizer).unwrap();
@@ -245,7 +247,7 @@ mod tests {
     fn overlapping_pieces_are_cut_and_their_rule_is_part_of_the_hash() {
         let load = |spec: &str| {
             let spec: TokenizerSpec = spec.parse().unwrap();
-            spec.load(None, Family::Bert).unwrap()
+            spec.load(None, TokenizerFamily::Bert).unwrap()
         };
         let (has_words, tokens) = encode(&load("kmer:2"), "ACGN");
         assert!(!has_words);

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::pretraining::corpus::Corpus;
-use crate::tokenizer::{Family, TrainOptions, train_tokenizer};
+use crate::tokenizer::{TokenizerFamily, TrainOptions, train_tokenizer};
 
 const CLS: u32 = 1;
 const SEP: u32 = 2;
@@ -293,7 +293,7 @@ fn settings_follow_the_tokenizer() {
     );
     assert!(bert.type_ids && !bert.double_sep);
     assert_eq!(bert.short_probability, 0.1);
-    let roberta = tokenizer.with_family(Family::Roberta);
+    let roberta = tokenizer.with_family(TokenizerFamily::Roberta);
     let roberta = SequenceSettings::new(Packing::Across, 512, &roberta);
     assert!(!roberta.type_ids && roberta.double_sep);
     assert_eq!(roberta.short_probability, 0.0);

@@ -9,12 +9,12 @@ use super::*;
 use crate::sources::tagged::{TaggedOptions, read_tagged_from};
 use crate::tagging::Scheme;
 use crate::tagging::TaggedCorpus;
-use crate::tokenizer::{Family, Kmers, TokenizerType, TrainOptions, train_tokenizer};
+use crate::tokenizer::{Kmers, TokenizerFamily, TokenizerType, TrainOptions, train_tokenizer};
 
 const VOCAB: &str =
     "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nnew\nyork\n##er\n##s\nin\nthe\n.\n,\n'\n##y\n##e\n";
 
-fn load(files: &[(&str, &str)], family: Family) -> TextTokenizer {
+fn load(files: &[(&str, &str)], family: TokenizerFamily) -> TextTokenizer {
     let dir: TempDir = tempfile::tempdir().unwrap();
     for (name, content) in files {
         fs::write(dir.path().join(name), content).unwrap();
@@ -23,7 +23,7 @@ fn load(files: &[(&str, &str)], family: Family) -> TextTokenizer {
 }
 
 fn bert() -> TextTokenizer {
-    load(&[("vocab.txt", VOCAB)], Family::Bert)
+    load(&[("vocab.txt", VOCAB)], TokenizerFamily::Bert)
 }
 
 fn roberta() -> TextTokenizer {
@@ -31,7 +31,7 @@ fn roberta() -> TextTokenizer {
     let merges = "#version: 0.2\na b\nĠ ab\n) .\n";
     load(
         &[("vocab.json", vocab), ("merges.txt", merges)],
-        Family::Roberta,
+        TokenizerFamily::Roberta,
     )
 }
 

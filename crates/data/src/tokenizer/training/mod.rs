@@ -33,7 +33,7 @@ use super::kmers::Kmers;
 use super::normalization::Normalization;
 use super::spec::read_pattern;
 use super::special_tokens::special_places;
-use super::{Family, TextTokenizer, TokenizerError};
+use super::{TextTokenizer, TokenizerError, TokenizerFamily};
 
 /// Longer words are `[UNK]` in WordPiece; elsewhere they are cut, for training alone.
 const LONGEST_WORD: usize = 100;
@@ -59,8 +59,8 @@ pub enum TokenizerType {
 
 impl TokenizerType {
     /// The family whose special tokens it has unless another is named: RoBERTa's for bytes, else BERT's.
-    pub fn usual_family(&self) -> Family {
-        Family::with_kind(match self {
+    pub fn usual_family(&self) -> TokenizerFamily {
+        TokenizerFamily::with_kind(match self {
             Self::ByteBpe => Kind::ByteLevelBpe,
             Self::Wordpiece
             | Self::Bpe
@@ -138,7 +138,7 @@ pub struct TrainOptions {
     /// The kind of tokenizer.
     pub kind: TokenizerType,
     /// Whose special tokens it has, and in which places.
-    pub family: Family,
+    pub family: TokenizerFamily,
     /// Tokens to have at most, special tokens included; `None` for [`TokenizerType::usual_vocab_size`]. K-mers have as
     /// many as their alphabet makes, whatever is said here.
     pub vocab_size: Option<usize>,
@@ -160,7 +160,7 @@ impl Default for TrainOptions {
     fn default() -> Self {
         Self {
             kind: TokenizerType::Wordpiece,
-            family: Family::default(),
+            family: TokenizerFamily::default(),
             vocab_size: None,
             normalization: Normalization {
                 lowercase: true,

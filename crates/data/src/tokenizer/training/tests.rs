@@ -19,11 +19,11 @@ const TYPES: [TokenizerType; 5] = [
     TokenizerType::Char,
 ];
 
-const FAMILIES: [Family; 4] = [
-    Family::Bert,
-    Family::Roberta,
-    Family::Electra,
-    Family::Distilbert,
+const FAMILIES: [TokenizerFamily; 4] = [
+    TokenizerFamily::Bert,
+    TokenizerFamily::Roberta,
+    TokenizerFamily::Electra,
+    TokenizerFamily::Distilbert,
 ];
 
 /// Sentences of made-up words whose frequencies fall as those of a language do.
@@ -108,7 +108,7 @@ fn every_kind_and_family_has_its_special_tokens_in_their_places() {
             };
             let trained = train(&texts, &options).tokenizer;
             let id = |token: &str| trained.id(token);
-            if family == Family::Roberta {
+            if family == TokenizerFamily::Roberta {
                 let first: Vec<_> = (0..4).filter_map(|id| trained.token(id)).collect();
                 assert_eq!(first, ["<s>", "<pad>", "</s>", "<unk>"]);
                 assert_eq!(id("<mask>"), Some(trained.vocab_size() as u32 - 1));
@@ -128,10 +128,14 @@ fn every_kind_and_family_has_its_special_tokens_in_their_places() {
                 .count();
             assert_eq!(
                 separators,
-                if family == Family::Roberta { 3 } else { 2 },
+                if family == TokenizerFamily::Roberta {
+                    3
+                } else {
+                    2
+                },
                 "{kind} {family:?}"
             );
-            let types = matches!(family, Family::Bert | Family::Electra);
+            let types = matches!(family, TokenizerFamily::Bert | TokenizerFamily::Electra);
             assert_eq!(pair.type_ids.contains(&1), types);
         }
     }
@@ -307,7 +311,7 @@ fn characters_and_matches_are_tokens_as_they_are() {
     // The same rule with the vocabulary of a model's folder, as the command line names it.
     trained.save(dir.path()).unwrap();
     let spec: TokenizerSpec = format!("regex:{}", file.display()).parse().unwrap();
-    let by_rule = spec.load(Some(dir.path()), Family::Bert).unwrap();
+    let by_rule = spec.load(Some(dir.path()), TokenizerFamily::Bert).unwrap();
     let texts = ["C1=CBr", "", "none", "ClNO2"];
     for text in texts {
         assert_eq!(
@@ -315,7 +319,7 @@ fn characters_and_matches_are_tokens_as_they_are() {
             trained.encode(text, Some("C"), 32).unwrap()
         );
     }
-    let error = spec.load(None, Family::Bert).unwrap_err();
+    let error = spec.load(None, TokenizerFamily::Bert).unwrap_err();
     assert!(error.hint().unwrap().contains("tokenizer train"), "{error}");
     for (pattern, part) in [
         ("", "it is empty"),
@@ -325,7 +329,7 @@ fn characters_and_matches_are_tokens_as_they_are() {
     ] {
         fs::write(&file, pattern).unwrap();
         let error = spec
-            .load(Some(dir.path()), Family::Bert)
+            .load(Some(dir.path()), TokenizerFamily::Bert)
             .unwrap_err()
             .to_string();
         assert!(error.contains(part), "{error}");
@@ -337,7 +341,7 @@ fn kmers_are_read_in_upper_case_and_as_dna() {
     let load = |spec: &str| {
         spec.parse::<TokenizerSpec>()
             .unwrap()
-            .load(None, Family::Bert)
+            .load(None, TokenizerFamily::Bert)
             .unwrap()
     };
     let three = load("kmer:3");
@@ -362,7 +366,7 @@ fn kmers_are_read_in_upper_case_and_as_dna() {
     )
     .unwrap();
     let spec: TokenizerSpec = "kmer:2".parse().unwrap();
-    let given = spec.load(Some(dir.path()), Family::Bert).unwrap();
+    let given = spec.load(Some(dir.path()), TokenizerFamily::Bert).unwrap();
     assert_eq!(given.encode("ACTT", None, 16).unwrap().ids, [2, 6, 1, 5, 3]);
 }
 

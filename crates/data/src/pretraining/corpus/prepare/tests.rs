@@ -12,7 +12,7 @@ use super::super::writer::Output;
 use super::super::{CorpusFormat, Statistics, find};
 use super::*;
 use crate::error::TableError;
-use crate::tokenizer::Family;
+use crate::tokenizer::TokenizerFamily;
 
 const TEXT: &str = "The cat sat. The dog ran!\nAnother line, e.g. this one.\n\nA second document? \"Yes\" he said.\n";
 
@@ -28,7 +28,7 @@ fn tokenizer_of(words: &str) -> TextTokenizer {
         .collect();
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("vocab.txt"), tokens.join("\n")).unwrap();
-    TextTokenizer::from_dir(folder.path(), Family::Bert).unwrap()
+    TextTokenizer::from_dir(folder.path(), TokenizerFamily::Bert).unwrap()
 }
 
 fn tokenizer() -> &'static TextTokenizer {
