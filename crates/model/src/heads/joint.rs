@@ -15,7 +15,7 @@ use crate::weights::{Checkpoint, WeightsError, to_vec};
 /// The additional scores of ELECTRA's question answering (`finetune/qa/qa_tasks.py` of google-research/electra):
 ///
 /// - the score of an end, given a start: `GELU-512([h_start; h_end]) → 1`. Training uses the true start; inference searches
-/// the best ends of each of the best starts;
+///   the best ends of each of the best starts;
 /// - the score of "there is no answer": `GELU-512([h_first; Σ p_start h]) → 1`, if some questions have none.
 ///
 /// Stored in a model folder as `joint.*`, next to `qa_outputs`, of which only the start is used. transformers has no such
