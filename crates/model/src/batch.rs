@@ -1,4 +1,4 @@
-//! What goes into the encoder: token ids, packed without padding.
+//! The input of the encoder: token ids, packed without padding.
 
 use crate::sequences::Sequences;
 
@@ -43,7 +43,7 @@ impl Batch {
         self.sequences.is_empty()
     }
 
-    /// The number of tokens of all sequences.
+    /// The total number of tokens.
     pub fn tokens(&self) -> usize {
         self.sequences.tokens()
     }

@@ -9,7 +9,7 @@ use crate::config_error::{ConfigError, MOST_PARAMETERS};
 use crate::families::{EncoderConfig, Family, FamilyDescriptor, HeadSpec, model_types};
 use crate::spec::{Activation, EncoderSpec};
 
-/// Takes typed values out of the JSON object, so that what remains is `extra`.
+/// Takes typed values out of the JSON object; the rest becomes `extra`.
 struct Reader<'a> {
     path: &'a Path,
     map: Map<String, Value>,
@@ -232,7 +232,7 @@ impl EncoderConfig {
         Ok(config)
     }
 
-    /// Checks that the sizes can make an encoder; `path` is named in the error.
+    /// Checks that the sizes describe a valid encoder; `path` is the file named in the error.
     ///
     /// # Errors
     /// A size is 0, the heads do not divide the width, or the padding id lies outside the vocabulary.
@@ -272,7 +272,7 @@ impl EncoderConfig {
                 format!("an id below vocab_size = {}", self.vocab_size),
             );
         }
-        // Too large sizes are refused here, before any memory is allocated.
+        // Sizes that are too large are rejected here, before any memory is allocated.
         let n = |size: usize| size as u128;
         let rows = n(self.vocab_size) + n(self.max_position_embeddings) + n(self.type_vocab_size);
         let matrices = 4 * n(self.hidden_size) + 2 * n(self.intermediate_size);
@@ -295,7 +295,7 @@ impl EncoderConfig {
         Ok(())
     }
 
-    /// The longest sequence, in tokens, for which there are positions.
+    /// The length of the longest sequence in tokens, as limited by the positions.
     pub fn max_length(&self) -> usize {
         self.spec().max_length()
     }
@@ -360,7 +360,7 @@ impl EncoderConfig {
         }
     }
 
-    /// The JSON object that transformers reads, with all further keys that were read.
+    /// The JSON object that transformers reads, including all other keys that were read.
     pub fn to_json(&self) -> Value {
         let keys = &self.family.keys;
         let mut map = Map::new();
@@ -436,7 +436,7 @@ impl EncoderConfig {
         })
     }
 
-    /// The number of weights of the encoder without a head, with those of a pooler if asked for.
+    /// The number of weights of the encoder without a head, optionally including a pooler.
     pub fn num_parameters(&self, pooler: bool) -> usize {
         self.spec().num_parameters(pooler)
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// Far more parameters than any encoder has: 137 GB in f32.
+/// Far more parameters than any known encoder has: 137 GB in f32.
 pub(crate) const MOST_PARAMETERS: u128 = 1 << 35;
 
 /// Why a `config.json` cannot be used.
@@ -49,7 +49,7 @@ pub enum ConfigError {
         /// The values of `model_type` that are supported.
         supported: String,
     },
-    /// `model_type` is absent, and the weights do not show the family.
+    /// `model_type` is absent, and the weights do not identify the family.
     #[error("`{}` has no `model_type`, and the names of the weights do not tell the family", path.display())]
     UnknownFamily {
         /// The file.
@@ -77,12 +77,12 @@ pub enum ConfigError {
         /// The values that are allowed.
         expected: String,
     },
-    /// Sizes that make a model too large for any machine.
+    /// The sizes make a model too large for any machine.
     #[error("the sizes in `{}` make {parameters} parameters, expected fewer than {MOST_PARAMETERS}", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// The weights of embeddings and layers.
+        /// The number of weights in embeddings and layers.
         parameters: u64,
     },
 }

@@ -1,4 +1,4 @@
-//! How a forward pass computes: the argument besides its inputs.
+//! How a forward pass is computed: its argument besides the inputs.
 
 use burn::tensor::{Gradients, Tensor};
 
@@ -8,7 +8,7 @@ use crate::precision::MatmulPrecision;
 use crate::tape::Tape;
 
 /// The state of one training pass, forward and backward: the dropout keys drawn so far and, with
-/// gradient checkpointing, what the backward pass computes again.
+/// gradient checkpointing, what the backward pass recomputes.
 #[derive(Debug)]
 pub struct TrainingPass {
     dropout: DropoutStream,
@@ -17,7 +17,7 @@ pub struct TrainingPass {
 
 impl TrainingPass {
     /// The pass of one micro-batch. `step` numbers the micro-batches of a run from 0; together with
-    /// the seed it decides all dropout masks.
+    /// the seed it determines all dropout masks.
     pub fn new(seed: u64, step: u64) -> Self {
         Self {
             dropout: DropoutStream::new(seed, step),
@@ -63,8 +63,8 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// With or without gradient checkpointing: encoder layers keep their inputs alone and are
-    /// computed again by [`Self::backward`], which must then be used for every loss.
+    /// With or without gradient checkpointing: encoder layers keep only their inputs and are
+    /// recomputed by [`Self::backward`], which must then be used for every loss.
     #[must_use]
     pub fn with_gradient_checkpointing(self, gradient_checkpointing: bool) -> Self {
         Self {
@@ -73,7 +73,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// With the composed form of every operation, also where a fused one exists: the oracle of tests.
+    /// With the composed form of every operation, even if a fused one exists: the reference for tests.
     #[must_use]
     pub fn with_composed_operations(self) -> Self {
         Self {
@@ -145,8 +145,8 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The same for training with these dropout masks and nothing recorded: how a checkpointed layer
-    /// is computed again.
+    /// The same for training with these dropout masks, without recording: used to recompute a
+    /// checkpointed layer.
     pub(crate) fn recomputing<'b>(self, dropout: &'b DropoutStream) -> Context<'b> {
         Context {
             training: Some(Training {
@@ -167,7 +167,7 @@ impl<'a> Context<'a> {
         self.training.map(|training| training.dropout)
     }
 
-    /// The next dropout mask, or none where nothing is dropped.
+    /// The next dropout mask, or `None` if nothing is dropped.
     pub(crate) fn mask(&self, rate: f64) -> Option<Mask> {
         let stream = self.dropout().filter(|_| rate > 0.0)?;
         Some(Mask::new(stream.next_key(), rate))

@@ -24,8 +24,8 @@ impl DropoutStream {
         }
     }
 
-    /// A separate stream for a part of this forward pass: a function of `part` alone, whatever has
-    /// been drawn before.
+    /// A separate stream for a part of this forward pass: a function of `part` alone, independent of
+    /// what has been drawn before.
     pub fn part(&self, part: u64) -> Self {
         Self {
             seed: mix(self.seed ^ mix(part.wrapping_add(0x9e37_79b9_7f4a_7c15))),

@@ -13,12 +13,12 @@ use crate::naming::Naming;
 use crate::ops::Linear;
 
 /// The parameters of the generator that the discriminator does not share: all but the embeddings, or
-/// the head alone.
+/// only the head.
 #[derive(Module, Debug)]
 pub struct Generator {
     /// From the width of the embeddings to that of the layers, where they differ.
     pub projection: Option<Linear>,
-    /// Parameter sets of its blocks; none where the blocks are the discriminator's.
+    /// Parameter sets of its blocks; empty if the blocks are the discriminator's.
     pub layers: Vec<Block>,
     /// Back to the vocabulary; the decoder is the word embedding that both models read.
     pub head: MlmHead,
@@ -33,7 +33,7 @@ pub struct Generator {
 pub struct Electra {
     /// The model that is kept after pretraining.
     pub discriminator: DiscriminatorModel,
-    /// The model that makes its task.
+    /// The model that generates its training signal.
     pub generator: Generator,
 }
 
@@ -51,7 +51,7 @@ impl Electra {
         )
     }
 
-    /// Puts two models on the embeddings of the discriminator.
+    /// Makes two models share the embeddings of the discriminator.
     ///
     /// # Panics
     /// The generator was made for embeddings of another width or for another vocabulary: see
@@ -71,7 +71,7 @@ impl Electra {
         }
     }
 
-    /// One encoder for both; the generator adds its head alone (Clark et al. 2020, §3.2,
+    /// One encoder for both; the generator adds only its head (Clark et al. 2020, §3.2,
     /// "all weights tied").
     ///
     /// # Panics
@@ -94,7 +94,7 @@ impl Electra {
         }
     }
 
-    /// The generator with what it shares: a view of the same parameters, so that gradients add up.
+    /// The generator with its shared parameters: a view of the same tensors, so that gradients add up.
     pub fn generator(&self) -> MlmModel {
         let shared = &self.discriminator.encoder;
         let own = &self.generator;
@@ -120,11 +120,11 @@ impl Electra {
 }
 
 impl EncoderConfig {
-    /// The generator of an ELECTRA whose discriminator this is: `size` of its width and `layers` of
-    /// its layers, a head for each 64 of the width, the feed-forward block four times as wide
+    /// The configuration of the generator for this discriminator: `size` times its width and `layers` times
+    /// its number of layers, one head per 64 of the width, the feed-forward block four times as wide
     /// (`google-research/electra`, `get_generator_config`).
     ///
-    /// The sizes still have to be checked: [`Self::check`].
+    /// The result still has to be checked: [`Self::check`].
     pub fn generator(&self, size: f64, layers: f64) -> Self {
         let hidden_size = (self.hidden_size as f64 * size) as usize;
         Self {

@@ -5,24 +5,24 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Draws fresh parameters one after the other on one device.
+/// Draws fresh parameters in sequence on one device.
 ///
-/// A whole model is drawn from a normal distribution cut off at two standard deviations, as BERT's
-/// code does (`google-research/bert`, `create_initializer`). What is added to trained weights, such as
-/// a new head, is drawn without a cut, as transformers does (`_init_weights`).
+/// A whole model is drawn from a normal distribution truncated at two standard deviations, as in BERT's
+/// code (`google-research/bert`, `create_initializer`). What is added to trained weights, such as
+/// a new head, is drawn without truncation, as in transformers (`_init_weights`).
 #[derive(Debug)]
 pub struct Initializer {
     device: Device,
     random: ChaCha8Rng,
     standard_deviation: f64,
-    /// In standard deviations; a number beyond it is drawn again.
+    /// In standard deviations; numbers beyond it are redrawn.
     cut: f64,
-    /// Parameters that a checkpoint is about to replace need no drawing.
+    /// Whether to skip drawing, for parameters that a checkpoint is about to replace.
     placeholder: bool,
 }
 
 impl Initializer {
-    /// Draws a whole model, with the given standard deviation (`initializer_range`) before the cut.
+    /// Draws a whole model, with the given standard deviation (`initializer_range`) before truncation.
     pub fn new(device: &Device, seed: u64, standard_deviation: f64) -> Self {
         Self {
             device: device.clone(),
@@ -33,7 +33,7 @@ impl Initializer {
         }
     }
 
-    /// Draws what is added to trained weights.
+    /// Draws parameters that are added to trained weights.
     pub fn added(device: &Device, seed: u64, standard_deviation: f64) -> Self {
         Self {
             cut: f64::INFINITY,
@@ -41,7 +41,7 @@ impl Initializer {
         }
     }
 
-    /// Gives zeros wherever numbers would be drawn, for weights that are loaded right after.
+    /// Returns zeros instead of drawing, for weights that are loaded right after.
     pub fn placeholders(device: &Device) -> Self {
         Self {
             placeholder: true,
@@ -57,7 +57,7 @@ impl Initializer {
     /// A matrix from the normal distribution.
     pub fn normal(&mut self, shape: [usize; 2]) -> Param<Tensor<2>> {
         if self.placeholder {
-            // One number, seen as many: sizes are judged by the checkpoint before they cost memory.
+            // One number, expanded: sizes are compared with the checkpoint before any memory is allocated for them.
             return Param::from_tensor(Tensor::<2>::zeros([1, 1], &self.device).expand(shape));
         }
         let values = self.normal_values(shape[0] * shape[1]);
@@ -87,7 +87,7 @@ impl Initializer {
         )
     }
 
-    /// Standard normal, drawn again beyond the cut (Box & Muller 1958).
+    /// Standard normal, redrawn beyond the cut (Box & Muller 1958).
     fn standard_normal(&mut self) -> f64 {
         loop {
             let u: f64 = 1.0 - unit(self.random.next_u64());
@@ -142,7 +142,7 @@ mod tests {
     fn what_is_added_to_trained_weights_is_not_cut() {
         let (values, mean, sd) = drawn(Initializer::added(&Device::flex(), 1, 0.02));
         assert!(mean.abs() < 3e-4 && (sd - 0.02).abs() < 2e-4, "{mean} {sd}");
-        // Beyond two deviations lie 4.55 % of a normal distribution.
+        // 4.55 % of a normal distribution lie beyond two standard deviations.
         let beyond = values.iter().filter(|v| v.abs() > 0.04).count();
         assert!((4_300..4_800).contains(&beyond), "{beyond}");
     }

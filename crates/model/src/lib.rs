@@ -1,7 +1,7 @@
 //! Tensors to tensors: BERT-family encoders and their heads, with weights in Hugging Face's layout.
 //!
 //! Start at [`Encoder`]: embeddings → layers → pooler. Its layers work on packed rows
-//! `[tokens, hidden]`; a [`Sequences`] value says where each sequence lies, and attention alone
+//! `[tokens, hidden]`; a [`Sequences`] value has the rows of each sequence, and only attention
 //! reads it. Nothing is computed for padding.
 //!
 //! ```

@@ -1,10 +1,10 @@
-//! What training minimises. Each loss comes as one value a row, so that the caller divides by the
-//! true number of labelled items of all micro-batches of a step.
+//! Training losses. Each returns one value per row, so that the caller can divide by the
+//! true number of labelled items in all micro-batches of a step.
 
 use burn::tensor::activation::{log_sigmoid, log_softmax};
 use burn::tensor::{Int, Tensor};
 
-/// How far a distribution over classes is from the label. All rows are `[n]` for logits `[n, c]`.
+/// A loss between a distribution over classes and the label. All values are `[n]` for logits `[n, c]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ClassLoss {
     /// `−log p(label)`; with smoothing ε the target is `1 − ε` on the label plus `ε / c` on every class (Szegedy et al. 2016, §7).
@@ -28,8 +28,8 @@ impl ClassLoss {
     /// The loss of each row, times the weight of its label: logits `[n, c]`, labels `[n]`, weights
     /// `[n]` to `[n]`.
     ///
-    /// Class weights scale a row's loss; with label smoothing, PyTorch weighs each smoothed class
-    /// by its own weight instead, which agrees where the weights are all 1.
+    /// Class weights scale a row's loss; with label smoothing, PyTorch weights each smoothed class
+    /// by its own weight instead, which is the same if all weights are 1.
     pub fn per_row(
         self,
         logits: Tensor<2>,
@@ -51,7 +51,7 @@ impl ClassLoss {
                 -(label * (1.0 - label_smoothing) + uniform)
             }
             Self::Focal { gamma } => {
-                // 1 − p is kept off 0, where a power below 1 has no slope.
+                // 1 − p is kept above 0, where a power below 1 has no finite derivative.
                 let miss = (label.clone().exp() * -1.0 + 1.0).clamp_min(1e-7);
                 -(miss.powf_scalar(gamma) * label)
             }

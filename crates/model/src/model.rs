@@ -1,4 +1,4 @@
-//! An encoder with a head, and the folder it lives in.
+//! An encoder with a head, and its model folder.
 
 use std::path::Path;
 
@@ -43,14 +43,14 @@ pub type TokenModel = Model<TokenHead>;
 /// Start and end of an answer.
 pub type SpanModel = Model<SpanHead>;
 
-/// Why a model folder could not be read.
+/// An error in reading a model folder.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
-    /// Its configuration.
+    /// In the configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Its weights.
+    /// In the weights.
     #[error(transparent)]
     Weights(#[from] WeightsError),
 }
@@ -65,10 +65,10 @@ impl ModelError {
     }
 }
 
-/// A model folder, opened: its configuration, and its weights ready to be read.
+/// An opened model folder: its configuration, and its weights ready to be read.
 #[derive(Debug)]
 pub struct ModelFolder {
-    /// What `config.json` says.
+    /// The content of `config.json`.
     pub config: EncoderConfig,
     /// The weights.
     pub checkpoint: Checkpoint,
@@ -119,7 +119,7 @@ pub trait Head: Module + ModuleDisplay + Sized {
     /// The class in transformers that has this head.
     const ARCHITECTURE: Architecture;
 
-    /// Fresh weights; `outputs` is read by heads with a number of classes.
+    /// Fresh weights; `outputs` is used by heads with a configurable number of outputs.
     fn fresh(config: &EncoderConfig, outputs: usize, init: &mut Initializer) -> Self;
 }
 
@@ -187,7 +187,7 @@ impl<H: Head> Model<H> {
     /// Reads the weights of an opened folder.
     ///
     /// # Errors
-    /// A tensor is missing, or has another shape than `config.json` says; see [`weights::load`].
+    /// A tensor is missing, or its shape differs from `config.json`; see [`weights::load`].
     pub fn load(
         folder: &ModelFolder,
         outputs: usize,
@@ -197,11 +197,11 @@ impl<H: Head> Model<H> {
         Self::load_as(&folder.config, &folder.checkpoint, outputs, device, policy)
     }
 
-    /// Reads weights into the model that a configuration describes: that of their folder, or one with
-    /// other dropout.
+    /// Reads weights into the model that a configuration describes: that of the folder, or one with
+    /// different dropout.
     ///
     /// # Errors
-    /// As [`Self::load`].
+    /// As for [`Self::load`].
     pub fn load_as(
         config: &EncoderConfig,
         checkpoint: &Checkpoint,
@@ -236,7 +236,7 @@ impl SequenceModel {
         self.head.forward(self.features(batch, context), context)
     }
 
-    /// A packed batch to what the head reads, `[batch, h]`.
+    /// A packed batch to the input of the head, `[batch, h]`.
     pub fn features(&self, batch: &Batch, context: Context<'_>) -> Tensor<2> {
         let first = self.encoder.forward_first(batch, context);
         self.encoder.pool(first, context)
@@ -268,7 +268,7 @@ impl TokenModel {
             .forward(self.encoder.forward(batch, context), context)
     }
 
-    /// The logits of the rows at the places `rows` names, `[rows, tags]`.
+    /// The logits of the given rows, `[rows, tags]`.
     pub fn forward_rows(&self, batch: &Batch, rows: &[usize], context: Context<'_>) -> Tensor<2> {
         self.head
             .forward(self.encoder.forward_rows(batch, rows, context), context)
@@ -282,10 +282,10 @@ impl SpanModel {
             .forward(self.encoder.forward(batch, context), context)
     }
 
-    /// The loss of a packed batch of windows where ends are scored after starts, `[1]`: see [`SpanHead::joint_loss`].
+    /// The loss of a packed batch of windows if ends are scored given starts, `[1]`: see [`SpanHead::joint_loss`].
     ///
     /// # Panics
-    /// As there.
+    /// As for [`SpanHead::joint_loss`].
     pub fn joint_loss(
         &self,
         batch: &Batch,
@@ -298,10 +298,10 @@ impl SpanModel {
             .joint_loss(hidden, &batch.sequences, texts, targets, context)
     }
 
-    /// The answers that are proposed where ends are scored after starts: see [`SpanHead::joint_scores`].
+    /// The candidate answers if ends are scored given starts: see [`SpanHead::joint_scores`].
     ///
     /// # Panics
-    /// As there.
+    /// As for [`SpanHead::joint_scores`].
     pub fn joint_scores(
         &self,
         batch: &Batch,

@@ -3,7 +3,7 @@
 use crate::architecture::Architecture;
 use crate::families::{EncoderConfig, Family, FamilyDescriptor, MlmNames};
 
-/// Translates the paths of our modules (`encoder.layers.0.qkv.weight`) to names in a checkpoint.
+/// Translates parameter paths of our modules (`encoder.layers.0.qkv.weight`) to names in a checkpoint.
 #[derive(Debug, Clone, Copy)]
 pub struct Naming {
     family: &'static FamilyDescriptor,
@@ -13,7 +13,7 @@ pub struct Naming {
 }
 
 impl Naming {
-    /// For models of that configuration with that head.
+    /// The naming for a configuration and a head.
     pub fn new(config: &EncoderConfig, architecture: Architecture) -> Self {
         Self {
             family: config.family,
@@ -22,7 +22,7 @@ impl Naming {
         }
     }
 
-    /// The names of the tensors that, stacked by rows, make the parameter at `path`.
+    /// The names of the tensors that, stacked by rows, make up the parameter at `path`.
     ///
     /// One name for most; three for the stacked query, key and value. Names of the encoder's
     /// tensors carry no family prefix here: [`Self::full_name`] adds it.
@@ -116,7 +116,7 @@ impl Naming {
         format!("{module}.{leaf}")
     }
 
-    /// The name as transformers writes it for this class: the encoder's tensors with the family's
+    /// The name that transformers uses for this class: the encoder's tensors have the family's
     /// prefix, unless the class is the encoder alone.
     pub fn full_name(&self, part: &str) -> String {
         let of_encoder = [
@@ -135,14 +135,14 @@ impl Naming {
         }
     }
 
-    /// Another name under which checkpoints carry the same tensor.
+    /// Another name that checkpoints use for the same tensor.
     pub fn alias(&self, part: &str) -> Option<&'static str> {
         let mlm = &self.family.names.head.mlm;
         mlm.decoder_bias.filter(|_| part == mlm.bias)
     }
 
-    /// The name of the copy that is written beside this tensor, given the names written so far: the
-    /// bias of an untied decoder, in families that keep it there too.
+    /// The name of the copy that is written in addition to this tensor, given the names written so far: the
+    /// bias of an untied decoder, in families that store it twice.
     pub(crate) fn written_copy<'a>(
         &self,
         part: &str,
@@ -154,7 +154,7 @@ impl Naming {
             .filter(|_| untied && mlm.writes_decoder_bias)
     }
 
-    /// Whether the bias of an untied decoder is to be read in the place of this tensor, given the names used so far.
+    /// Whether to read the bias of an untied decoder instead of this tensor, given the names used so far.
     pub(crate) fn prefers_alias<'a>(
         &self,
         part: &str,
@@ -163,7 +163,7 @@ impl Naming {
         self.written_copy(part, used).is_some()
     }
 
-    /// A checkpoint's name without what differs between versions of transformers and between
+    /// A checkpoint's name without the parts that differ between versions of transformers and between
     /// classes: the family's prefix, a wrapper's `module.`, and the old `gamma` and `beta`.
     pub(crate) fn canonical(&self, name: &str) -> String {
         let name = name.strip_prefix("module.").unwrap_or(name);
@@ -186,7 +186,7 @@ impl Naming {
         matches!(name, "embeddings.position_ids" | "embeddings.token_type_ids")
             || name == mlm.decoder
             || mlm.decoder_bias == Some(name)
-            // The bias is read under its second name where the decoder is untied.
+            // If the decoder is untied, the bias is read under its second name.
             || (mlm.writes_decoder_bias && name == mlm.bias)
     }
 }
@@ -201,7 +201,7 @@ fn mlm_name(names: &MlmNames, module: &str, leaf: &str) -> String {
     format!("{module}.{leaf}")
 }
 
-/// The family whose prefix most names carry, for configurations that do not say.
+/// The family whose prefix most names have, for configurations without a `model_type`.
 pub(crate) fn guess_family<'a>(names: impl Iterator<Item = &'a str>) -> Option<Family> {
     let mut counts = [0_usize; Family::ALL.len()];
     for name in names {

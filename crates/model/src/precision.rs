@@ -1,7 +1,7 @@
 //! The precision of matrix products.
 //!
-//! Weights, LayerNorm, softmax, losses and the accumulation inside a product are always f32; a
-//! precision only decides how the factors of a product are rounded.
+//! Weights, LayerNorm, softmax, losses and the accumulation inside a product are always f32; the
+//! precision only determines how the factors of a product are rounded.
 
 use std::str::FromStr;
 
@@ -18,7 +18,7 @@ pub enum Precision {
     /// Not rounded: 24 significant bits.
     #[default]
     F32,
-    /// The 11 significant bits that NVIDIA's tensor cores read of an f32.
+    /// 11 significant bits: what NVIDIA's tensor cores read of an f32.
     Tf32,
     /// 8 significant bits with the range of f32.
     Bf16,
@@ -76,8 +76,8 @@ pub enum MatmulPrecision {
     /// The device's own f32 product.
     #[default]
     Native,
-    /// Three products of the leading 8 bits of each factor and the remainders. Where a device may
-    /// round the factors of an f32 product to TF32, this leaves an error of about 2⁻¹⁸.
+    /// Three products of the leading 8 bits of each factor and the remainders. If the device rounds
+    /// the factors of an f32 product to TF32, the error is about 2⁻¹⁸.
     Split,
     /// Factors rounded to this type, accumulated in f32, the result rounded to the type.
     Rounded(FloatDType),
@@ -113,8 +113,8 @@ impl Precision {
     }
 }
 
-/// Whether Burn may use tensor cores, and with them TF32, for f32 products. Its autotuner uses them
-/// wherever they measure faster and has no switch to turn them off. Devices have them together with
+/// Whether Burn may use tensor cores, and so TF32, for f32 products. Its autotuner uses them
+/// if they measure faster, with no way to turn them off. Devices have them together with
 /// accelerated bf16.
 fn has_tf32(device: &Device) -> bool {
     let device = device.clone().inner();

@@ -4,8 +4,8 @@ use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 /// The layout of a packed batch: concatenated sequences, without padding.
 ///
-/// The encoder's layers work on rows `[tokens, hidden]`; attention alone reads this value. On
-/// backends without a packed attention kernel it also carries the indices that gather the rows to
+/// The encoder's layers work on rows `[tokens, hidden]`; only attention reads this value. On
+/// backends without a packed attention kernel it also provides the indices that gather the rows into
 /// a padded `[batch, width]` and scatter them back.
 #[derive(Debug, Clone)]
 pub struct Sequences {
@@ -39,7 +39,7 @@ impl Sequences {
         self.len() == 0
     }
 
-    /// The number of rows of all sequences together.
+    /// The total number of rows.
     pub fn tokens(&self) -> usize {
         self.offsets[self.offsets.len() - 1]
     }
@@ -49,7 +49,7 @@ impl Sequences {
         self.longest
     }
 
-    /// The first row of each sequence, followed by the number of all rows.
+    /// The first row of each sequence, then the total number of rows.
     pub fn offsets(&self) -> &[usize] {
         &self.offsets
     }
@@ -64,7 +64,7 @@ impl Sequences {
         (0..self.len()).all(|i| self.length(i) == self.longest)
     }
 
-    /// The position of each row within its sequence, from `first`: `[tokens]`.
+    /// The position of each row within its sequence, counted from `first`: `[tokens]`.
     pub fn positions(&self, first: usize) -> Vec<u32> {
         (0..self.len())
             .flat_map(|i| (0..self.length(i)).map(move |t| (first + t) as u32))
@@ -83,8 +83,8 @@ impl Sequences {
         self.offsets[..self.len()].to_vec()
     }
 
-    /// For each cell of `[batch, width]`, the row that belongs there (row 0 under padding); no sequence is longer than
-    /// `width`.
+    /// For each cell of `[batch, width]`, the row that belongs there (row 0 for padding); `width` must be at least the longest
+    /// length.
     pub(crate) fn gather_rows(&self, width: usize, device: &Device) -> Tensor<1, Int> {
         let rows = (0..self.len()).flat_map(|i| {
             let (start, length) = (self.offsets[i], self.length(i));

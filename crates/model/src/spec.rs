@@ -1,4 +1,4 @@
-//! The architecture of an encoder, whatever its family: what decides its tensors and how they are computed.
+//! The architecture of an encoder, independent of its family: its tensors and how they are computed.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// The activation that `config.json` calls by that name, if it is supported.
+    /// The activation with that name in `config.json`, if it is supported.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         match name {
             "gelu" | "gelu_python" => Some(Self::Gelu),
@@ -45,16 +45,16 @@ pub struct EncoderSpec {
     pub embeddings: EmbeddingSpec,
     /// Width of the blocks.
     pub hidden_size: usize,
-    /// From the bottom to the top, one for each time that a block is applied.
+    /// From the bottom to the top, one for each application of a block.
     pub blocks: Vec<BlockSpec>,
     /// Blocks that checkpoints number together: ALBERT's `inner_group_num`, 1 elsewhere.
     pub group_size: usize,
 }
 
-/// How deep in the encoder each parameter set is used: what layer-wise learning rates and freezing go by.
+/// How deep in the encoder each parameter set is used, for layer-wise learning rates and freezing.
 ///
-/// A set that several blocks share counts as the topmost of them. So it is frozen only where all blocks that use it are,
-/// and its learning rate is that of the topmost.
+/// A set that several blocks share counts as the topmost of them: it is frozen only if all blocks that use it are,
+/// and it has the learning rate of the topmost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerDepths {
     last_use: Vec<usize>,
@@ -62,7 +62,7 @@ pub struct LayerDepths {
 }
 
 impl LayerDepths {
-    /// For `blocks` blocks that share nothing.
+    /// For `blocks` blocks without shared parameters.
     pub fn unshared(blocks: usize) -> Self {
         Self {
             last_use: (0..blocks).collect(),
@@ -90,7 +90,7 @@ pub struct EmbeddingSpec {
     pub width: usize,
     /// Whether a linear layer maps the tables' width to that of the blocks.
     pub projection: bool,
-    /// How tokens know their position.
+    /// How positions are encoded.
     pub positions: Positions,
     /// Rows of the token-type embedding; 0 where there is none.
     pub token_types: usize,
@@ -100,7 +100,7 @@ pub struct EmbeddingSpec {
     pub dropout: f64,
 }
 
-/// How tokens know their position in the sequence.
+/// How positions in the sequence are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Positions {
     /// A learned row for each position, added to the word embedding.
@@ -150,7 +150,7 @@ pub struct MlpSpec {
 }
 
 impl EncoderSpec {
-    /// For each block, the number of its parameter set, and so of its layer in the module tree.
+    /// For each block, the number of its parameter set, which is its layer in the module tree.
     pub fn parameter_sets(&self) -> Vec<usize> {
         let mut sets = Vec::with_capacity(self.blocks.len());
         let mut next = 0;
@@ -182,14 +182,14 @@ impl EncoderSpec {
         }
     }
 
-    /// The longest sequence, in tokens, for which there are positions.
+    /// The length of the longest sequence in tokens, as limited by the positions.
     pub fn max_length(&self) -> usize {
         match self.embeddings.positions {
             Positions::Learned { rows, first } => rows.saturating_sub(first),
         }
     }
 
-    /// The number of weights, with those of a pooler if asked for. Shared weights count once.
+    /// The number of weights, optionally including a pooler. Shared weights count once.
     pub fn num_parameters(&self, pooler: bool) -> usize {
         let (e, h) = (self.embeddings.width, self.hidden_size);
         let Positions::Learned { rows, .. } = self.embeddings.positions;

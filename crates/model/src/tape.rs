@@ -1,8 +1,8 @@
-//! Gradient checkpointing: what the backward pass needs to compute parts of the forward pass again.
+//! Gradient checkpointing: what the backward pass needs to recompute parts of the forward pass.
 //!
 //! With checkpointing, a part of the model is computed without an autodiff graph and only its input
 //! is kept, as a [`Segment`] on a [`Tape`]. [`Tape::backward`] visits the segments in reverse:
-//! each is computed again, now with a graph, and passes the gradient of its output on to its input.
+//! each is recomputed, now with a graph, and passes the gradient of its output on to its input.
 //! By the chain rule these are the gradients of one graph over all segments, while the intermediate
 //! results of only one segment exist at a time.
 
@@ -18,8 +18,8 @@ pub(crate) trait Segment: Send + std::fmt::Debug {
     /// The leaf tensor that everything after this segment was computed from.
     fn output(&self) -> &Tensor<2>;
 
-    /// Given the gradient of [`Self::output`], hands the parameters' gradients to `take` and returns
-    /// that of the segment's input, if another segment lies before it.
+    /// Given the gradient of [`Self::output`], passes the parameters' gradients to `take` and returns
+    /// that of the segment's input, if there is an earlier segment.
     fn backward(self: Box<Self>, gradient: Tensor<2>, take: TakeGradients<'_>)
     -> Option<Tensor<2>>;
 }
@@ -50,7 +50,7 @@ impl Tape {
             })
             .collect();
         take(gradients);
-        // The gradient of the tensor between the segment after this one and this one.
+        // The gradient of the tensor between the next segment and this one.
         let mut passed: Option<Tensor<2>> = None;
         for (segment, gradient) in segments.into_iter().rev() {
             let gradient = match (gradient, passed.take()) {
@@ -68,7 +68,7 @@ pub(crate) fn leaf(x: &Tensor<2>) -> Tensor<2> {
     Tensor::from_inner(x.clone().inner()).require_grad()
 }
 
-/// A segment whose graph is kept: what lies before the first checkpointed part.
+/// A segment whose graph is kept: the part before the first checkpointed one.
 #[derive(Debug)]
 pub(crate) struct KeptGraph {
     /// The end of the graph.

@@ -1,14 +1,14 @@
-//! Loops that use the machine's widest vectors.
+//! Loops that use the widest vectors of the machine.
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Runs `f` as compiled for the best instruction set that this machine has: AVX-512, AVX2 with FMA,
-/// NEON, or the plain one.
+/// Runs `f` compiled for the best instruction set of this machine: AVX-512, AVX2 with FMA,
+/// NEON, or scalar.
 ///
-/// Write the closure as `#[inline(always)] || …`: what is not inlined is compiled for the plain set.
+/// Write the closure as `#[inline(always)] || …`: code that is not inlined is compiled for the baseline.
 #[inline(always)]
 pub fn vectorised<R>(f: impl FnMut() -> R) -> R {
-    /// Called through `FnMut`: the compiler leaves the call of a closure through `FnOnce` out of line.
+    /// Called through `FnMut`: the compiler does not inline the call of a closure through `FnOnce`.
     struct Loop<F>(F);
     impl<R, F: FnMut() -> R> WithSimd for Loop<F> {
         type Output = R;
@@ -21,7 +21,7 @@ pub fn vectorised<R>(f: impl FnMut() -> R) -> R {
     Arch::new().dispatch(Loop(f))
 }
 
-/// The instruction set that [`vectorised`] takes on this machine, for the user.
+/// The instruction set that [`vectorised`] selects on this machine, for messages.
 pub fn instruction_set() -> &'static str {
     struct Name;
     impl WithSimd for Name {

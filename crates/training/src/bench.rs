@@ -1,8 +1,8 @@
-//! How fast a model computes on this machine: forward passes, training steps, and the matrix
-//! products that a training step cannot do without.
+//! Benchmarks of a model on this machine: forward passes, training steps, and only the matrix
+//! products of a training step.
 //!
-//! Inputs are drawn at random, another batch each step, so that every word of the vocabulary comes
-//! up sooner or later. The parts of a step are those of a run: dropout, backward pass, clipping,
+//! Inputs are random and differ from step to step, so that over time every word of the vocabulary
+//! occurs. A step has the same parts as in a run: dropout, backward pass, clipping,
 //! AdamW.
 
 use std::path::Path;
@@ -26,16 +26,16 @@ use crate::error::TrainError;
 use crate::run::devices::context;
 use crate::run::model::fresh_config;
 
-/// Classes of the head that is timed.
+/// Number of classes of the benchmarked head.
 const CLASSES: usize = 2;
-/// Ids below this one are special tokens in every family's vocabularies.
+/// Ids below this one are special tokens in the vocabularies of every family.
 const FIRST_WORD: u32 = 5;
 /// The largest batch, in tokens.
 const MOST_TOKENS: usize = 1 << 20;
-/// Decides the inputs, the weights and the dropout.
+/// Seed of inputs, weights and dropout.
 const SEED: u64 = 42;
 
-/// What is timed.
+/// What is benchmarked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
     /// Token ids to the logits of a sequence classifier, without dropout.
@@ -43,14 +43,14 @@ pub enum Work {
     /// A step of fine-tuning a sequence classifier: forward pass, loss, backward pass, clipping by
     /// the global norm, AdamW.
     Train,
-    /// A step of masked language modelling, with the head at 15 % of the tokens alone.
+    /// A step of masked language modelling, with the head applied to only 15 % of the tokens.
     Mlm,
-    /// The matrix products of the linear layers in the step of [`Self::Train`], and nothing else.
+    /// Only the matrix products of the linear layers in the step of [`Self::Train`].
     Gemm,
 }
 
 impl Work {
-    /// Every kind.
+    /// All kinds.
     pub const ALL: [Self; 4] = [Self::Forward, Self::Train, Self::Mlm, Self::Gemm];
 
     /// Its name on the command line and in JSON.
@@ -64,7 +64,7 @@ impl Work {
     }
 }
 
-/// The model that is timed.
+/// The benchmarked model.
 #[derive(Debug)]
 pub enum BenchModel {
     /// Random weights of these sizes.
@@ -82,11 +82,11 @@ impl BenchModel {
         Ok(Self::Folder(Box::new(ModelFolder::open(folder)?)))
     }
 
-    /// The sizes in a configuration of `bertkit finetune`, with as many words as its tokenizer may
-    /// have.
+    /// The sizes in a configuration of `bertkit finetune`, with the largest vocabulary that its tokenizer
+    /// may have.
     ///
     /// # Errors
-    /// The file cannot be read, has no sizes, or they do not fit each other.
+    /// The file cannot be read, has no sizes, or they are inconsistent.
     pub fn from_file(path: &Path) -> Result<Self, TrainError> {
         let config = FinetuneConfig::resolve_unchecked(Some(path), &[])?;
         let Some(fresh) = &config.model.fresh else {
@@ -100,7 +100,7 @@ impl BenchModel {
         Ok(Self::Fresh(Box::new(config)))
     }
 
-    /// The encoder's sizes.
+    /// The configuration of the encoder.
     pub fn config(&self) -> &EncoderConfig {
         match self {
             Self::Fresh(config) => config,
@@ -121,12 +121,12 @@ impl BenchModel {
         self
     }
 
-    /// The model under a head, on a device.
+    /// The model with a head, on a device.
     fn build<H: Head>(&self, device: &Device) -> Result<Model<H>, TrainError> {
         match self {
             Self::Fresh(config) => Ok(quick(config, device)),
             Self::Folder(folder) => {
-                // The head of the folder may be another one, and is as good as any for the clock.
+                // The folder may have another head; for timing, any head will do.
                 let policy = HeadPolicy::Discard(SEED);
                 let loaded = Model::load(folder, CLASSES, device, policy);
                 Ok(loaded.map_err(ModelError::from)?.0)
@@ -135,47 +135,47 @@ impl BenchModel {
     }
 }
 
-/// How it is timed.
+/// The settings of a benchmark.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BenchOptions {
-    /// What is timed.
+    /// What is benchmarked.
     pub work: Work,
     /// Tokens of each sequence of a batch.
     pub lengths: Vec<usize>,
-    /// Steps before the clock starts.
+    /// Untimed steps before the timed ones.
     pub warmup: usize,
     /// Timed steps.
     pub steps: usize,
-    /// After so much time, warm-up included, no further step begins; one is always timed.
+    /// No step starts after this time, warm-up included; at least one step is timed.
     pub limit: Option<Duration>,
-    /// How the factors of matrix products are rounded, as in a run (without the loss scale of f16).
+    /// The matmul precision, as in a run (without the loss scale of f16).
     pub precision: Precision,
-    /// Whether layers are computed again in the backward pass, as in a run.
+    /// Whether to use gradient checkpointing, as in a run.
     pub recompute: bool,
 }
 
-/// What was found.
+/// The result of a benchmark.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measurement {
     /// Seconds of each timed step.
     pub seconds: Vec<f64>,
-    /// Steps that were not timed.
+    /// Number of untimed steps.
     pub warmup: usize,
-    /// Sequences a step.
+    /// Sequences per step.
     pub sequences: usize,
-    /// Tokens a step.
+    /// Tokens per step.
     pub tokens: usize,
-    /// Weights of encoder and head; none for [`Work::Gemm`].
+    /// Number of weights of encoder and head; 0 for [`Work::Gemm`].
     pub parameters: usize,
-    /// Additions and multiplications of the matrix products, for [`Work::Gemm`] alone.
+    /// Floating-point operations of the matrix products; only for [`Work::Gemm`].
     pub operations: Option<f64>,
-    /// On the CPU the largest resident memory of this process so far, where the system tells; on another device what was
-    /// reserved of its memory in the end, none of which was given back while the clock ran. In bytes.
+    /// Bytes. On the CPU, the peak resident memory of this process, if the system reports it; on another device, the memory
+    /// reserved on it at the end, none of which is released during the benchmark.
     pub peak_memory: Option<u64>,
 }
 
 impl Measurement {
-    /// Half of the steps took longer; the mean of the two in the middle where there is none.
+    /// The median; the mean of the two middle values if their number is even.
     pub fn median(&self) -> f64 {
         let mut sorted = self.seconds.clone();
         sorted.sort_by(f64::total_cmp);
@@ -195,10 +195,10 @@ fn setting(message: impl Into<String>, hint: impl Into<String>) -> TrainError {
     }
 }
 
-/// Times some steps.
+/// Runs a benchmark.
 ///
 /// # Errors
-/// The batch does not fit the model, the model cannot be loaded, the device lacks the precision, or the loss is no number.
+/// The batch does not fit the model, the model cannot be loaded, the device lacks the precision, or the loss is not finite.
 pub fn bench(
     model: &BenchModel,
     options: &BenchOptions,
@@ -208,7 +208,7 @@ pub fn bench(
     let context =
         context(device, options.precision)?.with_gradient_checkpointing(options.recompute);
     if !is_cpu(&device.device) {
-        // What an earlier measurement had reserved.
+        // Release memory reserved by an earlier benchmark.
         device.device.memory_cleanup();
     }
     measure(model, options, device, context)
@@ -230,7 +230,7 @@ fn measure(
         Work::Forward => {
             let model: SequenceModel = model.build(plain)?;
             let timed = time(options, |step| {
-                // Reading the logits waits for a device that computes on its own.
+                // Reading the logits waits for an asynchronous device.
                 to_vec(model.forward(&inputs.batch(step), context));
                 Ok(())
             })?;
@@ -342,7 +342,7 @@ fn check(config: &EncoderConfig, options: &BenchOptions) -> Result<(), TrainErro
     Ok(())
 }
 
-/// Seconds of each step behind the warm-up, and how many steps that had.
+/// Seconds of each step after the warm-up, and the number of warm-up steps.
 fn time(
     options: &BenchOptions,
     mut step: impl FnMut(usize) -> Result<(), TrainError>,
@@ -363,7 +363,7 @@ fn time(
     Ok((seconds, warmup))
 }
 
-/// Times optimizer updates, each as a run does it.
+/// Times optimizer updates as in a run.
 fn train<M: Module>(
     options: &BenchOptions,
     model: M,
@@ -384,7 +384,7 @@ fn train<M: Module>(
         let value = loss.clone().inner();
         let mut gradients = GradientSum::default();
         context.backward(loss, |found| gradients.add(&model, found));
-        // As a run does it: what the host wants to know is read once, behind the backward pass.
+        // As in a run: everything that the host needs is read once, after the backward pass.
         let (gradients, value) = gradients.measured(vec![value]);
         let (value, norm) = (value[0], gradients.norm);
         let model = optimizer.step_by(model, gradients, config.learning_rate, |path| {
@@ -418,7 +418,7 @@ fn integers(values: impl Iterator<Item = u32>, device: &Device) -> Tensor<1, Int
     Tensor::from_data(TensorData::new(values, [n]), device)
 }
 
-/// The products of each linear layer of a sequence classifier, and how often each occurs.
+/// The products of each linear layer of a sequence classifier, with their counts.
 fn linear_products(config: &EncoderConfig, lengths: &[usize]) -> Vec<(LinearProducts, usize)> {
     let (h, f, e) = (
         config.hidden_size,
@@ -435,7 +435,7 @@ fn linear_products(config: &EncoderConfig, lengths: &[usize]) -> Vec<(LinearProd
         (LinearProducts::new(n, h, h), layers),
         (LinearProducts::new(n, h, f), layers),
         (LinearProducts::new(n, f, h), layers),
-        // The pooler, or the dense layer of the families that have it in the head.
+        // The pooler, or the dense layer of the head in families that have one.
         (LinearProducts::new(b, h, h), 1),
     ];
     if config.spec().embeddings.projection {
@@ -444,7 +444,7 @@ fn linear_products(config: &EncoderConfig, lengths: &[usize]) -> Vec<(LinearProd
     all
 }
 
-/// The numbered batches of random tokens: a function of the lengths and the vocabulary.
+/// Numbered batches of random tokens: a function of the lengths and the vocabulary.
 struct Inputs<'a> {
     lengths: &'a [usize],
     vocabulary: usize,
@@ -456,7 +456,7 @@ impl Inputs<'_> {
         mix(mix(mix(SEED ^ stream) ^ step as u64) ^ place as u64)
     }
 
-    /// Words, each as likely as any other.
+    /// Tokens drawn uniformly.
     fn batch(&self, step: usize) -> Batch {
         let tokens = self.lengths.iter().sum();
         let words = self.vocabulary as u64 - u64::from(FIRST_WORD);
@@ -471,7 +471,7 @@ impl Inputs<'_> {
             .collect()
     }
 
-    /// Rows of 15 % of each sequence's tokens, and of one at least, in order.
+    /// Rows of 15 % of the tokens of each sequence, at least one, in ascending order.
     fn masked(&self, step: usize) -> Vec<usize> {
         let mut rows = Vec::new();
         let mut first = 0;
@@ -495,8 +495,8 @@ const fn mix(x: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// A model with weights drawn in no time: evenly spread, with the standard deviation that fresh ones
-/// have. They are good for nothing but computing with ordinary numbers.
+/// A model with weights that are fast to draw: uniform, with the standard deviation of fresh weights.
+/// They serve only to compute with ordinary numbers.
 fn quick<H: Head>(config: &EncoderConfig, device: &Device) -> Model<H> {
     struct Draw {
         half_width: f32,

@@ -1,7 +1,7 @@
-//! Repeated runs: on folds of a file, from several seeds, or both.
+//! Repeated runs: on folds of a file, with several seeds, or both.
 //!
-//! No data are copied: the configuration of a run names the fold that it holds out, and its evaluation names the same. What
-//! the runs share, and their summary, is written beside their directories.
+//! No data are copied: the configuration of a run names the fold that it holds out, and so does its evaluation. What
+//! the runs share, and their summary, is written next to their directories.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,35 +30,35 @@ use crate::tasks::{UnseenData, of_kind, task_of_model};
 const HELD_OUT: &str = "held_out";
 const TEST: &str = "test";
 
-/// Which runs there are, and the data that they read.
+/// The options of the runs, and the data files that they read.
 const PLAN: &str = "crossval.toml";
 /// The configuration that all runs share.
 const SHARED: &str = "runs.toml";
 /// The summary of the runs.
 const RESULT: &str = "crossval.json";
-/// The prediction for each row by the run that had not seen it.
+/// The prediction for each row, by the run that held it out.
 const ROWS: &str = "predictions.jsonl";
 
-/// Which runs there are.
+/// The options of the runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CrossvalOptions {
-    /// Into so many folds the training file is divided; `None` trains on all of it and measures on `test`.
+    /// The number of folds of the training file; `None` trains on all of it and evaluates on `test`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folds: Option<usize>,
-    /// Number of seeds, counted up from that of the configuration. The folds are the same for all.
+    /// Number of seeds, consecutive from that of the configuration. All use the same folds.
     pub seeds: u64,
-    /// What every run is measured on where there are no folds.
+    /// The file that every run is evaluated on, if there are no folds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test: Option<PathBuf>,
-    /// Resamples for the intervals of each evaluation; 0 computes none.
+    /// Bootstrap resamples for the intervals of each evaluation; 0 computes none.
     pub resamples: usize,
-    /// The share of resamples, or of runs, that an interval is for.
+    /// The confidence level of the intervals.
     pub confidence: f64,
 }
 
 impl Default for CrossvalOptions {
-    /// One seed and no folds yet; intervals of 95% by 1,000 resamples.
+    /// One seed and no folds; 95% intervals from 1,000 resamples.
     fn default() -> Self {
         let BootstrapOptions {
             resamples,
@@ -82,7 +82,7 @@ struct DataFile {
     sha256: String,
 }
 
-/// What is kept as `crossval.toml`.
+/// The content of `crossval.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Plan {
     options: CrossvalOptions,
@@ -92,7 +92,7 @@ struct Plan {
 /// One run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CrossvalRun {
-    /// Its directory, below that of all: `fold-2`, `seed-43`, `fold-2-seed-43`.
+    /// Its directory, relative to the common one: `fold-2`, `seed-43`, `fold-2-seed-43`.
     pub name: String,
     /// All of its settings.
     pub config: FinetuneConfig,
@@ -111,7 +111,7 @@ pub enum RunState {
     Finished,
 }
 
-/// Several runs of one configuration, below one directory.
+/// Several runs of one configuration in a common directory.
 #[derive(Debug, Clone)]
 pub struct Crossval {
     root: PathBuf,
@@ -123,40 +123,40 @@ pub struct Crossval {
 /// The report of a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunReport {
-    /// Its directory, below that of all.
+    /// Its directory, relative to the common one.
     pub name: String,
     /// Its fold, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fold: Option<usize>,
     /// Its seed.
     pub seed: u64,
-    /// How good it is on what it has not seen.
+    /// The evaluation on data that it was not trained on.
     pub report: Report,
 }
 
-/// All rows, each by the run of one seed that had not seen it.
+/// All rows, each predicted by the run of one seed that held it out.
 #[derive(Debug, Clone, Serialize)]
 pub struct PooledReport {
     /// The seed of the runs.
     pub seed: u64,
-    /// How good they are together.
+    /// The evaluation on all rows.
     pub report: Report,
 }
 
 /// The summary of runs, written as `crossval.json`.
 #[derive(Debug, Clone, Serialize)]
 pub struct CrossvalReport {
-    /// The share that the intervals are for.
+    /// The confidence level of the intervals.
     pub confidence: f64,
-    /// Run by run.
+    /// The report of each run.
     pub runs: Vec<RunReport>,
     /// Each metric over the runs: mean, standard deviation, and Student's interval of the mean; a map in JSON. Over folds the
-    /// interval is too narrow, since most of their training rows are the same (Bengio & Grandvalet 2004); over several seeds
-    /// of each fold more so.
+    /// interval is too narrow, because most of their training rows are shared (Bengio & Grandvalet 2004); even more so over
+    /// several seeds of each fold.
     #[serde(serialize_with = "as_map")]
     pub across: Vec<(Metric, RunsEstimate)>,
-    /// With folds, the answers to all rows together, seed by seed. Metrics of ranks, as ROC AUC, compare scores of different
-    /// models here, and their mean over folds says more (Forman & Scholz 2010).
+    /// With folds, an evaluation on all rows per seed. Ranking metrics such as ROC AUC here compare scores of different
+    /// models; their mean over folds is more meaningful (Forman & Scholz 2010).
     pub pooled: Vec<PooledReport>,
 }
 
@@ -184,7 +184,7 @@ fn parse_plan(root: &Path) -> Result<Plan, TrainError> {
     })
 }
 
-/// Whether runs of one configuration have been begun there.
+/// Whether a directory contains runs of one configuration.
 fn is_ours(root: &Path) -> bool {
     let shared = root.join(SHARED);
     root.join(PLAN).is_file() || FinetuneConfig::resolve_unchecked(Some(&shared), &[]).is_ok()
@@ -204,10 +204,10 @@ fn is_run(name: &str) -> bool {
 }
 
 impl Crossval {
-    /// The options that the runs below a directory were begun with, and the file with the configuration that they share.
+    /// The options that the runs in a directory were started with, and the file with their common configuration.
     ///
     /// # Errors
-    /// No runs have been begun there, or what they were begun with cannot be read.
+    /// There are no runs, or their options cannot be read.
     pub fn begun(root: &Path) -> Result<(CrossvalOptions, PathBuf), TrainError> {
         if !root.join(PLAN).is_file() && root.join("config.toml").is_file() {
             let config = root.join("config.toml");
@@ -229,11 +229,11 @@ impl Crossval {
         Ok((parse_plan(root)?.options, root.join(SHARED)))
     }
 
-    /// Settles the runs of a configuration, below its `output`. Nothing is written.
+    /// Plans the runs of a configuration in its `output`. Nothing is written.
     ///
     /// # Errors
-    /// Options that make no sense, files that cannot be read, and a directory that is not as the policy needs it; when
-    /// resuming, other options, settings or data than those that the runs were begun with.
+    /// The options are inconsistent, a file cannot be read, or the directory does not fit the policy; when resuming, the
+    /// options, settings or data differ from those that the runs were started with.
     pub fn new(
         config: FinetuneConfig,
         options: CrossvalOptions,
@@ -310,7 +310,7 @@ impl Crossval {
         Ok(())
     }
 
-    /// Refuses to replace what no cross-validation wrote.
+    /// Refuses to replace anything not written by a cross-validation.
     fn check_ours(&self) -> Result<(), TrainError> {
         match self.check_new() {
             Err(TrainError::NotEmpty { .. }) if is_ours(&self.root) => Ok(()),
@@ -325,7 +325,7 @@ impl Crossval {
     /// Creates the directory and writes what the runs share. With [`DirectoryPolicy::Overwrite`] earlier runs are removed;
     /// other files stay.
     ///
-    /// Keep the lock as long as runs are made: processes that resume share the directory, and none can replace it.
+    /// Keep the lock while runs are in progress: processes that resume share the directory, and none can replace it.
     ///
     /// # Errors
     /// Another process writes to the directory, or it cannot be written.
@@ -336,7 +336,7 @@ impl Crossval {
             DirectoryPolicy::New | DirectoryPolicy::Overwrite => {
                 let lock = DirectoryLock::exclusive(&self.root)?;
                 if policy == DirectoryPolicy::New {
-                    // Other runs may have begun and ended since the first check.
+                    // Other runs may have started and ended since the first check.
                     self.check_new()?;
                 }
                 self.write_shared(policy)?;
@@ -358,7 +358,7 @@ impl Crossval {
                     fs::remove_dir_all(&path).map_err(failed(&path))?;
                 }
             }
-            // Those that identify the directory as ours come last, so that an interrupted removal can be repeated.
+            // The files that identify the directory are removed last, so that an interrupted removal can be repeated.
             for name in [RESULT, ROWS, SHARED, PLAN] {
                 let path = self.root.join(name);
                 match fs::remove_file(&path) {
@@ -379,12 +379,12 @@ impl Crossval {
         &self.runs
     }
 
-    /// The directory of all.
+    /// The common directory.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Where [`Self::summarise`] writes the summary.
+    /// The path of the summary that [`Self::summarise`] writes.
     pub fn result(&self) -> PathBuf {
         self.root.join(RESULT)
     }
@@ -415,10 +415,10 @@ impl Crossval {
         }
     }
 
-    /// Prepares a run's training; one that has begun goes on.
+    /// Prepares the training of a run; a run that was started before is resumed.
     ///
     /// # Errors
-    /// As [`prepare`](crate::prepare()).
+    /// As for [`prepare`](crate::prepare()).
     pub fn prepare(
         &self,
         run: &CrossvalRun,
@@ -432,8 +432,8 @@ impl Crossval {
         prepare(run.config.clone(), policy, observer)
     }
 
-    /// Measures a trained run on what it has not seen, and keeps the evaluation below its directory. `progress` receives
-    /// rows done and rows in total.
+    /// Evaluates a trained run on data that it was not trained on, and writes the evaluation to its directory. `progress`
+    /// receives the number of rows done and in total.
     ///
     /// # Errors
     /// The data cannot be used, or the evaluation cannot be written.
@@ -449,7 +449,7 @@ impl Crossval {
         let devices: Option<DeviceList> = run.config.device.parse().ok();
         let unseen = UnseenData {
             run: &folder,
-            // `FinetuneConfig::check` has parsed it.
+            // Already validated by `FinetuneConfig::check`.
             device: devices.map_or(DeviceSpec::Auto, |devices| devices.first()),
             config: &run.config,
             data: data.map_or(Path::new(""), PathBuf::as_path),
@@ -483,11 +483,11 @@ impl Crossval {
         })
     }
 
-    /// Summarises all runs once they are finished. It is kept as `crossval.json`, and with folds the rows as
-    /// `predictions.jsonl`, in the order of the file, seed by seed.
+    /// Summarises all finished runs. The summary is written to `crossval.json`; with folds, the rows are written to
+    /// `predictions.jsonl`, per seed and in the order of the file.
     ///
     /// # Errors
-    /// A run is not finished, or something cannot be read or written.
+    /// A run is not finished, or a file cannot be read or written.
     pub fn summarise(&self) -> Result<CrossvalReport, TrainError> {
         let reports = self.runs.iter().map(|run| self.report(run));
         let reports = reports.collect::<Result<Vec<_>, _>>()?;
@@ -522,10 +522,10 @@ impl Crossval {
         Ok(found)
     }
 
-    /// The answers of all folds of a seed together.
+    /// Pools the predictions of all folds of a seed.
     fn pool(&self, runs: &[CrossvalRun]) -> Result<PooledReport, TrainError> {
         let mut parts = Vec::with_capacity(runs.len());
-        // A group is in one fold only, so numbers of different folds are different groups.
+        // A group is in one fold only, so group numbers are made distinct across folds.
         let mut groups: Option<Vec<usize>> = Some(Vec::new());
         for run in runs {
             let stored = StoredEvaluation::read(&self.folder(run), HELD_OUT)?;
@@ -539,7 +539,7 @@ impl Crossval {
             };
             parts.push(stored.predictions);
         }
-        // Where some questions have no answer, all folds are of such questions, though one may hold out none.
+        // If some questions have no answer, this holds for all folds, even if one holds out none of them.
         let of_answers =
             |part: &Predictions| matches!(part, Predictions::Answers(p) if p.may_be_unanswerable);
         if parts.iter().any(of_answers) {
@@ -564,8 +564,8 @@ impl Crossval {
         })
     }
 
-    /// The rows that runs held out, with the name of the run, in the order of the file; questions without a line stay fold
-    /// by fold.
+    /// The rows that runs held out, with the name of the run, in the order of the file; questions without a line number are
+    /// ordered by fold.
     fn rows(&self, runs: &[CrossvalRun]) -> Result<Vec<Value>, TrainError> {
         let mut rows: Vec<(u64, Value)> = Vec::new();
         for run in runs {
@@ -590,7 +590,7 @@ impl Crossval {
     }
 }
 
-/// What must not change between runs: all but where they are computed and kept.
+/// The settings that must stay the same between runs: all but the device, the directory and the micro-batch.
 fn relevant(config: &FinetuneConfig) -> String {
     let mut config = config.clone();
     config.output = None;

@@ -27,7 +27,7 @@ pub struct MaskFiller {
 /// A candidate for a mask.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Candidate {
-    /// As the vocabulary spells it.
+    /// Its spelling in the vocabulary.
     pub token: String,
     /// Its id.
     pub id: u32,
@@ -35,31 +35,31 @@ pub struct Candidate {
     pub probability: f64,
 }
 
-/// The tokens that are masked to measure accuracy: one at a time, at fixed places.
+/// Which tokens are masked to measure accuracy: one at a time, at fixed positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaskEvery {
-    /// The first, counted from 0 with the token that starts an input.
+    /// The first position, counted from 0 at the token that starts an input.
     pub first: usize,
-    /// From one to the next.
+    /// The step between positions.
     pub every: usize,
 }
 
 /// Masked-token accuracy.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct MaskedScore {
-    /// Tokens masked.
+    /// Number of masked tokens.
     pub masked: usize,
-    /// Of these, the model's first choice.
+    /// Number of these that the model ranks first.
     pub right: usize,
-    /// `right / masked`; `None` where nothing was masked.
+    /// `right / masked`; `None` if nothing was masked.
     pub accuracy: Option<f64>,
-    /// 95 % interval of the accuracy, from the spread between texts: the ratio estimator of cluster
-    /// samples (Cochran 1977, *Sampling Techniques*, section 2.11), cut at 0 and 1. `None` below two
+    /// 95 % interval of the accuracy, from the variation between texts: the ratio estimator of cluster
+    /// samples (Cochran 1977, *Sampling Techniques*, section 2.11), clipped to `[0, 1]`. `None` for fewer than two
     /// texts.
     pub interval: Option<(f64, f64)>,
     /// Mean of −log p of the masked tokens, in nats.
     pub loss: Option<f64>,
-    /// Texts that were longer than the model reads.
+    /// Number of texts longer than the model's input.
     pub truncated: usize,
 }
 
@@ -68,7 +68,7 @@ impl MaskFiller {
     /// replaces that of the folder.
     ///
     /// # Errors
-    /// There is no model, it has no such head, or its tokenizer cannot be read or has no mask.
+    /// There is no model, it has no masked-LM head, or its tokenizer cannot be read or has no mask token.
     pub fn open(
         path: &Path,
         tokenizer: Option<&TokenizerSpec>,
@@ -111,16 +111,16 @@ impl MaskFiller {
         })
     }
 
-    /// Multiplies matrices in that precision; f32 is the default.
+    /// Sets the matmul precision; f32 is the default.
     ///
     /// # Errors
-    /// The device does not have it.
+    /// The device does not support it.
     pub fn in_precision(mut self, precision: Precision) -> Result<Self, TrainError> {
         self.inference.set(precision)?;
         Ok(self)
     }
 
-    /// How the vocabulary spells the mask.
+    /// The mask token as spelled in the vocabulary.
     pub fn mask_token(&self) -> String {
         self.tokenizer.token(self.mask).unwrap_or_default()
     }
@@ -149,10 +149,10 @@ impl MaskFiller {
         logits
     }
 
-    /// The likeliest tokens at each mask of a text, the masks in their order.
+    /// The most probable tokens for each mask of a text, in the order of the masks.
     ///
     /// # Errors
-    /// The text has no mask within what the model reads.
+    /// The text has no mask within the model's input length.
     pub fn fill(&self, text: &str, top: usize) -> Result<Vec<Vec<Candidate>>, TrainError> {
         let encoding = self.tokenizer.encode(text, None, self.max_length)?;
         let places: Vec<usize> = (0..encoding.len())
@@ -173,9 +173,9 @@ impl MaskFiller {
     }
 
     fn candidates(&self, logits: &[f32], top: usize) -> Vec<Candidate> {
-        // Rows of the embedding beyond the vocabulary have no token.
+        // The embedding may have more rows than the vocabulary has tokens.
         let mut order: Vec<usize> = (0..logits.len().min(self.tokenizer.vocab_size())).collect();
-        // Ties in the order of ids.
+        // Ties are ordered by id.
         order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then(a.cmp(&b)));
         let best = order.first().map_or(0.0, |&id| f64::from(logits[id]));
         let sum: f64 = logits.iter().map(|&x| (f64::from(x) - best).exp()).sum();
@@ -190,7 +190,7 @@ impl MaskFiller {
             .collect()
     }
 
-    /// Masks tokens of texts one at a time, and counts how often the model finds them again. The
+    /// Masks tokens of texts one at a time, and counts how often the model ranks the original first. The
     /// special tokens at both ends are never masked. `progress` receives the number of texts done.
     ///
     /// # Errors
@@ -207,7 +207,7 @@ impl MaskFiller {
                 "give [option.every=1] to mask each token in turn",
             ));
         }
-        // By text: tokens masked, right ones.
+        // Per text: number of masked tokens, number of correct predictions.
         let mut counts = Vec::with_capacity(texts.len());
         let (mut loss, mut truncated) = (0.0, 0);
         for (done, text) in texts.iter().enumerate() {
@@ -251,15 +251,15 @@ impl MaskFiller {
     }
 }
 
-/// Whether that class of transformers predicts masked tokens.
+/// Whether that class of transformers has a masked-LM head.
 fn has_masked_head(class: &str) -> bool {
     class.ends_with("ForMaskedLM")
         || class.ends_with("ForPreTraining") && class != "ElectraForPreTraining"
 }
 
-/// Two texts or more say how much the share of right tokens differs between texts.
+/// The interval from the masked and correct counts of each text; needs at least two texts.
 fn interval(counts: &[(f64, f64)], accuracy: f64) -> Option<(f64, f64)> {
-    /// Of the normal distribution, 97.5 %.
+    /// The 97.5 % quantile of the normal distribution.
     const QUANTILE: f64 = 1.959_963_984_540_054;
     let texts: Vec<_> = counts.iter().filter(|(masked, _)| *masked > 0.0).collect();
     let n = texts.len() as f64;
@@ -285,7 +285,7 @@ mod tests {
     fn an_interval_needs_two_texts_and_knows_how_they_differ() {
         assert_eq!(interval(&[(10.0, 9.0)], 0.9), None);
         assert_eq!(interval(&[(10.0, 9.0), (0.0, 0.0)], 0.9), None);
-        // Texts of equal length: the standard error of the mean of their shares.
+        // For texts of equal length, the standard error of the mean of their accuracies.
         let (low, high) = interval(&[(10.0, 9.0), (10.0, 7.0), (10.0, 8.0)], 0.8).unwrap();
         let error = 0.1 / 3.0_f64.sqrt();
         assert!((0.8 - low - 1.959_963_984_540_054 * error).abs() < 1e-12);

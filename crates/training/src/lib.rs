@@ -1,7 +1,7 @@
 //! Tasks, the training loop, run directories, evaluation and prediction.
 //!
 //! [`prepare()`] turns a [`FinetuneConfig`] into a [`FinetuneRun`] without writing anything; [`FinetuneRun::train`] trains it;
-//! a [`Predictor`] predicts, and [`evaluate`] measures how well.
+//! a [`Predictor`] predicts, and [`evaluate`] evaluates it.
 //!
 //! ```no_run
 //! use std::path::Path;

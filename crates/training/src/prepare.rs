@@ -18,7 +18,7 @@ use crate::tasks;
 /// Nothing is written.
 ///
 /// # Errors
-/// Anything that would stop the run later, as far as it can be known now.
+/// Anything that would stop the run later, if it can be detected now.
 pub fn prepare(
     config: FinetuneConfig,
     policy: DirectoryPolicy,
@@ -73,7 +73,7 @@ pub fn prepare(
     (task.prepare)(context, observer)
 }
 
-/// Refuses to resume a run under other settings; device, directory and micro-batch may differ.
+/// Refuses to resume a run with other settings; device, directory and micro-batch may differ.
 fn compare_with_started(
     config: &FinetuneConfig,
     directory: &RunDirectory,

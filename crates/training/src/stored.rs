@@ -1,4 +1,4 @@
-//! Reading back what `bertkit eval` wrote below a run directory.
+//! Reading evaluations that `bertkit eval` wrote to a run directory.
 
 use std::path::Path;
 
@@ -6,13 +6,13 @@ use crate::error::TrainError;
 use crate::tasks;
 use crate::tasks::stored::{StoredEvaluation, StoredFiles, unusable};
 
-/// The end of the name of the file with the rows.
+/// The suffix of the file with the rows.
 const ROWS: &str = ".predictions.jsonl";
 
-/// The names of the evaluations kept below a run directory, in order.
+/// The names of the evaluations in a run directory, in order.
 ///
 /// # Errors
-/// [`TrainError::Setting`] if there is no such directory, or it holds no evaluation.
+/// [`TrainError::Setting`] if there is no such directory, or it has no evaluation.
 pub fn stored_evaluations(run: &Path) -> Result<Vec<String>, TrainError> {
     let none = |message: String| TrainError::Setting {
         message,
@@ -41,11 +41,11 @@ pub fn stored_evaluations(run: &Path) -> Result<Vec<String>, TrainError> {
 }
 
 impl StoredEvaluation {
-    /// Reads `eval/NAME.json` and `eval/NAME.predictions.jsonl` below a run directory.
+    /// Reads `eval/NAME.json` and `eval/NAME.predictions.jsonl` in a run directory.
     ///
     /// # Errors
-    /// [`TrainError::Read`] if one of them cannot be read, [`TrainError::Setting`] if they are not what `bertkit eval`
-    /// writes, with the line.
+    /// [`TrainError::Read`] if one of them cannot be read; [`TrainError::Setting`], with the line, if its content was not
+    /// written by `bertkit eval`.
     pub fn read(run: &Path, name: &str) -> Result<Self, TrainError> {
         let folder = run.join("eval");
         let files = StoredFiles::read(

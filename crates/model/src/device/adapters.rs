@@ -1,4 +1,4 @@
-//! The adapters of wgpu, with what their drivers say of them.
+//! The wgpu adapters, and what their drivers report about them.
 
 use std::future::Future;
 use std::pin::pin;
@@ -9,11 +9,11 @@ use burn_dispatch::devices::{WgpuBackend, WgpuDevice, WgpuDeviceKind};
 
 use super::{DeviceInfo, DeviceKind};
 
-/// Every adapter that a native graphics API reaches, graphics cards first, asked for once: Vulkan's
-/// loader does not bear instances that come and go on several threads.
+/// Every adapter reachable through a native graphics API, GPUs first. Enumerated once: Vulkan's
+/// loader is not safe when several threads create and destroy instances.
 ///
-/// OpenGL, which Burn falls back to where there is no other, is left out: under several threads
-/// its adapters wait for each other for ever.
+/// OpenGL, which Burn falls back to where there is no other API, is left out: used from several
+/// threads, its adapters deadlock.
 pub fn all() -> &'static [(DeviceInfo, WgpuDevice)] {
     static FOUND: OnceLock<Vec<(DeviceInfo, WgpuDevice)>> = OnceLock::new();
     FOUND.get_or_init(find)
@@ -32,7 +32,7 @@ fn find() -> Vec<(DeviceInfo, WgpuDevice)> {
     };
     for &(burn, api, name) in apis {
         let mut found = adapters(api);
-        // Burn counts each kind by itself, in the order of the driver's list.
+        // Burn numbers each kind separately, in the order of the driver's list.
         let mut counts = [0; 5];
         let mut listed: Vec<(usize, DeviceInfo, WgpuDevice)> = Vec::new();
         for adapter in found.drain(..) {
@@ -51,7 +51,7 @@ fn find() -> Vec<(DeviceInfo, WgpuDevice)> {
                 DeviceKind::Integrated => WgpuDeviceKind::IntegratedGpu(nth),
                 DeviceKind::Virtual => WgpuDeviceKind::VirtualGpu(nth),
                 DeviceKind::Other => WgpuDeviceKind::Other(nth),
-                // Burn knows one of these.
+                // Burn has only one device of this kind.
                 _ if nth > 0 => continue,
                 _ => WgpuDeviceKind::Cpu,
             };
@@ -82,13 +82,13 @@ fn find() -> Vec<(DeviceInfo, WgpuDevice)> {
     Vec::new()
 }
 
-/// What a graphics API lists; nothing where it is not installed.
+/// The adapters of a graphics API; empty if it is not installed.
 fn adapters(api: wgpu::Backend) -> Vec<wgpu::Adapter> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
         backends: api.into(),
         ..wgpu::InstanceDescriptor::new_without_display_handle()
     });
-    // Outside a browser the list is there at once.
+    // Outside a browser the future is ready at once.
     let list = pin!(instance.enumerate_adapters(api.into()));
     match list.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(adapters) => adapters,
@@ -96,7 +96,7 @@ fn adapters(api: wgpu::Backend) -> Vec<wgpu::Adapter> {
     }
 }
 
-/// Name and version of a driver, where one does not already say the other.
+/// Name and version of a driver; only one of them if it contains the other.
 fn driver(name: &str, version: &str) -> String {
     match (name, version) {
         ("", said) | (said, "") => said.into(),
@@ -105,7 +105,7 @@ fn driver(name: &str, version: &str) -> String {
     }
 }
 
-/// The memory that lies on the adapter, which only Vulkan tells.
+/// The adapter's own memory, which only Vulkan reports.
 #[cfg(not(target_os = "macos"))]
 fn memory(adapter: &wgpu::Adapter) -> Option<u64> {
     const ON_THE_DEVICE: u32 = 1; // VK_MEMORY_HEAP_DEVICE_LOCAL_BIT

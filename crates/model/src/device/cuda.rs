@@ -1,10 +1,10 @@
-//! The CUDA devices, with what NVIDIA's driver says of them. None is started.
+//! The CUDA devices, and what NVIDIA's driver reports about them. No device is initialised.
 
 use cudarc::driver::{result, sys};
 
 use super::{DeviceInfo, DeviceKind};
 
-/// What the driver lists; nothing where there is no driver, or no device.
+/// The devices that the driver lists; empty if there is no driver or no device.
 pub fn all() -> Vec<DeviceInfo> {
     // SAFETY: this only tries to load the library under each of its names.
     if !unsafe { sys::is_culib_present() } || result::init().is_err() {
@@ -35,7 +35,7 @@ fn info(ordinal: i32) -> Option<DeviceInfo> {
     let mut version = 0;
     // SAFETY: the driver writes one number, into a place that is there.
     let known = unsafe { sys::cuDriverGetVersion(&mut version) }.result();
-    // Tensor cores for f16 came with 7.0, for TF32 and bf16 with 8.0.
+    // Tensor cores support f16 since compute capability 7.0, TF32 and bf16 since 8.0.
     let precisions = match major {
         8.. => vec!["f32", "tf32", "bf16", "f16"],
         7 => vec!["f32", "f16"],

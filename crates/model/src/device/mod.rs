@@ -19,17 +19,17 @@ pub enum DeviceSpec {
     Cuda(usize),
 }
 
-/// The name of a device that is not one, or of several that do not go together.
+/// An invalid device name, or devices that cannot be used together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseDeviceError {
-    /// There is no such name.
+    /// Unknown name.
     #[error("`{0}` is not a device, expected auto, cpu, wgpu, wgpu:N, cuda or cuda:N")]
     Unknown(String),
-    /// Weights would not stay the same on all of them.
+    /// The devices are of different kinds, so their copies of the weights would diverge.
     #[error("`{0}` are devices of different kinds, expected several of one, such as cuda:0,cuda:1")]
     Mixed(String),
-    /// NCCL has no place for the same device twice.
+    /// NCCL does not accept the same device twice.
     #[error("`{0}` names a CUDA device twice")]
     Twice(String),
 }
@@ -67,7 +67,7 @@ impl std::fmt::Display for DeviceSpec {
 
 /// The devices that train the same weights: `cuda:0,cuda:1`, or a single one.
 ///
-/// The CPU, or an adapter of wgpu, may stand there more than once: no faster, but a test of the rest.
+/// The CPU or a wgpu adapter may be listed more than once: not faster, but useful for testing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceList(Vec<DeviceSpec>);
 
@@ -102,15 +102,15 @@ impl std::fmt::Display for DeviceList {
 }
 
 impl DeviceList {
-    /// The first of them.
+    /// The first device.
     pub fn first(&self) -> DeviceSpec {
         self.0[0]
     }
 
-    /// Finds them, as [`DeviceSpec::resolve`] does each: at least one.
+    /// Resolves each device as [`DeviceSpec::resolve`] does; the result is never empty.
     ///
     /// # Errors
-    /// One of them is not there, not in this build, or does not compute.
+    /// A device does not exist, is not supported by this build, or does not compute.
     pub fn resolve(&self) -> Result<Vec<ResolvedDevice>, DeviceError> {
         self.0.iter().map(|spec| spec.resolve()).collect()
     }
@@ -120,28 +120,28 @@ impl DeviceList {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeviceError {
-    /// This build has no code for it.
+    /// Not supported by this build.
     #[error("this build of bertkit cannot use `{spec}`")]
     NotBuilt {
         /// The requested device.
         spec: DeviceSpec,
-        /// The feature of the build that brings it.
+        /// The Cargo feature that adds it.
         feature: &'static str,
     },
-    /// The machine does not have it.
+    /// Not present on this machine.
     #[error("there is no device `{spec}` on this machine ({found} found)")]
     NotThere {
         /// The requested device.
         spec: DeviceSpec,
-        /// How many devices of that kind there are.
+        /// The number of devices of that kind.
         found: usize,
     },
-    /// The machine lists it, but it gives no result or a wrong one.
+    /// Listed, but it fails or returns wrong results.
     #[error("the device `{name}` is listed but does not compute: {reason}")]
     Broken {
-        /// Its name and what it calls itself.
+        /// Its name and product name.
         name: String,
-        /// What it said.
+        /// The driver's message.
         reason: String,
     },
 }
@@ -172,19 +172,19 @@ impl DeviceError {
     }
 }
 
-/// A device that is there, and what it is called.
+/// A usable device and its name.
 #[derive(Debug, Clone)]
 pub struct ResolvedDevice {
     /// For inference; training uses `device.autodiff()`.
     pub device: Device,
-    /// `cpu`, `wgpu:0`, …, for the user and for `environment.json`.
+    /// `cpu`, `wgpu:0`, …: for messages and `environment.json`.
     pub name: String,
-    /// What a graphics card calls itself; `None` on the CPU.
+    /// The product name of a GPU; `None` on the CPU.
     pub product: Option<String>,
 }
 
 impl ResolvedDevice {
-    /// `cpu`, or `wgpu:0, NAME OF THE CARD`.
+    /// `cpu`, or `wgpu:0, PRODUCT NAME`.
     pub fn describe(&self) -> String {
         match &self.product {
             Some(product) => format!("{}, {product}", self.name),
@@ -196,22 +196,22 @@ impl ResolvedDevice {
 /// The kind of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceKind {
-    /// The processor itself.
+    /// The CPU.
     Cpu,
     /// A discrete GPU, with its own memory.
     Discrete,
     /// An integrated GPU, which shares the processor's memory.
     Integrated,
-    /// A card that a virtual machine is given.
+    /// A GPU provided by a virtual machine.
     Virtual,
-    /// A graphics API that computes on the processor.
+    /// A graphics API emulated on the CPU.
     Software,
     /// The driver does not say.
     Other,
 }
 
 impl DeviceKind {
-    /// A word or two for the user.
+    /// A short name for messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cpu => "processor",
@@ -224,29 +224,29 @@ impl DeviceKind {
     }
 }
 
-/// What a device says of itself without being started.
+/// What is known about a device without initialising it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceInfo {
     /// `cpu`, `wgpu` or `cuda`.
     pub backend: &'static str,
-    /// Its number among those of the backend.
+    /// Its index within the backend.
     pub index: usize,
-    /// What it calls itself.
+    /// Its product name.
     pub product: String,
     /// Its kind.
     pub kind: DeviceKind,
-    /// Its memory, where that can be asked: of the machine for the CPU.
+    /// Its memory, where it can be queried; for the CPU, that of the machine.
     pub memory_bytes: Option<u64>,
-    /// Its driver with the version; cores for the CPU.
+    /// Its driver and version; for the CPU, the number of cores.
     pub driver: String,
-    /// The graphics API, the version of CUDA and the compute capability, or the CPU's instruction set.
+    /// The graphics API; the CUDA version and compute capability; or the CPU's instruction set.
     pub api: String,
-    /// The precisions that it computes in.
+    /// The supported precisions.
     pub precisions: Vec<&'static str>,
 }
 
 impl DeviceInfo {
-    /// The name by which a device is chosen.
+    /// The name that selects the device.
     pub fn name(&self) -> String {
         match self.kind {
             DeviceKind::Cpu => "cpu".into(),
@@ -255,8 +255,8 @@ impl DeviceInfo {
     }
 }
 
-/// Every device of this machine that this build can use, the CPU first, found by asking the
-/// drivers for their lists; none is started.
+/// Every device of this machine that this build can use, the CPU first, from the lists of the
+/// drivers; no device is initialised.
 pub fn devices() -> Vec<DeviceInfo> {
     let mut devices = vec![cpu_info()];
     devices.extend(wgpu_infos());
@@ -264,7 +264,7 @@ pub fn devices() -> Vec<DeviceInfo> {
     devices
 }
 
-/// The backends that this build has no code for, each the name of the feature that brings it.
+/// The backends that are not in this build, by the name of the Cargo feature that adds each.
 pub fn missing_backends() -> Vec<&'static str> {
     let built = [
         ("wgpu", cfg!(feature = "wgpu")),
@@ -274,8 +274,8 @@ pub fn missing_backends() -> Vec<&'static str> {
     missing.map(|(name, _)| *name).collect()
 }
 
-/// What `auto` chooses of these: the first CUDA device, else the first wgpu adapter that is a
-/// discrete GPU, else the CPU.
+/// The device that `auto` selects from these: the first CUDA device, else the first discrete GPU
+/// through wgpu, else the CPU.
 pub fn automatic(devices: &[DeviceInfo]) -> DeviceSpec {
     let first = |backend: &str| devices.iter().find(|d| d.backend == backend);
     if first("cuda").is_some() {
@@ -288,14 +288,14 @@ pub fn automatic(devices: &[DeviceInfo]) -> DeviceSpec {
 }
 
 impl DeviceSpec {
-    /// Finds the device, by asking for the list of what is there and never by trying: a failed
-    /// start of one backend can break another in the same process. A graphics card that is listed
-    /// then multiplies two small matrices.
+    /// Resolves the name from the list of devices, without trying to start any other: a failed start
+    /// of one backend can break another in the same process. A GPU is then tested by multiplying two
+    /// small matrices.
     ///
-    /// `auto` chooses CUDA, then a discrete GPU through wgpu, then the CPU.
+    /// `auto` selects CUDA, then a discrete GPU through wgpu, then the CPU.
     ///
     /// # Errors
-    /// The device is not there, not in this build, or does not compute.
+    /// The device does not exist, is not supported by this build, or does not compute.
     pub fn resolve(self) -> Result<ResolvedDevice, DeviceError> {
         match self {
             Self::Cpu => Ok(ResolvedDevice {
@@ -332,7 +332,7 @@ impl DeviceSpec {
         }
     }
 
-    /// The device with that number, if it is listed and computes.
+    /// The device with that index, if it is listed and computes.
     fn start(
         self,
         listed: &[DeviceInfo],
@@ -362,7 +362,7 @@ impl DeviceSpec {
 }
 
 /// Multiplies two small matrices on the device and reads the product back. Failures are
-/// returned, also where a driver makes Burn panic.
+/// returned, including driver failures that make Burn panic.
 fn computes(device: &Device) -> Result<(), String> {
     let product = || {
         let values: Vec<f32> = (0..16u8).map(f32::from).collect();
@@ -372,7 +372,7 @@ fn computes(device: &Device) -> Result<(), String> {
         data.try_into_vec::<f32>()
             .map_err(|error| format!("{error:?}"))
     };
-    // What panics is a thread of Burn's; ours only learns that it is gone.
+    // The panic is in a thread of Burn; this thread only sees that its channel is closed.
     let product = catch_unwind(AssertUnwindSafe(product));
     let product = product.unwrap_or_else(|_| Err("its driver does not start it".into()));
     let product = product.map_err(|reason| first_line(&reason))?;
@@ -383,7 +383,7 @@ fn computes(device: &Device) -> Result<(), String> {
             f32::from(terms.sum::<u16>())
         })
         .collect();
-    // Whole numbers below 1,000, so that even a product in f16 or TF32 is exact.
+    // Integers below 1,000, so the product is exact even in f16 or TF32.
     match product == expected {
         true => Ok(()),
         false => Err(format!(
@@ -392,18 +392,18 @@ fn computes(device: &Device) -> Result<(), String> {
     }
 }
 
-/// The first line of a driver's words that says something.
+/// The first non-empty line of a driver's message.
 fn first_line(text: &str) -> String {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty());
     line.unwrap_or("it does not start").to_owned()
 }
 
-/// Whether tensors of this device lie in the CPU's memory.
+/// Whether tensors on this device are in CPU memory.
 pub fn is_cpu(device: &Device) -> bool {
     device.clone().inner() == Device::flex()
 }
 
-/// Whether this is a device of CUDA.
+/// Whether this is a CUDA device.
 #[cfg(feature = "cuda")]
 pub fn is_cuda(device: &Device) -> bool {
     use burn_dispatch::devices::CubeDevice;
@@ -414,13 +414,13 @@ pub fn is_cuda(device: &Device) -> bool {
     )
 }
 
-/// Whether this is a device of CUDA.
+/// Whether this is a CUDA device.
 #[cfg(not(feature = "cuda"))]
 pub fn is_cuda(_device: &Device) -> bool {
     false
 }
 
-/// Whether NVIDIA's library for several GPUs is installed.
+/// Whether NCCL, NVIDIA's library for several GPUs, is installed.
 pub fn has_nccl() -> bool {
     #[cfg(feature = "cuda")]
     return cuda::has_nccl();
@@ -446,7 +446,7 @@ fn cpu_info() -> DeviceInfo {
         memory_bytes: kibibytes.map(|n| n * 1024),
         driver: format!("{cores} core{}", if cores == 1 { "" } else { "s" }),
         api: crate::vectors::instruction_set().into(),
-        // Those of 16 bits by rounding: see `Precision`.
+        // The 16-bit ones by rounding: see `Precision`.
         precisions: vec!["f32", "bf16", "f16"],
     }
 }

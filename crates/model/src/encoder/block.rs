@@ -30,7 +30,7 @@ pub struct Block {
 }
 
 impl Block {
-    /// Fresh weights for blocks `h` wide.
+    /// Fresh weights for a block of width `h`.
     pub(super) fn new(spec: &BlockSpec, h: usize, init: &mut Initializer) -> Self {
         let (f, epsilon) = (spec.mlp.width, spec.norm_epsilon);
         Self {
@@ -44,7 +44,7 @@ impl Block {
         }
     }
 
-    /// `[tokens, h]` to the same shape or, with `rows`, to those rows alone, `[rows, h]`: after
+    /// `[tokens, h]` to the same shape or, with `rows`, to those rows only, `[rows, h]`: after
     /// attention, each row is computed independently of the others.
     pub(super) fn forward(
         &self,

@@ -1,4 +1,4 @@
-//! Encoder blocks with gradient checkpointing: each keeps its input alone and is computed again in
+//! Encoder blocks with gradient checkpointing: each keeps only its input and is recomputed in
 //! the backward pass, with the same dropout masks.
 
 use burn::module::Module;
@@ -11,7 +11,7 @@ use crate::ops::AttentionPlan;
 use crate::sequences::Sequences;
 use crate::tape::{KeptGraph, Segment, TakeGradients, Tape, leaf};
 
-/// A block with what it is computed from.
+/// A block and the inputs it is recomputed from.
 #[derive(Debug)]
 struct CheckpointedBlock {
     block: Block,
@@ -44,7 +44,7 @@ impl<'a> Recording<'a> {
 
     /// Computes the blocks over `embedded` without a graph and records them. Of the top block, only
     /// `rows` are computed after attention, if given. `embeddings_learn` says whether `embedded` has a
-    /// graph that gradients are passed on to. `see` is shown the output of each block.
+    /// graph that gradients are passed on to. `see` is called with the output of each block.
     pub fn forward(
         self,
         blocks: &[&Block],

@@ -32,7 +32,7 @@ pub struct Embeddings {
 }
 
 impl Embeddings {
-    /// The same with rows for more words, initialised by `init`.
+    /// The same with additional rows for new words, initialised by `init`.
     #[must_use]
     pub fn with_more_words(mut self, words: usize, init: &mut Initializer) -> Self {
         let [_, e] = self.word.dims();
@@ -66,7 +66,7 @@ impl Embeddings {
         }
     }
 
-    /// The batch's ids to `[tokens, e]`: all of it but the projection.
+    /// The batch's ids to `[tokens, e]`: everything except the projection.
     pub fn embedded(&self, batch: &Batch, context: Context<'_>) -> Tensor<2> {
         let ids = EmbeddingIds {
             words: batch.input_ids.clone(),

@@ -81,7 +81,7 @@ const INNER: &str = "inner_group_num";
 /// More blocks in a group than any published model has.
 const MOST_IN_GROUP: u64 = 64;
 
-/// A count among the keys that only this family has; 1 where it is absent.
+/// A count under a key that only this family has; 1 if it is absent.
 fn count(config: &EncoderConfig, key: &str) -> Option<u64> {
     match config.extra.get(key) {
         None => Some(1),
@@ -134,7 +134,7 @@ fn spec(config: &EncoderConfig) -> EncoderSpec {
     spec
 }
 
-/// As BERT; the classifier of sentence order has dropout on the pooled row.
+/// As in BERT; the classifier of sentence order has dropout on the pooled row.
 fn head_spec(config: &EncoderConfig) -> HeadSpec {
     HeadSpec {
         pair_dropout: config.classifier_dropout,

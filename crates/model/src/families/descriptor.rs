@@ -1,4 +1,4 @@
-//! What describes a family, and the configuration of a model that belongs to one.
+//! The description of a family, and the configuration of a model that belongs to one.
 
 use std::path::Path;
 
@@ -17,17 +17,17 @@ use crate::spec::{
 pub struct ModelType {
     /// The value.
     pub name: &'static str,
-    /// What the names of its classes in transformers begin with: `Bert` in `BertForMaskedLM`.
+    /// The prefix of its class names in transformers: `Bert` in `BertForMaskedLM`.
     pub class_prefix: &'static str,
 }
 
-/// What an encoder family is like.
+/// The description of an encoder family.
 pub struct FamilyDescriptor {
     /// The values of `model_type`; the first names the family. Others are the same architecture under another name.
     pub model_types: &'static [ModelType],
     /// The keys of `config.json`.
     pub(crate) keys: ConfigKeys,
-    /// Values where `config.json`, or a fresh configuration, does not say.
+    /// Values for keys that are absent from `config.json`, and for fresh configurations.
     pub(crate) defaults: Defaults,
     /// The names of the tensors.
     pub(crate) names: Names,
@@ -35,13 +35,13 @@ pub struct FamilyDescriptor {
     pub(crate) heads: &'static [Architecture],
     /// The classes that have a pooler.
     pub(crate) poolers: &'static [Architecture],
-    /// Checks what only this family has in `config.json`.
+    /// Checks the keys of `config.json` that only this family has.
     pub(crate) check: fn(&EncoderConfig, &Path) -> Result<(), ConfigError>,
     /// The architecture that a configuration describes.
     pub(crate) spec: fn(&EncoderConfig) -> EncoderSpec,
     /// How a configuration's heads are built.
     pub(crate) head_spec: fn(&EncoderConfig) -> HeadSpec,
-    /// How its tokenizers put inputs together.
+    /// How its tokenizers build inputs.
     pub tokenizer: TokenizerStyle,
 }
 
@@ -69,7 +69,7 @@ impl FamilyDescriptor {
         self.model_types[0].name
     }
 
-    /// Whether transformers has the head for this family, so that others can read it.
+    /// Whether transformers has the head for this family, so that it can load the model.
     pub fn has_head(&self, architecture: Architecture) -> bool {
         architecture.is_common() || self.heads.contains(&architecture)
     }
@@ -84,7 +84,7 @@ impl FamilyDescriptor {
         self.defaults.pad_token_id
     }
 
-    /// Whether the embeddings may have another width than the blocks.
+    /// Whether the embeddings may differ in width from the blocks.
     pub fn has_embedding_width(&self) -> bool {
         self.keys.embedding_size.is_some()
     }
@@ -109,13 +109,13 @@ pub enum ProblemType {
 pub struct EncoderConfig {
     /// The family, which decides tensor names, embeddings and heads.
     pub family: &'static FamilyDescriptor,
-    /// How the file calls the family.
+    /// The `model_type` in the file.
     pub model_type: &'static ModelType,
     /// Rows of the word embedding.
     pub vocab_size: usize,
     /// Width of the layers.
     pub hidden_size: usize,
-    /// Width of the embeddings; other than `hidden_size` only where the family projects them.
+    /// Width of the embeddings; differs from `hidden_size` only if the family projects them.
     pub embedding_size: usize,
     /// Number of transformer layers (in ALBERT, of layer groups applied in turn).
     pub num_hidden_layers: usize,
@@ -145,9 +145,9 @@ pub struct EncoderConfig {
     pub tie_word_embeddings: bool,
     /// Class names by id, when the file names them.
     pub labels: Option<Vec<String>>,
-    /// `num_labels` as the file states it beside `id2label`.
+    /// `num_labels` as given in the file next to `id2label`.
     pub num_labels: Option<usize>,
-    /// What a sequence classifier's outputs mean, when the file says so.
+    /// What a sequence classifier's outputs mean, if given in the file.
     pub problem_type: Option<ProblemType>,
     /// The class names under `architectures`.
     pub architectures: Vec<String>,
@@ -155,7 +155,7 @@ pub struct EncoderConfig {
     pub extra: Map<String, Value>,
 }
 
-/// The keys of a family in `config.json`; `None` where it has no such key.
+/// The keys of a family in `config.json`; `None` if it has no such key.
 #[derive(Debug)]
 pub(crate) struct ConfigKeys {
     pub hidden_size: &'static str,
@@ -169,11 +169,11 @@ pub(crate) struct ConfigKeys {
     pub classifier_dropout: &'static str,
     pub type_vocab_size: Option<&'static str>,
     pub layer_norm_eps: Option<&'static str>,
-    /// Keys that are written with a fixed value, and whose value must be that where they are read.
+    /// Keys that are written with a fixed value, and must have it when read.
     pub fixed: &'static [(&'static str, Fixed)],
 }
 
-/// A value that a key always has.
+/// The only allowed value of a key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fixed {
     Bool(bool),
@@ -215,7 +215,7 @@ pub(crate) struct Defaults {
     pub attention_dropout: f64,
     pub max_position_embeddings: usize,
     pub type_vocab_size: usize,
-    /// Of a fresh configuration; a file without the key means 1e-12.
+    /// For a fresh configuration; 1e-12 for a file without the key.
     pub layer_norm_eps: f64,
     pub pad_token_id: usize,
     /// `None`: that of the hidden states.
@@ -239,11 +239,11 @@ impl Defaults {
 /// How the heads of a model are built.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HeadSpec {
-    /// The hidden layer of the sequence classifier; without it, the classifier reads the pooled row.
+    /// The hidden layer of the sequence classifier; without one, the classifier reads the pooled row.
     pub sequence_dense: Option<DenseSpec>,
     /// Dropout before the sequence classifier's output layer.
     pub sequence_dropout: f64,
-    /// The nonlinearity of the hidden layer of multiple choice; without it, the score is of the pooled row.
+    /// The nonlinearity of the hidden layer of multiple choice; without one, the score is computed from the pooled row.
     pub choice_dense: Option<Activation>,
     /// Dropout before the score of multiple choice.
     pub choice_dropout: f64,
@@ -266,8 +266,8 @@ pub struct DenseSpec {
     pub input_dropout: bool,
 }
 
-/// Whose conventions the family's tokenizers follow: special tokens, token types, separators, and the class that reads
-/// them in transformers.
+/// The conventions that the family's tokenizers follow: special tokens, token types, separators, and the tokenizer class
+/// in transformers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenizerStyle {
     /// `[CLS] A [SEP] B [SEP]` with token types 0 and 1; `BertTokenizer`.
@@ -285,7 +285,7 @@ pub(crate) fn no_check(_: &EncoderConfig, _: &Path) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Post-norm blocks that share nothing, over learned positions that count from 0: BERT's encoder.
+/// Post-norm blocks without parameter sharing, and learned positions that count from 0: BERT's encoder.
 pub(crate) fn bert_spec(config: &EncoderConfig) -> EncoderSpec {
     let block = BlockSpec {
         shared_with: None,

@@ -51,7 +51,7 @@ pub(super) static ELECTRA: FamilyDescriptor = FamilyDescriptor {
     tokenizer: TokenizerStyle::Electra,
 };
 
-/// As transformers has it: the paper's own code has dropout and a linear layer only, and the two are not interchangeable.
+/// As in transformers: the paper's own code has dropout and a linear layer only, and the two are not interchangeable.
 fn head_spec(config: &EncoderConfig) -> HeadSpec {
     // The sequence summary of multiple choice has its own dropout.
     let summary_dropout = config.extra.get("summary_last_dropout");
@@ -63,7 +63,7 @@ fn head_spec(config: &EncoderConfig) -> HeadSpec {
         }),
         choice_dense: Some(Activation::Gelu),
         choice_dropout: summary_dropout.unwrap_or(0.1),
-        // modeling_electra has GELU here whatever the configuration says.
+        // modeling_electra uses GELU here regardless of the configuration.
         mlm_activation: Activation::Gelu,
         ..bert_heads(config)
     }

@@ -1,9 +1,9 @@
-//! The encoder families: one file a family, one registry.
+//! The encoder families: one file each, and a registry.
 //!
 //! A [`FamilyDescriptor`] describes a family: its keys in `config.json`, the [`EncoderSpec`] that they
-//! make, the names of its tensors, its heads, and the conventions of its tokenizers. [`Family`] is the
+//! give, the names of its tensors, its heads, and the conventions of its tokenizers. [`Family`] is the
 //! registry: one exhaustive match returns the descriptor. Code outside this folder names no family; it
-//! asks the descriptor.
+//! queries the descriptor.
 //!
 //! To add a family, write its file and register it in [`Family`].
 
@@ -51,7 +51,7 @@ impl Family {
         Self::Albert,
     ];
 
-    /// What the family is like.
+    /// The description of the family.
     pub const fn descriptor(self) -> &'static FamilyDescriptor {
         match self {
             Self::Bert => &bert::BERT,
@@ -67,7 +67,7 @@ impl Family {
         self.descriptor().model_types[0].name
     }
 
-    /// The family with that `model_type` and what else follows from it, if bertkit knows it.
+    /// The family with that `model_type`, and the details that `model_type` implies; `None` if it is unknown.
     pub fn from_model_type(name: &str) -> Option<(Self, &'static ModelType)> {
         Self::ALL.into_iter().find_map(|family| {
             let mut types = family.descriptor().model_types.iter();

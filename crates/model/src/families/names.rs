@@ -1,4 +1,4 @@
-//! The tables from which names of tensors in a checkpoint are made.
+//! The tables from which the tensor names of a checkpoint are built.
 
 /// Hugging Face's names for the tensors of a family.
 #[derive(Debug)]
@@ -10,11 +10,11 @@ pub(crate) struct Names {
 /// The names of the encoder's tensors, without the prefix.
 #[derive(Debug)]
 pub(crate) struct EncoderNames {
-    /// Comes before the encoder's tensors in classes with a head: `bert.`.
+    /// The prefix of the encoder's tensors in classes with a head: `bert.`.
     pub prefix: &'static str,
     /// The linear layer from the width of the embeddings to that of the blocks.
     pub projection: &'static str,
-    /// Where the tensors of a parameter set are, given its number and the blocks in a group.
+    /// The path of a parameter set, given its number and the number of blocks in a group.
     pub block: fn(usize, usize) -> String,
     pub blocks: BlockNames,
     pub pooler: &'static str,

@@ -69,7 +69,7 @@ fn spec(config: &EncoderConfig) -> EncoderSpec {
     spec
 }
 
-/// The classifier has its own tanh layer on the bare first row.
+/// The classifier has its own tanh layer on the unpooled first row.
 fn head_spec(config: &EncoderConfig) -> HeadSpec {
     HeadSpec {
         sequence_dense: Some(DenseSpec {
@@ -77,7 +77,7 @@ fn head_spec(config: &EncoderConfig) -> HeadSpec {
             input_dropout: true,
         }),
         choice_dropout: config.hidden_dropout,
-        // modeling_roberta has GELU here whatever the configuration says.
+        // modeling_roberta uses GELU here regardless of the configuration.
         mlm_activation: Activation::Gelu,
         ..bert_heads(config)
     }

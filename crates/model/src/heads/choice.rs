@@ -10,9 +10,9 @@ use crate::ops::{Linear, dropout};
 use crate::spec::Activation;
 
 /// The head of transformers' `*ForMultipleChoice`: one logit per sequence, where a sequence is a question with one of its
-/// answers. The softmax over the answers to a question is the task's.
+/// answers. The task computes the softmax over the answers to a question.
 ///
-/// Dropout and a linear layer on the pooled first token or, in families that have it, a hidden layer before them.
+/// Dropout and a linear layer on the pooled first token, preceded by a hidden layer in families that have one.
 #[derive(Module, Debug)]
 pub struct ChoiceHead {
     /// `h` to `h`, where the family has a hidden layer here.

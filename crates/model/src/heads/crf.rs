@@ -5,23 +5,23 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::weights::{Checkpoint, WeightsError};
 
-/// The scores of a linear-chain conditional random field over `k` tags (Lafferty et al. 2001), beside those that a head
-/// gives each word.
+/// The transition scores of a linear-chain conditional random field over `k` tags (Lafferty et al. 2001), added to the
+/// scores that a head gives each word.
 ///
-/// A model folder stores them as `crf.start_transitions`, `crf.end_transitions` and `crf.transitions`, as pytorch-crf calls
-/// them. transformers has no such class: it loads the rest, reports these tensors as unused, and tags each word independently.
+/// Stored in a model folder as `crf.start_transitions`, `crf.end_transitions` and `crf.transitions`, the names of pytorch-crf.
+/// transformers has no such class: it loads the rest, reports these tensors as unused, and tags each word independently.
 #[derive(Module, Debug)]
 pub struct Crf {
-    /// Of each tag at the first word, `[k]`.
+    /// Score of each tag at the first word, `[k]`.
     pub start_transitions: Param<Tensor<1>>,
-    /// Of each tag at the last word, `[k]`.
+    /// Score of each tag at the last word, `[k]`.
     pub end_transitions: Param<Tensor<1>>,
-    /// Of each tag (column) after each other tag (row), `[k, k]`.
+    /// Score of each tag (column) after each tag (row), `[k, k]`.
     pub transitions: Param<Tensor<2>>,
 }
 
 impl Crf {
-    /// Scores of 0: every word is by itself, as without them.
+    /// All scores 0: words are tagged independently, as without a CRF.
     pub fn zeros(tags: usize, device: &Device) -> Self {
         Self::from_values(
             vec![0.0; tags],
@@ -41,10 +41,10 @@ impl Crf {
         }
     }
 
-    /// Those of a checkpoint; `None` if it has none.
+    /// Reads the scores from a checkpoint; `None` if it has none.
     ///
     /// # Errors
-    /// They are for another number of tags, or cannot be read.
+    /// They have another number of tags, or cannot be read.
     pub fn read(
         checkpoint: &Checkpoint,
         tags: usize,

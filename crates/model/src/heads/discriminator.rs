@@ -1,4 +1,4 @@
-//! Tells replaced tokens from original ones.
+//! Detection of replaced tokens.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -9,7 +9,7 @@ use crate::initialize::Initializer;
 use crate::ops::Linear;
 use crate::spec::Activation;
 
-/// Dense, nonlinearity, one logit a token: positive = replaced (Clark et al. 2020, §3.1).
+/// Dense, nonlinearity, one logit per token: positive = replaced (Clark et al. 2020, §3.1).
 #[derive(Module, Debug)]
 pub struct DiscriminatorHead {
     /// `h` to `h`.

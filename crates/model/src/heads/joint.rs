@@ -1,4 +1,4 @@
-//! The end of an answer given its start, and whether there is an answer.
+//! The end of an answer given its start, and whether the question has an answer.
 
 use burn::module::Module;
 use burn::tensor::activation::{log_sigmoid, log_softmax, softmax};
@@ -14,41 +14,41 @@ use crate::weights::{Checkpoint, WeightsError, to_vec};
 
 /// The additional scores of ELECTRA's question answering (`finetune/qa/qa_tasks.py` of google-research/electra):
 ///
-/// - the score of an end, given a start: `GELU-512([h_start; h_end]) → 1`. Training gives the true start; inference looks at
+/// - the score of an end, given a start: `GELU-512([h_start; h_end]) → 1`. Training uses the true start; inference searches
 ///   the best ends of each of the best starts;
-/// - the score of "there is no answer": `GELU-512([h_first; Σ p_start h]) → 1`, where some questions have none.
+/// - the score of "there is no answer": `GELU-512([h_first; Σ p_start h]) → 1`, if some questions have none.
 ///
-/// A model folder stores it as `joint.*`, next to `qa_outputs`, of which only the start is used. transformers has no such class: it
-/// loads the rest, reports these tensors as unused, and cannot predict where answers end.
+/// Stored in a model folder as `joint.*`, next to `qa_outputs`, of which only the start is used. transformers has no such
+/// class: it loads the rest, reports these tensors as unused, and cannot predict where answers end.
 #[derive(Module, Debug)]
 pub struct JointSpan {
     /// Start and end together: `2 h` to 512.
     pub end_hidden: Linear,
     /// 512 to one score.
     pub end_score: Linear,
-    /// Whether there is an answer, where that is asked.
+    /// Scores whether there is an answer, if some questions have none.
     pub answerable: Option<Answerable>,
 }
 
 /// The score of "there is no answer".
 #[derive(Module, Debug)]
 pub struct Answerable {
-    /// The first token, and the tokens where an answer would start: `2 h` to 512.
+    /// The first token, and the expected start token: `2 h` to 512.
     pub hidden: Linear,
     /// 512 to one score.
     pub score: Linear,
 }
 
-/// The width between.
+/// Width of the hidden layers.
 const WIDTH: usize = 512;
 
-/// How much the loss of "there is no answer" counts beside that of the answer.
+/// Weight of the "no answer" loss relative to the loss of the answer.
 const ANSWERABLE_WEIGHT: f64 = 0.5;
 
-/// What the answer to a window is, in positions of its input.
+/// The target of a window, in positions of its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpanTarget {
-    /// First token; the input's first if the window does not hold the answer.
+    /// First token; the first of the input if the window does not contain the answer.
     pub start: usize,
     /// Last token.
     pub end: usize,
@@ -56,7 +56,7 @@ pub struct SpanTarget {
     pub impossible: bool,
 }
 
-/// An answer that is proposed, as positions in the input.
+/// A candidate answer, in positions of the input.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ProposedSpan {
     /// First token.
@@ -69,18 +69,18 @@ pub struct ProposedSpan {
     pub end_score: f32,
 }
 
-/// What the head says of a window.
+/// The head's output for a window.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JointScores {
-    /// The ends that are most probable for each of the most probable starts.
+    /// The most probable ends of each of the most probable starts.
     pub spans: Vec<ProposedSpan>,
-    /// The score of "there is no answer": the logarithm of its odds if the head was trained to tell, otherwise that of the
+    /// The score of "there is no answer": its log-odds if the head was trained to detect it, otherwise the score of the
     /// first token as start and end.
     pub null: f32,
 }
 
 impl JointSpan {
-    /// Fresh weights for an encoder `h` wide; `answerable` is whether some questions have no answer.
+    /// Fresh weights for an encoder of width `h`; `answerable` says whether some questions have no answer.
     pub fn new(h: usize, answerable: bool, init: &mut Initializer) -> Self {
         Self {
             end_hidden: Linear::new(2 * h, WIDTH, init),
@@ -92,10 +92,10 @@ impl JointSpan {
         }
     }
 
-    /// Those of a checkpoint; `None` if it has none.
+    /// Reads the head from a checkpoint; `None` if it has none.
     ///
     /// # Errors
-    /// They are for an encoder of another width, or cannot be read.
+    /// It is for an encoder of another width, or cannot be read.
     pub fn read(
         checkpoint: &Checkpoint,
         h: usize,
@@ -128,7 +128,7 @@ impl JointSpan {
         }))
     }
 
-    /// The parts of [`Self::end_hidden`] that starts, `[starts, h]`, and ends, `[ends, h]`, add to its output.
+    /// The contributions of starts, `[starts, h]`, and of ends, `[ends, h]`, to the output of [`Self::end_hidden`].
     fn halves(
         &self,
         starts: Tensor<2>,
@@ -143,20 +143,20 @@ impl JointSpan {
         (starts, ends)
     }
 
-    /// The score of each row of both parts together, `[rows, 512]` to `[rows]`.
+    /// Scores from the sum of both contributions, `[rows, 512]` to `[rows]`.
     fn scores(&self, hidden: Tensor<2>, context: Context<'_>) -> Tensor<1> {
         let hidden = activate(hidden, Activation::Gelu);
         self.end_score.forward(hidden, context).squeeze_dim(1)
     }
 }
 
-/// The tokens of some windows that answers may start and end at: the first, which says that there is none, and those from the
-/// text's first to the end (`answer_mask` of the reference).
+/// The tokens of some windows at which answers may start and end: the first, which means that there is no answer, and those
+/// from the start of the text to the end (`answer_mask` of the reference).
 struct Candidates {
     /// `[tokens, h]`, window by window.
     hidden: Tensor<2>,
     windows: Sequences,
-    /// First token of the text in each window's input.
+    /// Position of the first text token in each window's input.
     texts: Vec<usize>,
     padding: Tensor<2, Bool>,
     cells: Tensor<1, Int>,
@@ -184,14 +184,14 @@ impl Candidates {
         }
     }
 
-    /// Scores of candidates, `[tokens]`, as `[windows, longest]`, low where there is no candidate.
+    /// Scores of candidates, `[tokens]`, padded to `[windows, longest]` with a low value.
     fn padded(&self, scores: Tensor<1>) -> Tensor<2> {
         let shape = [self.windows.len(), self.windows.longest()];
         let padded = scores.select(0, self.cells.clone()).reshape(shape);
         padded.mask_fill(self.padding.clone(), -1e9)
     }
 
-    /// The candidate at a position of a window's input.
+    /// The candidate at a position in a window's input.
     fn at(&self, window: usize, position: usize) -> usize {
         match position {
             0 => 0,
@@ -199,7 +199,7 @@ impl Candidates {
         }
     }
 
-    /// The position in a window's input of a candidate.
+    /// The position of a candidate in a window's input.
     fn position(&self, window: usize, candidate: usize) -> usize {
         match candidate {
             0 => 0,
@@ -207,7 +207,7 @@ impl Candidates {
         }
     }
 
-    /// The rows of one candidate of each window, `[windows, h]`.
+    /// The row of one candidate per window, `[windows, h]`.
     fn rows(&self, candidates: &[usize]) -> Tensor<2> {
         let firsts = self.windows.offsets().iter();
         let rows = firsts
@@ -217,7 +217,7 @@ impl Candidates {
         self.hidden.clone().select(0, rows)
     }
 
-    /// The logarithm of a softmax over each window's candidates at the chosen one, summed over windows: `[1]`.
+    /// The log-softmax over each window's candidates at the chosen one, summed over windows: `[1]`.
     fn log_likelihood(&self, scores: Tensor<1>, chosen: &[usize]) -> Tensor<1> {
         let chosen: Vec<i32> = chosen.iter().map(|&at| at as i32).collect();
         let chosen = TensorData::new(chosen, [self.windows.len(), 1]);
@@ -225,7 +225,7 @@ impl Candidates {
         log_softmax(self.padded(scores), 1).gather(1, chosen).sum()
     }
 
-    /// The logarithm of the odds that there is no answer, `[windows]`.
+    /// The log-odds that there is no answer, `[windows]`.
     fn no_answer(&self, head: &Answerable, starts: Tensor<1>, context: Context<'_>) -> Tensor<1> {
         let [_, h] = self.hidden.dims();
         let [windows, longest] = [self.windows.len(), self.windows.longest()];
@@ -243,7 +243,7 @@ impl Candidates {
 }
 
 impl SpanHead {
-    /// Start logits of all candidates, and the head that goes on from there.
+    /// Start logits of all candidates, and the joint head.
     fn joint_starts(
         &self,
         candidates: &Candidates,
@@ -255,12 +255,12 @@ impl SpanHead {
         (both.narrow(1, 0, 1).squeeze_dim(1), joint)
     }
 
-    /// The loss of windows: the mean cross-entropy of their starts, and of their ends given the true starts, and half that of
+    /// The loss of windows: the mean of the cross-entropies of the start, and of the end given the true start, plus half that of
     /// whether there is an answer; summed over windows, `[1]`. `hidden` is `[tokens, h]`; `texts` are the positions of the first
-    /// token of the text in each window's input.
+    /// text token in each window's input.
     ///
     /// # Panics
-    /// If the head has no [`Self::joint`], or a target is in the question.
+    /// If the head has no [`Self::joint`], or a target lies in the question.
     pub fn joint_loss(
         &self,
         hidden: Tensor<2>,
@@ -302,7 +302,7 @@ impl SpanHead {
         loss - log_sigmoid(logits * signs).sum() * ANSWERABLE_WEIGHT
     }
 
-    /// The `beam` best ends of each of the `beam` best starts of windows, and whether there is an answer; shapes as in
+    /// The `beam` best ends of each of the `beam` best starts of each window, and the score of "there is no answer"; shapes as in
     /// [`Self::joint_loss`].
     ///
     /// # Panics
@@ -365,7 +365,7 @@ impl SpanHead {
     }
 }
 
-/// The logarithm of a softmax.
+/// Log-softmax.
 fn log_probabilities(scores: &[f32]) -> Vec<f32> {
     let top = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = scores.iter().map(|&s| f64::from(s - top).exp()).sum();
@@ -376,7 +376,7 @@ fn log_probabilities(scores: &[f32]) -> Vec<f32> {
         .collect()
 }
 
-/// Places of the highest scores, highest first; of equals, the first.
+/// Indices of the highest scores, highest first; ties go to the lower index.
 fn best(scores: &[f32], count: usize) -> Vec<usize> {
     let descending = |a: &usize, b: &usize| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b));
     let mut order: Vec<usize> = (0..scores.len()).collect();
@@ -400,7 +400,7 @@ mod tests {
 
     const H: usize = 4;
 
-    /// What `scripts/golden/make_joint.py` wrote.
+    /// The cases written by `scripts/golden/make_joint.py`.
     fn cases() -> Vec<Value> {
         let text = include_str!("../../tests/golden/joint.json");
         serde_json::from_str(text).unwrap()

@@ -1,4 +1,4 @@
-//! Predicts masked words.
+//! Prediction of masked words.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -11,7 +11,7 @@ use crate::spec::Activation;
 
 /// Dense, nonlinearity, LayerNorm, then the word table as decoder (Devlin et al. 2019, §3.1).
 ///
-/// The transform ends at the width of the embeddings, so that the word table can decode it.
+/// The transform outputs the width of the embeddings, so that the word table can be the decoder.
 #[derive(Module, Debug)]
 pub struct MlmHead {
     /// `h` to `e`.
@@ -40,7 +40,7 @@ impl MlmHead {
     }
 
     /// `[rows, h]` to logits `[rows, vocabulary]`. `words` is the word embedding, `[vocabulary, e]`,
-    /// read where the decoder is tied to it. Pass the masked rows only: the product is the head's cost.
+    /// read if the decoder is tied to it. Pass the masked rows only: this product dominates the head's cost.
     pub fn forward(
         &self,
         hidden: Tensor<2>,
@@ -53,7 +53,7 @@ impl MlmHead {
     }
 
     /// Cross-entropy of the logits of [`Self::forward`] against `targets`, summed over rows:
-    /// `[rows, h]` and `[rows]` to `[1]`. The logits are never all there at once.
+    /// `[rows, h]` and `[rows]` to `[1]`. The logits are computed in blocks, never all at once.
     pub fn loss(
         &self,
         hidden: Tensor<2>,

@@ -1,4 +1,4 @@
-//! Heads: one plain struct each, named after what it predicts.
+//! Heads: one struct each, named after what it predicts.
 
 mod choice;
 mod crf;

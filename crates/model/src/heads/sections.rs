@@ -1,4 +1,4 @@
-//! Pooling the features of a document's sections into one row.
+//! Pooling the features of a document's chunks into one row.
 
 use std::ops::Range;
 
@@ -12,24 +12,24 @@ use crate::initialize::Initializer;
 use crate::ops::Linear;
 use crate::weights::{Checkpoint, WeightsError};
 
-/// How the features of a document's sections are pooled.
+/// How the features of a document's chunks are pooled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pooling {
-    /// The maximum of each feature over sections (AD-BERT).
+    /// The maximum of each feature over chunks (AD-BERT).
     Max,
-    /// The mean over sections.
+    /// The mean over chunks.
     Mean,
     /// A weighted mean with learned weights: see [`SectionAttention`].
     Attention,
-    /// The first section only.
+    /// The first chunk only.
     First,
 }
 
-/// Weights of sections: `softmax(wᵀ tanh(V h))` over those of a document (Ilse et al. 2018, "Attention-based Deep Multiple
-/// Instance Learning", equation 8).
+/// Attention weights of chunks: `softmax(wᵀ tanh(V h))` over the chunks of a document (Ilse et al. 2018, "Attention-based
+/// Deep Multiple Instance Learning", equation 8).
 ///
-/// A model folder stores it as `section_attention.*`. transformers has no such class: it loads the rest, reports these tensors
-/// as unused, and classifies single sections.
+/// Stored in a model folder as `section_attention.*`. transformers has no such class: it loads the rest, reports these
+/// tensors as unused, and classifies chunks independently.
 #[derive(Module, Debug)]
 pub struct SectionAttention {
     /// `V`: `h` to 128.
@@ -39,10 +39,10 @@ pub struct SectionAttention {
 }
 
 impl SectionAttention {
-    /// The width between.
+    /// Width of the hidden layer.
     const WIDTH: usize = 128;
 
-    /// Fresh weights for features that are `h` wide.
+    /// Fresh weights for features of width `h`.
     pub fn new(h: usize, init: &mut Initializer) -> Self {
         Self {
             hidden: Linear::new(h, Self::WIDTH, init),
@@ -50,7 +50,7 @@ impl SectionAttention {
         }
     }
 
-    /// Those of a checkpoint; `None` if it has none.
+    /// Reads the weights from a checkpoint; `None` if it has none.
     ///
     /// # Errors
     /// They are for features of another width, or cannot be read.
@@ -80,7 +80,7 @@ impl SectionAttention {
         }))
     }
 
-    /// `[sections, h]` to a score each, `[sections, 1]`.
+    /// One score per chunk: `[sections, h]` to `[sections, 1]`.
     fn scores(&self, features: Tensor<2>, context: Context<'_>) -> Tensor<2> {
         let hidden = self.hidden.forward(features, context).tanh();
         self.score.forward(hidden, context)
@@ -88,11 +88,11 @@ impl SectionAttention {
 }
 
 impl SequenceHead {
-    /// Features of sections, `[sections, h]`, to features of documents, `[documents, h]`. `documents` are the places of
-    /// each one's sections, of which there is at least one.
+    /// Features of chunks, `[sections, h]`, to features of documents, `[documents, h]`. `documents` has the row range of each
+    /// document's chunks, at least one each.
     ///
     /// # Panics
-    /// If sections are to be weighed and there is nothing to weigh them with.
+    /// If the pooling is attention and the head has no attention weights.
     pub fn pool(
         &self,
         features: Tensor<2>,
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(pooled(Pooling::First), expected(&|column| column[0]));
         let mean = |column: &[f32]| column.iter().sum::<f32>() / column.len() as f32;
         assert!(close(pooled(Pooling::Mean), expected(&mean)));
-        // Weights of nothing are a mean.
+        // With all scores 0, attention is the mean.
         let mut even = head.clone();
         let attention = even.sections.as_mut().unwrap();
         attention.score = Linear::from_values(vec![0.0; 128], vec![1.0], 128, &device);

@@ -9,15 +9,15 @@ use crate::families::{DenseSpec, EncoderConfig};
 use crate::initialize::Initializer;
 use crate::ops::{Linear, dropout};
 
-/// A classification head as the family has it in transformers, so that what is trained here can be
-/// read there: dropout and a linear layer on the pooled first token, or with a hidden layer between.
+/// A classification head as the family has it in transformers, so that transformers can load what is trained
+/// here: dropout and a linear layer on the pooled first token, or with a hidden layer between.
 #[derive(Module, Debug)]
 pub struct SequenceHead {
     /// `h` to `h`, where the family has a hidden layer here.
     pub dense: Option<Linear>,
     /// `h` to the number of outputs.
     pub classifier: Linear,
-    /// The weights of a document's sections, where they are learnt.
+    /// The attention over a document's chunks, if it is learned.
     pub sections: Option<SectionAttention>,
     #[module(skip)]
     hidden: Option<DenseSpec>,

@@ -9,12 +9,12 @@ use crate::families::EncoderConfig;
 use crate::initialize::Initializer;
 use crate::ops::{Linear, dropout};
 
-/// Two logits a token: start and end of the answer (Devlin et al. 2019, §4.2).
+/// Two logits per token: start and end of the answer (Devlin et al. 2019, §4.2).
 #[derive(Module, Debug)]
 pub struct SpanHead {
     /// `h` to 2.
     pub outputs: Linear,
-    /// Scores ends given starts, if requested; the second of `outputs` is then unused.
+    /// Scores ends given starts, if requested; the second column of `outputs` is then unused.
     pub joint: Option<JointSpan>,
     #[module(skip)]
     pub(super) dropout: f64,

@@ -14,14 +14,14 @@ use crate::ops::{Linear, dropout};
 pub struct TokenHead {
     /// `h` to the number of tags.
     pub classifier: Linear,
-    /// Scores of tag transitions, where all words of a sentence are tagged jointly.
+    /// Scores of tag transitions, if the words of a sentence are tagged jointly.
     pub crf: Option<Crf>,
     #[module(skip)]
     dropout: f64,
 }
 
 impl TokenHead {
-    /// Fresh weights for `tags` tags, each word by itself.
+    /// Fresh weights for `tags` tags, without a CRF.
     pub fn new(config: &EncoderConfig, tags: usize, init: &mut Initializer) -> Self {
         Self {
             classifier: Linear::new(config.hidden_size, tags, init),

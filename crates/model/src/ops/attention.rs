@@ -12,17 +12,17 @@ use crate::device::is_cpu;
 use crate::precision::MatmulPrecision;
 use crate::sequences::Sequences;
 
-/// GPUs read rows of so many numbers in whole words of 16 bytes, in f32 as in 16 bits, and have fewer kernels to choose and
-/// compile where lengths differ less from batch to batch.
+/// The width is rounded up to a multiple of this: GPUs then read rows in whole words of 16 bytes, in f32 as in 16 bits, and
+/// fewer distinct shapes mean fewer kernels to tune and compile.
 const ALIGNED: usize = 8;
 
-/// What attention needs to know of a batch, made once and used by every layer.
+/// The layout of a batch for attention, built once and used by every layer.
 #[derive(Debug, Clone)]
 pub struct AttentionPlan {
     sequences: Sequences,
-    /// The cells of each sequence in the composed form: as many as the longest one has tokens, or some more.
+    /// The padded width of the composed form: the length of the longest sequence, or slightly more.
     width: usize,
-    /// How rows get into `[batch, width]` and back; `None` where that is a reshape.
+    /// How rows are gathered into `[batch, width]` and scattered back; `None` if that is a reshape.
     padded: Option<Padded>,
 }
 
@@ -35,7 +35,7 @@ struct Padded {
 }
 
 impl AttentionPlan {
-    /// For the sequences of one batch.
+    /// The plan for the sequences of one batch.
     pub fn new(sequences: &Sequences, device: &Device, context: Context<'_>) -> Self {
         let needed = !sequences.is_uniform()
             && (!is_cpu(device)
@@ -112,8 +112,8 @@ pub fn attention(
     }
 }
 
-/// The factors of dropped attention weights, laid out as `[batch, heads, width, width]`: each
-/// query of each head has the row of the mask that it has in the fused form.
+/// The dropout factors of attention weights, as `[batch, heads, width, width]`: each query of
+/// each head uses the same mask row as in the fused form.
 fn weight_factors(mask: Mask, plan: &AttentionPlan, heads: usize) -> Vec<f32> {
     let (sequences, t) = (&plan.sequences, plan.width);
     let mut factors = vec![0.0; sequences.len() * heads * t * t];

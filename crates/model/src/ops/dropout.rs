@@ -45,7 +45,7 @@ pub(super) fn apply<const D: usize>(
     x * factors
 }
 
-/// 1 where the mask of that key keeps an element of a device's tensor, 0 where it does not.
+/// The mask of that key for a device's tensor: 1 where an element is kept, 0 where it is dropped.
 ///
 /// Burn's generator has one state for all threads and devices, and a draw reads it when it is
 /// computed, not when it is requested: no other thread may seed in between.

@@ -1,4 +1,4 @@
-//! The bottom of the encoder: table look-ups, added up and normalised.
+//! The bottom of the encoder: embedding look-ups, summed and normalised.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use super::cpu::{self, Lookup, NormSettings};
 use super::{LayerNorm, dropout};
 use crate::context::Context;
 
-/// Which rows of the tables each token adds up.
+/// The rows of the tables that are summed for each token.
 #[derive(Debug, Clone)]
 pub struct EmbeddingIds {
     /// Token ids, `[tokens]`.
     pub words: Vec<u32>,
     /// Positions, `[tokens]`.
     pub positions: Vec<u32>,
-    /// Token types, `[tokens]`; not read where there is no such table.
+    /// Token types, `[tokens]`; ignored if there is no such table.
     pub types: Vec<u32>,
 }
 
@@ -45,7 +45,7 @@ pub fn embed(
             positions: ids.positions,
             types: ids.types,
         });
-        // The kernel takes a table without rows as no table.
+        // The kernel treats a table without rows as absent.
         let token_type = token_type.unwrap_or_else(|| Tensor::zeros([0, e], &device));
         return cpu::embed(
             [word, position, token_type],
@@ -60,7 +60,7 @@ pub fn embed(
     dropout(norm.forward(sum, context), rate, context)
 }
 
-/// The rows of `table` (`[n, e]`) that `ids` name: `[tokens, e]`. The gradient adds up over equal ids.
+/// The rows of `table` (`[n, e]`) at `ids`: `[tokens, e]`. Gradients of equal ids are summed.
 fn lookup(table: Tensor<2>, ids: Vec<u32>, device: &Device) -> Tensor<2> {
     let ([_, e], tokens) = (table.dims(), ids.len());
     let ids: Vec<i32> = ids.into_iter().map(|id| id as i32).collect();

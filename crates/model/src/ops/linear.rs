@@ -23,7 +23,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Weights drawn by `init`, biases 0.
+    /// Weights drawn from `init`, biases 0.
     pub fn new(inputs: usize, outputs: usize, init: &mut Initializer) -> Self {
         Self {
             weight: init.normal([outputs, inputs]),
@@ -31,10 +31,10 @@ impl Linear {
         }
     }
 
-    /// The weight, `[out, in]` row after row, and the bias.
+    /// A layer from its weight, `[out, in]` row by row, and bias.
     ///
     /// # Panics
-    /// If there are not as many values.
+    /// If the number of values does not match.
     pub fn from_values(weight: Vec<f32>, bias: Vec<f32>, inputs: usize, device: &Device) -> Self {
         let outputs = bias.len();
         Self {
@@ -43,10 +43,10 @@ impl Linear {
         }
     }
 
-    /// The layer called `name` in a checkpoint.
+    /// Reads the layer called `name` from a checkpoint.
     ///
     /// # Errors
-    /// It is not there, has another shape, or cannot be read.
+    /// It is missing, has another shape, or cannot be read.
     pub(crate) fn read(
         checkpoint: &Checkpoint,
         name: &str,
@@ -107,7 +107,7 @@ impl Linear {
         norm.forward(residual + x, context)
     }
 
-    /// The device on which the weights lie.
+    /// The device of the weights.
     pub fn device(&self) -> Device {
         self.weight.device()
     }

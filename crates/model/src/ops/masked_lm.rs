@@ -1,4 +1,4 @@
-//! The loss over a whole vocabulary.
+//! The cross-entropy over a whole vocabulary.
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor, TensorData};
@@ -9,7 +9,7 @@ use crate::context::Context;
 /// `−Σ log softmax(hidden tableᵀ + bias)[target]`, summed over rows: `hidden` `[m, e]`, `table`
 /// `[v, e]`, `bias` `[v]`, `targets` `[m]` to `[1]`.
 ///
-/// The fused form holds the logits of a block of rows at a time, never `[m, v]` of them.
+/// The fused form computes the logits of one block of rows at a time, never all `[m, v]`.
 ///
 /// # Panics
 /// If a target is not in the vocabulary.

@@ -35,12 +35,12 @@ pub(crate) fn matmul<const D: usize>(
 /// A tensor of a backend.
 type Float<B> = FloatTensor<B>;
 
-/// A factor as a product reads it and keeps it for its backward pass.
+/// A factor in the form that a product reads and keeps for its backward pass.
 #[derive(Debug, Clone)]
 enum Factor<B: Backend> {
     /// Unchanged.
     Whole(Float<B>),
-    /// Rounded and stored in that type.
+    /// Rounded to and stored in that type.
     Rounded(Float<B>, FloatDType),
     /// The leading bits and the remainder.
     Split([Float<B>; 2]),
@@ -72,7 +72,7 @@ impl<B: Backend> Factor<B> {
 
 /// Products of rounded factors on a backend's tensors.
 pub(crate) trait RoundedMatmul: Backend {
-    /// Factors of type `dtype` to their product in f32, accumulated in f32 and rounded to `dtype`.
+    /// The f32 product of factors of type `dtype`, accumulated in f32 and rounded to `dtype`.
     fn rounded_matmul(a: Float<Self>, b: Float<Self>, dtype: FloatDType) -> Float<Self>;
 }
 
@@ -88,7 +88,7 @@ impl RoundedMatmul for Flex {
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 impl RoundedMatmul for burn_dispatch::backends::Cube {
     fn rounded_matmul(a: Float<Self>, b: Float<Self>, _dtype: FloatDType) -> Float<Self> {
-        // Its kernels accumulate products of bf16 and f16 in f32.
+        // The backend's kernels accumulate products of bf16 and f16 in f32.
         Self::float_cast(Self::float_matmul(a, b), FloatDType::F32)
     }
 }

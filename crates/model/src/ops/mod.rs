@@ -1,4 +1,4 @@
-//! The operations that the encoder is made of.
+//! The operations that make up the encoder.
 //!
 //! Each has a composed form in plain Burn operations, which defines it and runs on every backend, and
 //! most have a fused form for the CPU (`cpu`). The device and the context decide which one runs.

@@ -1,11 +1,11 @@
-//! The matrix products of linear layers alone, to be timed.
+//! The matrix products of linear layers on their own, for benchmarks.
 
 use std::hint::black_box;
 
 use super::cpu::kernels;
 
-/// The three matrix products that a linear layer takes in a training step on the CPU, in f32: the
-/// part of a step that no fusing can save.
+/// The three matrix products of a linear layer in a training step on the CPU, in f32: the
+/// part of a step that fusing operations cannot reduce.
 ///
 /// Shapes: `n` rows, `i` inputs, `o` outputs.
 #[derive(Debug)]
@@ -23,16 +23,16 @@ pub struct LinearProducts {
 }
 
 impl LinearProducts {
-    /// Of a layer from `inputs` to `outputs`, over so many rows.
+    /// For a layer from `inputs` to `outputs`, over `rows` rows.
     ///
     /// # Panics
-    /// One of the sizes is 0: there is nothing to multiply.
+    /// One of the sizes is 0.
     pub fn new(rows: usize, inputs: usize, outputs: usize) -> Self {
         assert!(
             rows > 0 && inputs > 0 && outputs > 0,
             "a product of nothing"
         );
-        // Ordinary numbers, neither 0 nor so small that they are computed slowly.
+        // Ordinary numbers: neither 0 nor subnormal, which are slow.
         let numbers = |n: usize| (0..n).map(|i| (i % 17) as f32 * 0.01 - 0.085).collect();
         Self {
             inputs,
@@ -44,7 +44,7 @@ impl LinearProducts {
         }
     }
 
-    /// Computes `x Wᵀ + b`, `dy W` and `dyᵀ x`, and throws them away.
+    /// Computes `x Wᵀ + b`, `dy W` and `dyᵀ x`, and discards them.
     pub fn run(&self) {
         let (i, o) = (self.inputs, self.outputs);
         black_box(kernels::linear(&self.x, &self.w, &self.b, i));
@@ -52,7 +52,7 @@ impl LinearProducts {
         black_box(kernels::product_weight(&self.dy, &self.x, i, o));
     }
 
-    /// Additions and multiplications of one [`Self::run`]: `6 n i o`.
+    /// The number of floating-point operations of one [`Self::run`]: `6 n i o`.
     pub fn operations(&self) -> f64 {
         6.0 * self.x.len() as f64 * self.outputs as f64
     }

@@ -1,4 +1,4 @@
-//! Reading tensors from safetensors files and from PyTorch's pickles.
+//! Reading tensors from safetensors files and PyTorch pickles.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -26,7 +26,7 @@ struct Entry {
 
 #[derive(Debug, Clone)]
 enum Source {
-    /// Byte range in the safetensors file with that number.
+    /// Byte range in the safetensors file with that index.
     Safetensors {
         file: usize,
         start: u64,
@@ -41,7 +41,7 @@ enum Source {
 struct WeightFile {
     path: PathBuf,
     file: Mutex<File>,
-    /// The same file mapped into memory, where the system can.
+    /// The same file, memory-mapped if the system supports it.
     map: Option<MappedFile>,
 }
 
@@ -64,10 +64,10 @@ impl std::fmt::Debug for Checkpoint {
 
 impl Checkpoint {
     /// Opens the weights of a model folder: `model.safetensors`, its sharded form, or
-    /// `pytorch_model.bin` (zip, or the pickle stream of PyTorch before 1.6; no code in it is run).
+    /// `pytorch_model.bin` (zip, or the pickle stream of PyTorch before 1.6; no code in it is executed).
     ///
     /// # Errors
-    /// None of them exists, or the file is damaged.
+    /// There is no such file, or it is damaged.
     pub fn open(folder: &Path) -> Result<Self, WeightsError> {
         let single = folder.join("model.safetensors");
         let index = folder.join("model.safetensors.index.json");
@@ -207,7 +207,7 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    /// The file, for error messages.
+    /// The path of the file, for error messages.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -217,7 +217,7 @@ impl Checkpoint {
         self.entries.keys().map(String::as_str)
     }
 
-    /// The family whose prefix the names carry.
+    /// The family whose prefix the tensor names have.
     pub fn guess_family(&self) -> Option<Family> {
         guess_family(self.names())
     }
@@ -244,10 +244,10 @@ impl Checkpoint {
         Ok(values)
     }
 
-    /// As [`Self::read`], for a tensor that must have that shape.
+    /// As [`Self::read`], for a tensor that must have shape `shape`.
     ///
     /// # Errors
-    /// The shape differs, and as [`Self::read`].
+    /// The shape differs, or as for [`Self::read`].
     pub fn read_shaped(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
         match self.shape(name) {
             Some(found) if found != shape => Err(WeightsError::Shape {
@@ -297,7 +297,7 @@ impl Checkpoint {
                     path: path.clone(),
                     source,
                 };
-                // Every read seeks first, so a reader that panicked leaves nothing behind.
+                // Every read seeks first, so a reader that panicked leaves no invalid state.
                 let mut file = file
                     .lock()
                     .unwrap_or_else(std::sync::PoisonError::into_inner);

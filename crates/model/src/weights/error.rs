@@ -6,7 +6,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WeightsError {
-    /// The folder holds no file with weights.
+    /// The folder contains no weights file.
     #[error("no weights in `{}`: there is neither `model.safetensors` nor `pytorch_model.bin`", folder.display())]
     Missing {
         /// The folder.
@@ -47,14 +47,14 @@ pub enum WeightsError {
         /// Its name in a checkpoint.
         tensor: String,
     },
-    /// The shape of a tensor differs from that of the configuration.
+    /// The shape of a tensor differs from the one in the configuration.
     #[error("`{tensor}` is {found:?} in `{}`, but the configuration makes it {expected:?}", path.display())]
     Shape {
         /// The file.
         path: PathBuf,
         /// Its name in a checkpoint.
         tensor: String,
-        /// The shape by the configuration.
+        /// The shape according to the configuration.
         expected: Vec<usize>,
         /// The shape in the file.
         found: Vec<usize>,

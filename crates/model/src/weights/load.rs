@@ -11,27 +11,27 @@ use crate::device::is_cpu;
 use crate::initialize::Initializer;
 use crate::naming::Naming;
 
-/// What to do when the checkpoint lacks the head, or has one of another size.
+/// What to do if the checkpoint has no head, or one of another size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeadPolicy {
-    /// Loading fails: the head will be used as it is.
+    /// Loading fails: the head will be used without training.
     Required,
-    /// Missing parts of the head are initialised from this seed: it will be trained.
+    /// Missing parts of the head are initialised from this seed, to be trained.
     Fresh(u64),
     /// The whole head is initialised from this seed: the checkpoint's head is for another task.
     Discard(u64),
 }
 
-/// What was not loaded. Names are those of the checkpoint.
+/// What was not loaded, by the names in the checkpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoadReport {
-    /// Parameters that the checkpoint does not have, initialised instead.
+    /// Parameters missing from the checkpoint, initialised instead.
     pub fresh: Vec<String>,
     /// Tensors of the checkpoint that the model does not use.
     pub unused: Vec<String>,
 }
 
-/// Replaces every parameter of `module` by the checkpoint's.
+/// Replaces every parameter of `module` with the checkpoint's.
 ///
 /// # Errors
 /// A required tensor is missing or has another shape, or the file cannot be read.
@@ -93,9 +93,9 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    /// The values for the parameter at `path`, or `None` where it is initialised.
+    /// The values for the parameter at `path`, or `None` if it is to be initialised.
     ///
-    /// With `may_map`, mapped memory of the file where that is possible.
+    /// With `may_map`, the values are mapped memory of the file if possible.
     fn find(
         &mut self,
         path: &str,
@@ -191,7 +191,7 @@ impl ModuleMapper for Loader<'_> {
         let shape = param.shape();
         let (id, tensor, mapper) = param.consume();
         let device: Device = tensor.device();
-        // Trained weights are all written to, and a GPU has its own memory.
+        // Training writes to all weights, and a GPU has its own memory.
         let may_map = is_cpu(&device) && !device.is_autodiff();
         let values = match self.find(&path, shape.as_slice(), may_map) {
             Ok(Some(values)) => Some(values),

@@ -1,4 +1,4 @@
-//! Weights that stay in their file until they are read.
+//! Memory-mapped weights, read from the file on first access.
 
 use std::fs::File;
 use std::io;
@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex};
 use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProperty, Bytes};
 use memmap2::{MmapOptions, MmapRaw};
 
-/// A file in memory, copied page by page where somebody writes: the file itself never changes.
+/// A memory-mapped file, copied on write: the file itself never changes.
 ///
-/// A file that another program cuts short while it is mapped ends this one; writing a model through a
-/// temporary name and a rename, as bertkit does, leaves what is mapped as it was.
+/// If another program truncates the file while it is mapped, this process is killed. Writing a model to a
+/// temporary name and renaming it, as bertkit does, does not affect existing maps.
 #[derive(Debug)]
 pub(crate) struct MappedFile {
     map: Arc<MmapRaw>,
-    /// What was handed out: nothing twice, because whoever has it may write to it.
+    /// The ranges in use: none is handed out twice, because its holder may write to it.
     taken: Mutex<Vec<Range<usize>>>,
 }
 
@@ -32,8 +32,8 @@ impl MappedFile {
         })
     }
 
-    /// The bytes of a range as memory of a tensor of f32, without reading them; `None` if they lie
-    /// unevenly, beyond the end, or were handed out before.
+    /// The bytes of a range as memory for an f32 tensor, without reading them; `None` if the range is
+    /// misaligned, extends past the end, or was handed out before.
     pub fn take(&self, range: Range<usize>) -> Option<Bytes> {
         let even = |n: usize| n.is_multiple_of(align_of::<f32>());
         if range.is_empty()
@@ -63,7 +63,7 @@ impl MappedFile {
     }
 }
 
-/// A range of a mapped file that nobody else has.
+/// A range of a mapped file with a single owner.
 struct MappedPart {
     map: Arc<MmapRaw>,
     range: Range<usize>,

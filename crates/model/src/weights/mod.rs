@@ -1,4 +1,4 @@
-//! Weights in Hugging Face's layout: reading, with a report of what was missing or unused, and writing.
+//! Weights in Hugging Face's layout: reading, with a report of missing and unused tensors, and writing.
 
 mod checkpoint;
 mod error;

@@ -1,4 +1,4 @@
-//! Writing a module's parameters as safetensors.
+//! Writing the parameters of a module as safetensors.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -36,10 +36,10 @@ impl safetensors::View for &Outgoing {
     }
 }
 
-/// Writes the parameters of `module` to `path` as safetensors, under the names of transformers.
+/// Writes the parameters of `module` to `path` as safetensors, with the names of transformers.
 ///
 /// # Errors
-/// The file cannot be written; it may then be incomplete, so write to a temporary name first.
+/// The file cannot be written; it may be left incomplete, so write to a temporary name first.
 pub fn save<M: Module>(module: &M, path: &Path, naming: Naming) -> Result<(), WeightsError> {
     let mut tensors: Vec<(String, Outgoing)> = Vec::new();
     visit(module, |path, shape, values| {
@@ -66,7 +66,7 @@ pub fn save<M: Module>(module: &M, path: &Path, naming: Naming) -> Result<(), We
     write_safetensors(views, metadata, path)
 }
 
-/// Writes named tensors to a file with the permissions that any new file gets.
+/// Writes named tensors to a file with the default permissions of new files.
 ///
 /// # Errors
 /// The file cannot be written.

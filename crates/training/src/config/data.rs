@@ -146,7 +146,7 @@ settings! {
 }
 
 impl FoldConfig {
-    /// The line about the fold in the summary of a run.
+    /// The summary line about the fold.
     pub(crate) fn line(self, held_out: usize, all: usize, items: &str) -> (String, String) {
         let text = format!(
             "{} of {}: {held_out} of {all} {items} are held out, to measure on",

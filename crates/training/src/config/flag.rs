@@ -1,14 +1,14 @@
-//! The flag of the command line that stands for a setting, as the setting declares it.
+//! The command-line flag of a setting, declared with the setting.
 //!
-//! The library knows no command line: it declares what a flag is called, how its text is read and what its help says,
-//! and the command line builds its arguments from that. A help text names other settings as `[data.valid]`,
-//! and options of the command that are no settings as `[option.resume]`; whoever shows it puts the flags there.
+//! The library does not depend on a command line: it declares a flag's name, how its text is parsed and its help text,
+//! and the command line builds its arguments from that. Help texts refer to other settings as `[data.valid]`
+//! and to options of the command that are not settings as `[option.resume]`; the caller replaces these with flags.
 
 use toml::Value;
 
 use super::form::Form;
 
-/// Looks up the value that a key has under the flags so far and the configuration below them.
+/// Looks up the value of a key, given the preceding flags and the configuration.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<Value>;
 
 /// A flag.
@@ -16,27 +16,27 @@ pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<Value>;
 pub struct Flag {
     /// Its name, without dashes.
     pub name: &'static str,
-    /// What the help calls its value.
+    /// The name of its value in the help.
     pub value_name: Option<&'static str>,
-    /// What the help says, without the default.
+    /// The help text, without the default.
     pub help: &'static str,
-    /// The heading of the help under which it stands.
+    /// The heading of its group in the help.
     pub heading: &'static str,
-    /// Its place under the heading among settings in the order of the file: lower ranks come first.
+    /// Its order within the group: lower ranks come first, equal ranks are in the order of the file.
     pub rank: i8,
-    /// How its text is read; as its type says if not given.
+    /// How its text is parsed; inferred from the type if not given.
     pub parse: Option<Parse>,
     /// The only kind of run that has it.
     pub only: Option<&'static str>,
-    /// What the help gives as the default in place of the setting's.
+    /// The default shown in the help, if not that of the setting.
     pub default: Option<&'static str>,
     /// Flags that it cannot be combined with.
     pub conflicts: &'static [&'static str],
-    /// Keys that would win over it, and that it therefore removes. `stages[].steps` is a key of each item of a list.
+    /// Keys that would take precedence over it, and are therefore removed. `stages[].steps` is a key of each item of a list.
     pub replaces: &'static [&'static str],
-    /// A flag and the value of it that this one implies.
+    /// Another flag and its value, which this flag implies.
     pub implies: Option<(&'static str, &'static str)>,
-    /// Whether it takes several values, one after the other.
+    /// Whether it takes several values in a row.
     pub several: bool,
     /// The character between several values in one text.
     pub delimiter: Option<char>,
@@ -44,16 +44,16 @@ pub struct Flag {
     pub negative: bool,
     /// Whether the help leaves out the possible values.
     pub values_hidden: bool,
-    /// The key that a value sets, where that depends on it.
+    /// The key that is set, if it depends on the value.
     pub key: Option<fn(&Value, Lookup<'_>) -> &'static str>,
 }
 
-/// How the text of a flag becomes a value.
+/// How the text of a flag is converted to a value.
 #[derive(Debug, Clone, Copy)]
 pub enum Parse {
-    /// A whole number that fits into 32 bits.
+    /// An integer that fits into 32 bits.
     Count,
-    /// A whole number, as large as TOML has them.
+    /// An integer in the range of TOML.
     Seed,
     /// Any text.
     Text,
@@ -61,15 +61,15 @@ pub enum Parse {
     Path,
     /// One of these words.
     Words(&'static [&'static str]),
-    /// One of these words, which becomes a table with that key alone.
+    /// One of these words, which becomes a table with that single key.
     Tables(&'static [&'static str]),
-    /// There is no text: the flag sets this.
+    /// A flag without a text, which sets this value.
     Switch(Switch),
-    /// By a function.
+    /// Parsed by a function.
     With(fn(&str) -> Result<Value, String>),
 }
 
-/// What a flag without a text sets.
+/// The value of a flag without a text.
 #[derive(Debug, Clone, Copy)]
 pub enum Switch {
     /// True or false.
@@ -87,7 +87,7 @@ impl From<Switch> for Value {
     }
 }
 
-/// A flag under this heading of the help, of this name without dashes, with this help.
+/// A flag with this heading, this name without dashes, and this help text.
 pub fn flag(heading: &'static str, name: &'static str, help: &'static str) -> Flag {
     Flag {
         name,
@@ -110,59 +110,59 @@ pub fn flag(heading: &'static str, name: &'static str, help: &'static str) -> Fl
 }
 
 impl Flag {
-    /// Names its value in the help.
+    /// Sets the name of its value in the help.
     #[must_use]
     pub fn value(mut self, name: &'static str) -> Self {
         self.value_name = Some(name);
         self
     }
 
-    /// Moves it under its heading: before the others with a lower rank than 0, after them with a higher one.
+    /// Sets its rank within the group: before the others below 0, after them above 0.
     #[must_use]
     pub fn rank(mut self, rank: i8) -> Self {
         self.rank = rank;
         self
     }
 
-    /// Reads its text so.
+    /// Sets how its text is parsed.
     #[must_use]
     pub fn parse(mut self, parse: Parse) -> Self {
         self.parse = Some(parse);
         self
     }
 
-    /// Reads its text with a function.
+    /// Parses its text with a function.
     #[must_use]
     pub fn with(self, parse: fn(&str) -> Result<Value, String>) -> Self {
         self.parse(Parse::With(parse))
     }
 
-    /// Allows these words.
+    /// Restricts it to these words.
     #[must_use]
     pub fn words(self, words: &'static [&'static str]) -> Self {
         self.parse(Parse::Words(words))
     }
 
-    /// Takes no text, and sets true or false.
+    /// Makes it a switch that sets true or false.
     #[must_use]
     pub fn switch(self, to: bool) -> Self {
         self.parse(Parse::Switch(Switch::Bool(to)))
     }
 
-    /// Takes no text, and sets a word.
+    /// Makes it a switch that sets a word.
     #[must_use]
     pub fn switch_to(self, word: &'static str) -> Self {
         self.parse(Parse::Switch(Switch::Word(word)))
     }
 
-    /// Belongs to one kind of run alone.
+    /// Restricts it to one kind of run.
     #[must_use]
     pub fn only(mut self, kind: &'static str) -> Self {
         self.only = Some(kind);
         self
     }
 
-    /// Describes the default in the help.
+    /// Sets the default shown in the help.
     #[must_use]
     pub fn default(mut self, text: &'static str) -> Self {
         self.default = Some(text);
@@ -176,7 +176,7 @@ impl Flag {
         self
     }
 
-    /// Removes these keys.
+    /// Sets the keys that it removes.
     #[must_use]
     pub fn replaces(mut self, keys: &'static [&'static str]) -> Self {
         self.replaces = keys;
@@ -197,28 +197,28 @@ impl Flag {
         self
     }
 
-    /// Takes several values in one text, divided by this.
+    /// Takes several values in one text, separated by this character.
     #[must_use]
     pub fn divided_by(mut self, delimiter: char) -> Self {
         self.delimiter = Some(delimiter);
         self
     }
 
-    /// Takes values that begin with a minus sign.
+    /// Allows values that begin with a minus sign.
     #[must_use]
     pub fn negative(mut self) -> Self {
         self.negative = true;
         self
     }
 
-    /// Leaves the possible values out of the help.
+    /// Hides the possible values in the help.
     #[must_use]
     pub fn hide_values(mut self) -> Self {
         self.values_hidden = true;
         self
     }
 
-    /// How the text is read where the setting's values have this form.
+    /// How the text is parsed, given the form of the setting's values.
     pub fn parse_for(&self, form: &Form) -> Parse {
         match (self.parse, form) {
             (Some(parse), _) => parse,
@@ -231,7 +231,7 @@ impl Flag {
         }
     }
 
-    /// Chooses the key that is set.
+    /// Sets the function that selects the key.
     #[must_use]
     pub fn key(mut self, key: fn(&Value, Lookup<'_>) -> &'static str) -> Self {
         self.key = Some(key);
@@ -239,7 +239,7 @@ impl Flag {
     }
 }
 
-/// A number that is neither infinite nor NaN.
+/// A finite number.
 ///
 /// # Errors
 /// Anything else.
@@ -271,7 +271,7 @@ pub(super) fn fraction(text: &str) -> Result<Value, String> {
     share(text).map(Value::Float)
 }
 
-/// A value of a type that reads itself from text.
+/// A value parsed from text by its type.
 pub(super) fn parsed<T>(text: &str) -> Result<Value, String>
 where
     T: std::str::FromStr<Err: std::fmt::Display> + serde::Serialize,

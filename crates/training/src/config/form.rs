@@ -1,14 +1,14 @@
-//! What the values of a type look like, found out from how the type is deserialized.
+//! The form of a type's values, determined from how the type is deserialized.
 
 use std::cell::RefCell;
 use std::fmt;
 
 use serde::de::{self, DeserializeOwned, Deserializer, Expected, Visitor};
 
-/// What values look like.
+/// The form of values.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Form {
-    /// A whole number.
+    /// An integer.
     Whole,
     /// A number.
     Number,
@@ -29,7 +29,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// That of the values of `T`.
+    /// The form of the values of `T`.
     pub fn of<T: DeserializeOwned>() -> Self {
         let found = RefCell::new(None);
         match (T::deserialize(Probe(&found)), found.take()) {
@@ -56,10 +56,10 @@ impl fmt::Display for Form {
     }
 }
 
-/// A deserializer without data, which notes what it is asked for.
+/// A deserializer without data that records what is requested from it.
 struct Probe<'a>(&'a RefCell<Option<Form>>);
 
-/// Why there is no value: what the type said that it expects.
+/// The error that stops deserialization, with what the type expected.
 #[derive(Debug)]
 struct NoValue(String);
 
@@ -96,7 +96,7 @@ macro_rules! note {
 impl<'de> Deserializer<'de> for Probe<'_> {
     type Error = NoValue;
 
-    /// For a type that takes several forms: none of them fits, and its error describes all.
+    /// For a type that accepts several forms: no value is offered, and its error describes all of them.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NoValue> {
         visitor.visit_unit()
     }

@@ -1,7 +1,7 @@
-//! The configuration of a run: one TOML file that, run again, repeats the run.
+//! The configuration of a run: one TOML file, from which the run can be repeated.
 //!
-//! The file is parsed alone, so that errors carry line and caret; then each override is applied, so that errors name
-//! it; then everything is checked at once, so that all problems are reported together.
+//! The file is parsed first, so that errors have line and caret; then each override is applied, so that errors name
+//! it; then everything is checked together, so that all problems are reported at once.
 //!
 //! Each setting is declared in one place, with the `settings!` macro of `setting.rs`: key, type, default, range, flag and
 //! documentation.

@@ -15,14 +15,14 @@ pub struct Override {
     pub key: String,
     /// The new value.
     pub value: Value,
-    /// What errors call its origin, such as the name of a flag.
+    /// Its origin for error messages, such as the name of a flag.
     pub origin: String,
-    /// Keys that would win over it, and that are removed first. `stages[].steps` is a key of each item of a list.
+    /// Keys that would take precedence over it, and are removed first. `stages[].steps` is a key of each item of a list.
     pub replaces: Vec<String>,
 }
 
 impl Override {
-    /// A flag's value for a key.
+    /// An override from a flag.
     pub fn flag(key: &str, value: impl Into<Value>, origin: &str) -> Self {
         Self {
             key: key.into(),
@@ -32,7 +32,7 @@ impl Override {
         }
     }
 
-    /// Parses `key=value`; the value is TOML, or else a string.
+    /// Parses `key=value`; the value is TOML, or a string if it does not parse.
     ///
     /// # Errors
     /// There is no `=`.
@@ -58,21 +58,21 @@ impl Override {
 /// The source of the settings that overrides are applied to.
 #[derive(Debug, Clone, Copy)]
 pub enum Source<'a> {
-    /// The defaults alone.
+    /// Only the defaults.
     Nothing,
     /// A TOML file.
     File(&'a Path),
     /// The text of a TOML file.
     Text {
-        /// What errors call it.
+        /// Its name in error messages.
         name: &'a Path,
         /// The text.
         text: &'a str,
     },
 }
 
-/// Reads the source over a table of defaults, and applies the overrides in order. `F` is the layout of the file, and
-/// `settings` are the keys that exist.
+/// Merges the source into a table of defaults, and applies the overrides in order. `F` is the layout of the file, and
+/// `settings` are the known keys.
 pub(super) fn resolve<F: DeserializeOwned>(
     source: Source<'_>,
     overrides: &[Override],
@@ -101,7 +101,7 @@ pub(super) fn resolve<F: DeserializeOwned>(
         })
 }
 
-/// Merges a TOML text into a table. The text is first parsed on its own, so that errors have line and caret.
+/// Merges a TOML text into a table. The text is first parsed separately, so that errors have line and caret.
 fn merge_text<F: DeserializeOwned>(
     table: &mut Table,
     name: &Path,
@@ -116,7 +116,7 @@ fn merge_text<F: DeserializeOwned>(
     Ok(())
 }
 
-/// Merges one table into another, recursively; values of `above` win.
+/// Merges one table into another, recursively; values of `above` take precedence.
 fn merge(below: &mut Table, above: Table) {
     for (key, value) in above {
         match (below.get_mut(&key), value) {
@@ -156,7 +156,7 @@ fn remove(table: &mut Table, key: &str) {
     }
 }
 
-/// The key that comes closest to one that does not exist.
+/// The existing key closest to an unknown one.
 fn nearest(settings: &[Setting], key: &str) -> Option<String> {
     let near = settings
         .iter()
@@ -224,7 +224,7 @@ fn apply<F: DeserializeOwned>(
         }
     }
     match table.clone().try_into::<F>() {
-        // A partial `model.fresh` is completed by later overrides: it is judged at the end.
+        // A partial `model.fresh` may be completed by later overrides; it is checked at the end.
         Err(e) if sound && !e.message().starts_with("missing field") => {
             let value = set.value.as_str();
             Err(RunConfigError::SetValue {
@@ -238,7 +238,7 @@ fn apply<F: DeserializeOwned>(
     }
 }
 
-/// As [`at`], to be changed.
+/// As [`at`], but mutable.
 fn at_mut<'a>(table: &'a mut Table, key: &str) -> Option<&'a mut Value> {
     match key.split_once('.') {
         None => table.get_mut(key),
@@ -246,7 +246,7 @@ fn at_mut<'a>(table: &'a mut Table, key: &str) -> Option<&'a mut Value> {
     }
 }
 
-/// The parser's message, with the types of Rust in words.
+/// The parser's message, with Rust type names replaced by plain words.
 fn plain(message: &str) -> String {
     const WORDS: [(&str, &str); 6] = [
         ("expected usize", "expected a whole number, 0 or more"),

@@ -1,4 +1,4 @@
-//! The range of a number, checked and put into words.
+//! The range of a number: its check and its description.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ enum Bound {
     Excluded(f64),
 }
 
-/// From this number on.
+/// At least this number.
 pub fn at_least(low: f64) -> Range {
     Range {
         low: Bound::Included(low),
@@ -35,7 +35,7 @@ pub fn more_than(low: f64) -> Range {
     }
 }
 
-/// Any number but infinities and NaN.
+/// Any finite number.
 pub fn any_finite() -> Range {
     Range {
         low: Bound::None,
@@ -59,14 +59,14 @@ impl Range {
         self
     }
 
-    /// Described so.
+    /// Sets its description.
     #[must_use]
     pub fn described(mut self, words: &'static str) -> Self {
         self.words = Some(words);
         self
     }
 
-    /// Whether a finite number lies in it.
+    /// Whether a finite number is in the range.
     pub fn contains(&self, number: f64) -> bool {
         let above = match self.low {
             Bound::None => true,
@@ -81,7 +81,7 @@ impl Range {
         number.is_finite() && above && below
     }
 
-    /// The problem of a number that lies outside; `shown` is how it was written.
+    /// The error message for a number out of range; `shown` is the number as written.
     pub(super) fn problem(
         &self,
         key: &str,

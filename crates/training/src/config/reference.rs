@@ -1,4 +1,4 @@
-//! The reference of the settings: what each means, what it may be and what it is by default.
+//! The reference of the settings: meaning, allowed values and default of each.
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ use serde::Serialize;
 use super::run::{RunConfig, RunKind};
 use super::setting::Setting;
 
-/// What the reference says about a setting.
+/// The reference entry of a setting.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Entry {
     /// The key, such as `optimizer.learning_rate`.
     pub key: String,
     /// What it means.
     pub doc: String,
-    /// What its values look like.
+    /// The form of its values.
     pub form: String,
     /// The allowed range, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,7 +58,7 @@ pub fn reference<K: RunKind>() -> Vec<Entry> {
     RunConfig::<K>::settings().iter().map(Entry::from).collect()
 }
 
-/// What the reference says about a key, and about the keys below it; empty if there is no such key.
+/// The entries of a key and of the keys below it; empty if there is no such key.
 pub fn explain<K: RunKind>(key: &str) -> Vec<Entry> {
     let below = |entry: &Entry| {
         let rest = entry.key.strip_prefix(key);

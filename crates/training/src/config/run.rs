@@ -1,4 +1,4 @@
-//! The configuration of a run: a header that all runs share, and the settings of one kind of run.
+//! The configuration of a run: a header common to all runs, and the settings of one kind of run.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -23,11 +23,11 @@ macro_rules! header {
         $(#[doc = $doc:literal])+
         $field:ident: $type:ty $(= $default:expr)? $(=> { $($spec:tt)* })?
     ),* $(,)?) => {
-        /// Everything that decides a run of kind `K`.
+        /// The complete configuration of a run of kind `K`.
         ///
-        /// The settings of the kind are fields of [`Self::kind`]; since the configuration dereferences to it, they are
-        /// reached as `config.data`, just as those of the header, `config.seed`. In TOML all of them lie side by side, in
-        /// the order of [`RunKind::File`].
+        /// The settings of the kind are fields of [`Self::kind`]; because the configuration dereferences to it, they are
+        /// accessed as `config.data`, like those of the header (`config.seed`). In TOML all of them are at the same level,
+        /// in the order of [`RunKind::File`].
         #[derive(Debug, Clone, PartialEq, Serialize)]
         #[serde(into = "K::File", bound = "K: RunKind")]
         pub struct RunConfig<K: RunKind> {
@@ -101,10 +101,10 @@ header! {
     schedule: ScheduleConfig,
 }
 
-/// The heading of flags about what a command writes, which each command continues with options of its own.
+/// The heading of flags about outputs; commands add their own options to it.
 pub const OUTPUT_HEADING: &str = "Output";
 
-/// By the layout of the kind's file.
+/// Uses the layout of the kind's file.
 impl<'de, K: RunKind> Deserialize<'de> for RunConfig<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         K::File::deserialize(deserializer).map(Into::into)
@@ -125,7 +125,7 @@ impl<K: RunKind> DerefMut for RunConfig<K> {
     }
 }
 
-/// A kind of run: its settings beyond the header, and what follows from them.
+/// A kind of run: its settings beyond the header, and the rules between them.
 pub trait RunKind: SettingValue + fmt::Debug + Clone + PartialEq + Default {
     /// The layout of the TOML file: the settings of header and kind in the order in which they are written.
     type File: Serialize
@@ -134,16 +134,16 @@ pub trait RunKind: SettingValue + fmt::Debug + Clone + PartialEq + Default {
         + From<RunConfig<Self>>
         + Into<RunConfig<Self>>;
 
-    /// The name of the kind, which is that of its command; flags may be for one kind only.
+    /// The name of the kind and of its command; flags may be restricted to one kind.
     const NAME: &'static str;
 
     /// The headings of the help, in order.
     const HEADINGS: &'static [&'static str];
 
-    /// Changes what this kind starts from in the header.
+    /// Changes the header's defaults for this kind.
     fn change_defaults(_config: &mut RunConfig<Self>) {}
 
-    /// Reads a source with overrides, and fills in what follows from other settings.
+    /// Reads a source with overrides, and fills in settings that depend on others.
     ///
     /// # Errors
     /// The file cannot be read or parsed, or an override does not fit.
@@ -151,7 +151,7 @@ pub trait RunKind: SettingValue + fmt::Debug + Clone + PartialEq + Default {
         resolve(source, overrides, Table::new())
     }
 
-    /// The rules between settings: what must hold, and the problem otherwise.
+    /// The rules between settings: calls `need` with each condition and the error message if it fails.
     fn rules(config: &RunConfig<Self>, need: &mut dyn FnMut(bool, String));
 }
 
@@ -177,7 +177,7 @@ impl<K: RunKind> RunConfig<K> {
         K::read(file.map_or(Source::Nothing, Source::File), overrides)
     }
 
-    /// The TOML file that repeats this run.
+    /// The TOML file from which this run can be repeated.
     ///
     /// # Panics
     /// Never: every value of a configuration has a form in TOML.
@@ -207,7 +207,7 @@ impl<K: RunKind> RunConfig<K> {
         }
     }
 
-    /// The rules of the header; `no_model` is the problem where neither a folder nor sizes are given.
+    /// The rules of the header; `no_model` is the error message if neither a folder nor sizes are given.
     pub(super) fn header_rules(&self, no_model: &str, need: &mut dyn FnMut(bool, String)) {
         let model = &self.model;
         need(
@@ -251,7 +251,7 @@ impl<K: RunKind> RunConfig<K> {
     }
 }
 
-/// Reads a source over a table of defaults, and applies the overrides in order.
+/// Merges a source into a table of defaults, and applies the overrides in order.
 ///
 /// # Errors
 /// The file cannot be read or parsed, or an override does not fit.
@@ -271,7 +271,7 @@ fn device(text: &str) -> Result<Value, String> {
 
 /// Declares the layout of a kind's TOML file, with the conversions from and to [`RunConfig`].
 ///
-/// The header's settings have their place between those of the kind: `seed` to `model` first, `tokenizer` after the
+/// The header's settings are placed between those of the kind: `seed` to `model` first, `tokenizer` after the
 /// first group, `optimizer` and `schedule` after the second.
 macro_rules! run_file {
     (

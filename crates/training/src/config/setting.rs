@@ -1,8 +1,8 @@
-//! What a setting is, and [`settings!`], with which each is declared in one place.
+//! The description of a setting, and [`settings!`], which declares settings.
 //!
-//! A declaration holds the key, the type, the default, the documentation, the allowed range and the flag of the command
-//! line. From it come the field of the struct with its reading and writing, the default, the check of the range, the
-//! list of keys, the flags with their help, and the reference. `docs/design/settings.md` says why it is a macro.
+//! A declaration has the key, the type, the default, the documentation, the allowed range and the command-line flag.
+//! From it the macro generates the struct field with its serialization, the default, the range check, the
+//! list of keys, the flags with their help, and the reference. `docs/design/settings.md` explains why it is a macro.
 
 use std::path::PathBuf;
 
@@ -17,30 +17,30 @@ use super::range::Range;
 /// A setting, or a table of settings.
 #[derive(Debug, Clone)]
 pub struct Setting {
-    /// The key: within its table as declared, from the root once listed.
+    /// The key: relative to its table as declared, full once listed.
     pub key: String,
     /// What it means.
     pub doc: String,
-    /// What values look like.
+    /// The form of its values.
     pub form: Form,
-    /// The value where none is given, if there is one.
+    /// The default, if there is one.
     pub default: Option<Value>,
-    /// Which numbers are allowed.
+    /// The allowed range of numbers.
     pub range: Option<Range>,
-    /// The flags that set it: at most one for each kind of run.
+    /// The flags that set it: at most one per kind of run.
     pub flags: Vec<Flag>,
-    /// The settings in it, where it is a table.
+    /// Its settings, if it is a table.
     pub parts: Vec<Setting>,
-    /// Whether it is a choice between its parts, of which an override leaves one.
+    /// Whether it is a choice between its parts, of which an override keeps one.
     pub choice: bool,
-    /// Whether users make up its keys, such as the names of classes.
+    /// Whether its keys are chosen by the user, such as class names.
     pub free_keys: bool,
-    /// The table that a name in its place stands for.
+    /// Expands a name given instead of a table.
     pub spelled_out: Option<fn(&Value) -> Option<Table>>,
 }
 
 impl Setting {
-    /// A setting with the values of `T`.
+    /// A setting with values of type `T`.
     pub fn new<T: SettingValue>(key: &str, doc: &str) -> Self {
         Self {
             key: key.into(),
@@ -62,7 +62,7 @@ impl Setting {
         }
     }
 
-    /// Allows these numbers only.
+    /// Restricts it to these numbers.
     #[must_use]
     pub fn range(mut self, range: Range) -> Self {
         self.range = Some(range);
@@ -76,28 +76,28 @@ impl Setting {
         self
     }
 
-    /// Gives a value as the default, where that of the struct does not show it.
+    /// Sets the default, if that of the struct does not show it.
     #[must_use]
     pub fn default(mut self, value: impl Into<Value>) -> Self {
         self.default = Some(value.into());
         self
     }
 
-    /// Makes it a choice between its parts, of which an override leaves one.
+    /// Makes it a choice between its parts, of which an override keeps one.
     #[must_use]
     pub fn choice(mut self) -> Self {
         self.choice = true;
         self
     }
 
-    /// Lets users make up keys below this one.
+    /// Allows arbitrary keys below this one.
     #[must_use]
     pub fn free_keys(mut self) -> Self {
         self.free_keys = true;
         self
     }
 
-    /// Lets a name stand for a table, so that an override of one key of it changes that key alone.
+    /// Sets the expansion of a name to a table, so that an override of one key changes only that key.
     #[must_use]
     pub fn spelled_out(mut self, table: fn(&Value) -> Option<Table>) -> Self {
         self.spelled_out = Some(table);
@@ -113,7 +113,7 @@ impl Setting {
         }
     }
 
-    /// The default as people write it, if it is one value.
+    /// The default as users write it, if it is a single value.
     pub fn default_text(&self) -> Option<String> {
         match self.default.as_ref()? {
             Value::Float(number) if *number != 0.0 && number.abs() < 1e-3 => {
@@ -129,7 +129,7 @@ impl Setting {
         }
     }
 
-    /// This setting and all within, with the keys from the root, in the order of the file.
+    /// Lists this setting and all settings in it, with full keys, in the order of the file.
     pub(super) fn list(mut self, above: &str, into: &mut Vec<Setting>) {
         self.key = join(above, &self.key);
         let parts = std::mem::take(&mut self.parts);
@@ -141,7 +141,7 @@ impl Setting {
     }
 }
 
-/// A key below another.
+/// The key of a part of another key.
 pub(crate) fn join(above: &str, key: &str) -> String {
     match above {
         "" => key.into(),
@@ -149,19 +149,19 @@ pub(crate) fn join(above: &str, key: &str) -> String {
     }
 }
 
-/// A type that settings have. Those that are plain values have nothing to say.
+/// A type of settings. The defaults of the methods are for plain values.
 pub trait SettingValue: Serialize + DeserializeOwned {
-    /// The settings within, where it is a table.
+    /// Its settings, if it is a table.
     fn parts() -> Vec<Setting> {
         Vec::new()
     }
 
-    /// Whether it is left out where the configuration is written.
+    /// Whether it is omitted when the configuration is written.
     fn is_unset(&self) -> bool {
         false
     }
 
-    /// Adds what is out of range, here or within.
+    /// Adds the problems of values out of range, including those of its parts.
     fn check(&self, _key: &str, _range: Option<Range>, _problems: &mut Vec<String>) {}
 }
 
@@ -175,12 +175,12 @@ pub(crate) use plain_values;
 
 plain_values!(bool, PathBuf);
 
-/// Numbers: out of range where their value is.
+/// Numbers: the range applies to their value.
 macro_rules! numbers {
     ($($type:ty),*) => {
         $(impl SettingValue for $type {
             fn check(&self, key: &str, range: Option<Range>, problems: &mut Vec<String>) {
-                // Whole numbers up to 2^53 are exact, and no range ends beyond.
+                // Integers up to 2^53 are exact, and no range has a larger bound.
                 problems.extend(range.and_then(|range| range.problem(key, *self as f64, self)));
             }
         })*
@@ -190,7 +190,7 @@ macro_rules! numbers {
 numbers!(f64, usize, u64, u32);
 
 impl SettingValue for String {
-    /// A range is one of the length in bytes.
+    /// The range applies to the length in bytes.
     fn check(&self, key: &str, range: Option<Range>, problems: &mut Vec<String>) {
         if self.is_empty()
             && let Some(range) = range
@@ -216,9 +216,9 @@ impl<T: SettingValue> SettingValue for Option<T> {
     }
 }
 
-/// What lists of a type do where the configuration is written.
+/// How lists of a type are written in a configuration.
 pub trait ListItem: SettingValue {
-    /// Whether an empty list is left out.
+    /// Whether an empty list is omitted.
     const EMPTY_IS_UNSET: bool;
 }
 
@@ -261,10 +261,10 @@ impl<T: ListItem> SettingValue for Vec<T> {
 /// }
 /// ```
 ///
-/// Each field: its documentation; its name, and its key if that is another (`kind as "type"`); the type, a
+/// Each field has its documentation; its name, and its key if different (`kind as "type"`); the type, a
 /// [`SettingValue`]; the default, that of the type if not given; and calls of [`Setting`]'s methods. Attributes of serde
-/// may precede the name. With `without default` after the name of the struct its fields must be given, except those
-/// that serde has a default for; none has a `=` then.
+/// may precede the name. With `without default` after the name of the struct, its fields have no `=` and must be given,
+/// except those with a default for serde.
 macro_rules! settings {
     (
         $(#[doc = $about:literal])+

@@ -249,7 +249,7 @@ fn class_weights(text: &str) -> Result<Value, String> {
     }
     let mut weights = Table::new();
     for part in text.split(',') {
-        // The name of a class may hold `=` itself: the last one counts.
+        // The class name may contain `=`: split at the last one.
         let pair = part
             .rsplit_once('=')
             .map(|(class, weight)| (class.trim(), finite(weight.trim())));

@@ -8,7 +8,7 @@ use super::flag::{flag, parsed};
 use super::range::at_least;
 use super::setting::{plain_values, settings};
 
-/// The most epochs: more are a slip of the finger.
+/// The maximum number of epochs: more are a typing error.
 const MOST_EPOCHS: f64 = 100_000.0;
 
 settings! {
@@ -153,7 +153,7 @@ impl FromStr for MicroBatch {
 }
 
 impl MicroBatch {
-    /// The number of rows, unless it is still to be found.
+    /// The number of rows, unless it is still to be determined.
     pub fn rows(self) -> Option<usize> {
         match self {
             Self::Auto => None,

@@ -1,7 +1,7 @@
 //! Data parallelism: several devices train the same weights, each on a share of the micro-batches.
 //!
 //! The first device belongs to the thread of the training loop. Each of the others has one thread for the whole run, with
-//! a copy of the weights and of the optimizer. Tensors never leave the thread that made them, since GPU backends order
+//! a copy of the weights and of the optimizer. Tensors never leave the thread that made them, because GPU backends order
 //! their work by thread; threads exchange numbers in the host's memory, or gradients through NCCL.
 
 use std::sync::Arc;
@@ -39,7 +39,7 @@ impl DevicePlacement {
     }
 }
 
-/// Elements exchanged at once: enough to use the full bandwidth, and little next to the gradients themselves.
+/// Elements exchanged at once: enough to use the full bandwidth, but small compared with the gradients themselves.
 const BUCKET: usize = 1 << 24;
 
 /// The mean of each loss term in some micro-batches, with their numbers in the update.

@@ -26,7 +26,7 @@ pub struct Summary {
 pub struct Estimate {
     /// Seconds of training, without evaluations.
     pub seconds: f64,
-    /// Tokens a second in the timed steps.
+    /// Tokens per second in the timed steps.
     pub tokens_per_second: f64,
     /// Bytes: weights, gradients and optimizer state, and the working memory seen in the steps.
     pub memory_bytes: u64,

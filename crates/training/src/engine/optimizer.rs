@@ -546,7 +546,7 @@ mod tests {
         // By hand, for a gradient of 2 twice, rate 0.1, decay 0.01, betas 0.9 and 0.999, epsilon 0:
         // m = 0.2, v = 0.004: 1 − 0.1 (0.2 / √0.004 + 0.01) = 0.6827722
         // m = 0.38, v = 0.007996: 0.6827722 − 0.1 (0.38 / √0.007996 + 0.00682772) = 0.2571303
-        // With it, each update is the rate: 1 − 0.1 (1 + 0.01) = 0.899, and so on.
+        // With bias correction, each update is the rate: 1 − 0.1 (1 + 0.01) = 0.899, and so on.
         for (bias_correction, expected) in [
             (false, [0.682_772_2, 0.257_130_3]),
             (true, [0.899, 0.798_101]),

@@ -86,7 +86,7 @@ impl Stopwatch {
     /// Ends a part of an update, waiting for the device.
     pub fn phase(&mut self, which: impl FnOnce(&mut Profile) -> &mut Phase) {
         let host = self.lap();
-        // An error here comes again, and is reported, when the results are read.
+        // If this fails, the same error is reported when the results are read.
         let _ = self.device.sync();
         let device = self.lap();
         let phase = which(&mut self.profile);

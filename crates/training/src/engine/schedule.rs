@@ -2,12 +2,12 @@
 
 use crate::config::ScheduleConfig;
 
-/// What ends a run.
+/// The condition that ends a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Length {
-    /// So many optimizer updates.
+    /// This many optimizer updates.
     Steps(u64),
-    /// So many seconds.
+    /// This many seconds.
     Seconds(f64),
 }
 
@@ -40,8 +40,8 @@ impl Schedule {
         }
     }
 
-    /// The learning rate of update `step`, counted from 0, after `elapsed` seconds (which count under a budget in time
-    /// only): the peak times the factors of `ScheduleConfig::factors`.
+    /// The learning rate of update `step`, counted from 0, after `elapsed` seconds (used only with a time
+    /// budget): the peak times the factors of `ScheduleConfig::factors`.
     pub fn rate(&self, step: u64, elapsed: f64) -> f64 {
         let (t, end, least) = match self.length {
             Length::Steps(steps) => (step as f64, steps as f64, 1.0),
@@ -51,7 +51,7 @@ impl Schedule {
         self.peak * warmup * decay
     }
 
-    /// The share of the run that is done, 0 to 1.
+    /// The completed share of the run, 0 to 1.
     pub fn share(&self, step: u64, elapsed: f64) -> f64 {
         let share = match self.length {
             Length::Steps(steps) => step as f64 / steps.max(1) as f64,
@@ -60,7 +60,7 @@ impl Schedule {
         share.min(1.0)
     }
 
-    /// Whether the run is at its end.
+    /// Whether the run has ended.
     pub fn is_over(&self, step: u64, elapsed: f64) -> bool {
         match self.length {
             Length::Steps(steps) => step >= steps,
@@ -68,13 +68,13 @@ impl Schedule {
         }
     }
 
-    /// Updates of the whole run; under a budget in time, as many as there will be at the pace so far.
+    /// Updates of the whole run; with a time budget, an estimate at the current pace.
     pub fn expected_steps(&self, step: u64, elapsed: f64) -> u64 {
         match self.length {
             Length::Steps(steps) => steps,
             Length::Seconds(_) => {
                 let share = self.share(step, elapsed).max(f64::MIN_POSITIVE);
-                // A float that is too large becomes the largest number.
+                // The cast saturates for floats that are too large.
                 ((step as f64 / share) as u64).max(step)
             }
         }
@@ -150,7 +150,7 @@ mod tests {
             warmup: 0.5,
             ..ScheduleConfig::default()
         };
-        // With half of it as warm-up, the triangle.
+        // With a warm-up share of one half, the triangular schedule.
         let s = Schedule::new(&config, 1.0, Length::Seconds(200.0));
         let at = |elapsed| s.rate(7, elapsed);
         near(

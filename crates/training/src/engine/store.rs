@@ -31,7 +31,7 @@ pub struct Progress {
     pub elapsed: f64,
     /// The step and the score of the best evaluation so far; higher is better.
     pub best: Option<(u64, f64)>,
-    /// Evaluations since then.
+    /// Evaluations since the best one.
     pub evaluations_without_better: u32,
     /// The loss scale, in f16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -59,7 +59,7 @@ pub struct MetricLine {
     pub seconds: f64,
 }
 
-/// Everything that a run is resumed from, bit for bit.
+/// The complete state needed to resume a run, bit for bit.
 pub(crate) struct Snapshot<'a, M> {
     pub model: &'a M,
     pub optimizer: &'a AdamW,

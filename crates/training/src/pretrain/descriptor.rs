@@ -1,4 +1,4 @@
-//! The descriptor of a pretraining objective: everything that the rest of the program asks about it.
+//! The descriptor of a pretraining objective: everything that the rest of the program needs to know about it.
 
 use bertkit_data::pretraining::masking::Masking;
 use bertkit_data::pretraining::sequences::Packing;
@@ -46,12 +46,12 @@ pub(crate) trait Descriptor: Sync {
     /// Its short name, as in `objective = "mlm+nsp"`.
     fn short(&self) -> &'static str;
 
-    /// The weight of its mean loss in the published code, which the short name stands for.
+    /// The weight of its mean loss in the published code, which its short name implies.
     fn published_weight(&self) -> f64 {
         1.0
     }
 
-    /// Whether its short name stands for itself beside masked words.
+    /// Whether its short name includes masked language modelling.
     fn includes_masked_lm(&self) -> bool {
         false
     }
@@ -65,7 +65,7 @@ pub(crate) trait Descriptor: Sync {
     /// The name of its loss in `metrics.jsonl`.
     fn loss_name(&self) -> &'static str;
 
-    /// The packing that it needs or was published with; `None` if any serves.
+    /// The packing that it needs or was published with; `None` if any will do.
     fn packing(&self) -> Option<Packing> {
         None
     }

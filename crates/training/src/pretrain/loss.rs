@@ -55,14 +55,14 @@ pub(crate) trait Scores<M> {
     fn report(self: Box<Self>) -> Report;
 }
 
-/// What an objective reports of held-out sequences. Values are `None` where undefined.
+/// What an objective reports for held-out sequences. Values are `None` where undefined.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     /// The mean loss per item.
     pub loss: Option<f64>,
-    /// How well the kept model does.
+    /// Metrics of the model that is kept.
     pub metrics: Vec<(String, Option<f64>)>,
-    /// How the training signal looks; shown after the metrics of all objectives.
+    /// Diagnostics of the training signal; shown after the metrics of all objectives.
     pub diagnostics: Vec<(String, Option<f64>)>,
 }
 

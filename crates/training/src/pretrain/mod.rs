@@ -3,8 +3,8 @@
 //! [`prepare()`] tokenizes the corpus (or reuses the tokenized one), loads or creates tokenizer and model,
 //! and checks what can be checked; [`PreparedPretraining::train`] trains.
 //!
-//! The loss is a sum of [objectives](Objective), each described in a file of its own. A run is prepared in
-//! `prepare`, its model is chosen and loaded in `models`, and `task` connects it to the training loop.
+//! The loss is a sum of [objectives](Objective), each described in a separate file. A run is prepared in
+//! `prepare`, its model is selected and loaded in `models`, and `task` connects it to the training loop.
 
 mod batch;
 mod corpus;

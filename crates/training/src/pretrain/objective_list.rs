@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::descriptor::{Descriptor, FamilyMismatch, Pairs};
 use super::objectives::Objective;
 
-/// What a run learns: the sum of the mean losses of its objectives, each times its weight.
+/// The loss of a run: the sum of the mean losses of its objectives, each times its weight.
 ///
 /// In a configuration it is a table of weights, or a short form for the weights of a published system,
 /// such as `mlm+nsp`.
@@ -52,7 +52,7 @@ impl ObjectiveList {
         descriptors().map(form).collect()
     }
 
-    /// What the short forms stand for, in a sentence.
+    /// The meaning of the short forms, in a sentence.
     pub(crate) fn help() -> String {
         let masked_lm = Objective::MaskedLm.descriptor();
         let others = descriptors().filter(|objective| objective.key() != masked_lm.key());
@@ -95,13 +95,13 @@ impl ObjectiveList {
         self.weight(objective) > 0.0
     }
 
-    /// The packing that it needs, or was published with.
+    /// The packing that the objectives need, or were published with.
     pub(crate) fn packing(&self) -> Packing {
         let packing = self.active().find_map(|(objective, _)| objective.packing());
         packing.unwrap_or(Packing::Across)
     }
 
-    /// Whether no other packing serves: an objective reads the labels of pairs.
+    /// Whether no other packing will do: an objective reads the labels of pairs.
     pub(crate) fn needs_packing(&self) -> bool {
         self.active()
             .any(|(objective, _)| objective.pairs() == Pairs::Labelled)
@@ -180,7 +180,7 @@ fn quoted_forms() -> String {
     quoted.join(", ")
 }
 
-/// What a configuration can hold, for the error about anything else.
+/// The accepted values in a configuration, for error messages.
 fn expected() -> String {
     let keys: Vec<&str> = descriptors().map(Descriptor::key).collect();
     let (last, others) = keys.split_last().expect("there are objectives");

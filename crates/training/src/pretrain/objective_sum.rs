@@ -1,4 +1,4 @@
-//! The weighted sum of a run's objectives on the model they train together.
+//! The weighted sum of a run's objectives on their common model.
 
 use std::path::Path;
 
@@ -77,8 +77,8 @@ impl<M: PretrainModel> ObjectiveSum<M> {
         self.losses.iter().map(|loss| loss.sum(&forward)).collect()
     }
 
-    /// Metrics on held-out sequences: the loss, those of each objective, their diagnostics, and of
-    /// several objectives the loss of each.
+    /// Metrics on held-out sequences: the loss, the metrics and diagnostics of each objective and, if there are
+    /// several, the loss of each.
     pub fn metrics(
         &self,
         model: &M,
@@ -93,7 +93,7 @@ impl<M: PretrainModel> ObjectiveSum<M> {
         let reports: Vec<Report> = scores.into_iter().map(|scores| scores.report()).collect();
         let losses = || self.terms.iter().zip(&reports);
         let total = match reports.as_slice() {
-            // The perplexity belongs to this loss, whatever its weight.
+            // The perplexity is that of this loss, regardless of its weight.
             [only] => only.loss,
             _ => losses()
                 .map(|(term, report)| report.loss.map(|loss| term.factor * loss))

@@ -45,7 +45,7 @@ pub fn prepare(
     if policy == DirectoryPolicy::Resume {
         compare_with_started(&config, &directory)?;
     }
-    // The model before the corpus, so that a wrong folder is reported at once.
+    // Read before the corpus, so that a wrong folder is reported at once.
     let texts = find_files(&config, observer)?;
     let opened = open(&config, &texts, observer, interrupt)?;
     for warning in opened.tokenizer.warnings() {

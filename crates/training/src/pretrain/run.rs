@@ -1,4 +1,4 @@
-//! A run whose model is settled, whatever its kind.
+//! A run with its model, independent of the kind of model.
 
 use std::sync::atomic::AtomicBool;
 

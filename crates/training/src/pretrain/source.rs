@@ -1,4 +1,4 @@
-//! Masked batches of a tokenized corpus, made on the host.
+//! Masked batches of a tokenized corpus, built on the host.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use super::stages::{End, Stage};
 use crate::config::PretrainConfig;
 use crate::error::TrainError;
 
-/// A tokenized corpus, and everything that decides its batches.
+/// A tokenized corpus, and everything that determines its batches.
 #[derive(Debug)]
 pub(crate) struct Source {
     pub corpus: Corpus,

@@ -40,7 +40,7 @@ pub(crate) struct TextEncoder {
 }
 
 impl RunContext {
-    /// The tokenizer and the encoder. `texts` train a tokenizer where the run has none.
+    /// The tokenizer and the encoder. A tokenizer is trained on `texts` if the run has none.
     ///
     /// # Errors
     /// There is no model, its settings do not fit it, or no tokenizer can be trained.
@@ -162,15 +162,15 @@ impl RunContext {
         Ok(model)
     }
 
-    /// Removes tensors of that prefix from the summary's unused ones: a part of the head that is read on its own has
-    /// them.
+    /// Removes tensors with that prefix from the summary's unused ones: they belong to a part of the head that is loaded
+    /// separately.
     pub(crate) fn mark_as_used(&mut self, prefix: &str) {
         self.lines.retain(|(name, text)| {
             name != "not used" || !text.split(", ").all(|name| name.starts_with(prefix))
         });
     }
 
-    /// The prepared run: `task` and the model that learns it. Resumes the newest checkpoint where the policy says so.
+    /// The prepared run of `task` and its model. Resumes the newest checkpoint if the policy is to resume.
     ///
     /// # Errors
     /// A data file or a checkpoint cannot be read.

@@ -44,11 +44,11 @@ pub struct RunDirectory {
 }
 
 /// Whether a directory entry does not make a run directory "not empty": a tokenised corpus, which is made before the run
-/// and validated on its own, or what a process leaves that is killed before the first complete file.
+/// and validated separately, or what a process leaves if it is killed before its first complete file.
 fn is_leftover(entry: &fs::DirEntry) -> bool {
     let name = entry.file_name();
     let name = name.to_string_lossy();
-    // Those of a run, and of a cross-validation.
+    // The first files of a run and of a cross-validation.
     let first_files = [
         ".config.toml.",
         ".environment.json.",

@@ -46,7 +46,7 @@ const MODEL: &str = "model";
 pub(crate) fn record_model(directory: &RunDirectory) -> Result<(), TrainError> {
     let path = directory.path().join(FILE);
     let text = std::fs::read_to_string(&path).map_err(read_error(&path))?;
-    // Only the user can have replaced it by something else, which then stays.
+    // Only the user can have replaced the file; it is then left as it is.
     let Ok(Value::Object(mut environment)) = serde_json::from_str(&text) else {
         return Ok(());
     };
@@ -65,7 +65,7 @@ pub(crate) fn record_model(directory: &RunDirectory) -> Result<(), TrainError> {
 }
 
 /// Compares the weights in `model/` of a run directory with their recorded SHA-256. Runs of earlier versions, and folders
-/// that are no run's, have no record.
+/// that are not run directories, have no record.
 ///
 /// # Errors
 /// A file has changed, or cannot be read.

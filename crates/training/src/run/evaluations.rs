@@ -1,4 +1,4 @@
-//! Files of an evaluation below a run directory.
+//! Files of an evaluation in a run directory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::run::lock::DirectoryLock;
 
 /// Writes the files of one evaluation, by name and content, in this order: all of them, or none. Returns their paths.
 ///
-/// Evaluations of one name that end at the same time write one after the other, so that the files of one of them stay.
+/// Concurrent evaluations with the same name write in turn, so that the files always belong to one of them.
 ///
 /// # Errors
 /// A file cannot be written.
@@ -37,7 +37,7 @@ pub(crate) fn write_evaluation_files<const N: usize>(
     Ok(paths)
 }
 
-/// Removes the temporary files of killed evaluations; the holder of the lock is the only one that has any in use.
+/// Removes the temporary files of killed evaluations; the caller holds the lock, so no other process uses any.
 fn sweep(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if is_temporary(&entry.file_name().to_string_lossy()) {

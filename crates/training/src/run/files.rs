@@ -26,7 +26,7 @@ pub(crate) fn read_error(path: &Path) -> impl FnOnce(std::io::Error) -> TrainErr
     }
 }
 
-/// Writes a file under a temporary name beside it, syncs it and renames it: afterwards it is complete, or as it was.
+/// Writes a file under a temporary name next to it, syncs it and renames it: the file is either complete or unchanged.
 ///
 /// # Errors
 /// Writing or renaming failed; the temporary file is removed.
@@ -49,7 +49,7 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> Result<(), TrainError> {
     })
 }
 
-/// A name beside `path` that no other process, and no other call in this one, uses: `.NAME.PID-N.tmp`.
+/// A unique name next to `path`, across processes and calls: `.NAME.PID-N.tmp`.
 pub(crate) fn temporary_name(path: &Path) -> PathBuf {
     static CALLS: AtomicU64 = AtomicU64::new(0);
     let call = CALLS.fetch_add(1, Ordering::Relaxed);
@@ -59,12 +59,12 @@ pub(crate) fn temporary_name(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Whether a file name is one that [`temporary_name`] gives (or gave, without a number, in earlier versions).
+/// Whether a file name is one that [`temporary_name`] returns (or, in earlier versions, without a number).
 pub(crate) fn is_temporary(name: &str) -> bool {
     name.starts_with('.') && name.ends_with(".tmp")
 }
 
-/// Syncs the folder of a file, so that its new name survives a loss of power.
+/// Syncs the folder of a file, so that its new name survives a power failure.
 pub(crate) fn sync_parent(path: &Path) -> std::io::Result<()> {
     let parent = path
         .parent()
@@ -72,9 +72,9 @@ pub(crate) fn sync_parent(path: &Path) -> std::io::Result<()> {
     sync_names(parent.unwrap_or(Path::new(".")))
 }
 
-/// Syncs the names in a folder, where the system and the file system can.
+/// Syncs the names in a folder, if the system and the file system support it.
 fn sync_names(folder: &Path) -> std::io::Result<()> {
-    // Other systems cannot open a folder, and need not.
+    // Other systems cannot open a folder, and do not need to.
     if !cfg!(unix) {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! A fine-tuning run, whatever its task: prepared, then estimated, tried or trained to its outcome.
+//! A fine-tuning run, independent of its task: prepared, then estimated, tried or trained.
 //!
 //! [`prepare`](crate::prepare()) makes a [`RunContext`](crate::run::context::RunContext); the task reads its data and
 //! finishes the context into a [`FinetuneRun`]; [`FinetuneRun::train`] trains it.
@@ -191,7 +191,7 @@ impl FinetuneRun {
     /// a device that ran out of memory may be unusable afterwards.
     ///
     /// # Errors
-    /// The loss is not finite. Burn panics where a device runs out of memory.
+    /// The loss is not finite. Burn panics if a device runs out of memory.
     pub fn try_largest(&self) -> Result<(), TrainError> {
         let placement = self.placement(false)?;
         let progress = self.progress.clone();
@@ -199,7 +199,7 @@ impl FinetuneRun {
             .try_largest(&self.config, placement, progress, self.summary.steps)
     }
 
-    /// Where and how the run computes.
+    /// The devices and precision of the run.
     fn placement(&self, profile: bool) -> Result<DevicePlacement, TrainError> {
         let (precision, checkpointing) = (self.config.precision, self.config.training.recompute);
         self.devices.placement(precision, checkpointing, profile)
@@ -224,10 +224,10 @@ impl FinetuneRun {
         Ok(self)
     }
 
-    /// Expected time and memory, from two timed steps on a copy of the model (after one that warms up).
+    /// Expected time and memory, from two timed steps on a copy of the model (after one warm-up step).
     ///
     /// # Errors
-    /// The loss is not finite from the start.
+    /// The loss is not finite.
     pub fn estimate(&mut self) -> Result<Estimate, TrainError> {
         setup::settled(self.config.training.micro_batch)?;
         let placement = self.placement(false)?;
@@ -240,7 +240,7 @@ impl FinetuneRun {
     /// Setting `interrupt` stops the run after the current step, with a checkpoint.
     ///
     /// # Errors
-    /// Something cannot be written, the loss is no longer finite, or the run was interrupted. Complete files stay.
+    /// A file cannot be written, the loss is not finite, or the run was interrupted. Complete files stay.
     pub fn train(
         self,
         observer: &mut dyn Observer,

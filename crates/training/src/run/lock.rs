@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::error::TrainError;
 use crate::run::files::write_error;
 
-/// The locked file in a run directory. It holds the process id of its holder.
+/// The lock file in a run directory. It contains the process id of its holder.
 pub(crate) const LOCK: &str = ".lock";
 
 const ATTEMPTS: usize = 5;
@@ -165,7 +165,7 @@ impl Drop for DirectoryLock {
         if last {
             // A file that stays behind is harmless.
             let _ = std::fs::remove_file(&self.path);
-            // Only an empty directory is removed, which is what a run leaves that fails at its start.
+            // Only an empty directory is removed: one left by a run that failed at its start.
             if let Some(directory) = &self.created {
                 let _ = std::fs::remove_dir(directory);
             }

@@ -8,7 +8,7 @@ use bertkit_model::{EncoderConfig, Family, FamilyDescriptor, ModelError, Tokeniz
 use crate::config::FreshModel;
 use crate::error::{TrainError, setting};
 
-/// Whose conventions the tokenizers of a family follow.
+/// The tokenizer conventions of a family.
 pub(crate) const fn tokenizer_family(family: &FamilyDescriptor) -> TokenizerFamily {
     match family.tokenizer {
         TokenizerStyle::Bert => TokenizerFamily::Bert,
@@ -18,7 +18,7 @@ pub(crate) const fn tokenizer_family(family: &FamilyDescriptor) -> TokenizerFami
     }
 }
 
-/// The model's folder, where the directory of a finished run is given in its place.
+/// The model's folder, also if the directory of a finished run is given.
 pub(crate) fn model_folder(path: &Path) -> PathBuf {
     let within = path.join("model");
     if !path.join("config.json").is_file() && within.join("config.json").is_file() {
@@ -41,7 +41,7 @@ pub(crate) fn open_tokenizer(
     Ok(tokenizer)
 }
 
-/// The ids of a tokenizer must fit the embedding of the model that it is for; `folder` is where the
+/// Checks that the ids of a tokenizer fit the embedding of its model; `folder` is where the
 /// tokenizer or its vocabulary comes from.
 pub(crate) fn check_tokenizer(
     tokenizer: &TextTokenizer,
@@ -65,7 +65,7 @@ pub(crate) fn check_tokenizer(
 /// The configuration of a fresh encoder over a vocabulary.
 ///
 /// # Errors
-/// The sizes do not fit each other.
+/// The sizes are inconsistent.
 pub(crate) fn fresh_config(
     fresh: &FreshModel,
     vocab_size: usize,

@@ -1,4 +1,4 @@
-//! Resuming: the newest checkpoint, and the checks that a run continues under the settings and data it began with.
+//! Resuming: the newest checkpoint, and the checks that a run continues with the settings and data it began with.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -66,7 +66,7 @@ pub(crate) fn restore<T: Task>(
 
 /// The settings that differ between two configurations in TOML, as sentences; `None` if they are equal.
 ///
-/// The caller leaves out the keys that may change.
+/// The caller omits keys that may change.
 pub(crate) fn differences(started: &str, now: &str) -> Option<String> {
     let flat = |text: &str| -> BTreeMap<String, String> {
         let mut values = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! How the weights that are kept are selected on the validation rows.
+//! How the weights to keep are selected on the validation rows.
 
 use bertkit_evaluation::{Metric, Predictions, TaskKind as PredictionKind, score};
 
@@ -6,7 +6,7 @@ use crate::config::FinetuneConfig;
 use crate::engine::task::Validation;
 use crate::error::{TrainError, setting};
 
-/// The metric that selects the weights: that of the configuration, or the default of the predictions; `None` is the
+/// The metric that selects the weights: from the configuration, or the default for the predictions; `None` is the
 /// validation loss.
 ///
 /// # Errors

@@ -59,8 +59,8 @@ pub(crate) struct RunOutcome {
 }
 
 impl RunSetup {
-    /// Trains to the end and exports the model. `trainer` makes the trainer from the task, which the export needs
-    /// mutably afterwards.
+    /// Trains to the end and exports the model. `trainer` creates the trainer from the task, which the export then needs
+    /// mutably.
     ///
     /// # Errors
     /// The directory cannot be written, training failed or was interrupted.
@@ -115,7 +115,7 @@ impl RunSetup {
         })
     }
 
-    /// Checks the directory again, now that no other process can write to it: another run may have begun and ended there
+    /// Checks the directory again, now that no other process can write to it: another run may have started and ended there
     /// since the first check.
     fn check_again(&self, step: u64) -> Result<(), TrainError> {
         self.directory.check_content(self.policy)?;

@@ -66,7 +66,7 @@ pub fn read_options(data: &DataConfig) -> Result<ReadOptions, TrainError> {
     })
 }
 
-/// The files that a data path names: itself, or, for FASTA files separated by commas, each of them.
+/// The files in a data path: the path itself, or each of several comma-separated FASTA files.
 pub(crate) fn files_of(path: &Path) -> Vec<PathBuf> {
     match fasta_files(path) {
         Some(files) => files.into_iter().map(|file| file.path).collect(),
@@ -74,7 +74,7 @@ pub(crate) fn files_of(path: &Path) -> Vec<PathBuf> {
     }
 }
 
-/// FASTA files, divided by commas, each with a class before `=` or not; `None` of anything else.
+/// Comma-separated FASTA files, each optionally preceded by a class and `=`; `None` for anything else.
 fn fasta_files(path: &Path) -> Option<Vec<FastaFile>> {
     if path.is_file() && !is_fasta(path) {
         return None;
@@ -113,7 +113,7 @@ impl Reading {
         })
     }
 
-    /// The table with the entities of its texts marked; `None` where they are not.
+    /// The table with entities marked in its texts; `None` if they are not to be marked.
     ///
     /// # Errors
     /// There is no such column, or entities cannot be marked.
@@ -122,7 +122,7 @@ impl Reading {
         self.entities.map(marked).transpose()
     }
 
-    /// A text with the entities marked that its tags `<e1>…</e1>` give.
+    /// A text whose entities, given by tags `<e1>…</e1>`, are marked.
     ///
     /// # Errors
     /// Entities cannot be marked.

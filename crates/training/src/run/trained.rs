@@ -15,10 +15,10 @@ use crate::run::files::write_atomically;
 use crate::run::model::{model_folder, open_tokenizer};
 use bertkit_model::EncoderConfig;
 
-/// The file beside the weights that describes a model's task.
+/// The file next to the weights that describes a model's task.
 pub(crate) const DESCRIPTION: &str = "bertkit.json";
 
-/// A trained model with its tokenizer and what describes its task, `I`.
+/// A trained model with its tokenizer and the description of its task, `I`.
 #[derive(Debug)]
 pub struct TrainedModel<H: Head, I> {
     pub(crate) model: Model<H>,
@@ -30,7 +30,7 @@ pub struct TrainedModel<H: Head, I> {
 }
 
 impl<H: Head, I> TrainedModel<H, I> {
-    /// Multiplies matrices in that precision; f32 is the default.
+    /// Sets the matmul precision; f32 is the default.
     ///
     /// # Errors
     /// The device does not support it.
@@ -55,7 +55,7 @@ impl<H: Head, I> TrainedModel<H, I> {
     }
 }
 
-/// A model folder on its way to a [`TrainedModel`].
+/// An opened model folder, from which a [`TrainedModel`] is built.
 pub(crate) struct OpenedFolder {
     /// The path that was given: a run directory or a model folder.
     path: PathBuf,
@@ -93,12 +93,12 @@ impl OpenedFolder {
         self.inference.device.device.clone()
     }
 
-    /// The path of the description, whether it is there or not.
+    /// The path of the description, whether it exists or not.
     pub fn description_path(&self) -> PathBuf {
         self.folder.join(DESCRIPTION)
     }
 
-    /// The description beside the weights; `None` if another program saved the model.
+    /// The description next to the weights; `None` if another program saved the model.
     ///
     /// # Errors
     /// It cannot be read or parsed.
@@ -119,7 +119,7 @@ impl OpenedFolder {
         })
     }
 
-    /// The error for a part of the head that the description names and the weights lack.
+    /// The error for a part of the head that is in the description but not in the weights.
     pub fn lacks_weights(&self, what: &str) -> TrainError {
         setting(
             format!("`{}` says that {what}", self.description_path().display()),
@@ -154,7 +154,7 @@ impl OpenedFolder {
         Ok(tokenizer)
     }
 
-    /// The model with its head, all of whose weights must be there.
+    /// The model with its head; all weights must be present.
     ///
     /// # Errors
     /// The weights cannot be read or do not fit.

@@ -1,4 +1,4 @@
-//! What the rest of the program asks about a task.
+//! The description of a task for the rest of the program.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::error::TrainError;
 use crate::run::context::RunContext;
 use crate::run::finetune::FinetuneRun;
 
-/// What a trained model reads, which decides how `predict` and `eval` read files and flags.
+/// The input of a trained model, which determines how `predict` and `eval` read files and flags.
 #[derive(Debug, Clone, Copy)]
 pub enum TaskInput {
     /// Texts, or pairs of texts: for a [`Predictor`](crate::Predictor).
@@ -29,26 +29,26 @@ pub enum TaskInput {
 /// A task: one constant for each, in the file `mod.rs` of its folder.
 #[derive(Debug)]
 pub struct TaskDescriptor {
-    /// What its models read.
+    /// The input of its models.
     pub input: TaskInput,
-    /// How the names of its models' classes end in transformers.
+    /// The suffix of its models' class names in transformers.
     pub class_suffix: &'static str,
-    /// The kinds of predictions that its evaluations have.
+    /// The kinds of predictions in its evaluations.
     pub predictions: &'static [PredictionKind],
-    /// Whether folds always keep groups together, without a column that names them.
+    /// Whether folds always keep groups together, even without a group column.
     pub always_grouped: bool,
     /// Reads the data of a run, and prepares its model and task.
     pub(crate) prepare: fn(RunContext, &mut dyn Observer) -> Result<FinetuneRun, TrainError>,
-    /// Evaluates a finished run on what it has not seen.
+    /// Evaluates a finished run on data that it was not trained on.
     pub(crate) evaluate_unseen: fn(&UnseenData<'_>, Progress<'_>) -> Result<(), TrainError>,
-    /// Reads an evaluation that was written below a run directory.
+    /// Reads an evaluation from a run directory.
     pub(crate) read_stored: fn(&StoredFiles) -> Result<StoredEvaluation, TrainError>,
 }
 
 /// Receives rows done and rows in total.
 pub(crate) type Progress<'a> = &'a mut dyn FnMut(usize, usize);
 
-/// A finished run, and the data that it has not seen: the fold that its configuration holds out, or another file.
+/// A finished run, and data that it was not trained on: the fold that its configuration holds out, or another file.
 #[derive(Debug)]
 pub(crate) struct UnseenData<'a> {
     /// The run directory.
@@ -66,7 +66,7 @@ pub(crate) struct UnseenData<'a> {
 }
 
 impl UnseenData<'_> {
-    /// Whether whole groups are resampled: those that the fold kept together.
+    /// Whether whole groups are resampled: those that the fold keeps together.
     pub fn is_grouped(&self) -> bool {
         self.config.data.fold.is_some() && self.config.data.group.is_some()
     }

@@ -1,4 +1,4 @@
-//! What the evaluations of all tasks share: perturbed repetitions, and the files that are written.
+//! Common parts of the evaluations of all tasks: perturbed repetitions, and the files that are written.
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ pub struct Perturbed {
 /// The bootstrap of an evaluation on `rows` rows, with their groups.
 ///
 /// # Errors
-/// The options make no sense for these rows.
+/// The options are invalid for these rows.
 pub(crate) fn bootstrap_with(
     options: &BootstrapOptions,
     groups: Option<Vec<usize>>,
@@ -64,8 +64,8 @@ fn beside(
     })
 }
 
-/// Measures again under each change. `answer_again` hears the number of the pass, from 1, and the change; it says how many
-/// rows the change reached, and what the model answers then.
+/// Evaluates again under each perturbation. `answer_again` receives the number of the pass, from 1, and the perturbation; it
+/// returns the number of rows that changed, and the new predictions.
 pub(crate) fn measure_again(
     perturbations: &[Perturbation],
     original: &Predictions,
@@ -104,7 +104,7 @@ pub(crate) fn name_of(given: Option<&str>, data: &Path) -> String {
     given.or_else(stem).unwrap_or_else(|| "data".into())
 }
 
-/// Writes a report and its rows below a run directory; returns the paths.
+/// Writes a report and its rows to a run directory; returns the paths.
 pub(crate) fn write_evaluation(
     run: &Path,
     name: &str,

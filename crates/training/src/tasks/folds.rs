@@ -13,11 +13,11 @@ pub(crate) fn divide<S: AsRef<str>>(
     groups: Option<&[S]>,
 ) -> Result<Split, DataError> {
     let mut folds = splits::folds(rows, classes, groups, fold.of, fold.seed)?;
-    // `FinetuneConfig::check` holds it between 1 and the number of folds.
+    // `FinetuneConfig::check` ensures a value between 1 and the number of folds.
     Ok(folds.swap_remove(fold.number - 1))
 }
 
-/// The items at `places`, which are ascending.
+/// The items at `places`, which must be ascending.
 pub(crate) fn choose<T>(items: Vec<T>, places: &[usize]) -> Vec<T> {
     let mut places = places.iter().copied().peekable();
     let numbered = items.into_iter().enumerate();

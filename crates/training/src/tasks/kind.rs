@@ -9,21 +9,21 @@ use super::settings::TaskSettings;
 use super::tagging::config as tagging;
 use super::text::config as text;
 
-/// What a run learns: `task.kind` in the configuration, and in `bertkit.json` beside the weights.
+/// What a run learns: `task.kind` in the configuration, and in `bertkit.json` next to the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TaskKind {
-    /// One class a text.
+    /// One class per text.
     Classification,
-    /// Several labels a text.
+    /// Several labels per text.
     MultiLabel,
-    /// A number a text.
+    /// A number per text.
     Regression,
-    /// A tag a word: named entities.
+    /// A tag per word: named entities.
     Ner,
     /// The answer to a question, found in a text.
     Qa,
-    /// The right one of several answers to a question.
+    /// The correct one of several answers to a question.
     MultipleChoice,
 }
 
@@ -38,7 +38,7 @@ impl TaskKind {
         Self::MultipleChoice,
     ];
 
-    /// What the labels beside texts are; `None` for tasks whose files have no such labels.
+    /// The kind of labels that texts have; `None` for tasks without such labels.
     pub fn labels(self) -> Option<LabelKind> {
         match self {
             Self::Classification => Some(LabelKind::Classification),
@@ -48,7 +48,7 @@ impl TaskKind {
         }
     }
 
-    /// The settings that the task has for itself, and those that it has no use for.
+    /// The settings that only this task has, and those that it does not use.
     pub(crate) fn settings(self) -> &'static TaskSettings {
         match self {
             Self::Classification | Self::MultiLabel | Self::Regression => &text::SETTINGS,

@@ -1,4 +1,4 @@
-//! The tasks that a run can learn: one folder each, with all of a task in it.
+//! The tasks that a run can learn, one folder each.
 //!
 //! [`TaskKind`] names them, and [`TaskKind::descriptor`] is the only place that maps a name to its task.
 
@@ -27,7 +27,7 @@ pub use descriptor::{TaskDescriptor, TaskInput};
 pub use kind::TaskKind;
 
 impl TaskKind {
-    /// All that the rest of the program needs to know about the task.
+    /// Everything that the rest of the program needs to know about the task.
     pub fn descriptor(self) -> &'static TaskDescriptor {
         match self {
             Self::Classification | Self::MultiLabel | Self::Regression => &text::TASK,
@@ -38,19 +38,19 @@ impl TaskKind {
     }
 }
 
-/// The task of a configuration; without a `task.kind`, that of labels beside texts.
+/// The task of a configuration; without a `task.kind`, that of texts with labels.
 pub(crate) fn of_kind(kind: Option<TaskKind>) -> &'static TaskDescriptor {
     kind.map_or(&text::TASK, TaskKind::descriptor)
 }
 
-/// The task whose evaluations have such predictions.
+/// The task whose evaluations have predictions of that kind.
 pub(crate) fn of_predictions(predictions: PredictionKind) -> Option<&'static TaskDescriptor> {
     let mut all = TaskKind::ALL.iter().map(|kind| kind.descriptor());
     all.find(|task| task.predictions.contains(&predictions))
 }
 
-/// The task of a trained model in a run directory or a model folder, as its description says, or, without one, its
-/// class. Texts if neither says anything: a [`Predictor`](crate::Predictor) then reports what is wrong.
+/// The task of a trained model in a run directory or a model folder, from its description or, without one, from its
+/// class. If neither is there, that of texts: a [`Predictor`](crate::Predictor) then reports the error.
 pub fn task_of_model(path: &Path) -> &'static TaskDescriptor {
     #[derive(Deserialize)]
     struct Description {

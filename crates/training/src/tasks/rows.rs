@@ -1,4 +1,4 @@
-//! Models that read the rows of a table: what `predict` and `eval` ask of them, whatever the task.
+//! Models that read the rows of a table: the interface that `predict` and `eval` use for any task.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ pub trait RowModel: fmt::Debug {
     /// Whether the training file's first row named its columns.
     fn header(&self) -> bool;
 
-    /// Multiplies matrices in that precision; f32 is the default.
+    /// Sets the matmul precision; f32 is the default.
     ///
     /// # Errors
     /// The device does not support it.
@@ -42,8 +42,8 @@ pub trait RowModel: fmt::Debug {
         progress: &mut dyn FnMut(usize),
     ) -> Result<RowPredictions, TrainError>;
 
-    /// Evaluates the model on a labelled file. `progress` receives rows done and rows in total. Below a run directory, if one was
-    /// opened, the report is written as `eval/NAME.json` and the rows as `eval/NAME.predictions.jsonl`.
+    /// Evaluates the model on a labelled file. `progress` receives rows done and rows in total. If a run directory was opened,
+    /// the report is written there as `eval/NAME.json` and the rows as `eval/NAME.predictions.jsonl`.
     ///
     /// # Errors
     /// The file cannot be used, or a report cannot be written.
@@ -61,9 +61,9 @@ pub struct RowPredictions {
     pub columns: Vec<String>,
     /// Their values, row by row.
     pub rows: Vec<Vec<Value>>,
-    /// Rows whose text was longer than the model reads.
+    /// Number of rows with a text longer than the model's input.
     pub truncated: usize,
-    /// Tokens that the model reads.
+    /// The model's input length in tokens.
     pub max_length: usize,
 }
 
@@ -78,7 +78,7 @@ pub struct RowEvalOptions {
     pub label: Option<String>,
     /// Group column: rows that share a value are resampled together.
     pub group: Option<String>,
-    /// What happens to rows without a text or a label.
+    /// How rows without a text or label are treated.
     pub missing: MissingPolicy,
     /// Resamples, confidence and seed of the intervals; groups come from `group`.
     pub bootstrap: BootstrapOptions,

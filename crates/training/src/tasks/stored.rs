@@ -1,4 +1,4 @@
-//! An evaluation that was written below a run directory, on its way back to predictions.
+//! An evaluation read from a run directory, converted back to predictions.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{TrainError, setting};
 
-/// One row of a data file, as far as an evaluation keeps it.
+/// The part of a data row that an evaluation records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRow {
     /// Line of the file.
@@ -21,17 +21,17 @@ pub struct StoredRow {
     pub group: Option<String>,
 }
 
-/// An evaluation as `bertkit eval` writes it below a run directory.
+/// An evaluation as `bertkit eval` writes it to a run directory.
 #[derive(Debug, Clone)]
 pub struct StoredEvaluation {
-    /// Row by row, in the order of the data file.
+    /// The rows, in the order of the data file.
     pub rows: Vec<StoredRow>,
     /// Predictions and truth, with the decisions of that evaluation.
     pub predictions: Predictions,
 }
 
 impl StoredEvaluation {
-    /// A number for each row's group, equal for equal groups; `None` unless each row has one.
+    /// A group number for each row; equal groups have equal numbers. `None` unless each row has a group.
     pub fn groups(&self) -> Option<Vec<usize>> {
         let mut numbers = HashMap::new();
         let number = |row: &StoredRow| {
@@ -82,10 +82,10 @@ impl StoredFiles {
         })
     }
 
-    /// A field that a task adds to its reports; `None` if it is not there.
+    /// A field that a task adds to its reports; `None` if absent.
     ///
     /// # Errors
-    /// It is of another type.
+    /// It has another type.
     pub fn field<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, TrainError> {
         let value = self.extra.get(name).cloned().unwrap_or(Value::Null);
         serde_json::from_value(value).map_err(|error| unusable(&self.report_path, error))
@@ -107,7 +107,7 @@ impl StoredFiles {
         unusable(&self.rows_path, format!("line {}: {what}", row + 1))
     }
 
-    /// The error for an evaluation whose rows do not hold all that its metrics need.
+    /// The error for an evaluation whose rows lack data that its metrics need.
     pub fn incomplete(&self) -> TrainError {
         setting(
             format!(
@@ -120,7 +120,7 @@ impl StoredFiles {
     }
 }
 
-/// The error for a file that `bertkit eval` did not write like this.
+/// The error for a file that was not written by `bertkit eval`.
 pub(crate) fn unusable(path: &Path, what: impl std::fmt::Display) -> TrainError {
     setting(
         format!("`{}` cannot be used: {what}", path.display()),

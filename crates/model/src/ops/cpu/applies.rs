@@ -12,7 +12,7 @@ thread_local! {
     static FUSED_CALLS: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The number of fused operations that this thread has started, for tests that assert that they ran.
+/// The number of fused operations that this thread has started, so that tests can assert that they ran.
 pub fn fused_calls() -> u64 {
     FUSED_CALLS.with(Cell::get)
 }
@@ -23,7 +23,7 @@ pub(crate) fn applies_with_matmul<const D: usize>(x: &Tensor<D>, context: Contex
     context.matmul_precision() == MatmulPrecision::Native && applies(x, context)
 }
 
-/// Whether the fused form of an operation applies: on the CPU, to f32.
+/// Whether the fused form of an operation applies: on the CPU, in f32.
 pub(crate) fn applies<const D: usize>(x: &Tensor<D>, context: Context<'_>) -> bool {
     let device: Device = x.device();
     let fused = is_cpu(&device) && x.dtype() == DType::F32 && !context.is_composed();

@@ -13,7 +13,7 @@ use burn::tensor::Tensor;
 use burn_dispatch::backends::flex::FlexTensor;
 use std::sync::Arc;
 
-/// The tables of the embeddings, and which rows of them are added up.
+/// The embedding tables, and the rows of them that are summed.
 #[derive(Debug, Clone)]
 pub(crate) struct Lookup {
     pub ids: Arc<Ids>,
@@ -29,14 +29,14 @@ pub(crate) trait EmbedKernels: NormKernels {
         scale: [&Float<Self>; 2],
         lookup: &Lookup,
     ) -> (Float<Self>, Self::Normalised);
-    /// With respect to the sums, the scale and the shift.
+    /// Gradients with respect to the sums, the scale and the shift.
     fn k_embed_backward(
         dy: &Float<Self>,
         normalised: &Self::Normalised,
         gamma: &Float<Self>,
         settings: NormSettings,
     ) -> [Float<Self>; 3];
-    /// Adds up rows by id into a table of that many rows.
+    /// Sums rows by id into a table of `size` rows.
     fn k_scatter(rows: &Float<Self>, ids: &[u32], size: usize) -> Float<Self>;
 }
 

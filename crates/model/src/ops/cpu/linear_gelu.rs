@@ -14,14 +14,14 @@ use burn_dispatch::backends::flex::FlexTensor;
 
 /// The kernels on a backend's tensors.
 pub(crate) trait LinearGeluKernels: LinearKernels {
-    /// The result, and before it what the backward pass reads, if that is wanted.
+    /// The result, preceded by what the backward pass reads, if it is wanted.
     fn k_linear_gelu(
         x: &Float<Self>,
         w: &Float<Self>,
         b: &Float<Self>,
         keep: bool,
     ) -> (Option<Float<Self>>, Float<Self>);
-    /// With respect to the product and to the bias.
+    /// Gradients with respect to the product and to the bias.
     fn k_gelu_backward(
         dy: &Float<Self>,
         z: &Float<Self>,

@@ -1,4 +1,4 @@
-//! The masked-LM loss in one operation, a block of rows at a time.
+//! The masked-LM loss in one operation, one block of rows at a time.
 
 use super::kernels;
 use super::tensor::{Contiguous, Float, ids, register, tensor};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// The kernels on a backend's tensors.
 pub(crate) trait MaskedLmKernels: Backend {
-    /// The summed loss, `[1]`, and if wanted its gradients: of hidden rows, table and bias.
+    /// The summed loss, `[1]`, and optionally its gradients: of hidden rows, table and bias.
     fn k_masked_lm(
         hidden: &Float<Self>,
         table: &Float<Self>,
@@ -126,7 +126,7 @@ impl<B: MaskedLmKernels, C: CheckpointStrategy> MaskedLmOps for Autodiff<B, C> {
     }
 }
 
-/// Cross-entropy over the vocabulary, summed: `[1]`.
+/// Cross-entropy over the vocabulary, summed over rows: `[1]`.
 pub(crate) fn masked_lm(
     hidden: Tensor<2>,
     table: Tensor<2>,

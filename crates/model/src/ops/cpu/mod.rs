@@ -2,8 +2,8 @@
 //! autodiff graph. The arithmetic on slices is in `kernels`, which builds without the tensor library so that
 //! it can be run under sanitizers.
 //!
-//! In each file, a trait `…Kernels` has the kernels on a backend's tensors, and `…Ops` is what is called:
-//! Burn's macro dispatches it to the run-time device. Under autodiff an operation is one node that keeps only
+//! In each file, the trait `…Kernels` has the kernels on a backend's tensors, and `…Ops` is the entry point, which
+//! Burn's macro dispatches to the run-time device. Under autodiff an operation is one node that keeps only
 //! what its backward pass reads.
 
 mod applies;

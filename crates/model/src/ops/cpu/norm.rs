@@ -12,7 +12,7 @@ use burn::tensor::Tensor;
 use burn_dispatch::backends::flex::FlexTensor;
 use std::sync::Arc;
 
-/// The settings of LayerNorm, and the dropout mask of the same operation.
+/// The parameters of LayerNorm, and the dropout mask of the same operation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NormSettings {
     pub epsilon: f32,
@@ -21,9 +21,9 @@ pub(crate) struct NormSettings {
 
 /// The gradients of a residual connection followed by LayerNorm.
 pub(crate) struct NormGradients<B: Backend> {
-    /// Of what was normalised, and so of the residual.
+    /// Of the normalised sum, and so of the residual.
     pub sum: Float<B>,
-    /// Of what dropout was applied to.
+    /// Of the input of dropout.
     pub x: Float<B>,
     pub bias: Float<B>,
     pub gamma: Float<B>,

@@ -10,7 +10,7 @@ use burn_dispatch::backends::flex::{FlexTensor, Layout};
 /// A tensor of a backend.
 pub(super) type Float<B> = FloatTensor<B>;
 
-/// A tensor whose values lie contiguously, row by row.
+/// A tensor whose values are contiguous, row by row.
 pub(super) struct Contiguous(pub FlexTensor);
 
 impl Contiguous {
@@ -37,7 +37,7 @@ impl Contiguous {
     }
 }
 
-/// A tensor of these values.
+/// A tensor with these values.
 pub(super) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
     FlexTensor::new(
         Bytes::from_elems(values),
@@ -46,7 +46,7 @@ pub(super) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
     )
 }
 
-/// A matrix of these values, `width` to a row.
+/// A matrix with these values and rows of length `width`.
 pub(super) fn rows_of(values: Vec<f32>, width: usize) -> FlexTensor {
     let rows = values.len() / width.max(1);
     tensor(values, [rows, width])

@@ -82,7 +82,7 @@ impl From<Budget> for String {
 }
 
 impl SettingValue for Budget {
-    /// A range is one of seconds.
+    /// The range applies to the seconds.
     fn check(&self, key: &str, range: Option<Range>, problems: &mut Vec<String>) {
         problems.extend(range.and_then(|range| range.problem(key, self.seconds, self)));
     }

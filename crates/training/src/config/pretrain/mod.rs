@@ -107,7 +107,7 @@ impl RunKind for Pretrain {
 }
 
 impl PretrainConfig {
-    /// As [`Self::resolve_unchecked`], with a [recipe](recipes) in the file's place.
+    /// As [`Self::resolve_unchecked`], with a [recipe](recipes) instead of a file.
     ///
     /// # Errors
     /// There is no such recipe, or an override does not fit.
@@ -121,16 +121,16 @@ impl PretrainConfig {
     }
 }
 
-/// The defaults below a file, so that a table of which the file gives a part has the rest from here, not from the
+/// The defaults that a file is merged into, so that a table given in part is completed from here, not from the
 /// table's own defaults.
 fn defaults() -> Table {
     let mut defaults = Table::try_from(PretrainConfig::default()).unwrap_or_default();
-    // A name in its place would not mix with weights.
+    // If the file gives a short form here, it cannot be merged with weights.
     defaults.remove("objective");
     defaults
 }
 
-/// Fills in what depends on other settings.
+/// Fills in settings that depend on others.
 fn fill_in(config: &mut PretrainConfig) {
     let objectives = config.objective.clone();
     let m = config.masking.over(&objectives.masking());
@@ -195,7 +195,7 @@ fn objective_rules(config: &PretrainConfig, need: &mut dyn FnMut(bool, String)) 
             ),
         );
     }
-    // Only the tokenizer knows whether whole words are possible.
+    // Only the tokenizer knows whether whole words can be masked.
     let masking = config.masking.over(&config.objective.masking());
     if let Err(found) = masking.check(true) {
         for problem in found {
@@ -204,7 +204,7 @@ fn objective_rules(config: &PretrainConfig, need: &mut dyn FnMut(bool, String)) 
     }
 }
 
-/// The rules of what ends a run.
+/// The rules for the settings that end a run.
 fn end_rules(config: &PretrainConfig, need: &mut dyn FnMut(bool, String)) {
     let t = &config.training;
     let ends = [t.steps.is_some(), t.budget.is_some(), t.epochs.is_some()];

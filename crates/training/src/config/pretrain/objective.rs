@@ -20,7 +20,7 @@ pub(super) fn objective_flag() -> Flag {
         .default("mlm")
 }
 
-/// The table of weights that a short form stands for.
+/// The table of weights of a short form.
 pub(super) fn spelled_out(name: &Value) -> Option<Table> {
     let named: ObjectiveList = name.as_str()?.parse().ok()?;
     Table::try_from(named).ok()

@@ -1,4 +1,4 @@
-//! Complete configurations of published systems, as `configs/pretrain` has them.
+//! Complete configurations of published systems, from `configs/pretrain`.
 //!
 //! Peculiarities of published code (no bias correction, a learning rate that steps down at the end of
 //! the warm-up, positions drawn with replacement) are ordinary settings; a recipe is a file with the
@@ -15,7 +15,7 @@
 //! # }
 //! ```
 
-/// Every recipe: its name is that of its file.
+/// Declares all recipes; each is named after its file.
 macro_rules! recipes {
     ($($name:literal),* $(,)?) => {
         &[$((
@@ -66,7 +66,7 @@ mod tests {
     use crate::config::{Override, RunConfigError};
     use crate::pretrain::{Objective, PretrainConfig};
 
-    /// What a recipe leaves to its user.
+    /// The settings that a recipe leaves to the user.
     fn sets(text: &str) -> Vec<Override> {
         let mut sets = vec![
             Override::flag(
@@ -117,12 +117,12 @@ mod tests {
             config
                 .check()
                 .unwrap_or_else(|error| panic!("{name}: {error}"));
-            // What a user gives, and where a run is made, is no part of a recipe.
+            // Settings that the user gives, such as the output, are not part of a recipe.
             let mut resolved = config.to_toml().parse::<Table>().unwrap();
             for key in ["output", "device", "precision", "probe"] {
                 resolved.remove(key);
             }
-            // The tokenizer that a run trains is a WordPiece: not that of RoBERTa, or of a checkpoint.
+            // A run trains a WordPiece tokenizer, unlike RoBERTa's or that of a checkpoint.
             match &config.model.fresh {
                 Some(fresh) if fresh.family.descriptor().tokenizer != TokenizerStyle::Roberta => {
                     resolved["tokenizer"].as_table_mut().unwrap().remove("path");
@@ -142,7 +142,7 @@ mod tests {
                 resolved.remove("model");
             }
             resolved["corpus"].as_table_mut().unwrap().remove("paths");
-            // An objective that a recipe does not name has no weight.
+            // Objectives that a recipe does not name have weight 0.
             let objectives = resolved["objective"].as_table_mut().unwrap();
             objectives.retain(|_, weight| weight.as_float() != Some(0.0));
             let mut found = Vec::new();

@@ -6,7 +6,7 @@ use crate::config::range::{at_least, more_than};
 use crate::config::setting::{ListItem, settings};
 use crate::config::training::MicroBatch;
 
-/// The settings that end a run, of which one is given.
+/// The settings that can end a run; one of them is given.
 const ENDS: &[&str] = &["training.steps", "training.budget", "training.epochs"];
 
 settings! {

@@ -87,7 +87,7 @@ impl Loader<'_> {
     /// A folder cannot be read, or the generator does not share the embeddings of the discriminator.
     pub(super) fn electra(&mut self) -> Result<(Electra, ElectraConfig), TrainError> {
         let discriminator: DiscriminatorModel = self.single()?;
-        // A run directory of ours has the generator next to the model.
+        // Our run directories have the generator next to the model.
         let sibling = self.config.model.path.as_deref();
         let sibling = sibling.map(|path| path.join(GENERATOR_DIR));
         let given = self.config.generator.path.clone();

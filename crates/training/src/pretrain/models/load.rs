@@ -32,7 +32,7 @@ impl Loader<'_> {
         Ok(model)
     }
 
-    /// The model of a folder under another configuration; a head that is not there is fresh.
+    /// The model of a folder under another configuration; a missing head is initialised.
     ///
     /// # Errors
     /// The weights cannot be read, or do not fit.

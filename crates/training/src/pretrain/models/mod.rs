@@ -25,14 +25,14 @@ use crate::run::checkpoint::RunIdentity;
 use crate::run::directory::{DirectoryPolicy, RunDirectory};
 use crate::run::resume;
 
-/// Everything that a run consists of, besides its model.
+/// The parts of a run other than its model.
 pub(super) struct Builder<'a> {
     pub config: &'a PretrainConfig,
     pub directory: &'a RunDirectory,
     pub policy: DirectoryPolicy,
     pub source: Source,
     pub validation: Vec<MaskedBatch>,
-    /// What a checkpoint records, so that a resumed run can compare.
+    /// Recorded in checkpoints, so that a resumed run can compare it.
     pub identity: &'a RunIdentity,
     pub device: Device,
 }
@@ -81,7 +81,7 @@ impl Builder<'_> {
         ))
     }
 
-    /// Puts the parts together, and resumes from a checkpoint if asked to.
+    /// Assembles the run, and resumes from a checkpoint if requested.
     fn finish<M: PretrainModel + 'static>(
         self,
         objectives: ObjectiveSum<M>,

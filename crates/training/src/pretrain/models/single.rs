@@ -1,4 +1,4 @@
-//! Pretraining of one encoder: under a masked-LM head, or under BERT's heads for masks and pairs.
+//! Pretraining of one encoder: with a masked-LM head, or with BERT's heads for masks and pairs.
 
 use std::borrow::Cow;
 use std::path::Path;

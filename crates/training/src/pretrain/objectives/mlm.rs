@@ -168,7 +168,7 @@ fn of_generator(scores: &MaskedLmScores) -> Report {
     }
 }
 
-/// `−log p(target)`, and whether the target is the most likely token (the first of equals).
+/// `−log p(target)`, and whether the target is the most likely token (ties go to the lowest id).
 pub(crate) fn score(logits: &[f32], target: usize) -> (f64, bool) {
     let mut best = 0;
     for (i, &logit) in logits.iter().enumerate() {

@@ -59,7 +59,7 @@ impl Descriptor for ReplacedTokens {
         Pairs::Unsupported("replaced-token detection")
     }
 
-    /// ELECTRA's shares. Sampling with replacement is left to the recipes.
+    /// The shares of ELECTRA. Drawing positions with replacement is left to the recipes.
     fn masking(&self) -> Option<Masking> {
         Some(Masking {
             mask_share: 0.85,
@@ -68,7 +68,7 @@ impl Descriptor for ReplacedTokens {
         })
     }
 
-    /// The encoders of BERT and of ELECTRA are the same; configurations of sizes name the former.
+    /// The encoders of BERT and ELECTRA are the same; configurations with sizes name BERT.
     fn fresh_family(&self, family: Family) -> Family {
         if family == Family::default() {
             Family::with_replaced_tokens()
@@ -161,7 +161,7 @@ impl Loss<Electra> for ReplacedTokenLoss {
     fn sum(&self, forward: &Forward<'_, Electra>) -> Tensor<1> {
         let batch = forward.batch;
         let sampled = match &forward.masked {
-            // Sampling passes no gradient on.
+            // Sampling is not differentiated.
             Some(hidden) => self.sampling.draw(
                 &forward.decoder.0.valid(),
                 hidden.clone().inner(),
@@ -192,7 +192,7 @@ struct ReplacedTokenScores {
     /// The share of replaced tokens.
     replaced: Mean,
     labels: Vec<usize>,
-    /// Of `original` and `replaced`, for each token.
+    /// Probabilities of `original` and `replaced` for each token.
     probabilities: Vec<f64>,
 }
 

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::pretrain::batch::mix;
 
-/// Logits that are held at a time.
+/// Number of logits in memory at a time.
 const LOGITS: usize = 4 << 20;
 
 /// How a generator is sampled.

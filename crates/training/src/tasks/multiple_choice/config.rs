@@ -16,8 +16,8 @@ settings! {
     }
 }
 
-/// Whether a column's name is that of an answer: `answer_a`, `answerB`, `choice1`, `Option C`, `ending0`. A letter needs a
-/// separator before it or, within lower case, to be a capital: `answers` is no answer.
+/// Whether a column's name is that of an answer: `answer_a`, `answerB`, `choice1`, `Option C`, `ending0`. A letter must follow
+/// a separator or, after lower case, be a capital: `answers` does not match.
 pub(crate) fn names_answer(column: &str) -> bool {
     let column = column.trim();
     let prefixes = ["answer", "choice", "option", "ending"];

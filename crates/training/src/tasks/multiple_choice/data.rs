@@ -19,24 +19,24 @@ pub(crate) struct ChoiceRow {
     pub line: u64,
     /// The question.
     pub question: String,
-    /// What the question is about.
+    /// The text that the question is about.
     pub context: Option<String>,
-    /// The text of each answer's column; empty where the row has fewer answers.
+    /// The text in each answer column; empty if the row has fewer answers.
     pub answers: Vec<String>,
-    /// The label as it stands in the file.
+    /// The label as written in the file.
     pub label: Option<String>,
     /// The group, if groups are read.
     pub group: Option<String>,
 }
 
 impl ChoiceRow {
-    /// The places of the answers that are not empty.
+    /// The indices of the non-empty answers.
     pub fn choices(&self) -> impl Iterator<Item = usize> {
         let filled = |at: &usize| !self.answers[*at].trim().is_empty();
         (0..self.answers.len()).filter(filled)
     }
 
-    /// The pairs of texts that the model reads, one for each answer that is not empty: the context, if there is one, with
+    /// The pairs of texts that the model reads, one for each non-empty answer: the context, if there is one, with
     /// question and answer; otherwise the question with the answer.
     pub fn texts(&self) -> Vec<(String, String)> {
         let text = |at: usize| match &self.context {
@@ -55,16 +55,16 @@ impl ChoiceRow {
 pub(crate) struct Reading<'a> {
     /// Question, context and answers.
     pub columns: &'a ChoiceConfig,
-    /// The label; none for tables to predict.
+    /// The label; `None` for tables to predict.
     pub label: Option<&'a str>,
     /// The group.
     pub group: Option<&'a str>,
-    /// What happens to rows without question or label.
+    /// How rows without a question or label are treated.
     pub missing: MissingPolicy,
 }
 
 impl Reading<'_> {
-    /// The rows of a table, and a note about those that were left out.
+    /// The rows of a table, and a note about those that were skipped.
     ///
     /// # Errors
     /// A column is missing, a cell holds a list, or a row has fewer than two answers.
@@ -133,10 +133,10 @@ impl Reading<'_> {
     }
 }
 
-/// The settings with the columns of the answers spelled out.
+/// The settings with the answer columns resolved.
 ///
 /// # Errors
-/// There are fewer than two.
+/// There are fewer than two answer columns.
 pub(crate) fn resolve_columns(
     columns: &ChoiceConfig,
     table: &Table,
@@ -160,7 +160,7 @@ pub(crate) fn resolve_columns(
     Ok(columns)
 }
 
-/// How the labels of a file name the right answer: the first style that fits all rows, or, if none does, the one that fits
+/// How the labels of a file name the correct answer: the first style that fits all rows or, if none does, the one that fits
 /// most. Numbers count from 1 if none is 0.
 pub(crate) fn label_style(rows: &[ChoiceRow]) -> LabelStyle {
     let label = |row: &ChoiceRow| row.label.clone().unwrap_or_default();
@@ -184,10 +184,10 @@ pub(crate) fn label_style(rows: &[ChoiceRow]) -> LabelStyle {
     best.0
 }
 
-/// The right answer of each row, from 0.
+/// The correct answer of each row, from 0.
 ///
 /// # Errors
-/// A label is none of the row's answers.
+/// A label is not one of the row's answers.
 pub(crate) fn labels(
     rows: &[ChoiceRow],
     style: LabelStyle,

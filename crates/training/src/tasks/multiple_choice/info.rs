@@ -1,11 +1,11 @@
-//! What is written beside the weights of a multiple-choice model.
+//! The description written next to the weights of a multiple-choice model.
 
 use serde::{Deserialize, Serialize};
 
 use super::config::ChoiceConfig;
 use crate::tasks::kind::TaskKind;
 
-/// How labels name the right answer.
+/// How labels name the correct answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum LabelStyle {
@@ -23,7 +23,7 @@ impl LabelStyle {
     /// Every style, in the order in which they are tried.
     pub const ALL: [Self; 4] = [Self::Text, Self::FromZero, Self::FromOne, Self::Letter];
 
-    /// What labels are, for summaries and errors, where there are `count` answers.
+    /// A description of the labels for summaries and errors, given `count` answers.
     pub fn describe(self, count: usize) -> String {
         match self {
             Self::Text => "the text of an answer".into(),
@@ -48,7 +48,7 @@ impl LabelStyle {
                 single.then(|| usize::from(first as u8 - b'A'))
             }
         };
-        // An empty answer is none.
+        // An empty answer does not count.
         index.filter(|&at| {
             answers
                 .get(at)
@@ -57,7 +57,7 @@ impl LabelStyle {
     }
 }
 
-/// The letter of a place, from A; beyond Z, the number.
+/// The letter of an index, from A; the number beyond Z.
 fn letter(at: usize) -> String {
     match u8::try_from(at) {
         Ok(at) if at < 26 => char::from(b'A' + at).to_string(),
@@ -70,13 +70,13 @@ fn letter(at: usize) -> String {
 pub struct ChoiceInfo {
     /// [`TaskKind::MultipleChoice`].
     pub(crate) task: TaskKind,
-    /// Tokens of an input at most: question, answer and special tokens.
+    /// Maximum input length in tokens: question, answer and special tokens.
     pub(crate) max_length: usize,
-    /// The columns of the training file, with those of the answers spelled out.
+    /// The columns of the training file, with the answer columns resolved.
     pub(crate) columns: ChoiceConfig,
     /// The column with the label.
     pub(crate) label: String,
-    /// How labels name the right answer.
+    /// How labels name the correct answer.
     pub(crate) labels: LabelStyle,
     /// Whether the training file's first row named its columns.
     pub(crate) header: bool,

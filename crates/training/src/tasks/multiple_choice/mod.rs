@@ -1,8 +1,8 @@
-//! Multiple choice: which of several answers to a question is right.
+//! Multiple choice: selecting the correct one of several answers to a question.
 //!
-//! A table has the question, optionally a context, a column for each answer, and the label: the number of the right
-//! answer, its letter, or its text. Each answer is read together with the question, the head gives each one logit, and a
-//! softmax over the answers of a row makes probabilities. Empty answers are left out of the softmax, so rows may have
+//! A table has the question, optionally a context, a column for each answer, and the label: the number of the correct
+//! answer, its letter, or its text. Each answer is encoded together with the question, the head outputs one logit for each,
+//! and probabilities are a softmax over the answers of a row. Empty answers are left out of the softmax, so rows may have
 //! different numbers of answers.
 
 pub(crate) mod config;

@@ -28,7 +28,7 @@ use crate::tasks::folds;
 use crate::tasks::kind::TaskKind;
 use crate::tasks::rows::{RowEvalOptions, RowEvaluation, RowModel, RowPredictions};
 
-/// Rows read together: memory follows them, and not the file.
+/// Rows processed at a time: bounds the memory, whatever the size of the file.
 const PORTION: usize = 2048;
 
 /// A multiple-choice model with its tokenizer.
@@ -64,10 +64,10 @@ pub(crate) fn open(path: &Path, device: DeviceSpec) -> Result<Box<dyn RowModel>,
     Ok(Box::new(opened.trained(model, tokenizer, info)))
 }
 
-/// Evaluates a finished run on what it has not seen.
+/// Evaluates a finished run on data that it was not trained on.
 ///
 /// # Errors
-/// As [`RowModel::evaluate`], and if the model cannot be opened.
+/// As for [`RowModel::evaluate`], or the model cannot be opened.
 pub(crate) fn evaluate_unseen(
     unseen: &UnseenData<'_>,
     progress: &mut dyn FnMut(usize, usize),
@@ -89,7 +89,7 @@ pub(crate) fn evaluate_unseen(
 }
 
 impl ChoiceModel {
-    /// The probability of each row's answers, by column; 0 where an answer is empty. Also the number of rows that were cut.
+    /// The probability of each row's answers, by column; 0 for an empty answer. Also the number of truncated rows.
     fn probabilities(
         &self,
         rows: &[ChoiceRow],
@@ -135,8 +135,8 @@ impl RowModel for ChoiceModel {
         self.inference.set(precision)
     }
 
-    /// Adds the text of the chosen answer, its column, and a probability for each answer's column, empty where the answer
-    /// is.
+    /// Adds the text of the chosen answer, its column, and a probability for each answer column, empty for an empty
+    /// answer.
     fn predict(
         &self,
         table: &Table,
@@ -253,7 +253,7 @@ impl RowModel for ChoiceModel {
     }
 }
 
-/// What is written about each row.
+/// The output for each row.
 fn results(rows: &[ChoiceRow], predictions: &ChoicePredictions) -> Vec<ChoiceResult> {
     let result = |(number, row): (usize, &ChoiceRow)| {
         let prediction = predictions.predicted(number);
@@ -269,7 +269,7 @@ fn results(rows: &[ChoiceRow], predictions: &ChoicePredictions) -> Vec<ChoiceRes
     rows.iter().enumerate().map(result).collect()
 }
 
-/// A number for each row's group, equal for equal groups.
+/// A group number for each row; rows with equal groups have equal numbers.
 fn group_numbers(rows: &[ChoiceRow]) -> Vec<usize> {
     let mut numbers = HashMap::new();
     let number = |row: &ChoiceRow| {
@@ -279,8 +279,8 @@ fn group_numbers(rows: &[ChoiceRow]) -> Vec<usize> {
     rows.iter().map(number).collect()
 }
 
-/// The number of rows that a perturbation changes, and the changed rows: each text in its own way, with empty answers left
-/// empty.
+/// The number of rows that a perturbation changes, and the changed rows: each text is changed independently, and empty
+/// answers stay empty.
 fn perturb(perturbation: &Perturbation, seed: u64, rows: &[ChoiceRow]) -> (usize, Vec<ChoiceRow>) {
     let mut number = 0;
     let mut change = |text: &str| {

@@ -38,7 +38,7 @@ pub(crate) fn prepare(
         || (config.data.valid.is_none() && config.data.valid_fraction > 0.0);
     let (rows, columns) = read(&path, &config, &settings, reads_groups, observer)?;
     let style = label_style(&rows);
-    // An error in any row is reported, whether it is learnt from or held out.
+    // An error in any row is reported, whether it is used for training or held out.
     labels(&rows, style, &path)?;
     let rows = outside_fold(&mut context, rows)?;
     let (train, mut valid) = split(&config, rows)?;
@@ -152,7 +152,7 @@ fn split(
     Ok((those(&split.train), those(&split.held_out)))
 }
 
-/// The right answer of each row, counted among its answers that are not empty.
+/// The correct answer of each row, counted among its non-empty answers.
 pub(crate) fn labels_among_choices(
     rows: &[ChoiceRow],
     style: LabelStyle,
@@ -164,7 +164,7 @@ pub(crate) fn labels_among_choices(
     Ok(rows.iter().zip(all).map(among).collect())
 }
 
-/// The model that the run starts from. A head for classes answered another question, and is not kept.
+/// The model that the run starts from. A classification head is for another task, and is not kept.
 fn model(context: &mut RunContext, encoder: &mut EncoderConfig) -> Result<ChoiceModel, TrainError> {
     let class = encoder.architectures.first();
     let same_head = class.is_some_and(|class| class.ends_with("ForMultipleChoice"));

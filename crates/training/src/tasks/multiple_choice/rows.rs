@@ -10,15 +10,15 @@ use crate::error::TrainError;
 /// Token ids of all answers, row after row.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct EncodedRows {
-    /// One for each answer that is not empty.
+    /// One for each non-empty answer.
     pub encodings: Vec<Encoding>,
     /// The encodings of each row.
     pub ranges: Vec<Range<usize>>,
-    /// The place of each row's answers among the columns.
+    /// The column indices of each row's answers.
     pub places: Vec<Vec<usize>>,
-    /// Tokens of each row, those of all its answers.
+    /// Total tokens of all answers of each row.
     pub lengths: Vec<usize>,
-    /// Where each row stands in its file.
+    /// Line of each row in its file.
     pub lines: Vec<u64>,
 }
 
@@ -59,7 +59,7 @@ impl EncodedRows {
         self.ranges.len()
     }
 
-    /// Number of rows in which a text was longer than the model reads.
+    /// Number of rows with a text longer than the model's input.
     pub fn truncated(&self) -> usize {
         let cut = |range: &&Range<usize>| {
             self.encodings[(*range).clone()]

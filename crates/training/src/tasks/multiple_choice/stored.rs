@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use crate::error::TrainError;
 use crate::tasks::stored::{StoredEvaluation, StoredFiles, StoredRow};
 
-/// One row of an evaluation, as `eval/NAME.predictions.jsonl` has it.
+/// One row of an evaluation, as in `eval/NAME.predictions.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ChoiceResult {
-    /// Where the row stands in its file.
+    /// Line of the file.
     pub line: u64,
-    /// The number of the right answer's column, from 0.
+    /// The index of the correct answer's column, from 0.
     pub label: usize,
-    /// The number of the predicted answer's column, from 0.
+    /// The index of the predicted answer's column, from 0.
     pub prediction: usize,
     /// The text of the predicted answer.
     pub answer: String,

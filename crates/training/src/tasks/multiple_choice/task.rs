@@ -27,25 +27,25 @@ use crate::tasks::batches::{attended, inference_batches, pack};
 /// Multiple choice.
 #[derive(Debug)]
 pub(crate) struct ChoiceTask {
-    /// What is written beside the weights.
+    /// The description written next to the weights.
     pub info: ChoiceInfo,
-    /// The encoder's configuration, for the folder that is exported.
+    /// The configuration of the encoder, for the exported folder.
     pub model_config: EncoderConfig,
-    /// Saved beside the weights.
+    /// Saved next to the weights.
     pub tokenizer: TextTokenizer,
     /// Training rows.
     pub train: EncodedRows,
-    /// The right answer of each training row, among its answers.
+    /// The correct answer of each training row, among its answers.
     pub train_labels: Vec<usize>,
     /// Validation rows; empty if there are none.
     pub valid: EncodedRows,
-    /// The right answer of each validation row.
+    /// The correct answer of each validation row.
     pub valid_labels: Vec<usize>,
-    /// What selects the best weights; `None` is the validation loss.
+    /// The metric that selects the best weights; `None` is the validation loss.
     pub best_metric: Option<Metric>,
-    /// Decides the order of rows.
+    /// The seed of the row order.
     pub seed: u64,
-    /// Batches and frozen parts.
+    /// Batch sizes and frozen parts.
     pub training: TrainingConfig,
     /// Layer-wise decay of the learning rate.
     pub layer_decay: f64,
@@ -59,7 +59,7 @@ pub(crate) struct ChoiceBatch {
     batch: Batch,
 }
 
-/// The logits of all answers, computed in batches of similar length. `progress` hears how many answers are done.
+/// The logits of all answers, computed in batches of similar length. `progress` receives the number of answers done.
 pub(crate) fn choice_logits(
     model: &ChoiceModel,
     encodings: &[Encoding],
@@ -80,15 +80,15 @@ pub(crate) fn choice_logits(
     logits
 }
 
-/// The cross-entropy of each row's right answer under a softmax over the row, summed, `[1]`. `logits` are those of all
-/// answers, `counts` of them a row.
+/// The cross-entropy of each row's correct answer under a softmax over the row, summed, `[1]`. `logits` are those of all
+/// answers; `counts` has the number of answers of each row.
 fn cross_entropy(logits: Tensor<1>, counts: &[usize], labels: &[usize]) -> Tensor<1> {
     let device = logits.device();
     let (rows, width) = (counts.len(), counts.iter().copied().max().unwrap_or(1));
     let (mut places, mut absent) = (Vec::new(), Vec::new());
     let mut first = 0;
     for &count in counts {
-        // Places beyond a row's answers repeat its first one, and are masked.
+        // Cells beyond a row's answers repeat its first one, and are masked.
         places.extend((0..width).map(|at| (first + if at < count { at } else { 0 }) as i32));
         absent.extend((0..width).map(|at| at >= count));
         first += count;

@@ -1,4 +1,4 @@
-//! How good a model's answers are to BioASQ's factoid and list questions, over all snippets of each.
+//! Metrics of answers to BioASQ's factoid and list questions, pooled over the snippets of each.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,10 @@ use bertkit_evaluation::{
 
 use super::results::{Proposal, QuestionResult};
 
-/// The answers to a file's questions of a type: what is scored, and the rows that are kept. `rows` are the snippets'.
+/// The predictions for a file's questions of one type, and the rows to write. `rows` are those of the snippets.
 ///
-/// Questions without a snippet are there, unanswered. Of lists, all answers are given whose probability, summed over snippets, is
-/// above `threshold`, or else the best one.
+/// Questions without a snippet are included, unanswered. For list questions, all answers whose probability, summed over
+/// snippets, exceeds `threshold` are given, or else the best one.
 pub(crate) fn pooled(
     asked: &[&BioasqQuestion],
     kind: QuestionType,
@@ -28,7 +28,7 @@ pub(crate) fn pooled(
         .iter()
         .map(|row| row.n_best.iter().map(candidate).collect())
         .collect();
-    // A question's id is what its snippets' ids begin with, up to the last `_`.
+    // The id of a question is the prefix of its snippets' ids, up to the last `_`.
     let id = |row: &'_ QuestionResult| -> usize { row.id.rfind('_').unwrap_or(row.id.len()) };
     let snippets = rows
         .iter()

@@ -30,9 +30,9 @@ use crate::tasks::folds;
 /// The questions that are resampled together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QuestionGroup {
-    /// All about the same text.
+    /// All questions about the same text.
     Context,
-    /// All about texts of the same title.
+    /// All questions about texts with the same title.
     Title,
 }
 
@@ -45,13 +45,13 @@ pub struct QuestionEvalOptions {
     pub read: ReadOptions,
     /// Column of a table with the question; that of training if not given.
     pub question: Option<String>,
-    /// As above: the text.
+    /// Column with the text, likewise.
     pub context: Option<String>,
-    /// As above: the answer.
+    /// Column with the answer, likewise.
     pub answer: Option<String>,
-    /// As above: where the answer begins.
+    /// Column with the start of the answer, likewise.
     pub start: Option<String>,
-    /// As above: the name of the question.
+    /// Column with the id of the question, likewise.
     pub id: Option<String>,
     /// Whether an answer that is not in its text is an error.
     pub strict: bool,
@@ -65,16 +65,16 @@ pub struct QuestionEvalOptions {
     pub group: Option<QuestionGroup>,
     /// Resamples, confidence and seed of the intervals; groups come from `group`.
     pub bootstrap: BootstrapOptions,
-    /// Measures again with the questions changed, by the seed of `bootstrap`; the texts stay, for they hold the answers.
+    /// Perturbations of the questions, with the seed of `bootstrap`; the texts are unchanged, because they contain the answers.
     pub perturbations: Vec<Perturbation>,
     /// The name of the files under `eval/`; the data file's stem if not given.
     pub name: Option<String>,
-    /// Measures on the questions alone that this fold of the file holds out.
+    /// Evaluates only the questions that this fold of the file holds out.
     pub fold: Option<FoldConfig>,
 }
 
 impl QuestionEvalOptions {
-    /// The probability above which an answer belongs in a list, as BioBERT's authors have it (Yoon et al. 2020).
+    /// The probability above which an answer is listed, as in BioBERT (Yoon et al. 2020).
     pub const LIST_THRESHOLD: f64 = 0.42;
 }
 
@@ -85,18 +85,18 @@ pub struct QuestionEvaluation {
     pub report: Report,
     /// The effect of each perturbation.
     pub perturbed: Vec<Perturbed>,
-    /// From which score on there is no answer, and how that was chosen; `None` if every question is answered.
+    /// The score above which a question has no answer, and how it was chosen; `None` if every question is answered.
     pub null_threshold: Option<(f64, String)>,
     /// Notes for the user.
     pub notes: Vec<String>,
-    /// Question by question, in the order of the file.
+    /// The result of each question, in the order of the file.
     pub rows: Vec<QuestionResult>,
     /// Where report, rows and answers by id were written, if a run directory was evaluated.
     pub written: Option<[PathBuf; 3]>,
 }
 
 impl QuestionEvaluation {
-    /// The report as JSON, with the threshold, and what the user should know.
+    /// The report as JSON, with the threshold, perturbations and notes.
     pub fn to_json(&self) -> Value {
         let mut value = json!(self.report);
         if let (Some(object), Some((at, origin))) = (value.as_object_mut(), &self.null_threshold) {
@@ -107,7 +107,7 @@ impl QuestionEvaluation {
         value
     }
 
-    /// The answers by the names of their questions, as SQuAD's script takes them.
+    /// The answers by question id, in the format of SQuAD's script.
     pub fn by_id(&self) -> BTreeMap<&str, &str> {
         let rows = self.rows.iter();
         rows.map(|row| (row.id.as_str(), row.prediction.as_str()))
@@ -118,8 +118,8 @@ impl QuestionEvaluation {
 /// Evaluates a model on a file of questions. `progress` receives questions done and questions in total, perturbed
 /// repetitions included.
 ///
-/// Below a run directory, if one was opened, the report is kept as `eval/NAME.json`, each question's answers as
-/// `eval/NAME.predictions.jsonl`, and the answers by id, as SQuAD's script takes them, as `eval/NAME.predictions.json`.
+/// If a run directory was opened, the report is written there as `eval/NAME.json`, each question's answers as
+/// `eval/NAME.predictions.jsonl`, and the answers by id, in the format of SQuAD's script, as `eval/NAME.predictions.json`.
 ///
 /// # Errors
 /// The file cannot be used, no question has a true answer, or a report cannot be written.
@@ -201,8 +201,8 @@ fn reading(answerer: &QuestionAnswerer, options: &QuestionEvalOptions) -> Questi
     question_options(options.read.clone(), &settings, options.strict)
 }
 
-/// The questions that are scored: those with a known answer, or every snippet of the chosen BioASQ questions; of a fold,
-/// those that it holds out.
+/// The questions that are scored: those with a known answer, or every snippet of the chosen BioASQ questions; with a fold,
+/// only those that it holds out.
 fn scored_questions(
     mut questions: Vec<Question>,
     asked: Option<&(QuestionType, Vec<&BioasqQuestion>)>,
@@ -212,7 +212,7 @@ fn scored_questions(
     let all = questions.len();
     match asked {
         None => questions.retain(|question| question.labelled),
-        // Any snippet may be answered, whether it holds the answer or not.
+        // Any snippet may be answered, whether it contains the answer or not.
         Some((_, asked)) => {
             let chosen: HashSet<&str> = asked.iter().map(|asked| asked.id.as_str()).collect();
             let of = |id: &str| id.rfind('_').is_some_and(|at| chosen.contains(&id[..at]));
@@ -241,7 +241,7 @@ fn scored_questions(
     Ok(questions)
 }
 
-/// What the model answered to each question.
+/// The model's answers to each question.
 fn results(
     questions: &[Question],
     answers: &[Prediction],
@@ -262,10 +262,10 @@ fn results(
     both.map(result).collect()
 }
 
-/// Evaluates a finished run on what it has not seen.
+/// Evaluates a finished run on data that it was not trained on.
 ///
 /// # Errors
-/// As [`evaluate_questions`], and if the model cannot be opened.
+/// As for [`evaluate_questions`], or the model cannot be opened.
 pub(crate) fn evaluate_unseen(
     unseen: &UnseenData<'_>,
     progress: &mut dyn FnMut(usize, usize),
@@ -293,7 +293,7 @@ pub(crate) fn evaluate_unseen(
     evaluate_questions(&answerer, &options, progress).map(drop)
 }
 
-/// The questions of a file of BioASQ's own that are scored, and their type; `None` of other files.
+/// The questions of a file in BioASQ's format that are scored, and their type; `None` for other files.
 fn asked<'a>(
     all: &'a [BioasqQuestion],
     options: &QuestionEvalOptions,
@@ -359,7 +359,7 @@ fn as_given(
     found
 }
 
-/// The questions perturbed, their texts unchanged, and how many differ.
+/// The perturbed questions, with unchanged texts, and how many differ.
 fn perturb(
     perturbation: &Perturbation,
     seed: u64,
@@ -440,7 +440,7 @@ fn pooled(rows: &[QuestionResult]) -> (FactoidPredictions, Vec<QuestionResult>) 
     (predictions, results)
 }
 
-/// A number for each question's group, equal for equal groups. A question without a title is grouped by its text.
+/// A group number for each question; equal groups have equal numbers. A question without a title is grouped by its text.
 fn group_numbers(questions: &[Question], group: QuestionGroup) -> Vec<usize> {
     let mut numbers: HashMap<(bool, &str), usize> = HashMap::new();
     let number = |question| {
@@ -450,7 +450,7 @@ fn group_numbers(questions: &[Question], group: QuestionGroup) -> Vec<usize> {
     questions.iter().map(number).collect()
 }
 
-/// What a question shares with those of its group, and whether that is a title.
+/// The key of a question's group, and whether it is a title.
 fn group_of(question: &Question, group: QuestionGroup) -> (bool, &str) {
     match (group, &question.title) {
         (QuestionGroup::Title, Some(title)) => (true, title),

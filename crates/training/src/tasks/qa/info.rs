@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::config::QuestionConfig;
 use crate::tasks::kind::TaskKind;
 
-/// How a model reads questions and its answers are chosen; `bertkit.json` in the model's folder.
+/// How a model reads questions and how its answers are chosen; `bertkit.json` in the model's folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QuestionInfo {
     /// [`TaskKind::Qa`].
     task: TaskKind,
-    /// Tokens of an input at most: question, part of the text and special tokens.
+    /// Maximum input length in tokens: question, part of the text and special tokens.
     pub max_length: usize,
     /// How windows are cut and answers chosen, and the columns of the training file.
     #[serde(flatten)]

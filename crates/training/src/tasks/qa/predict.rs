@@ -20,8 +20,8 @@ const PORTION: usize = 128;
 pub type QuestionAnswerer = TrainedModel<SpanHead, QuestionInfo>;
 
 impl QuestionAnswerer {
-    /// Opens a run directory that a fine-tuning run with `task.kind = "qa"` has finished, or a model folder in Hugging Face's layout whose class
-    /// is a question answering one.
+    /// Opens a run directory that a fine-tuning run with `task.kind = "qa"` has finished, or a model folder in Hugging Face's
+    /// layout with a question-answering class.
     ///
     /// # Errors
     /// There is no such model, or it cannot be read.
@@ -81,13 +81,13 @@ impl QuestionAnswerer {
         Ok(opened.trained(model, tokenizer, info))
     }
 
-    /// Sets the threshold: a question is answered unless "no answer" scores more than it above the best answer.
+    /// Sets the threshold: a question is answered unless "no answer" scores more than this above the best answer.
     pub fn set_null_threshold(&mut self, threshold: f64) {
         self.info.settings.null_threshold = Some(threshold);
         self.info.null_threshold_origin = "as asked for".into();
     }
 
-    /// The best answers to each question; [`Prediction::text`] at the threshold of [`Self::info`] is the one to give.
+    /// The best answers to each question; [`Prediction::text`] at the threshold of [`Self::info`] gives the final one.
     /// `progress` receives the number of questions done.
     ///
     /// # Errors
@@ -103,7 +103,7 @@ impl QuestionAnswerer {
             let features = Features::new(portion, &self.tokenizer, &windows)?;
             let (before, all) = (answers.len(), features.windows().len());
             let beam = self.info.settings.n_best;
-            // In questions, of which each has some of the windows.
+            // Progress in questions, estimated from the windows done.
             let mut tell = |done| progress(before + portion.len() * done / (all + 1));
             let context = self.inference.context;
             let found = scores(&self.model, &features, beam, context, &mut tell);

@@ -133,7 +133,7 @@ pub(crate) fn prepare(
     };
     let best_metric = selection_metric(&config, metric_task)?;
     check_validation(&config, &valid)?;
-    // The head has two outputs whatever classes the checkpoint was for.
+    // The head has two outputs, regardless of the classes in the checkpoint.
     encoder.labels = None;
     encoder.num_labels = None;
     encoder.problem_type = None;
@@ -187,7 +187,7 @@ fn check_validation(config: &FinetuneConfig, valid: &QuestionRows) -> Result<(),
     Ok(())
 }
 
-/// The head that scores ends after starts: loaded from the model folder, or fresh; `some_without` is whether some questions
+/// The head that scores ends given starts: loaded from the model folder, or fresh; `some_without` is whether some questions
 /// have no answer.
 fn joint(
     context: &mut RunContext,
@@ -196,7 +196,7 @@ fn joint(
     device: &Device,
 ) -> Result<JointSpan, TrainError> {
     let h = encoder.hidden_size;
-    // Another seed than that of the rest, whose first numbers these would be.
+    // A different seed: with that of the run, the same numbers would be drawn as for the other weights.
     let seed = context.config.seed ^ 0x7019_7b0e;
     let mut init = Initializer::added(device, seed, encoder.initializer_range);
     let fresh = JointSpan::new(h, some_without, &mut init);

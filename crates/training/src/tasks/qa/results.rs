@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 /// An answer that a model considered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Proposal {
-    /// Its text; empty says that there is no answer.
+    /// Its text; empty means that there is no answer.
     pub text: String,
-    /// Its share among the answers considered; of several snippets the sum.
+    /// Its probability among the answers considered; summed over several snippets.
     pub probability: f64,
-    /// Where it begins in the text, in characters; not for "no answer" and not over several snippets.
+    /// Its start in the text, in characters; absent for "no answer" and for pooled snippets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<usize>,
 }
@@ -18,14 +18,14 @@ pub struct Proposal {
 /// The answers to one question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QuestionResult {
-    /// The question's name.
+    /// The id of the question.
     pub id: String,
     /// Line of the file, if it is a table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
     /// The question.
     pub question: String,
-    /// The true answers; none where the text holds none.
+    /// The true answers; empty if the text contains none.
     pub answers: Vec<String>,
     /// The model's answer; empty if it gives none.
     pub prediction: String,

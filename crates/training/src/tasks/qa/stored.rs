@@ -7,7 +7,7 @@ use super::results::QuestionResult;
 use crate::error::TrainError;
 use crate::tasks::stored::{StoredEvaluation, StoredFiles, StoredRow};
 
-/// From which score on a question has no answer.
+/// The score above which a question has no answer.
 #[derive(Debug, Deserialize)]
 struct NullThreshold {
     value: f64,
@@ -16,7 +16,7 @@ struct NullThreshold {
 /// Reads the answers to questions.
 ///
 /// # Errors
-/// A line is not a row, or the questions were pooled over snippets, whose truth rows do not hold.
+/// A line is not a row, or the questions were pooled over snippets, in which case the rows lack the truth.
 pub(crate) fn read(files: &StoredFiles) -> Result<StoredEvaluation, TrainError> {
     if matches!(
         files.report.task,
@@ -40,7 +40,7 @@ pub(crate) fn read(files: &StoredFiles) -> Result<StoredEvaluation, TrainError> 
     })
 }
 
-/// A question with its truth; its number replaces a missing line.
+/// A question with its true answers; its index replaces a missing line.
 fn question(at: usize, row: &QuestionResult) -> StoredRow {
     StoredRow {
         line: row.line.unwrap_or(at as u64 + 1),
@@ -49,7 +49,7 @@ fn question(at: usize, row: &QuestionResult) -> StoredRow {
     }
 }
 
-/// The answers to questions; where none was given, the best one that was withheld.
+/// The answers to questions; for an unanswered question, the best answer below the threshold.
 fn answers(rows: Vec<QuestionResult>) -> Vec<Answer> {
     let answer = |row: QuestionResult| {
         let given = Some(row.prediction).filter(|text| !text.is_empty());

@@ -37,17 +37,17 @@ pub struct QuestionRows {
     pub questions: Vec<Question>,
     /// Their windows.
     pub features: Features,
-    /// The windows with a target: the answer, or the first token where a window does not have it.
+    /// The windows with a target: the answer, or the first token if the window does not contain it.
     pub windows: Vec<usize>,
-    /// Tokens of each of these.
+    /// Number of tokens of each of these.
     pub lengths: Vec<usize>,
 }
 
 impl QuestionRows {
-    /// Cuts questions into windows.
+    /// Splits questions into windows.
     ///
     /// # Errors
-    /// As [`Features::new`].
+    /// As for [`Features::new`].
     pub fn new(
         questions: Vec<Question>,
         tokenizer: &TextTokenizer,
@@ -68,14 +68,14 @@ impl QuestionRows {
         })
     }
 
-    /// Start or end tokens of some windows that have a target.
+    /// Start and end tokens of some windows that have a target.
     fn targets(&self, windows: &[usize]) -> (Vec<usize>, Vec<usize>) {
         let all = self.features.windows();
         let target = |&window: &usize| all[window].target.unwrap_or_default();
         windows.iter().map(target).unzip()
     }
 
-    /// The same, with whether the question has an answer at all.
+    /// The same, and whether the question has an answer at all.
     fn span_targets(&self, windows: &[usize]) -> Vec<SpanTarget> {
         let (starts, ends) = self.targets(windows);
         let all = self.features.windows();
@@ -88,7 +88,7 @@ impl QuestionRows {
         .collect()
     }
 
-    /// The loss of a head that scores ends after starts, summed over the windows that have a target.
+    /// The loss of a head that scores ends given starts, summed over the windows that have a target.
     fn joint_loss(&self, model: &SpanModel, context: Context<'_>) -> f64 {
         let batches = inference_batches(&self.lengths).into_iter().map(|places| {
             let windows: Vec<usize> = places.iter().map(|&place| self.windows[place]).collect();
@@ -105,9 +105,9 @@ impl QuestionRows {
 /// The scores of a window.
 #[derive(Debug, Clone)]
 pub(crate) enum Scored {
-    /// Its tokens as starts and as ends.
+    /// The scores of its tokens as start and as end.
     Tokens(Vec<f32>, Vec<f32>),
-    /// Answers as a whole, and that there is none: by itself, as odds, or beside them.
+    /// Scores of whole answers, the score of "no answer", and whether that score is log-odds.
     Spans(Vec<SpanScore>, f32, bool),
 }
 
@@ -144,13 +144,13 @@ fn span_score(span: ProposedSpan) -> SpanScore {
     }
 }
 
-/// The first token of the text in the inputs of windows.
+/// The position of the first text token in the inputs of windows.
 fn texts(features: &Features, windows: &[usize]) -> Vec<usize> {
     let first = |&window: &usize| features.context_positions(window).start;
     windows.iter().map(first).collect()
 }
 
-/// The scores of each window, of the `beam` best starts where ends are scored after them. `progress` receives the number of
+/// The scores of each window; if ends are scored given starts, of the `beam` best starts. `progress` receives the number of
 /// windows done.
 pub(crate) fn scores(
     model: &SpanModel,
@@ -213,7 +213,7 @@ pub(crate) fn no_answer_score(prediction: &Prediction) -> f64 {
         .clamp(f64::from(f32::MIN), f64::from(f32::MAX))
 }
 
-/// Answers beside the truth; with a threshold, questions may have no answer.
+/// Answers with the truth; with a threshold, questions may have no answer.
 pub(crate) fn predictions(
     questions: &[Question],
     answers: &[Prediction],
@@ -231,9 +231,9 @@ pub(crate) fn predictions(
     }
 }
 
-/// The cross-entropy of one token out of each window's, summed over windows, and its gradient by the scores.
+/// The cross-entropy of one token in each window, summed over windows, and its gradient with respect to the scores.
 ///
-/// The rows of a window are consecutive; `targets` count from its first row.
+/// The rows of a window are consecutive; `targets` are relative to its first row.
 fn cross_entropy(scores: &[f32], lengths: &[usize], targets: &[usize]) -> (f64, Vec<f32>) {
     let mut gradient = Vec::with_capacity(scores.len());
     let (mut loss, mut at) = (0.0, 0);
@@ -265,11 +265,11 @@ fn cross_entropy_of(scores: Tensor<1>, lengths: &[usize], targets: &[usize]) -> 
 /// Extractive question answering, as a [`Task`].
 #[derive(Debug)]
 pub struct QuestionTask {
-    /// What is written beside the weights.
+    /// The description written next to the weights.
     pub info: QuestionInfo,
-    /// The encoder's configuration, for the folder that is exported.
+    /// The configuration of the encoder, for the exported folder.
     pub model_config: EncoderConfig,
-    /// Saved beside the weights.
+    /// Saved next to the weights.
     pub tokenizer: TextTokenizer,
     /// Training questions.
     pub train: QuestionRows,
@@ -279,7 +279,7 @@ pub struct QuestionTask {
     pub choose_threshold: bool,
     /// The metric that selects the best weights; `None` is the validation loss.
     pub best_metric: Option<Metric>,
-    /// Decides the order of windows.
+    /// The seed of the window order.
     pub seed: u64,
     /// Batch sizes and frozen parts.
     pub training: TrainingConfig,
@@ -324,7 +324,7 @@ impl QuestionTask {
         (answers, sum / rows.windows.len() as f64)
     }
 
-    /// The validation answers beside the truth, decided at the threshold that serves F1 best if one is to be chosen.
+    /// The validation answers with the truth, decided at the threshold with the best F1 if one is to be chosen.
     fn decided(&self, answers: &[Prediction]) -> AnswerPredictions {
         let threshold = self.info.settings.null_threshold;
         let mut decided = predictions(&self.valid.questions, answers, threshold);
@@ -335,7 +335,7 @@ impl QuestionTask {
         decided
     }
 
-    /// Chooses the threshold for no answer on the validation questions.
+    /// Chooses the threshold for "no answer" on the validation questions.
     fn settle_threshold(&mut self, model: &SpanModel, context: Context<'_>) {
         if !self.choose_threshold || self.valid.questions.is_empty() {
             return;
@@ -424,8 +424,8 @@ impl Task for QuestionTask {
         vec![batch.windows.len() as f64]
     }
 
-    /// The mean of the cross-entropies of start and end over each window's tokens (Devlin et al. 2019, §4.2); where ends are
-    /// scored after starts, that of ELECTRA's head.
+    /// The mean of the cross-entropies of start and end over each window's tokens (Devlin et al. 2019, §4.2) or, if ends are
+    /// scored given starts, the loss of ELECTRA's head.
     fn loss(
         &self,
         model: &SpanModel,

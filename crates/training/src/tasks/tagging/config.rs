@@ -47,7 +47,7 @@ pub enum TagHead {
 
 plain_values!(TagHead, LabelledTokens, Scheme);
 
-/// The head of questions if the name or the task says so, else that of tagged words.
+/// The key of the QA head if the name or the task says so, else that of the NER head.
 fn head_key(value: &Value, lookup: Lookup<'_>) -> &'static str {
     let task = lookup("task.kind");
     let asks = task.as_ref().and_then(Value::as_str) == Some("qa");

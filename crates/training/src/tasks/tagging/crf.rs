@@ -1,57 +1,57 @@
 //! A linear-chain conditional random field on the host: the likelihood of tags, its gradient, and the best tags.
 //!
-//! `n` words, `k` tags. A sequence's score is the sum of what the head gives each word's tag, of the score of each tag
-//! behind the one before it, and, where a window begins or ends with its sentence, of the scores of the first and the
+//! `n` words, `k` tags. The score of a sequence is the sum of the head's score of each word's tag, the transition score of
+//! each pair of adjacent tags and, if a window begins or ends with its sentence, the scores of the first and the
 //! last tag (Lafferty et al. 2001).
 
 use bertkit_data::tagging::TagSet;
 use bertkit_model::heads::Crf;
 use bertkit_model::weights::to_vec;
 
-/// The scores beside those of the head, in `f64`.
+/// The transition scores, in `f64`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Scores {
     tags: usize,
     start: Vec<f64>,
     end: Vec<f64>,
-    /// `[k, k]`: the column's tag behind the row's.
+    /// `[k, k]`: the column's tag after the row's.
     transitions: Vec<f64>,
 }
 
-/// What the head gives the words of a window.
+/// The head's scores for the words of a window.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Chain<'a> {
     /// `[n, k]`.
     pub logits: &'a [f32],
-    /// Whether its first word is the sentence's.
+    /// Whether its first word is the first of the sentence.
     pub begins: bool,
-    /// Whether its last word is the sentence's.
+    /// Whether its last word is the last of the sentence.
     pub ends: bool,
 }
 
-/// All sequences of tags that are allowed, weighed by their likelihood among themselves.
+/// The distribution over all allowed tag sequences.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Expectation {
     /// Logarithm of the sum of `exp(score)` over the sequences.
     pub log_sum: f64,
-    /// `[n, k]`: how likely each word has each tag.
+    /// `[n, k]`: the probability of each tag at each word.
     pub tags: Vec<f64>,
-    /// `[k, k]`: how often each tag is expected behind each.
+    /// `[k, k]`: the expected number of transitions from each tag to each tag.
     pub pairs: Vec<f64>,
 }
 
-/// How much less likely than all sequences together the true ones are, and its derivatives by every score.
+/// The negative log-likelihood of the true tags, and its gradient with respect to every score.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Likelihood {
-    /// The negative logarithm, in nats.
+    /// The loss, in nats.
     pub loss: f64,
-    /// By the logits, `[n, k]`.
+    /// With respect to the logits, `[n, k]`.
     pub logits: Vec<f64>,
-    /// By the scores of the first tag, `[k]`.
+    /// With respect to the scores of the first tag, `[k]`.
     pub start: Vec<f64>,
-    /// By the scores of the last tag, `[k]`.
+    /// With respect to the scores of the last tag, `[k]`.
     pub end: Vec<f64>,
-    /// By the transitions, `[k, k]`.
+    /// With respect to the transitions, `[k, k]`.
     pub transitions: Vec<f64>,
 }
 
@@ -64,7 +64,7 @@ fn log_sum_exp(values: impl Iterator<Item = f64> + Clone) -> f64 {
 }
 
 impl Scores {
-    /// Those of a model.
+    /// The scores of a model.
     pub fn new(crf: &Crf) -> Self {
         let wide = |values: Vec<f32>| values.into_iter().map(f64::from).collect::<Vec<_>>();
         let start = wide(to_vec(crf.start_transitions.val()));
@@ -76,7 +76,7 @@ impl Scores {
         }
     }
 
-    /// The score of a tag at a word, with those of the sentence's borders.
+    /// The score of a tag at a word, including the start and end scores of the sentence.
     fn at(&self, chain: Chain<'_>, word: usize, tag: usize) -> f64 {
         let words = chain.logits.len() / self.tags;
         let mut score = f64::from(chain.logits[word * self.tags + tag]);
@@ -89,7 +89,7 @@ impl Scores {
         score
     }
 
-    /// The forward–backward algorithm over the sequences whose every tag is allowed at its word.
+    /// The forward–backward algorithm over the sequences in which every tag is allowed at its word.
     pub fn expect(&self, chain: Chain<'_>, allowed: impl Fn(usize, usize) -> bool) -> Expectation {
         let k = self.tags;
         let words = chain.logits.len() / k;
@@ -100,7 +100,7 @@ impl Scores {
             }
         }
         let step = |from: usize, to: usize| self.transitions[from * k + to];
-        // The logarithm of all that ends with a tag at a word, and of all that goes on behind it.
+        // Log-sums over all prefixes that end with a tag at a word, and over all suffixes after it.
         let (mut forward, mut backward) = (scores.clone(), vec![0.0; words * k]);
         for word in 1..words {
             let before = (word - 1) * k;
@@ -140,7 +140,7 @@ impl Scores {
         }
     }
 
-    /// The loss of a window where the tags of some words are known, `[n]`. Unknown ones may be any.
+    /// The loss of a window in which the tags of some words are known, `[n]`. Unknown tags are summed over.
     pub fn likelihood(&self, chain: Chain<'_>, truth: &[Option<usize>]) -> Likelihood {
         let k = self.tags;
         let all = self.expect(chain, |_, _| true);
@@ -160,8 +160,8 @@ impl Scores {
         }
     }
 
-    /// The best sequence of tags (Viterbi 1967) among those that the scheme of `set` allows, with ties given to the tag
-    /// that comes first.
+    /// The best sequence of tags (Viterbi 1967) among those that the scheme of `set` allows; ties go to the
+    /// lower index.
     pub fn best(&self, chain: Chain<'_>, set: &TagSet) -> Vec<usize> {
         let k = self.tags;
         let words = chain.logits.len() / k;
@@ -203,7 +203,7 @@ impl Scores {
     }
 }
 
-/// The place of the largest value, of equals the first.
+/// The index of the largest value; ties go to the first.
 pub(crate) fn first_best(values: impl Iterator<Item = f64>) -> usize {
     let larger = |best: (usize, f64), next: (usize, f64)| if next.1 > best.1 { next } else { best };
     values
@@ -218,7 +218,7 @@ mod tests {
     use super::*;
     use bertkit_data::tagging::Scheme;
 
-    /// Numbers between -2 and 2 without a pattern.
+    /// Pseudo-random numbers between -2 and 2.
     fn numbers(seed: usize, n: usize) -> Vec<f64> {
         let number = |i: usize| (((seed * 31 + i * 7919) as f64).sin() * 43758.5453).fract() * 2.0;
         (0..n).map(number).collect()
@@ -237,7 +237,7 @@ mod tests {
         numbers(seed, n).into_iter().map(|x| x as f32).collect()
     }
 
-    /// Every sequence of so many tags.
+    /// All sequences of `words` tags.
     fn sequences(words: usize, tags: usize) -> impl Iterator<Item = Vec<usize>> {
         (0..tags.pow(words as u32)).map(move |number| {
             (0..words)

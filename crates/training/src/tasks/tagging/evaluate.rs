@@ -26,26 +26,26 @@ use crate::tasks::folds;
 pub struct TagEvalOptions {
     /// The tagged file.
     pub data: PathBuf,
-    /// How it is read, where it is otherwise than in training.
+    /// How the file is read, if differently from training.
     pub columns: TagColumns,
-    /// Whether whole documents are resampled, and not sentences.
+    /// Whether to resample whole documents instead of sentences.
     pub by_document: bool,
-    /// Whether types of entities that training never saw are refused instead of scored as missed.
+    /// Whether entity types not seen in training are an error instead of being scored as missed.
     pub strict: bool,
     /// Resamples, confidence and seed of the intervals.
     pub bootstrap: BootstrapOptions,
-    /// Changes to the words; the tagger is measured again under each. The seed is that of `bootstrap`.
+    /// Perturbations of the words; the tagger is evaluated again under each. The seed is that of `bootstrap`.
     pub perturbations: Vec<Perturbation>,
     /// The name of the files under `eval/`; the data file's stem if not given.
     pub name: Option<String>,
-    /// Measures on the sentences alone that this fold of the file holds out; by whole documents if `by_document`.
+    /// Evaluates only the sentences that this fold of the file holds out; by whole documents if `by_document`.
     pub fold: Option<FoldConfig>,
 }
 
 /// The predicted tags of one sentence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TagRow {
-    /// Line of the file where the sentence begins.
+    /// The line where the sentence begins.
     pub line: u64,
     /// Its words.
     pub words: Vec<String>,
@@ -61,20 +61,20 @@ pub struct TagRow {
 /// An evaluation of a tagger.
 #[derive(Debug, Clone)]
 pub struct TagEvaluation {
-    /// Metrics with intervals: entities as seqeval reads them by default, in strict IOB2, and as conlleval does.
+    /// Metrics with intervals: entities as in seqeval's default mode, in strict IOB2, and as in conlleval.
     pub report: Report,
     /// The effect of each perturbation.
     pub perturbed: Vec<Perturbed>,
     /// Notes for the user.
     pub notes: Vec<String>,
-    /// Sentence by sentence, in the order of the file.
+    /// The result of each sentence, in the order of the file.
     pub rows: Vec<TagRow>,
     /// Where report and rows were written, if a run directory was evaluated.
     pub written: Option<(PathBuf, PathBuf)>,
 }
 
 impl TagEvaluation {
-    /// The report as JSON, with what the user should know.
+    /// The report as JSON, with perturbations and notes.
     pub fn to_json(&self) -> Value {
         let mut value = json!(self.report);
         add_findings(&mut value, &self.perturbed, &self.notes);
@@ -82,7 +82,7 @@ impl TagEvaluation {
     }
 }
 
-/// Renames the entity type of the file to that of the model where file and model have one type each and one of them does
+/// Renames the entity type of the file to that of the model if both have exactly one type and one of them does
 /// not name it (bare `B` and `I`).
 fn align_types(corpus: &mut TaggedCorpus, info: &TagInfo) {
     corpus.adopt_type(&info.tags);
@@ -103,7 +103,7 @@ fn align_types(corpus: &mut TaggedCorpus, info: &TagInfo) {
 
 /// Evaluates a tagger on a tagged file. `progress` receives windows done and windows in total.
 ///
-/// Reports are written below the run directory, if one was opened: `eval/NAME.json` and
+/// If a run directory was opened, the reports are written there: `eval/NAME.json` and
 /// `eval/NAME.predictions.jsonl`.
 ///
 /// # Errors
@@ -221,10 +221,10 @@ fn read(
     Ok((corpus, notes))
 }
 
-/// Evaluates a finished run on what it has not seen.
+/// Evaluates a finished run on data that it was not trained on.
 ///
 /// # Errors
-/// As [`evaluate_tags`], and if the model cannot be opened.
+/// As for [`evaluate_tags`], or the model cannot be opened.
 pub(crate) fn evaluate_unseen(
     unseen: &UnseenData<'_>,
     progress: &mut dyn FnMut(usize, usize),
@@ -243,8 +243,8 @@ pub(crate) fn evaluate_unseen(
     evaluate_tags(&tagger, &options, progress).map(drop)
 }
 
-/// The number of sentences that a perturbation changes, and the changed sentences: word by word, so that each keeps its
-/// tag.
+/// The number of sentences that a perturbation changes, and the changed sentences. Each word is perturbed separately, so
+/// that it keeps its tag.
 fn perturb(
     perturbation: &Perturbation,
     seed: u64,

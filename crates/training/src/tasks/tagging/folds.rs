@@ -1,8 +1,8 @@
-//! Documents of tagged sentences, which a fold does not split.
+//! Documents of tagged sentences, which folds keep together.
 
 use bertkit_data::tagging::TaggedCorpus;
 
-/// The name of each sentence's document; empty without one.
+/// The document name of each sentence; empty if it has none.
 pub(crate) fn documents(corpus: &TaggedCorpus) -> Vec<&str> {
     let name = |at: Option<usize>| at.map_or("", |at| corpus.documents[at].as_str());
     let sentences = corpus.sentences.iter();

@@ -19,15 +19,15 @@ use bertkit_data::sources::Format;
 pub struct TagInfo {
     /// [`TaskKind::Ner`].
     pub task: TaskKind,
-    /// The tags, by output.
+    /// The tags, in the order of the outputs.
     pub tags: TagSet,
     /// Their scheme.
     pub scheme: Scheme,
     /// How the tags of a sentence are chosen.
     pub head: TagHead,
-    /// Which tokens of a word were trained to give its tag.
+    /// Which tokens of a word carried its tag in training.
     pub label: LabelledTokens,
-    /// Tokens that neighbouring windows of a long sentence share, at least.
+    /// The minimum number of tokens that neighbouring windows of a long sentence share.
     pub overlap: usize,
     /// Longest window in tokens.
     pub max_length: usize,
@@ -35,7 +35,7 @@ pub struct TagInfo {
     pub columns: TagColumns,
 }
 
-/// The columns of words and tags in a file; what is not set is inferred.
+/// The columns of words and tags in a file; unset values are inferred.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TagColumns {
@@ -54,7 +54,7 @@ pub struct TagColumns {
     /// The column of the ids of sentences, in CSV.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sentence: Option<String>,
-    /// Outer or inner entities.
+    /// Whether outer or inner entities are read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub level: Option<TagLevel>,
     /// The type of entities whose tags are bare letters.
@@ -77,7 +77,7 @@ impl From<&DataConfig> for TagColumns {
 }
 
 impl TagColumns {
-    /// These settings, completed by `others`; columns of another format are not taken over.
+    /// These settings, with missing ones taken from `others`; columns of another format are not used.
     #[must_use]
     pub fn or(self, others: &Self) -> Self {
         if self.format.is_some() && self.format != others.format {
@@ -122,7 +122,7 @@ impl TagColumns {
 }
 
 impl TagInfo {
-    /// The name of a tag, with its type even where the model's tags are bare letters.
+    /// The full name of a tag, including its type even if the model's tags are bare letters.
     fn full_name(&self, tag: usize) -> String {
         let name = &self.tags.names()[tag];
         match (name.len(), self.tags.types()) {
@@ -131,11 +131,11 @@ impl TagInfo {
         }
     }
 
-    /// The tags of sentences as their scores read them: truth in BIO, predictions in BIO as the model gave them, broken
-    /// or not; those of other schemes by the entities that they mark.
+    /// The tags of sentences in the form that metrics read: truth in BIO, predictions in BIO as the model gave them, valid
+    /// or not; predictions in other schemes are converted through the entities that they mark.
     ///
     /// # Panics
-    /// If there are not as many tags as words.
+    /// If the numbers of tags and words differ.
     pub fn predictions(
         &self,
         sentences: &[TaggedSentence],
@@ -155,7 +155,7 @@ impl TagInfo {
         }
     }
 
-    /// How sentences are cut.
+    /// How sentences are split into windows.
     pub(crate) fn windows(&self) -> TagWindowOptions {
         TagWindowOptions {
             max_length: self.max_length,

@@ -1,4 +1,4 @@
-//! One tag a word: named entities.
+//! One tag per word: named entities.
 
 pub(crate) mod config;
 mod crf;

@@ -33,7 +33,7 @@ pub struct TaggedWords {
 /// An entity in a text.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FoundEntity {
-    /// Where it is, what it is, and its text.
+    /// Its position, type and text.
     #[serde(flatten)]
     pub span: TextSpan,
     /// The mean probability of its tags.
@@ -41,8 +41,8 @@ pub struct FoundEntity {
 }
 
 impl Tagger {
-    /// Opens a run directory that a fine-tuning run with `task.kind = "ner"` has finished, or a model folder in Hugging Face's layout whose
-    /// class labels tokens and whose `id2label` has the names of tags.
+    /// Opens a run directory that a fine-tuning run with `task.kind = "ner"` has finished, or a model folder in Hugging Face's
+    /// layout with a token-classification class and tag names in `id2label`.
     ///
     /// # Errors
     /// There is no such model, or it cannot be read.
@@ -58,7 +58,7 @@ impl Tagger {
                     "`{}` was not trained by bertkit: its tags are those of its config.json",
                     opened.folder.display()
                 ));
-                // Longer windows than 512 tokens are slow, and hardly a sentence needs them.
+                // Windows longer than 512 tokens are slow, and few sentences need them.
                 let max_length = opened.files.config.max_length().min(512);
                 let tags = TagSet::from_names(labels)?;
                 TagInfo {
@@ -89,8 +89,8 @@ impl Tagger {
         Ok(opened.trained(model, tokenizer, info))
     }
 
-    /// Tags the words of sentences. Long sentences are read in windows, and each word has the tag of the window where it
-    /// has most context. `progress` receives windows done and windows in total.
+    /// Tags the words of sentences. Long sentences are split into windows, and each word is tagged in the window where it
+    /// has the most context. `progress` receives windows done and windows in total.
     ///
     /// # Errors
     /// A text cannot be tokenised, or a score is not finite.
@@ -99,7 +99,7 @@ impl Tagger {
         sentences: &[TaggedSentence],
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<TaggedWords, TrainError> {
-        // In portions, so that memory follows the portion and not the file.
+        // Processed in portions, to bound the memory whatever the size of the file.
         const PORTION: usize = 8192;
         let mut all = TaggedWords {
             tags: Vec::with_capacity(sentences.len()),
@@ -134,10 +134,10 @@ impl Tagger {
         Ok(all)
     }
 
-    /// The entities in a text: words are found as [`TaggedSentence::from_text`] finds them.
+    /// The entities in a text, whose words are found as in [`TaggedSentence::from_text`].
     ///
     /// # Errors
-    /// As [`Self::tag`].
+    /// As for [`Self::tag`].
     pub fn entities(&self, texts: &[String]) -> Result<Vec<Vec<FoundEntity>>, TrainError> {
         let sentences: Vec<_> = texts
             .iter()

@@ -26,7 +26,7 @@ use crate::run::summary::{chooser_line, model_line, running_lines};
 use crate::tasks::folds;
 use crate::tasks::kind::TaskKind;
 
-/// By default, windows overlap by this fraction of their length: a quarter.
+/// The inverse of the default overlap of windows: a quarter of their length.
 const OVERLAP: usize = 4;
 
 /// Reads tagged words; the observer receives notes about repairs and dropped sentences.
@@ -263,7 +263,7 @@ fn summarise(
     })
 }
 
-/// The types of entities, and how their tags are learnt.
+/// The entity types, and how their tags are learned.
 fn entities_line(ner: &NerConfig, tags: &TagSet) -> String {
     let scheme = match ner.scheme {
         Scheme::Bio => "BIO",
@@ -287,7 +287,7 @@ fn words(rows: &TaggedRows) -> usize {
     rows.sentences.iter().map(TaggedSentence::len).sum()
 }
 
-/// How many sentences are read in windows; empty if none is.
+/// How many sentences are split into windows; empty if none is.
 fn cut_note(rows: &TaggedRows, info: &TagInfo) -> String {
     match rows.windows.cut_sentences {
         0 => String::new(),

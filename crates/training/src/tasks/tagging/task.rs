@@ -29,7 +29,7 @@ use crate::run::setup::Export;
 use crate::run::trained::save;
 use crate::tasks::batches::{self, attended, inference_batches};
 
-/// Sentences and the windows that the model reads of them.
+/// Sentences and the windows that they are split into.
 #[derive(Debug)]
 pub(crate) struct TaggedRows {
     pub sentences: Vec<TaggedSentence>,
@@ -37,7 +37,7 @@ pub(crate) struct TaggedRows {
 }
 
 impl TaggedRows {
-    /// Cuts sentences into windows. Windows without a target are not trained on, but are tagged.
+    /// Splits sentences into windows. Windows without a target are not trained on, but are tagged.
     pub fn new(
         sentences: Vec<TaggedSentence>,
         info: &TagInfo,
@@ -48,10 +48,10 @@ impl TaggedRows {
     }
 }
 
-/// Tags, and how likely each was.
+/// Tags and their probabilities.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Decoded {
-    /// One for each word that begins in each window.
+    /// One tag for each word that begins in each window.
     pub tags: Vec<Vec<usize>>,
     pub probabilities: Vec<Vec<f64>>,
 }
@@ -172,22 +172,22 @@ pub struct TagBatch {
     /// The windows, by number.
     windows: Vec<usize>,
     batch: Batch,
-    /// The packed rows that are read: those with a target, or, for a CRF, the first of each word.
+    /// The packed rows that are read: those with a target or, for a CRF, the first of each word.
     rows: Vec<usize>,
-    /// What they should give, if it is known.
+    /// Their target tags, if known.
     targets: Vec<Option<usize>>,
-    /// The part of `rows` that each window has.
+    /// The part of `rows` that belongs to each window.
     parts: Vec<Range<usize>>,
 }
 
-/// One tag a word, as a [`Task`].
+/// One tag per word, as a [`Task`].
 #[derive(Debug)]
 pub struct TagTask {
-    /// What the tags are.
+    /// The description of the tags, written next to the weights.
     pub(crate) info: TagInfo,
-    /// The encoder's configuration, with labels, for the folder that is exported.
+    /// The configuration of the encoder, with labels, for the exported folder.
     pub(crate) model_config: EncoderConfig,
-    /// Saved beside the weights.
+    /// Saved next to the weights.
     pub(crate) tokenizer: TextTokenizer,
     /// Training sentences.
     pub(crate) train: TaggedRows,
@@ -195,13 +195,13 @@ pub struct TagTask {
     pub(crate) learnt: Vec<usize>,
     /// Validation sentences; empty if there are none.
     pub(crate) valid: TaggedRows,
-    /// What is minimised, without a CRF.
+    /// The loss, if there is no CRF.
     pub(crate) loss: LossConfig,
     /// Factor on the learning rate of the CRF.
     pub(crate) crf_rate: f64,
     /// The metric that selects the best weights; `None` is the validation loss.
     pub(crate) best_metric: Option<Metric>,
-    /// Decides the order of windows.
+    /// The seed of the window order.
     pub(crate) seed: u64,
     /// Batch sizes and frozen parts.
     pub(crate) training: TrainingConfig,
@@ -210,7 +210,7 @@ pub struct TagTask {
 }
 
 impl TagTask {
-    /// Tokens of the training windows.
+    /// Total tokens of the training windows.
     pub(crate) fn train_tokens(&self) -> u64 {
         let windows = &self.train.windows.windows;
         let lengths = self
@@ -294,8 +294,8 @@ impl TagTask {
         chosen.par_iter().enumerate().map(one).collect()
     }
 
-    /// The loss of a CRF, summed over the windows: likelihoods and their derivatives are found on the host, and enter
-    /// the graph as a sum of products that has the same value and the same derivatives.
+    /// The loss of a CRF, summed over the windows: likelihoods and their derivatives are computed on the host, and enter
+    /// the graph as a sum of products with the same value and the same derivatives.
     fn crf_loss(&self, crf: &Crf, logits: Tensor<2>, batch: &TagBatch) -> Tensor<1> {
         let device = logits.device();
         let [rows, k] = logits.dims();
@@ -334,7 +334,7 @@ impl TagTask {
         sum + (loss - value)
     }
 
-    /// Mean loss on the first tokens of the validation words whose tag is known, from logits already computed.
+    /// Mean loss on the first tokens of the validation words with a known tag, from logits already computed.
     fn validation_loss(&self, model: &TokenModel, logits: &[Vec<f32>]) -> f64 {
         let windows = &self.valid.windows.windows;
         let targets: Vec<Vec<Option<usize>>> = windows

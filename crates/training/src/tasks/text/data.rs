@@ -30,7 +30,7 @@ pub(super) fn selection(data: &DataConfig, group: bool) -> Selection {
     }
 }
 
-/// The usable rows of a file; the observer hears how many were left out.
+/// The usable rows of a file; the number of skipped rows is reported to the observer.
 pub(super) fn read_examples(
     path: &Path,
     data: &DataConfig,
@@ -53,7 +53,7 @@ pub(super) fn read_examples(
 
 /// The rows of a file, or its documents.
 pub(super) struct Inputs {
-    /// The rows; of documents, the first row of each, with its label and line.
+    /// The rows; for documents, the first row of each, with its label and line.
     pub examples: Examples,
     /// The texts of each document.
     pub documents: Option<Vec<Vec<String>>>,
@@ -85,7 +85,7 @@ pub(super) fn read_inputs(
     })
 }
 
-/// Splits the rows that the fold leaves into training and validation rows.
+/// Splits the rows outside the held-out fold into training and validation rows.
 pub(super) fn split(
     config: &FinetuneConfig,
     examples: &Examples,
@@ -110,7 +110,7 @@ pub(super) fn split(
     Ok((those(split.train), those(split.held_out)))
 }
 
-/// The class of each of some rows, where each has one.
+/// The class of each of some rows, if each has exactly one.
 pub(super) fn classes_at(targets: &Targets, rows: &[usize]) -> Option<Vec<usize>> {
     match targets {
         Targets::Classes(classes) => Some(rows.iter().map(|&row| classes[row]).collect()),
@@ -118,7 +118,7 @@ pub(super) fn classes_at(targets: &Targets, rows: &[usize]) -> Option<Vec<usize>
     }
 }
 
-/// The rows outside the held-out fold; all rows without a fold. The observer hears of classes that are too rare.
+/// The rows outside the held-out fold; all rows without a fold. Classes that are too rare are reported to the observer.
 pub(super) fn fold_rows(
     context: &mut RunContext,
     labels: &Labels,

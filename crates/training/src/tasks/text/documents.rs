@@ -45,7 +45,7 @@ pub(crate) fn document_logits(
     context: Context<'_>,
     progress: &mut dyn FnMut(usize),
 ) -> Vec<f32> {
-    // Documents whose features are on the device at once.
+    // Number of documents whose features are on the device at once.
     const TOGETHER: usize = 64;
     let lengths: Vec<usize> = sections.iter().map(Encoding::len).collect();
     let mut features: Vec<f32> = Vec::new();

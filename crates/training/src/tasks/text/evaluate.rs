@@ -1,4 +1,4 @@
-//! How good a trained model is on a labelled file.
+//! Evaluation of a trained model on a labelled file.
 
 use std::path::PathBuf;
 
@@ -43,21 +43,21 @@ pub struct EvalOptions {
     pub label: Option<String>,
     /// Group column: rows that share a value are resampled together.
     pub group: Option<String>,
-    /// What separates several labels in a cell; as in training if not given.
+    /// The separator of several labels in a cell; that of training if not given.
     pub label_separator: Option<String>,
-    /// What happens to rows without text or label.
+    /// How rows without a text or label are treated.
     pub missing: MissingPolicy,
-    /// Whether labels that training never saw are refused instead of scored as wrong.
+    /// Whether labels not seen in training are an error instead of being scored as wrong.
     pub strict: bool,
     /// Resamples, confidence and seed of the intervals; groups come from `group`.
     pub bootstrap: BootstrapOptions,
-    /// A threshold instead of the model's.
+    /// A threshold that replaces the model's.
     pub threshold: Option<f64>,
-    /// Changes to the texts; the model is measured again under each. The seed is that of `bootstrap`.
+    /// Perturbations of the texts; the model is evaluated again under each. The seed is that of `bootstrap`.
     pub perturbations: Vec<Perturbation>,
     /// The name of the files under `eval/`; the data file's stem if not given.
     pub name: Option<String>,
-    /// Measures on the rows alone that this fold of the file holds out; by whole groups if there is a `group`.
+    /// Evaluates only the rows that this fold of the file holds out; by whole groups if there is a `group`.
     pub fold: Option<FoldConfig>,
 }
 
@@ -68,11 +68,11 @@ pub struct RowResult {
     pub line: u64,
     /// The truth, as in the file.
     pub label: String,
-    /// The model's answer.
+    /// The model's prediction.
     pub prediction: String,
-    /// One a class; empty for a number.
+    /// One per class; empty for a number.
     pub probabilities: Vec<f64>,
-    /// What it is resampled with, if groups are.
+    /// Its group, if groups are resampled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
 }
@@ -82,21 +82,21 @@ pub struct RowResult {
 pub struct Evaluation {
     /// Metrics with intervals.
     pub report: Report,
-    /// The threshold that decided, and how it was chosen.
+    /// The threshold that was used, and how it was chosen.
     pub threshold: Option<(f64, String)>,
-    /// One threshold a label, for several labels.
+    /// One threshold per label, for several labels.
     pub thresholds: Vec<f64>,
-    /// What separates several labels in a cell.
+    /// The separator of several labels in a cell.
     pub label_separator: Option<String>,
-    /// Calibration of the probabilities; `None` without any.
+    /// Calibration of the probabilities; `None` if there are none.
     pub calibration: Option<Calibration>,
-    /// Accuracy with abstention; `None` except for one class a row.
+    /// Accuracy with abstention; `None` unless each row has one class.
     pub coverage: Option<Coverage>,
     /// The effect of each perturbation.
     pub perturbed: Vec<Perturbed>,
     /// Notes for the user.
     pub notes: Vec<String>,
-    /// Row by row, in the order of the file.
+    /// The result of each row, in the order of the file.
     pub rows: Vec<RowResult>,
     /// Where report and rows were written, if a run directory was evaluated.
     pub written: Option<(PathBuf, PathBuf)>,
@@ -104,7 +104,7 @@ pub struct Evaluation {
 
 /// Evaluates a model on a labelled file. `progress` receives rows done and rows in total, perturbed repetitions included.
 ///
-/// Reports are written below the run directory, if one was opened: `eval/NAME.json` and
+/// If a run directory was opened, the reports are written there: `eval/NAME.json` and
 /// `eval/NAME.predictions.jsonl`.
 ///
 /// # Errors
@@ -186,7 +186,7 @@ pub fn evaluate(
             Vec::new()
         },
         label_separator: examples.label_separator.clone().filter(|_| several),
-        // What has no probabilities has neither.
+        // Without probabilities there is neither.
         calibration: calibration(&predictions, CALIBRATION_BINS).ok(),
         coverage: coverage(&predictions).ok(),
         perturbed,
@@ -202,10 +202,10 @@ pub fn evaluate(
     Ok(evaluation)
 }
 
-/// Evaluates a finished run on what it has not seen.
+/// Evaluates a finished run on data that it was not trained on.
 ///
 /// # Errors
-/// As [`evaluate`], and if the model cannot be opened.
+/// As for [`evaluate`], or the model cannot be opened.
 pub(crate) fn evaluate_unseen(
     unseen: &UnseenData<'_>,
     progress: &mut dyn FnMut(usize, usize),
@@ -231,7 +231,7 @@ pub(crate) fn evaluate_unseen(
     evaluate(&predictor, &options, progress).map(drop)
 }
 
-/// What the model predicted for each row.
+/// The prediction for each row.
 fn results(
     options: &EvalOptions,
     info: &TaskInfo,
@@ -260,12 +260,12 @@ fn results(
 enum Inputs {
     /// Texts, or pairs of texts.
     Texts(Vec<(String, Option<String>)>),
-    /// Documents of some texts each.
+    /// Documents of several texts each.
     Documents(Vec<Vec<String>>),
 }
 
 impl Inputs {
-    /// Takes the texts out of rows. Of documents, their first rows are left.
+    /// Takes the texts out of rows. For documents, their first rows remain.
     fn of(examples: &mut Examples, info: &TaskInfo) -> Result<Self, TrainError> {
         let Some(settings) = &info.documents else {
             let take = |row: &mut RawExample| (std::mem::take(&mut row.text), row.text_pair.take());
@@ -275,7 +275,7 @@ impl Inputs {
         Ok(Self::Documents(gather(examples, &found)))
     }
 
-    /// Those of some rows.
+    /// The inputs of some rows.
     fn choose(self, rows: &[usize]) -> Self {
         match self {
             Self::Texts(texts) => Self::Texts(folds::choose(texts, rows)),
@@ -300,7 +300,7 @@ impl Inputs {
         }
     }
 
-    /// How many rows a change reaches, and the changed texts. All texts of a row are changed, each in its own way.
+    /// The number of rows that a perturbation changes, and the changed texts. Each text of a row is changed independently.
     fn perturbed(&self, perturbation: &Perturbation, seed: u64) -> (usize, Self) {
         match self {
             Self::Texts(texts) => {
@@ -387,7 +387,7 @@ fn read(options: &EvalOptions, info: &TaskInfo) -> Result<Examples, TrainError> 
     Ok(Examples::labelled(&table, &selection, options.missing)?)
 }
 
-/// The truth of each row, and a sentence about labels that training never saw.
+/// The truth of each row, and a note about labels not seen in training.
 fn truth(info: &TaskInfo, examples: &Examples) -> Result<(Targets, Option<String>), TrainError> {
     match info.kind {
         LabelKind::Regression => {
@@ -427,7 +427,7 @@ fn truth(info: &TaskInfo, examples: &Examples) -> Result<(Targets, Option<String
     }
 }
 
-/// A number for each row's group, equal for equal groups.
+/// A group number for each row; equal groups have equal numbers.
 fn group_numbers(options: &EvalOptions, examples: &Examples) -> Option<Vec<usize>> {
     options.group.as_ref()?;
     let mut numbers = std::collections::HashMap::new();
@@ -441,7 +441,7 @@ fn group_numbers(options: &EvalOptions, examples: &Examples) -> Option<Vec<usize
 }
 
 impl Evaluation {
-    /// The report as JSON, with the threshold, and what the user should know.
+    /// The report as JSON, with thresholds, perturbations and notes.
     pub fn to_json(&self) -> Value {
         let mut value = json!(self.report);
         if let (Some(object), Some((at, origin))) = (value.as_object_mut(), &self.threshold) {

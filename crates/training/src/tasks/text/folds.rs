@@ -1,4 +1,4 @@
-//! Which rows a fold holds out.
+//! The rows that a fold holds out.
 
 use bertkit_data::DataError;
 use bertkit_data::examples::Examples;
@@ -8,7 +8,7 @@ use super::rows::Targets;
 use crate::config::FoldConfig;
 use crate::tasks::folds::divide;
 
-/// Rows of a table, or documents: by class where each has one, and by whole groups if they are `grouped`.
+/// Splits the rows of a table, or documents: stratified by class if each has one, and by whole groups if `grouped`.
 pub(crate) fn of_rows(
     fold: FoldConfig,
     examples: &Examples,

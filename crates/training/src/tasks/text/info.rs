@@ -1,4 +1,4 @@
-//! What a text model answers, and how its outputs become answers.
+//! The outputs of a text model, and how they are converted to predictions.
 
 use bertkit_data::documents::Chunking;
 use bertkit_data::labels::LabelKind;
@@ -9,20 +9,20 @@ use serde::{Deserialize, Serialize};
 use crate::config::Pool;
 use crate::run::tables::Reading;
 
-/// What a trained model answers, and how its answers are read; `bertkit.json` in the model's folder.
+/// The outputs of a trained model, and how they are read; `bertkit.json` in the model's folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskInfo {
     /// Classes, several labels, or a number.
     pub kind: LabelKind,
-    /// Names of the classes, by output; empty for a number.
+    /// Class names in the order of the outputs; empty for a number.
     pub classes: Vec<String>,
     /// The positive one of two classes.
     pub positive: Option<usize>,
-    /// Where a probability counts: one for two classes, one a class for several labels.
+    /// The thresholds of probabilities: one for two classes, one per class for several labels.
     pub thresholds: Vec<f64>,
-    /// How the thresholds came about, as a sentence.
+    /// How the thresholds were chosen, as a sentence.
     pub threshold_origin: String,
-    /// What logits are divided by before they become probabilities; 1 if not given.
+    /// The temperature: logits are divided by it; 1 if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
     /// Longest input in tokens.
@@ -33,32 +33,32 @@ pub struct TaskInfo {
     pub text_pair: Option<String>,
     /// The column that held the label.
     pub label: String,
-    /// What separated several labels in a cell.
+    /// The separator of several labels in a cell.
     pub label_separator: Option<String>,
     /// Whether the training file's first row named its columns.
     pub header: bool,
-    /// How texts longer than the model reads are split into sections and pooled; without it they are truncated.
+    /// How texts longer than the model's input are split into sections and pooled; if not given, they are truncated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub documents: Option<DocumentInfo>,
-    /// How texts show the entities that they are about.
+    /// How the target entities of texts are marked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entities: Option<MarkStyle>,
-    /// Whether files hold sentences and labels with or without a header, as BioBERT's.
+    /// Whether files hold sentences and labels with or without a header, as in BioBERT.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub relations: bool,
-    /// The classes whose averages are taken; all if empty.
+    /// The classes that averages are computed over; all if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub averaged: Vec<String>,
 }
 
-/// How a document is read in sections.
+/// How documents are split and pooled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DocumentInfo {
-    /// What a document has of its sections.
+    /// How the features of the sections are pooled.
     pub pool: Pool,
-    /// Where it is divided.
+    /// Where documents are split.
     pub sections: Chunking,
-    /// The column whose equal values made rows one document.
+    /// Document column: rows that share a value form one document.
     pub group_by: Option<String>,
 }
 
@@ -76,7 +76,7 @@ impl TaskInfo {
         self.classes.len().max(1)
     }
 
-    /// The numbers of a head as answers, row after row: probabilities of the classes, calibrated if
+    /// The outputs of the head as predictions, row by row: probabilities of the classes, calibrated if
     /// the model is, or the number itself.
     pub fn answers(&self, logits: &[f32]) -> Vec<f64> {
         let mut answers = probabilities(self.kind, logits, self.outputs());
@@ -96,7 +96,7 @@ impl TaskInfo {
     }
 }
 
-/// The outputs of the head as probabilities of the classes, or as the number itself, row after row.
+/// The outputs of the head as probabilities of the classes, or as the number itself, row by row.
 fn probabilities(kind: LabelKind, logits: &[f32], outputs: usize) -> Vec<f64> {
     match kind {
         LabelKind::Regression => logits.iter().map(|&x| f64::from(x)).collect(),
@@ -116,18 +116,18 @@ fn probabilities(kind: LabelKind, logits: &[f32], outputs: usize) -> Vec<f64> {
     }
 }
 
-/// A model's answer to one text.
+/// A model's prediction for one text.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Answer {
-    /// The class; several joined by the separator; or the number.
+    /// The class, several classes joined by the separator, or the number.
     pub prediction: String,
-    /// One a class; empty for a number.
+    /// One per class; empty for a number.
     pub probabilities: Vec<f64>,
-    /// Whether the text was longer than the model reads.
+    /// Whether the text was longer than the model's input.
     pub truncated: bool,
 }
 
-/// The answer that one row of probabilities leads to.
+/// The prediction from one row of probabilities.
 pub fn decide(info: &TaskInfo, row: &[f64], truncated: bool) -> Answer {
     let prediction = match info.kind {
         LabelKind::Regression => {

@@ -14,7 +14,7 @@ use crate::tasks::kind::TaskKind;
 pub(super) struct Labels {
     /// Classes, several labels or numbers.
     pub kind: LabelKind,
-    /// Why, for the user to read.
+    /// How the kind was determined, for the user.
     pub reason: String,
     /// The classes; `None` for numbers.
     pub classes: Option<LabelSet>,
@@ -88,7 +88,7 @@ pub(super) fn infer_labels(
     })
 }
 
-/// Targets of the rows, and which rows have one: a label that training does not know has none.
+/// The targets of the rows, and which rows have one: a label not seen in training has none.
 pub(super) fn targets(
     labels: &Labels,
     examples: &Examples,
@@ -162,7 +162,7 @@ pub(super) fn class_weights(
             balanced_weights(&counts)
         }
         (ClassWeights::Named(NamedWeights::Balanced), Targets::Sets(sets)) => {
-            // Negative over positive cells, as `pos_weight` of PyTorch is usually set.
+            // Negative over positive cells: the usual value of `pos_weight` in PyTorch.
             let rows = sets.len() / k;
             let count = |c: usize| (0..rows).filter(|row| sets[row * k + c]).count();
             (0..k)
@@ -207,7 +207,7 @@ pub(super) fn threshold_sentence(at: f64) -> String {
     }
 }
 
-/// Refuses settings that would have no effect on this task or these data.
+/// Refuses settings that have no effect on this task or these data.
 pub(super) fn check_loss(
     config: &FinetuneConfig,
     kind: LabelKind,
@@ -273,7 +273,7 @@ pub(super) fn check_calibration(
 }
 
 impl Labels {
-    /// The kind of predictions that a model of these labels makes.
+    /// The kind of predictions of a model with these labels.
     pub fn predictions(&self) -> PredictionKind {
         match (self.kind, self.positive) {
             (LabelKind::Regression, _) => PredictionKind::Regression,
@@ -288,7 +288,7 @@ impl Labels {
         self.classes.as_ref().map_or(1, LabelSet::len)
     }
 
-    /// The names of the classes; none for numbers.
+    /// The names of the classes; empty for numbers.
     pub fn names(&self) -> Vec<String> {
         self.classes
             .as_ref()
@@ -313,7 +313,7 @@ pub(super) fn check_averaged(config: &FinetuneConfig, labels: &Labels) -> Result
     Ok(())
 }
 
-/// The thresholds that training begins with, and how they were chosen.
+/// The initial thresholds, and how they were chosen.
 pub(super) fn thresholds(config: &FinetuneConfig, labels: &Labels) -> (Vec<f64>, String) {
     let count = match (labels.kind, labels.positive) {
         (LabelKind::Classification, Some(_)) => 1,

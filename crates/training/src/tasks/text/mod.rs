@@ -1,4 +1,4 @@
-//! One answer a text or a pair of texts: a class, several labels, or a number.
+//! One prediction per text or pair of texts: a class, several labels, or a number.
 
 pub(crate) mod config;
 mod data;

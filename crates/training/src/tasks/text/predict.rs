@@ -1,4 +1,4 @@
-//! Prediction with a text model: what a command, a service or a binding wraps.
+//! Prediction with a text model: the interface for commands, services and bindings.
 
 use std::path::Path;
 
@@ -19,20 +19,20 @@ use crate::tasks::batches::{inference_batches, pack};
 /// A classifier or regressor with its tokenizer.
 pub type Predictor = TrainedModel<SequenceHead, TaskInfo>;
 
-/// Model outputs for some texts: one row a text.
+/// Model outputs for some texts, one row each.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outputs {
-    /// Probabilities of the classes, or the number; row after row.
+    /// Probabilities of the classes, or the number, row by row.
     pub values: Vec<f64>,
-    /// Values a row.
+    /// Values per row.
     pub width: usize,
-    /// Whether each text was longer than the model reads.
+    /// Whether each text was longer than the model's input.
     pub truncated: Vec<bool>,
 }
 
 impl Predictor {
     /// Opens a run directory that `finetune` has finished, or a model folder in Hugging Face's layout
-    /// whose class is a sequence classification one.
+    /// with a sequence-classification class.
     ///
     /// # Errors
     /// There is no model, or it cannot be read.
@@ -99,7 +99,7 @@ impl Predictor {
             let documents: Vec<Vec<&str>> = texts.iter().map(|(text, _)| vec![*text]).collect();
             return self.document_outputs(&documents, progress);
         }
-        // Tokenised in portions, so that memory follows the portion and not the file.
+        // Tokenised in portions, to bound the memory whatever the size of the file.
         const PORTION: usize = 8192;
         let width = self.info.outputs();
         let mut values = vec![0.0; texts.len() * width];
@@ -134,7 +134,7 @@ impl Predictor {
         documents: &[Vec<T>],
         progress: &mut dyn FnMut(usize),
     ) -> Result<Outputs, TrainError> {
-        // In portions, so that memory follows the portion and not the file.
+        // Processed in portions, to bound the memory whatever the size of the file.
         const PORTION: usize = 256;
         let Some(settings) = &self.info.documents else {
             return Err(TrainError::Setting {
@@ -187,7 +187,7 @@ impl Predictor {
     /// Predicts documents of several texts each, in order. `progress` receives the number done.
     ///
     /// # Errors
-    /// As [`Self::document_outputs`].
+    /// As for [`Self::document_outputs`].
     pub fn predict_documents(
         &self,
         documents: &[Vec<String>],
@@ -219,7 +219,7 @@ impl Predictor {
     }
 }
 
-/// Why there is no folder at that path.
+/// The error for a path without a model folder.
 fn missing(path: &Path) -> TrainError {
     let what = match path.exists() {
         true => "is a file, expected the directory of a run or of a model",
@@ -232,7 +232,7 @@ fn missing(path: &Path) -> TrainError {
     }
 }
 
-/// Refuses a folder whose head does not classify texts; `rows` is how many outputs its head has.
+/// Refuses a folder whose head does not classify texts; `rows` is the number of outputs of its head.
 fn check_head(path: &Path, opened: &ModelFolder, rows: Option<usize>) -> Result<(), TrainError> {
     let name = opened
         .config
@@ -260,14 +260,14 @@ fn check_head(path: &Path, opened: &ModelFolder, rows: Option<usize>) -> Result<
     })
 }
 
-/// The task of a folder that bertkit did not train.
+/// The task of a folder that was not trained by bertkit.
 fn describe(opened: &ModelFolder, classes: Vec<String>) -> TaskInfo {
     let config = &opened.config;
     let kind = match config.problem_type {
         Some(ProblemType::Regression) => LabelKind::Regression,
         Some(ProblemType::MultiLabelClassification) => LabelKind::MultiLabel,
         Some(ProblemType::SingleLabelClassification) => LabelKind::Classification,
-        // As transformers takes a single output without a problem type.
+        // As transformers interprets a single output without a problem type.
         None if classes.len() == 1 => LabelKind::Regression,
         None => LabelKind::Classification,
     };

@@ -116,7 +116,7 @@ pub(crate) fn prepare(
     context.finish(task, model, summary)
 }
 
-/// The marker tokens of as many entities as any text shows, two at least.
+/// The marker tokens for the largest number of entities in a text, at least two.
 fn marker_tokens(style: MarkStyle, inputs: &Inputs) -> Vec<String> {
     let text = |row: &RawExample| row.text.clone();
     let texts: Vec<String> = match &inputs.documents {
@@ -150,7 +150,7 @@ fn check_overlap(config: &FinetuneConfig, max_length: usize) -> Result<(), Train
     Ok(())
 }
 
-/// The rows of a validation file whose labels training knows.
+/// The rows of a validation file whose labels occur in training.
 fn validation_rows(
     path: &Path,
     config: &FinetuneConfig,
@@ -176,11 +176,11 @@ fn validation_rows(
             "check that both files use the same labels and columns",
         ));
     }
-    // `targets` holds the known rows only.
+    // `targets` holds only these rows.
     inputs.encode(&rows, targets, tokenizer, max_length, config, observer)
 }
 
-/// What is written beside the weights.
+/// The description written next to the weights.
 fn info(config: &FinetuneConfig, labels: &Labels, max_length: usize) -> TaskInfo {
     let (thresholds, threshold_origin) = thresholds(config, labels);
     TaskInfo {
@@ -207,7 +207,7 @@ fn info(config: &FinetuneConfig, labels: &Labels, max_length: usize) -> TaskInfo
     }
 }
 
-/// The model that the run starts from; `encoder` gets the labels and `new_words` more words.
+/// The model that the run starts from; adds the labels and `new_words` words to `encoder`.
 fn model(
     context: &mut RunContext,
     encoder: &mut EncoderConfig,
@@ -232,7 +232,7 @@ fn model(
     let same_head = old_labels == encoder.labels;
     let mut model: SequenceModel = context.model(encoder, labels.outputs(), same_head, &device)?;
     if new_words > 0 {
-        // A seed of its own: under the run's seed these would repeat the first numbers of the rest.
+        // A different seed: with that of the run, the same numbers would be drawn as for the other weights.
         let seed = context.config.seed ^ 0x6d61_726b;
         let mut init = Initializer::added(&device, seed, encoder.initializer_range);
         model.encoder.embeddings = model
@@ -250,7 +250,7 @@ fn model(
     Ok(model)
 }
 
-/// Weights of sections: those of the model folder if its head is kept, otherwise fresh ones.
+/// Attention weights of sections: those of the model folder if its head is kept, otherwise fresh ones.
 fn section_attention(
     context: &mut RunContext,
     encoder: &EncoderConfig,
@@ -258,7 +258,7 @@ fn section_attention(
     device: &Device,
 ) -> Result<SectionAttention, TrainError> {
     let h = encoder.hidden_size;
-    // A seed of its own: under the run's seed these would repeat the first numbers of the rest.
+    // A different seed: with that of the run, the same numbers would be drawn as for the other weights.
     let seed = context.config.seed ^ 0x5ec7_1045;
     let mut init = Initializer::added(device, seed, encoder.initializer_range);
     let known = match (&context.folder, same_head) {

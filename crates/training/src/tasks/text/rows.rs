@@ -11,11 +11,11 @@ use super::info::TaskInfo;
 /// The targets of rows.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Targets {
-    /// One class a row.
+    /// One class per row.
     Classes(Vec<usize>),
-    /// `[rows, classes]`, row after row.
+    /// `[rows, classes]`, row by row.
     Sets(Vec<bool>),
-    /// One number a row.
+    /// One number per row.
     Scores(Vec<f64>),
 }
 
@@ -33,7 +33,7 @@ impl Targets {
         }
     }
 
-    /// These targets with predictions for the same rows: class probabilities, row after row, or numbers.
+    /// Combines these targets with predictions for the same rows: class probabilities, row by row, or numbers.
     pub fn with_answers(self, info: &TaskInfo, answers: Vec<f64>) -> Predictions {
         match self {
             Self::Classes(labels) => {
@@ -73,7 +73,7 @@ impl Targets {
 /// Token ids and targets of a file's rows.
 #[derive(Debug, Clone)]
 pub struct Rows {
-    /// Token ids of each row; of documents, of all their sections.
+    /// Token ids of each row; for documents, of all their sections.
     pub encodings: Vec<Encoding>,
     /// The encodings of each row.
     pub ranges: Vec<Range<usize>>,
@@ -86,7 +86,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// From encodings, lines and targets of the same rows.
+    /// Rows from encodings, lines and targets.
     pub fn new(encodings: Vec<Encoding>, lines: Vec<u64>, targets: Targets) -> Self {
         Self {
             lengths: encodings.iter().map(Encoding::len).collect(),
@@ -97,7 +97,7 @@ impl Rows {
         }
     }
 
-    /// Documents, with lines and targets of the same.
+    /// Rows of documents, with their lines and targets.
     pub fn of_documents(chunks: Chunks, lines: Vec<u64>, targets: Targets) -> Self {
         Self {
             lengths: chunks.lengths(),

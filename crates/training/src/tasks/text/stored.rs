@@ -39,14 +39,14 @@ pub(crate) fn read(files: &StoredFiles) -> Result<StoredEvaluation, TrainError> 
     })
 }
 
-/// Rows on their way back to predictions.
+/// Stored rows, to be converted back to predictions.
 struct Reading<'a> {
     files: &'a StoredFiles,
     rows: &'a [RowResult],
 }
 
 impl Reading<'_> {
-    /// The probabilities of all rows, so many each.
+    /// The probabilities of all rows, `classes` each.
     fn probabilities(&self, classes: usize) -> Result<Vec<f64>, TrainError> {
         let counted = |(row, result): (usize, &RowResult)| match result.probabilities.len() {
             found if found == classes => Ok(result.probabilities.clone()),
@@ -122,7 +122,7 @@ impl Reading<'_> {
     }
 }
 
-/// What the labels of those predictions were.
+/// The kind of labels of these predictions.
 fn label_kind(predictions: PredictionKind) -> Option<LabelKind> {
     let kinds = [
         (PredictionKind::Binary, LabelKind::Classification),

@@ -1,4 +1,4 @@
-//! One answer a text, or a pair of texts: classes, several labels, or a number.
+//! One prediction per text or pair of texts: classes, several labels, or a number.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -30,11 +30,11 @@ use crate::tasks::batches::{attended, inference_batches, pack};
 /// Classes, several labels or a number, as a [`Task`].
 #[derive(Debug)]
 pub struct SequenceTask {
-    /// What the answers mean.
+    /// The description written next to the weights.
     pub info: TaskInfo,
-    /// The encoder's configuration, with labels, for the folder that is exported.
+    /// The configuration of the encoder, with labels, for the exported folder.
     pub model_config: EncoderConfig,
-    /// Saved beside the weights.
+    /// Saved next to the weights.
     pub tokenizer: TextTokenizer,
     /// Training rows.
     pub train: Rows,
@@ -42,24 +42,24 @@ pub struct SequenceTask {
     pub valid: Rows,
     /// The weight of each class in the loss; empty if all are equal.
     pub class_weights: Vec<f32>,
-    /// What is minimised.
+    /// The loss.
     pub loss: LossConfig,
     /// How the threshold is chosen.
     pub threshold: Threshold,
-    /// How probabilities are corrected.
+    /// How probabilities are calibrated.
     pub calibrate: Calibrate,
     /// The metric that selects the best weights; `None` is the validation loss.
     pub best_metric: Option<Metric>,
-    /// Mean and standard deviation of the training targets of a regression: it is learnt in their
-    /// units, and the exported head answers in the file's.
+    /// Mean and standard deviation of the training targets of a regression: training standardises them,
+    /// and the exported head predicts in the units of the file.
     pub scale: (f64, f64),
-    /// Decides the order of rows.
+    /// The seed of the row order.
     pub seed: u64,
     /// Batch sizes and frozen parts.
     pub training: TrainingConfig,
     /// Layer-wise decay of the learning rate.
     pub layer_decay: f64,
-    /// Tokens of a chunk of document sections.
+    /// Maximum tokens of document sections per forward pass.
     pub piece_tokens: usize,
 }
 
@@ -67,9 +67,9 @@ pub struct SequenceTask {
 #[derive(Debug)]
 pub struct RowsBatch {
     rows: Vec<usize>,
-    /// Chunks that go through the encoder one at a time: one, except for documents, whose sections are in order.
+    /// The batches of the forward passes: one, except for documents, whose sections are in order.
     pieces: Vec<Batch>,
-    /// The sections of each document, counted across chunks.
+    /// The sections of each document, counted across `pieces`.
     documents: Vec<Range<usize>>,
 }
 
@@ -100,7 +100,7 @@ impl SequenceTask {
         answers
     }
 
-    /// Loss of each item, summed; rows are those of `rows`.
+    /// Loss of each item, summed; `chosen` are indices into `rows`.
     fn summed_loss(&self, logits: Tensor<2>, rows: &Rows, chosen: &[usize]) -> Tensor<1> {
         let device = logits.device();
         let [n, outputs] = logits.dims();
@@ -144,7 +144,7 @@ impl SequenceTask {
                     }
                     LossConfig::Focal { gamma } => binary_focal(logits, floats(targets), gamma),
                 };
-                // As `pos_weight` of BCEWithLogitsLoss: a class's weight is that of its positive cells.
+                // As `pos_weight` of BCEWithLogitsLoss: a class weight applies to its positive cells.
                 let weights = cells()
                     .enumerate()
                     .map(|(cell, &t)| {
@@ -174,7 +174,7 @@ impl SequenceTask {
 
     fn weight_of(&self, rows: &Rows, chosen: &[usize]) -> f64 {
         match &rows.targets {
-            // Divided by the sum of the weights, as PyTorch's weighted mean is.
+            // Divided by the sum of the weights, as in PyTorch's weighted mean.
             Targets::Classes(labels) => chosen
                 .iter()
                 .map(|&row| f64::from(self.class_weight(labels[row])))
@@ -378,7 +378,7 @@ impl Task for SequenceTask {
     }
 
     fn attended(&self, batch: &RowsBatch) -> usize {
-        // Pieces go through the model one by one.
+        // Pieces go through the model one at a time.
         batch.pieces.iter().map(attended).max().unwrap_or(0)
     }
 
@@ -409,8 +409,8 @@ impl Task for SequenceTask {
         vec![self.weight_of(&self.train, &batch.rows)]
     }
 
-    /// Sections of documents that do not fit into one forward pass go through the encoder piece by piece without a graph,
-    /// and the loss is computed on their features alone: [`Self::second_pass`] goes through the pieces again.
+    /// Sections of documents that do not fit into one forward pass are encoded piece by piece without a graph,
+    /// and the loss is computed on their features: [`Self::second_pass`] then encodes the pieces again.
     fn loss(
         &self,
         model: &SequenceModel,
@@ -439,8 +439,8 @@ impl Task for SequenceTask {
         }
     }
 
-    /// Each piece again, its features times their gradients, with the dropout of the first pass: by the chain rule, the
-    /// gradients of one pass, in the memory of one piece. Pieces whose gradient is zero are skipped.
+    /// Encodes each piece again and multiplies its features by their gradients, with the dropout of the first pass: by the chain
+    /// rule, these are the gradients of one pass, in the memory of one piece. Pieces whose gradient is zero are skipped.
     fn second_pass<'a>(
         &'a self,
         model: &'a SequenceModel,
@@ -552,7 +552,7 @@ fn detached_features(model: &SequenceModel, batch: &RowsBatch, context: Context<
     Tensor::from_data(TensorData::new(values, [sections, width]), &device).require_grad()
 }
 
-/// Folds the targets' mean and deviation into the last layer, so that it answers in their units.
+/// Folds the mean and deviation of the targets into the last layer, so that it predicts in their units.
 fn unscale(mut model: SequenceModel, (mean, deviation): (f64, f64)) -> SequenceModel {
     let classifier = &mut model.head.classifier;
     classifier.weight = Param::from_tensor(classifier.weight.val() * deviation);

@@ -28,7 +28,7 @@ pub(crate) fn linear_gelu(x: &[f32], w: &[f32], b: &[f32], inputs: usize) -> Vec
     })
 }
 
-/// As [`linear_gelu`], with `x Wᵀ` before the result, for the backward pass.
+/// As [`linear_gelu`], but also returns `x Wᵀ`, first, for the backward pass.
 pub(crate) fn linear_gelu_kept(
     x: &[f32],
     w: &[f32],
@@ -58,7 +58,7 @@ pub(crate) fn linear_gelu_kept(
     (z, unsafe { written(y) })
 }
 
-/// The gradients of [`linear_gelu`] with respect to `z = x Wᵀ`, and to the bias (`[width]`): its sum over rows.
+/// The gradients of [`linear_gelu`] with respect to `z = x Wᵀ` and to the bias (`[width]`), the latter summed over rows.
 pub(crate) fn gelu_backward(dy: &[f32], z: &[f32], bias: &[f32]) -> (Vec<f32>, Vec<f32>) {
     assert_eq!(dy.len(), z.len(), "a gradient for every element");
     let width = bias.len();

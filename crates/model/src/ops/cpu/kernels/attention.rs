@@ -12,11 +12,11 @@ use super::products::{View, multiply};
 use gemm::Parallelism;
 
 thread_local! {
-    /// Scores of one sequence and head, and what the backward pass needs beside them.
+    /// Buffers for the scores of one sequence and head, and for the backward pass.
     static SCRATCH: RefCell<[Vec<f32>; 3]> = const { RefCell::new([Vec::new(), Vec::new(), Vec::new()]) };
 }
 
-/// The row of a dropout mask that belongs to a query of a head.
+/// The row of a dropout mask for a query of a head.
 pub(crate) const fn mask_row(query: usize, heads: usize, head: usize) -> u64 {
     (query * heads + head) as u64
 }
@@ -62,8 +62,8 @@ unsafe fn attention_weights(
 /// The length of the longest sequence.
 ///
 /// # Panics
-/// If `offsets` are not those of concatenated sequences of `tokens` rows in all, or if the heads do
-/// not share the `h` columns evenly: what the unsafe code below counts on.
+/// If `offsets` are not those of concatenated sequences of `tokens` rows in total, or if the heads do
+/// not divide the `h` columns evenly: the unsafe code below relies on both.
 fn longest(offsets: &[usize], tokens: usize, h: usize, heads: usize) -> usize {
     assert!(
         offsets.is_sorted() && offsets.first() == Some(&0) && offsets.last() == Some(&tokens),
@@ -75,7 +75,7 @@ fn longest(offsets: &[usize], tokens: usize, h: usize, heads: usize) -> usize {
 }
 
 /// Attention within each sequence: `qkv` `[tokens, 3 h]` to `[tokens, h]`. `offsets` has the first row
-/// of each sequence and the number of all rows.
+/// of each sequence, then the total number of rows.
 pub(crate) fn attention(
     qkv: &[f32],
     offsets: &[usize],
@@ -138,7 +138,7 @@ pub(crate) fn attention(
     unsafe { written(out) }
 }
 
-/// The gradient of [`attention`] with respect to `qkv`; the weights are computed again.
+/// The gradient of [`attention`] with respect to `qkv`; the attention weights are recomputed.
 // Long because the five products of one head share their scratch buffers and views.
 pub(crate) fn attention_backward(
     dy: &[f32],
@@ -207,7 +207,7 @@ pub(crate) fn attention_backward(
                         1.0,
                         Parallelism::None,
                     );
-                    // The gradient of the dropped weights takes their place.
+                    // The gradient of the dropped weights overwrites them.
                     multiply(
                         [t, t, d],
                         dropped.as_mut_ptr(),

@@ -1,4 +1,4 @@
-//! The loss over a whole vocabulary, without keeping a probability for each row and word.
+//! The cross-entropy over a whole vocabulary, without storing a probability for each row and word.
 
 use crate::vectors::vectorised;
 use rayon::prelude::*;
@@ -8,22 +8,22 @@ use super::memory::{fresh, written};
 use super::norm::sum_rows;
 use super::products::{View, multiply_in_pieces};
 
-/// Logits that are held at a time: 32 MB.
+/// The number of logits in memory at a time: 32 MB.
 const LOGITS: usize = 8 << 20;
 
 /// The summed loss and, if requested, its gradients.
 pub(crate) struct MaskedLm {
     /// `−Σ log p(target)`.
     pub loss: f64,
-    /// With respect to `hidden` `[m, e]`, `table` `[v, e]` and `bias` `[v]`.
+    /// Gradients of `hidden` `[m, e]`, `table` `[v, e]` and `bias` `[v]`.
     pub gradients: Option<[Vec<f32>; 3]>,
 }
 
 /// Cross-entropy of `softmax(hidden tableᵀ + bias)` against `targets`: `hidden` `[m, e]`, `table`
 /// `[v, e]`, `bias` `[v]`, `targets` `[m]`.
 ///
-/// A block of rows at a time: logits, softmax and what the gradients need of them take turns in the
-/// same memory. The gradients are those of the sum, so that the backward pass only scales them.
+/// Computed one block of rows at a time: logits, softmax and the logits' gradients share one
+/// buffer. The gradients are those of the sum, so the backward pass only scales them.
 ///
 /// # Panics
 /// If a target is not in the vocabulary.

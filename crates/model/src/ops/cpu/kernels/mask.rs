@@ -1,8 +1,8 @@
-//! Dropout masks as a function of a key and a place.
+//! Dropout masks as a function of a key and a position.
 
 use rayon::prelude::*;
 
-/// Which elements dropout keeps: a function of a key and of the element's place.
+/// Which elements dropout keeps: a function of a key and of the element's position.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Mask {
     key: u64,
@@ -29,8 +29,8 @@ impl Mask {
         }
     }
 
-    /// The factors of row `row`, 0 or `1 / (1 - rate)`: 16 random bits an element, four elements a
-    /// counter. All rows of one mask have at most `width` elements.
+    /// The factors of row `row`, 0 or `1 / (1 - rate)`: 16 random bits per element, four elements per
+    /// counter. Rows of one mask have at most `width` elements.
     #[inline(always)]
     pub fn row(self, row: u64, width: usize, out: &mut [f32]) {
         let first = row.wrapping_mul(width.div_ceil(4) as u64);
@@ -106,14 +106,14 @@ mod tests {
         }
     }
 
-    /// Power of each wave in a picture of 128 × 128 bits, relative to the mean: of noise alone it is
-    /// distributed exponentially, and a pattern (stripes, a lattice, a repeated tile) is a peak.
+    /// Power spectrum of a 128 × 128 bit image, relative to its mean: exponentially distributed for
+    /// noise, with a peak for a pattern (stripes, a lattice, a repeated tile).
     fn spectrum(picture: &[f64]) -> Vec<f64> {
         const N: usize = 128;
         let turn = |i: usize| std::f64::consts::TAU * (i % N) as f64 / N as f64;
         let waves: Vec<(f64, f64)> = (0..N).map(|i| turn(i).sin_cos()).collect();
         let transform = |cells: &[(f64, f64)]| -> Vec<(f64, f64)> {
-            // Of each row; the result is transposed.
+            // Transforms each row; the result is transposed.
             let mut out = vec![(0.0, 0.0); N * N];
             for row in 0..N {
                 for k in 0..N {
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn a_picture_of_the_bits_shows_no_pattern() {
         for (key, rate) in [(1, 0.1), (2, 0.1), (u64::MAX, 0.5)] {
-            // Rows of one mask; columns of a wide one; the same place under successive keys.
+            // Rows of one mask; columns of a wide one; the same position under successive keys.
             let rows = Mask::new(key, rate).rows(128, 128);
             let odd = Mask::new(key, rate).rows(128, 131);
             let odd: Vec<f32> = odd
@@ -155,7 +155,7 @@ mod tests {
                 let share = bits.iter().filter(|&&v| v == 0.0).count() as f64 / bits.len() as f64;
                 let picture: Vec<f64> = bits.iter().map(|&v| f64::from(v == 0.0) - share).collect();
                 let peak = spectrum(&picture).into_iter().fold(0.0, f64::max);
-                // Of 16,383 exponential numbers, one in ten million sets has one above 26.
+                // Among 16,383 exponential variates, a value above 26 has a probability of one in ten million.
                 assert!(
                     peak < 26.0,
                     "{name}, key {key}, rate {rate}: a wave of {peak}"

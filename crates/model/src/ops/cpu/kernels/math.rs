@@ -1,4 +1,4 @@
-//! Functions of one number that vectorise, and sums in a fixed order.
+//! Scalar functions that vectorise, and sums in a fixed order.
 
 /// `e^x` to within 2e-7 relative, for |x| up to 87 (Cephes, `expf`).
 #[inline(always)]
@@ -18,7 +18,7 @@ pub(super) fn exp(x: f32) -> f32 {
     (p * r * r + r + 1.0) * power
 }
 
-/// The normal distribution's cumulative function and density at `x`, to within 1e-7
+/// The cumulative distribution function and density of the normal distribution at `x`, to within 1e-7
 /// (Abramowitz & Stegun 1964, 7.1.26; both share one exponential).
 #[inline(always)]
 pub(super) fn normal(x: f32) -> (f32, f32) {
@@ -35,7 +35,7 @@ pub(super) fn normal(x: f32) -> (f32, f32) {
     (cdf, e * 0.398_942_3)
 }
 
-/// In 16 lanes, so that it vectorises; the order is always the same.
+/// A sum in 16 lanes, so that it vectorises; the order is fixed.
 #[inline(always)]
 pub(super) fn sum(values: &[f32]) -> f32 {
     let mut lanes = [0.0_f32; 16];

@@ -2,7 +2,7 @@
 
 use std::mem::{ManuallyDrop, MaybeUninit};
 
-/// Memory for `n` numbers, which holds none yet: clearing it first would cost a pass.
+/// Uninitialised memory for `n` numbers: zeroing it first would cost a pass.
 pub(super) fn fresh(n: usize) -> Vec<MaybeUninit<f32>> {
     let mut values = Vec::with_capacity(n);
     // SAFETY: the capacity is there, and `MaybeUninit` needs no initial value.
@@ -10,7 +10,7 @@ pub(super) fn fresh(n: usize) -> Vec<MaybeUninit<f32>> {
     values
 }
 
-/// The numbers in memory from [`fresh`].
+/// The numbers in memory from [`fresh`], after they were written.
 ///
 /// # Safety
 /// Every element must have been written.
@@ -26,7 +26,7 @@ pub(super) unsafe fn written(values: Vec<MaybeUninit<f32>>) -> Vec<f32> {
     }
 }
 
-/// Writes `values` over `target` and gives it back as numbers.
+/// Writes `values` to `target` and returns it as initialised.
 #[inline(always)]
 pub(super) fn write_each(
     target: &mut [MaybeUninit<f32>],
@@ -43,7 +43,7 @@ pub(super) fn write_each(
     unsafe { std::slice::from_raw_parts_mut(target.as_mut_ptr().cast::<f32>(), n) }
 }
 
-/// Memory that several threads write to, each at its own places.
+/// Memory that several threads write to, each to its own elements.
 #[derive(Clone, Copy)]
 pub(super) struct Shared(pub *mut f32);
 

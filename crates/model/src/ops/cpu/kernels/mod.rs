@@ -1,8 +1,8 @@
 //! The arithmetic of the fused operations on the CPU: slices in, slices out.
 //!
-//! Elementwise loops are compiled once per instruction set (AVX-512, AVX2 with FMA, NEON, plain) and
-//! chosen at run time by `pulp`; matrix products come from `gemm`, which chooses likewise. Work is
-//! cut into pieces of fixed size, so that results do not depend on the number of threads.
+//! Elementwise loops are compiled once per instruction set (AVX-512, AVX2 with FMA, NEON, scalar) and
+//! selected at run time by `pulp`; matrix products come from `gemm`, which does the same. Work is
+//! split into pieces of fixed size, so that results do not depend on the number of threads.
 
 mod activation;
 mod attention;
@@ -23,5 +23,5 @@ pub(crate) use norm::{
 };
 pub(crate) use products::{linear, product_input, product_weight, scale};
 
-/// Rows whose partial sums are added up together in reductions over rows.
+/// Rows per partial sum in reductions over rows.
 const ROWS: usize = 32;

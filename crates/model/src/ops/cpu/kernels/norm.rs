@@ -1,4 +1,4 @@
-//! LayerNorm: after a residual connection, after the embeddings, or alone.
+//! LayerNorm: after a residual connection, after the embeddings, or on its own.
 
 use std::mem::MaybeUninit;
 
@@ -10,7 +10,7 @@ use super::memory::{Shared, fresh, write_each, written};
 use super::products::product_then;
 use super::{Mask, ROWS};
 
-/// What the backward pass needs of the forward pass.
+/// What the backward pass needs from the forward pass.
 #[derive(Debug, Clone)]
 pub(crate) struct Normalised {
     /// `(s − mean) / deviation`, `[rows, h]`.
@@ -19,13 +19,13 @@ pub(crate) struct Normalised {
     pub inverse: Vec<f32>,
 }
 
-/// The gradients of [`linear_norm`] up to its product, and of [`norm`].
+/// The gradients of [`linear_norm`] with respect to its product, and of [`norm`].
 pub(crate) struct NormGradients {
-    /// With respect to the sum that was normalised, and so to the residual: `[rows, h]`.
+    /// Of the normalised sum, and so of the residual: `[rows, h]`.
     pub sum: Vec<f32>,
-    /// With respect to `x`, where a mask makes that another: `[rows, h]`.
+    /// Of `x`, if it differs because of a mask: `[rows, h]`.
     pub x: Option<Vec<f32>>,
-    /// With respect to the bias, the scale and the shift: `[h]` each.
+    /// Of the bias, the scale and the shift: `[h]` each.
     pub bias: Vec<f32>,
     pub gamma: Vec<f32>,
     pub beta: Vec<f32>,
@@ -38,7 +38,7 @@ fn add(sum: &mut [f32], row: &[f32]) {
     }
 }
 
-/// The sum of partial sums, in order.
+/// The sum of partial sums, in a fixed order.
 pub(super) fn total(partial: &[Vec<f32>], width: usize) -> Vec<f32> {
     let mut sum = vec![0.0; width];
     partial.iter().for_each(|row| add(&mut sum, row));
@@ -85,7 +85,7 @@ fn normalise(
     inverse
 }
 
-/// What comes between a product and its LayerNorm: nothing, or bias, dropout and residual.
+/// What is applied between a product and its LayerNorm: nothing, or bias, dropout and residual.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Before<'a> {
     /// `[h]`.
@@ -95,7 +95,7 @@ pub(crate) struct Before<'a> {
     pub residual: Option<&'a [f32]>,
 }
 
-/// Where the results of LayerNorm go, row by row.
+/// The output buffers of LayerNorm, row by row.
 struct NormOutput<'a> {
     y: Shared,
     inverse: Shared,
@@ -104,10 +104,10 @@ struct NormOutput<'a> {
 }
 
 impl NormOutput<'_> {
-    /// `LayerNorm(residual + mask · (s + bias))` of rows `first` and on; `s` becomes what is kept.
+    /// `LayerNorm(residual + mask · (s + bias))` of the rows from `first`; overwrites `s` with the normalised values.
     ///
     /// # Safety
-    /// The rows must lie within the memory for the results, and be the caller's alone.
+    /// The rows must lie within the output buffers, and no other thread may access them.
     unsafe fn rows(&self, first: usize, s: &mut [f32], before: Before<'_>) {
         let [gamma, beta] = self.scale;
         let (h, rows) = (gamma.len(), s.len() / gamma.len());
@@ -172,7 +172,7 @@ pub(crate) fn linear_norm(
     (unsafe { written(y) }, Normalised { values, inverse })
 }
 
-/// `LayerNorm(x)`, `[rows, h]`; `x` becomes what is kept.
+/// `LayerNorm(x)`, `[rows, h]`; the normalised values are written to `x`.
 pub(crate) fn norm(x: Vec<f32>, scale: [&[f32]; 2], epsilon: f32) -> (Vec<f32>, Normalised) {
     let h = scale[0].len();
     let mut values = x;
@@ -196,7 +196,7 @@ pub(crate) fn norm(x: Vec<f32>, scale: [&[f32]; 2], epsilon: f32) -> (Vec<f32>, 
     (unsafe { written(y) }, Normalised { values, inverse })
 }
 
-/// The gradients of [`linear_norm`] up to its product, and of [`norm`].
+/// The gradients of [`linear_norm`] with respect to its product, and of [`norm`].
 pub(crate) fn norm_backward(
     dy: &[f32],
     normalised: &Normalised,
@@ -211,7 +211,7 @@ pub(crate) fn norm_backward(
     );
     let mut ds = fresh(dy.len());
     let mut dx = fresh(if mask.is_some() { dy.len() } else { 0 });
-    // Without a mask there is nothing to write to: as many empty pieces as `ds` has.
+    // Without a mask `dx` is empty: use as many empty pieces as `ds` has.
     let pieces = dy.len().div_ceil(h * ROWS);
     let mut dx_pieces: Vec<&mut [MaybeUninit<f32>]> = dx.chunks_mut(h * ROWS).collect();
     dx_pieces.resize_with(pieces, Default::default);
@@ -276,16 +276,16 @@ pub(crate) fn norm_backward(
     }
 }
 
-/// The tables of the embeddings, `[rows, e]` each.
+/// The embedding tables, `[rows, e]` each.
 #[derive(Clone, Copy)]
 pub(crate) struct Tables<'a> {
     pub word: &'a [f32],
     pub position: &'a [f32],
-    /// Empty where the family has none.
+    /// Empty if the family has none.
     pub token_type: &'a [f32],
 }
 
-/// Which rows of the tables each token adds up: `[tokens]` each.
+/// The rows of the tables that are summed for each token: `[tokens]` each.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Ids {
     pub words: Vec<u32>,
@@ -355,7 +355,7 @@ fn times_mask(values: &mut [f32], width: usize, mask: Mask) {
         });
 }
 
-/// The gradients of [`embed_norm`]: of the sums (`[tokens, e]`, for [`scatter`]), of scale and shift.
+/// The gradients of [`embed_norm`]: of the sums (`[tokens, e]`, for [`scatter`]), the scale and the shift.
 pub(crate) fn embed_norm_backward(
     dy: &[f32],
     normalised: &Normalised,
@@ -373,7 +373,7 @@ pub(crate) fn embed_norm_backward(
     [gradients.sum, gradients.gamma, gradients.beta]
 }
 
-/// Adds up the rows of `rows` (`[tokens, e]`) by id: `[size, e]`, zero where no token has the id.
+/// Sums the rows of `rows` (`[tokens, e]`) by id: `[size, e]`, zero where no token has the id.
 pub(crate) fn scatter(rows: &[f32], ids: &[u32], size: usize, e: usize) -> Vec<f32> {
     let mut table = vec![0.0; size * e];
     vectorised(

@@ -9,10 +9,10 @@ use rayon::prelude::*;
 use super::ROWS;
 use super::memory::{Shared, fresh, written};
 
-/// Products of fewer multiplications than this stay on one thread.
+/// Products with fewer multiplications than this use one thread.
 const SMALL: usize = 1 << 19;
 
-/// A matrix for `gemm`: where it starts and the distances between rows and between columns.
+/// A matrix for `gemm`: its start and the strides between rows and between columns.
 #[derive(Clone, Copy)]
 pub(super) struct View {
     start: *const f32,
@@ -29,7 +29,7 @@ impl View {
         }
     }
 
-    /// From that row on.
+    /// The view from that row.
     ///
     /// # Safety
     /// The row must lie within the memory.
@@ -39,7 +39,7 @@ impl View {
         Self { start, ..self }
     }
 
-    /// From that column on.
+    /// The view from that column.
     ///
     /// # Safety
     /// The column must lie within the memory.
@@ -62,12 +62,12 @@ unsafe impl Send for View {}
 // SAFETY: as above.
 unsafe impl Sync for View {}
 
-/// `target ← [target +] factor · a b`, with `a` `[m, k]`, `b` `[k, n]` and `target` `[m, n]` of rows
-/// `stride` apart, on as many threads as `parallelism` says: the result is the same on any.
+/// `target ← [target +] factor · a b`, with `a` `[m, k]`, `b` `[k, n]` and `target` `[m, n]` with row
+/// stride `stride`. The result does not depend on `parallelism`.
 ///
 /// # Safety
-/// Every element that the three shapes and strides reach must lie in memory that may be read (and,
-/// of `target`, written), and nobody else may touch `target` meanwhile.
+/// Every element that the three shapes and strides reach must be readable (and, for `target`,
+/// writable), and no other thread may access `target` meanwhile.
 #[allow(clippy::too_many_arguments)]
 pub(super) unsafe fn multiply(
     [m, n, k]: [usize; 3],
@@ -105,19 +105,19 @@ pub(super) unsafe fn multiply(
     }
 }
 
-/// Calls `work` with ranges that together make `0..n`, on the threads there are, and with how many
-/// threads each may use. The ranges depend on `n` alone.
+/// Calls `work` in parallel with ranges that partition `0..n`, and with the number of threads that
+/// each call may use. The ranges depend on `n` alone.
 ///
-/// Several products side by side, each on one thread, take less time than one that splits itself,
+/// Several products in parallel, each on one thread, are faster than one product split over threads,
 /// and the operation after a product finds its rows still in the cache.
 pub(super) fn in_pieces(n: usize, work: impl Fn(Range<usize>, Parallelism) + Sync) {
-    // An even number of equal pieces of at most 512, in steps of ROWS.
+    // An even number of equal pieces of at most 512 rows, in multiples of ROWS.
     let pieces = 2 * n.div_ceil(1024);
     let length = n.div_ceil(pieces.max(1)).next_multiple_of(ROWS);
     let pieces = n.div_ceil(length.max(1));
     let threads = rayon::current_num_threads();
     if pieces < 2 || threads < 2 {
-        // Too little to share out, but perhaps long rows: the product may split itself.
+        // Too few pieces to distribute, but the rows may be long: the product may use several threads.
         let parallelism = match threads {
             1 => Parallelism::None,
             _ => Parallelism::Rayon(threads),
@@ -135,10 +135,10 @@ pub(super) fn in_pieces(n: usize, work: impl Fn(Range<usize>, Parallelism) + Syn
         .for_each(|i| work(i * length..n.min((i + 1) * length), inner));
 }
 
-/// As [`multiply`] with rows of `n`, in pieces of the longer side.
+/// As [`multiply`] with contiguous rows of length `n`, split along the longer side.
 ///
 /// # Safety
-/// As of [`multiply`].
+/// As for [`multiply`].
 pub(super) unsafe fn multiply_in_pieces(
     [m, n, k]: [usize; 3],
     target: *mut f32,
@@ -182,8 +182,8 @@ pub(super) unsafe fn multiply_in_pieces(
     }
 }
 
-/// `x Wᵀ`, `x` `[rows, inputs]` and `w` `[outputs, inputs]`, a piece of rows at a time: `then` gets
-/// the number of a piece's first row and its rows of the result, right after their product.
+/// `x Wᵀ`, `x` `[rows, inputs]` and `w` `[outputs, inputs]`, one piece of rows at a time: `then` is called
+/// with the index of a piece's first row and its rows of the result, right after their product.
 pub(super) fn product_then(
     x: &[f32],
     w: &[f32],
@@ -270,10 +270,10 @@ pub(crate) fn product_weight(dy: &[f32], x: &[f32], inputs: usize, outputs: usiz
     }
 }
 
-/// `a b` in new memory, `[m, n]`.
+/// `a b` in a new buffer, `[m, n]`.
 ///
 /// # Safety
-/// `a` must reach `[m, k]` elements that may be read, `b` `[k, n]`.
+/// `a` must reach `[m, k]` readable elements, `b` `[k, n]`.
 unsafe fn filled([m, n, k]: [usize; 3], a: View, b: View) -> Vec<f32> {
     if k == 0 {
         return vec![0.0; m * n];
