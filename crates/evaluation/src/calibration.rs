@@ -12,10 +12,10 @@ pub const CALIBRATION_BINS: usize = 15;
 /// The range of temperatures that [`fit_temperature`] searches.
 const TEMPERATURES: (f64, f64) = (0.05, 20.0);
 
-/// How far predicted probabilities are from observed frequencies.
+/// Deviation of predicted probabilities from observed frequencies.
 ///
-/// Each case is a predicted probability and whether the event occurred. With two classes it is the probability of the
-/// positive one; with more, that of the most probable class (Guo et al. 2017); with several labels, each pair of row
+/// Each case is a predicted probability and whether the event occurred. With two classes, the probability is that of the
+/// positive class; with more, that of the most probable class (Guo et al. 2017); with several labels, each pair of row
 /// and label is a case. Rows of unseen classes are left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
@@ -115,7 +115,7 @@ pub fn calibration(predictions: &Predictions, bins: usize) -> Result<Calibration
         }
     });
     let bins_found = bins_found.collect();
-    // The sort is stable: equal probabilities stay in the order of their rows.
+    // The sort is stable: equal probabilities keep the order of their rows.
     cases.sort_by(|a, b| a.0.total_cmp(&b.0));
     Ok(Calibration {
         cases: cases.len(),
@@ -147,7 +147,7 @@ fn distance(cases: &[(f64, bool)]) -> f64 {
     (confidence - accuracy).abs()
 }
 
-/// Splits sorted cases into `bins` parts; the first ones are longer by one if the number does not divide.
+/// Splits sorted cases into `bins` parts; if the number is not divisible, the first parts have one case more.
 fn equal_mass(cases: &[(f64, bool)], bins: usize) -> f64 {
     let (least, longer) = (cases.len() / bins, cases.len() % bins);
     let mut rest = cases;
@@ -359,7 +359,7 @@ fn scale(row: &mut [f64], temperature: f64) {
     for p in row.iter_mut() {
         *p = match *p > 0.0 {
             true => ((logarithm(*p) - top) / temperature).exp(),
-            // A probability of 0 or NaN stays as it is.
+            // A probability of 0 or NaN is left unchanged.
             false => *p,
         };
         sum += *p;

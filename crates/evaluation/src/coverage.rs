@@ -1,4 +1,4 @@
-//! What a model gains by abstaining when it is unsure.
+//! The effect of abstaining when the model is unsure.
 
 use serde::{Deserialize, Serialize};
 

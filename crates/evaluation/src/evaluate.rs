@@ -137,10 +137,10 @@ pub fn evaluate(predictions: &Predictions, options: &BootstrapOptions) -> Report
 
 /// The values on the resamples: a column for each metric, then for each class its precision, recall and F1.
 struct Intervals {
-    /// By column, then by resample; NaN where undefined.
+    /// By column, then by resample; NaN if undefined.
     columns: Vec<Vec<f64>>,
     confidence: f64,
-    /// Why no resamples were drawn.
+    /// The reason why no resamples were drawn.
     fixed: Option<&'static str>,
     summary: Option<BootstrapSummary>,
 }
@@ -200,7 +200,7 @@ impl Intervals {
         }
     }
 
-    /// `value` with its interval, or with the reason why it has none.
+    /// `value` with its interval, or with the reason why there is none.
     fn around(&self, value: f64, column: usize) -> Estimate {
         let mut estimate = Estimate {
             value: Some(value),

@@ -27,7 +27,7 @@ pub struct RunsEstimate {
 ///
 /// The interval is Student's, `mean ± t · sd / √count`, with `confidence` between 0 and 1. It treats the values as
 /// independent. Folds share training rows, so for folds it is somewhat too narrow (Bengio & Grandvalet 2004). The
-/// interval of [`pool`]ed predictions does not have this problem, but knows only one training per row.
+/// interval of [`pool`]ed predictions does not have this problem, but reflects only one training run per row.
 ///
 /// ```
 /// let f1 = bertkit_evaluation::across_values(&[0.80, 0.84, 0.82], 0.95).expect("there are values");

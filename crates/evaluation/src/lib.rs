@@ -1,6 +1,6 @@
 //! Metrics with bootstrap intervals, in agreement with scikit-learn and SciPy.
 //!
-//! Put the outputs of a model into one of the kinds of [`Predictions`], pass it to [`evaluate`], and print
+//! Convert the outputs of a model to one of the kinds of [`Predictions`], pass it to [`evaluate`], and print
 //! [`Report::table`] or write the [`Report`] as JSON. [`score`] computes a single [`Metric`], to choose a checkpoint;
 //! [`best_threshold`] chooses the decision threshold of a binary classifier.
 //!
@@ -8,7 +8,8 @@
 //! improves it, [`coverage`] shows what abstaining gains, and [`across_runs`] and [`pool`] summarise several runs.
 //!
 //! A metric that the data do not define (the area under the curve of one class, the correlation with a constant) is
-//! [`Undefined`] with a reason, never a number. This crate knows neither tensors nor models; all arithmetic is `f64`.
+//! [`Undefined`] with a reason, never a number. This crate depends on neither tensors nor models; all arithmetic is
+//! `f64`.
 //!
 //! ```
 //! use bertkit_evaluation::{BootstrapOptions, ClassPredictions, Metric, Predictions, evaluate, score};

@@ -16,8 +16,7 @@ use crate::metrics::regression::ScoreFormula;
 use crate::metrics::scheme::Scheme;
 use crate::predictions::kind::TaskKind;
 
-/// What describes a metric: its name, which way is better, and how it is computed for each kind of predictions that it
-/// applies to.
+/// The description of a metric: its name, its direction, and its formula for each kind of predictions that it applies to.
 #[derive(Clone, Copy)]
 pub(crate) struct Description {
     name: &'static str,
@@ -128,8 +127,8 @@ macro_rules! metrics {
     ($($(#[$doc:meta])+ $variant:ident => $description:expr,)+) => {
         /// A named number that summarises predictions.
         ///
-        /// It prints, parses and serialises under its name, such as `roc_auc_ovr_macro`. Unless documented otherwise, the
-        /// definition is scikit-learn's, and a ratio with denominator 0 (the precision of a class that is never
+        /// It is displayed, parsed and serialised by its name, such as `roc_auc_ovr_macro`. Unless documented otherwise,
+        /// the definition is scikit-learn's, and a ratio with denominator 0 (the precision of a class that is never
         /// predicted) is 0, as with `zero_division=0`.
         ///
         /// `micro` pools the counts of all classes, `macro` is the mean over classes, `weighted` the mean weighted by the
@@ -170,7 +169,7 @@ metrics! {
     /// ties counting half.
     RocAuc => higher("roc_auc").classes(ClassFormula::RocAuc),
     /// Area under the precision-recall steps: the mean of the precision at each positive row, not interpolated.
-    /// With one class only it is undefined, where scikit-learn warns and gives a number.
+    /// Undefined if there is only one class, where scikit-learn warns and returns a number.
     AveragePrecision => higher("average_precision").classes(ClassFormula::AveragePrecision),
     /// Share of rows predicted correctly; for entities, the share of words with the true tag.
     Accuracy => higher("accuracy")
@@ -218,7 +217,7 @@ metrics! {
     RocAucOvoWeighted => higher("roc_auc_ovo_weighted").classes(ClassFormula::RocAucOvoWeighted),
     /// ROC AUC of all pairs of row and label pooled (multi-label).
     RocAucMicro => higher("roc_auc_micro").labels(LabelFormula::RocAuc(Average::Micro)),
-    /// Mean ROC AUC over labels; undefined where a label is on no row or on every row.
+    /// Mean ROC AUC over labels; undefined if a label is on no row or on every row.
     RocAucMacro => higher("roc_auc_macro").labels(LabelFormula::RocAuc(Average::Macro)),
     /// ROC AUC over labels weighted by their rows. A label without rows is left out. Undefined if a label is on every row,
     /// or if no row has any label (scikit-learn gives 0 there).
@@ -227,11 +226,11 @@ metrics! {
     /// (scikit-learn gives 0 there).
     AveragePrecisionMicro => higher("average_precision_micro")
         .labels(LabelFormula::AveragePrecision(Average::Micro)),
-    /// Mean average precision over labels, a label on no row counting 0 as in scikit-learn; undefined where no row
-    /// has any label.
+    /// Mean average precision over labels; a label on no row counts as 0, as in scikit-learn. Undefined if no row has any
+    /// label.
     AveragePrecisionMacro => higher("average_precision_macro")
         .labels(LabelFormula::AveragePrecision(Average::Macro)),
-    /// Average precision over labels, weighted by their rows; undefined where no row has any label.
+    /// Average precision over labels, weighted by their rows; undefined if no row has any label.
     AveragePrecisionWeighted => higher("average_precision_weighted")
         .labels(LabelFormula::AveragePrecision(Average::Weighted)),
     /// Share of rows with exactly the true set of labels.
@@ -246,9 +245,9 @@ metrics! {
     /// Mean over rows of the squared distance between the probabilities of all classes and the truth (Brier 1950):
     /// from 0 to 2, twice the one-column form that is common for two classes; lower is better.
     Brier => lower("brier").classes(ClassFormula::Brier),
-    /// Pearson's linear correlation; undefined where targets or predictions are constant.
+    /// Pearson's linear correlation; undefined if targets or predictions are constant.
     Pearson => higher("pearson").numbers(ScoreFormula::Pearson),
-    /// Spearman's rank correlation, tied values sharing their mean rank; undefined where either side is constant.
+    /// Spearman's rank correlation; tied values share their mean rank. Undefined if targets or predictions are constant.
     Spearman => higher("spearman").numbers(ScoreFormula::Spearman),
     /// Coefficient of determination; undefined for constant targets (scikit-learn gives 0 or 1 there).
     R2 => higher("r2").numbers(ScoreFormula::R2),
@@ -469,8 +468,7 @@ impl Metric {
         }
     }
 
-    /// The metric that selects the best weights of a task unless another is named: the first of its metrics, but R² for
-    /// numbers.
+    /// The metric that selects the best weights of a task by default: the first of its metrics, except R² for regression.
     pub const fn default_for(task: TaskKind) -> Metric {
         match matches!(task, TaskKind::Regression) {
             true => Metric::R2,
@@ -538,13 +536,13 @@ impl From<Metric> for &'static str {
     }
 }
 
-/// A name that no metric has.
+/// An unknown metric name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown metric `{name}`; {}", self.advice())]
 pub struct UnknownMetric {
-    /// The name as given.
+    /// The given name.
     pub name: String,
-    /// The metric that was probably meant, if a name is similar.
+    /// The metric with the most similar name, if any is similar enough.
     pub nearest: Option<Metric>,
 }
 

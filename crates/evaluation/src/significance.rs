@@ -14,7 +14,7 @@ use crate::report::table::{Table, number};
 use crate::statistics::{BootstrapOptions, Resampler, percentile_interval};
 use crate::undefined::Undefined;
 
-/// Values closer than this are equal: sums in another order differ in their last bits.
+/// Values closer than this are considered equal: sums in a different order differ in their last bits.
 const EQUAL: f64 = 1e-12;
 
 /// Options of a comparison.
@@ -58,7 +58,7 @@ pub struct Comparison {
     pub seed: u64,
     /// One entry per requested metric, in the same order.
     pub metrics: Vec<Difference>,
-    /// McNemar's test, for predictions that are right or wrong row by row.
+    /// McNemar's test, for predictions where each row is right or wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mcnemar: Option<McNemar>,
 }
@@ -83,23 +83,23 @@ pub struct Difference {
     pub p_bootstrap: Option<f64>,
     /// Two-sided permutation p-value: the share of permutations with a difference of at least this size.
     pub p_permutation: Option<f64>,
-    /// Why there is no value.
+    /// The reason why there is no value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undefined: Option<String>,
 }
 
-/// McNemar's test (1947) on the rows that exactly one of two models has right.
+/// McNemar's test (1947) on the rows that exactly one of the two models predicts correctly.
 ///
 /// It treats rows as independent, even if the other tests use groups.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct McNemar {
-    /// Rows that only the first model has right.
+    /// Rows that only the first model predicts correctly.
     pub only_a: u64,
-    /// Rows that only the second model has right.
+    /// Rows that only the second model predicts correctly.
     pub only_b: u64,
     /// The two-sided binomial test.
     pub p_exact: f64,
-    /// Chi-square with continuity correction, `(|b - c| - 1)² / (b + c)` (Edwards 1948); 0 where both are equal.
+    /// Chi-square with continuity correction, `(|b - c| - 1)² / (b + c)` (Edwards 1948); 0 if both are equal.
     pub chi_square: f64,
     /// The upper tail of the chi-square distribution with one degree of freedom.
     pub p_chi_square: f64,
@@ -120,7 +120,7 @@ pub enum ComparisonError {
         /// Rows of the second.
         b: usize,
     },
-    /// A row has different truths.
+    /// The models have different truths for a row.
     #[error("row {row} has another truth in the second predictions than in the first")]
     Truth {
         /// The first such row, counted from 0.
@@ -131,7 +131,7 @@ pub enum ComparisonError {
     Parts(#[from] EvaluationError),
 }
 
-/// McNemar's test from the numbers of rows that only one model has right.
+/// McNemar's test from the numbers of rows that only one model predicts correctly.
 ///
 /// ```
 /// let test = bertkit_evaluation::mcnemar(3, 12);
@@ -186,7 +186,7 @@ pub fn compare(
             b: b.rows(),
         });
     }
-    // The rows of both models as one data set; weights then choose the model for each row.
+    // The rows of both models as one data set; weights select the model for each row.
     let both = pool(&[a, b])?;
     if let Some(row) = (0..rows).find(|&row| !both.set().same_truth(row, rows + row)) {
         return Err(ComparisonError::Truth { row });
@@ -319,9 +319,9 @@ fn units(rows: usize, groups: Option<&[usize]>) -> Vec<Vec<usize>> {
 
 /// The differences under permutations.
 struct Permuted {
-    /// The differences without any swap.
+    /// The differences without swaps.
     observed: Vec<f64>,
-    /// By metric; NaN where undefined.
+    /// By metric; NaN if undefined.
     columns: Vec<Vec<f64>>,
     taken: usize,
     exact: bool,
@@ -451,7 +451,7 @@ impl Comparison {
 }
 
 impl Difference {
-    /// A sentence that says which model is better and whether the difference is significant, by the permutation test if
+    /// A sentence that states which model is better and whether the difference is significant, by the permutation test if
     /// there is one, else by the bootstrap. `None` without a difference or a test.
     ///
     /// The significance level is one minus the confidence: 5% for 0.95.
@@ -468,7 +468,7 @@ impl Difference {
         let level = (1.0 - confidence) * 100.0;
         let level = (level * 1e6).round() / 1e6;
         let size = number(Some(difference.abs()));
-        // As the gain of the better model.
+        // Report the interval as the gain of the better model.
         let gain = |end: f64| signed(end * difference.signum());
         let interval = match (self.low, self.high) {
             (Some(low), Some(high)) if difference > 0.0 => {
@@ -495,7 +495,7 @@ impl Difference {
     }
 }
 
-/// With a sign, except for zero.
+/// Formats a number with a sign, except for zero.
 fn signed(value: f64) -> String {
     let text = number(Some(value));
     if value > 0.0 {

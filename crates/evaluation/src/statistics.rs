@@ -13,10 +13,10 @@ pub struct BootstrapOptions {
     pub resamples: usize,
     /// The confidence level, between 0 and 1.
     pub confidence: f64,
-    /// Determines the resamples; the number of threads does not.
+    /// Seed of the resamples; results do not depend on the number of threads.
     pub seed: u64,
-    /// Group of each row, for rows that belong together (the sentences of one document): equal numbers for the rows of
-    /// a group. Whole groups are then drawn, without stratification.
+    /// Group index of each row, for rows that belong together (such as the sentences of a document). Whole groups are
+    /// then drawn, without stratification.
     pub groups: Option<Vec<usize>>,
 }
 
@@ -33,7 +33,7 @@ impl Default for BootstrapOptions {
 }
 
 impl BootstrapOptions {
-    /// The options that compute no intervals.
+    /// Options without intervals.
     pub fn none() -> Self {
         Self {
             resamples: 0,
@@ -41,10 +41,10 @@ impl BootstrapOptions {
         }
     }
 
-    /// Checks that the options fit predictions of `rows` rows; [`evaluate`](crate::evaluate) panics if not.
+    /// Checks that the options fit predictions of `rows` rows; [`evaluate`](crate::evaluate) panics if they do not.
     ///
     /// # Errors
-    /// [`EvaluationError::Confidence`] outside 0 to 1, [`EvaluationError::Count`] if `groups` has another length.
+    /// [`EvaluationError::Confidence`] outside 0 to 1, [`EvaluationError::Count`] if `groups` has a different length.
     pub fn check(&self, rows: usize) -> Result<(), EvaluationError> {
         let confidence = self.confidence;
         if !(confidence > 0.0 && confidence < 1.0) {
@@ -99,7 +99,7 @@ impl Resampler {
         }
     }
 
-    /// Why every resample would be the same, if that is so.
+    /// The reason why all resamples would be equal, if they would.
     pub fn fixed(&self) -> Option<&'static str> {
         match &self.scheme {
             Scheme::Groups(groups) if groups.len() < 2 => {
@@ -160,7 +160,7 @@ fn partition(keys: impl Iterator<Item = usize>) -> Vec<Vec<u32>> {
     parts.into_values().collect()
 }
 
-/// The interval that leaves out equal shares of `values` at both ends; sorts them. `None` without values.
+/// The interval that excludes equal shares of `values` at both ends; sorts `values`. `None` without values.
 ///
 /// Interpolates linearly between two values, as NumPy's `percentile` does.
 pub(crate) fn percentile_interval(values: &mut [f64], confidence: f64) -> Option<(f64, f64)> {

@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What a threshold maximises, or the cost that it minimises.
+/// The quantity that a threshold maximises, or the cost that it minimises.
 ///
-/// It prints, parses and serialises under its name, such as `mcc` or `cost:1,5`.
+/// It is displayed, parsed and serialised by its name, such as `mcc` or `cost:1,5`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum ThresholdObjective {
@@ -29,7 +29,7 @@ pub enum ThresholdObjective {
 }
 
 impl ThresholdObjective {
-    /// Every objective without parameters: all but costs.
+    /// All objectives without parameters, that is, all except costs.
     pub const ALL: &'static [Self] = &[Self::F1, Self::BalancedAccuracy, Self::Mcc, Self::Accuracy];
 
     /// The objective as the end of a sentence: `the best f1`, or the lowest cost.
@@ -87,13 +87,13 @@ impl fmt::Display for ThresholdObjective {
     }
 }
 
-/// A name that no threshold objective has.
+/// An unknown threshold objective.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "unknown threshold objective `{name}`; expected f1, balanced_accuracy (or youden), mcc, accuracy, or the costs of a false positive and a false negative such as cost:1,5"
 )]
 pub struct UnknownObjective {
-    /// The name as given.
+    /// The given name.
     pub name: String,
 }
 
@@ -149,7 +149,7 @@ impl From<ThresholdObjective> for String {
     }
 }
 
-/// The threshold that is best for `objective`, where a row is positive if its score is at least the threshold.
+/// The best threshold for `objective`; a row is positive if its score is at least the threshold.
 ///
 /// The candidates are the midpoints between neighbouring distinct scores, so each side of the threshold has rows. For
 /// costs, the lowest score and the number just above the highest one are candidates too: if one mistake is far cheaper

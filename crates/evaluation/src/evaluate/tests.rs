@@ -6,7 +6,7 @@ fn names(count: usize) -> Vec<String> {
     (0..count).map(|class| format!("class {class}")).collect()
 }
 
-/// Predictions of some skill on `rows` rows, from a small congruential generator.
+/// Better-than-chance predictions for `rows` rows, from a small congruential generator.
 fn sample(rows: usize, classes: usize) -> ClassPredictions {
     let mut state = 17_u64;
     let mut uniform = move || {
@@ -145,7 +145,7 @@ fn groups_of_identical_rows_widen_the_interval() {
 
 #[test]
 fn undefined_resamples_are_counted_and_many_take_the_interval_away() {
-    // Targets vary in a resample unless the odd row is missing, which happens with a chance of (1 - 1/n)^n.
+    // Targets vary in a resample unless the odd row is missing, which has probability (1 - 1/n)^n.
     let predictions = |rows: usize, odd: usize| {
         let targets = (0..rows)
             .map(|row| f64::from(u8::from(row < odd)))
@@ -165,7 +165,7 @@ fn undefined_resamples_are_counted_and_many_take_the_interval_away() {
     assert!(pearson.low < pearson.value && pearson.interval_undefined.is_none());
     assert_eq!(report.metric(Metric::Mse).unwrap().undefined_resamples, 0);
 
-    // Two groups, of which one has all the variation: half the resamples hold one group twice.
+    // Two groups, one of which has all the variation: half of the resamples draw one group twice.
     let groups = Some(vec![0, 1, 2, 2, 2]);
     let two = Predictions::Scores(ScorePredictions {
         targets: vec![1.0, 0.0, 0.0, 0.0, 0.0],
@@ -183,7 +183,7 @@ fn undefined_resamples_are_counted_and_many_take_the_interval_away() {
         Some("all predictions are equal")
     );
 
-    // Each class in a group of its own, so that only 2 of 4 resamples, or 6 of 27, hold all classes.
+    // Each class is a group, so only 2 of 4 resamples, or 6 of 27, contain all classes.
     let classes = |k: usize| {
         let predictions = Predictions::Classes(sample_of_each(k));
         let groups = Some((0..k).collect());

@@ -33,7 +33,7 @@ pub(crate) enum AnswerFormula {
     Best(AnswerScore),
 }
 
-/// A threshold for no answer and what it gives.
+/// A threshold for no answer and the resulting score.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NoAnswerThreshold {
     /// A question whose score for no answer is above this is not answered.
@@ -85,7 +85,7 @@ pub fn best_no_answer_threshold(
     AnswerEvaluator::new(predictions, vec![AnswerFormula::Best(score)]).best(score, &weights)
 }
 
-/// How well one answer fits.
+/// The scores of one answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Fit {
     exact_match: f64,
@@ -101,7 +101,7 @@ impl Fit {
     }
 }
 
-/// Answers compared with the truth, once for all resamples.
+/// Answers compared with the truth once for all resamples.
 pub(crate) struct AnswerEvaluator {
     formulas: Vec<AnswerFormula>,
     rows: Vec<Row>,
@@ -112,9 +112,9 @@ pub(crate) struct AnswerEvaluator {
 struct Row {
     has_answer: bool,
     answered: bool,
-    /// The fit of the answer as given.
+    /// The fit of the given answer.
     given: Fit,
-    /// The fit after the threshold for no answer.
+    /// The fit after applying the threshold for no answer.
     decided: Fit,
     /// Read only if `order` is computed.
     no_answer_score: f64,
@@ -202,7 +202,7 @@ impl AnswerEvaluator {
         }
         let row = |place: usize| &self.rows[order[place] as usize];
         let lowest = row(0).no_answer_score;
-        // At first nothing is answered, which is right for the questions without an answer.
+        // Initially nothing is answered, which is right for the questions without an answer.
         let silent = self.rows.iter().zip(weights);
         let mut current: f64 = silent
             .filter(|(row, _)| !row.has_answer)
@@ -268,7 +268,7 @@ fn order(questions: &[Answer]) -> Result<Vec<u32>, Undefined> {
     Ok(order)
 }
 
-/// How well the predicted answer fits the true one that it fits best.
+/// The fit of the predicted answer to the true answer that it matches best.
 fn fit(question: &Answer) -> Fit {
     let predicted = normalize(&question.predicted);
     let gold: Vec<String> = question.gold.iter().map(|gold| normalize(gold)).collect();

@@ -1,4 +1,4 @@
-//! One of several answers a row.
+//! One of several answers per row.
 
 use crate::predictions::choices::ChoicePredictions;
 use crate::undefined::Undefined;

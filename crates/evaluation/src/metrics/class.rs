@@ -35,9 +35,9 @@ pub(crate) enum ClassFormula {
 pub(crate) struct ClassEvaluator<'a> {
     predictions: &'a ClassPredictions,
     formulas: Vec<ClassFormula>,
-    /// The true class of each row; the number of classes stands for every class the model never saw.
+    /// The true class of each row; the number of classes represents all classes not seen in training.
     truth: Vec<usize>,
-    /// Why the probabilities cannot be used.
+    /// The reason why the probabilities cannot be used.
     fault: Option<Undefined>,
     /// Log loss and Brier score of each row; 0 for unseen classes. Empty if no formula needs them.
     losses: Vec<[f64; 2]>,
@@ -49,14 +49,14 @@ pub(crate) struct ClassEvaluator<'a> {
 
 /// The counts under one set of weights.
 struct Tally {
-    /// Of the known classes.
+    /// Counts of the known classes.
     counts: Counts,
-    /// All rows.
+    /// Weight of all rows.
     rows: f64,
-    /// Rows of unseen classes.
+    /// Weight of the rows of unseen classes.
     unseen: f64,
     per_class: Vec<ClassScores>,
-    /// Of the classes that averages are over.
+    /// Counts of the averaged classes.
     averaged: Counts,
     /// The scores of those classes.
     averaged_scores: Vec<ClassScores>,

@@ -2,7 +2,7 @@
 
 use super::outcome::ClassScores;
 
-/// One of [`ClassScores`], by its index.
+/// One of [`ClassScores`], by index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Score {
     Precision = 0,
@@ -10,7 +10,7 @@ pub(crate) enum Score {
     F1 = 2,
 }
 
-/// How a score of several classes becomes one number.
+/// How a score is averaged over classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Average {
     /// From the pooled counts.
@@ -21,7 +21,7 @@ pub(crate) enum Average {
     Weighted,
 }
 
-/// Precision, recall and F1 from the number of hits, of predictions and of true cases.
+/// Precision, recall and F1 from the numbers of hits, predictions and true cases.
 pub(super) fn scores(hits: f64, predicted: f64, support: f64) -> ClassScores {
     [
         ratio(hits, predicted),
@@ -30,7 +30,7 @@ pub(super) fn scores(hits: f64, predicted: f64, support: f64) -> ClassScores {
     ]
 }
 
-/// `a / b`, or 0 where `b` is 0: scikit-learn's `zero_division=0`.
+/// `a / b`, or 0 if `b` is 0: scikit-learn's `zero_division=0`.
 fn ratio(a: f64, b: f64) -> f64 {
     if b == 0.0 { 0.0 } else { a / b }
 }

@@ -22,7 +22,7 @@ pub(crate) enum EntityFormula {
 /// Entities counted once for each row, so that a resample is a weighted sum.
 pub(crate) struct EntityEvaluator {
     formulas: Vec<EntityFormula>,
-    /// The default first.
+    /// The default scheme is first.
     schemes: Vec<SchemeCounts>,
     /// For each row, the number of words with the right tag and the number of words; empty for spans.
     words: Vec<[f64; 2]>,
@@ -35,7 +35,7 @@ struct SchemeCounts {
     types: Vec<String>,
     /// Sorted by row.
     entries: Vec<Entry>,
-    /// Why the scheme does not apply.
+    /// The reason why the scheme does not apply.
     fault: Option<Undefined>,
 }
 
@@ -53,7 +53,7 @@ struct Entry {
 /// The counts of one scheme under one set of weights.
 struct Tally {
     counts: Counts,
-    /// Of the types that occur at these weights.
+    /// Counts of the types that occur at these weights.
     present: Counts,
     present_scores: Vec<ClassScores>,
 }

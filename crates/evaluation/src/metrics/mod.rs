@@ -1,4 +1,4 @@
-//! The metrics themselves: each a function of predictions and of a weight per row.
+//! The metrics: each is a function of predictions and of a weight per row.
 //!
 //! A bootstrap resample is given as the number of times that it drew each row: scores are sorted once, and each resample
 //! costs one pass. Weights are whole numbers in `f64`, exact up to 2^53.
@@ -33,7 +33,7 @@ use factoid::QuestionEvaluator;
 use multilabel::MultiLabelEvaluator;
 use regression::ScoreEvaluator;
 
-/// The evaluator of `predictions`: sorts what the `metrics` read.
+/// The evaluator of `predictions`, with precomputed data for `metrics`.
 ///
 /// # Panics
 /// If a metric does not apply to the task, or [`Predictions::check`] fails.

@@ -24,10 +24,10 @@ pub(crate) enum LabelFormula {
 pub(crate) struct MultiLabelEvaluator<'a> {
     predictions: &'a MultiLabelPredictions,
     formulas: Vec<LabelFormula>,
-    /// `[rows, classes]`: the label is predicted.
+    /// `[rows, classes]`: whether the label is predicted.
     decided: Vec<bool>,
     rows: Vec<Row>,
-    /// Why the scores cannot be used.
+    /// The reason why the scores cannot be used.
     fault: Option<Undefined>,
     /// Rows by the score of each label, if a formula needs it.
     by_class: Option<Vec<BinaryRanking>>,
@@ -41,7 +41,7 @@ struct Row {
     scores: ClassScores,
     /// Number of wrong labels.
     wrong: f64,
-    /// 1 if none is.
+    /// 1 if no label is wrong.
     exact: f64,
 }
 
@@ -194,7 +194,7 @@ impl Evaluator for MultiLabelEvaluator<'_> {
         if total == 0.0 {
             return Outcome::undefined(self.formulas.len(), &Undefined::NoRows);
         }
-        // A label cannot be decided by a score that is not a number.
+        // A score that is not a number gives no decision.
         if let Some(fault) = &self.fault {
             return Outcome::undefined(self.formulas.len(), fault);
         }

@@ -1,4 +1,4 @@
-//! What an evaluator is, and what it returns.
+//! The interface of evaluators, and their results.
 
 use super::scheme::EntityTypes;
 use crate::undefined::Undefined;
@@ -14,7 +14,7 @@ pub(crate) trait Evaluator: Sync {
     }
 }
 
-/// A metric's value, or why there is none.
+/// A metric's value, or the reason why it is undefined.
 pub(crate) type Value = Result<f64, Undefined>;
 
 /// The precision, recall and F1 of one class.
@@ -24,12 +24,12 @@ pub(crate) type ClassScores = [f64; 3];
 pub(crate) struct Outcome {
     /// One value per metric, in the order of the evaluator's formulas.
     pub metrics: Vec<Value>,
-    /// One entry per class, or per entity type within each scheme; empty for other tasks. NaN is undefined.
+    /// One entry per class, or per entity type within each scheme; empty for other tasks. NaN means undefined.
     pub per_class: Result<Vec<ClassScores>, Undefined>,
 }
 
 impl Outcome {
-    /// No metric is defined, for one reason.
+    /// All metrics are undefined, for the same reason.
     pub fn undefined(metrics: usize, reason: &Undefined) -> Self {
         Self {
             metrics: vec![Err(reason.clone()); metrics],

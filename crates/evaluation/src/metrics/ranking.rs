@@ -4,7 +4,7 @@
 struct Order {
     /// Indices of the items.
     items: Vec<usize>,
-    /// Where each group ends in `items`.
+    /// The end of each group in `items`.
     ends: Vec<usize>,
 }
 
@@ -23,7 +23,7 @@ impl Order {
 
 /// The cases of a binary decision, sorted by score.
 pub(super) struct BinaryRanking {
-    /// The row that each case belongs to, which has the weight.
+    /// The row of each case, which determines its weight.
     rows: Vec<u32>,
     /// Whether each case is positive.
     positive: Vec<bool>,

@@ -19,7 +19,7 @@ pub(crate) enum ScoreFormula {
 pub(crate) struct ScoreEvaluator<'a> {
     predictions: &'a ScorePredictions,
     formulas: Vec<ScoreFormula>,
-    /// Why the numbers cannot be used, or the order of targets and of predictions.
+    /// The order of targets and of predictions, or the reason why the numbers cannot be used.
     orders: Result<[Ascending; 2], Undefined>,
 }
 
@@ -154,7 +154,7 @@ fn correlation(x: &[f64], y: &[f64], weights: &[f64], total: f64) -> Value {
 /// Rows sorted by a value, in groups of equal values.
 struct Ascending {
     rows: Vec<u32>,
-    /// Where each group ends in `rows`.
+    /// The end of each group in `rows`.
     ends: Vec<usize>,
 }
 

@@ -1,14 +1,13 @@
 //! How entities are read from tags.
 
-/// How entities are read off tags.
+/// A scheme to read entities from tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scheme {
-    /// As seqeval does by default: an entity may start without a `B`.
+    /// seqeval's default: an entity may start without a `B`.
     Default,
-    /// As seqeval does with `mode="strict", scheme=IOB2`: an entity is a `B` and the following `I`s of its type.
+    /// seqeval's `mode="strict", scheme=IOB2`: an entity is a `B` and the following `I`s of its type.
     Strict,
-    /// As `conlleval` of the CoNLL shared tasks does: it agrees with the default on `B`, `I` and `O`, and does not know
-    /// `S`.
+    /// `conlleval` of the CoNLL shared tasks: the same as the default for `B`, `I` and `O`, without support for `S`.
     Conlleval,
 }
 

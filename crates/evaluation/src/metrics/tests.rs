@@ -15,7 +15,7 @@ fn names(count: usize) -> Vec<String> {
     (0..count).map(|class| format!("class {class}")).collect()
 }
 
-/// Rows of a class (the largest index is one the model never saw) and coarse probabilities, so that many are equal.
+/// Rows with a class (the largest index is an unseen class) and coarse probabilities, so that many are equal.
 fn class_predictions(classes: usize) -> impl Strategy<Value = Predictions> {
     let row = (
         0..=classes,
@@ -34,7 +34,7 @@ fn class_predictions(classes: usize) -> impl Strategy<Value = Predictions> {
         let mut p =
             ClassPredictions::from_probabilities(names(classes), labels, probabilities, positive);
         for (predicted, row) in p.predicted.iter_mut().zip(&rows) {
-            // Some rows are decided against the probabilities.
+            // Some rows are decided against their probabilities.
             *predicted = if row.3 { row.2 } else { *predicted };
         }
         Predictions::Classes(p)
@@ -151,7 +151,7 @@ fn any_predictions() -> impl Strategy<Value = Predictions> {
     ]
 }
 
-/// The predictions with each row as often as it weighs.
+/// The predictions with each row repeated by its weight.
 fn materialised(predictions: &Predictions, weights: &[f64]) -> Predictions {
     fn repeat<T: Clone>(values: &[T], weights: &[f64]) -> Vec<T> {
         let width = values.len() / weights.len();
@@ -207,7 +207,7 @@ fn close(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// The chance that a positive outscores a negative, counted pair by pair.
+/// The probability that a positive outscores a negative, counted pair by pair.
 fn pairs(labels: &[bool], scores: &[f64]) -> Option<f64> {
     let (mut wins, mut count) = (0.0, 0.0);
     for (i, _) in labels.iter().enumerate().filter(|&(_, &label)| label) {
@@ -247,7 +247,7 @@ proptest! {
                 prop_assert!(close(a, b), "{metric}: {a:?} weighted, {b:?} direct");
             }
             let (mut a, b) = (weighted.per_class.unwrap().concat(), direct.per_class.unwrap().concat());
-            // A type of entity that no row of the resample has.
+            // An entity type that does not occur in the resample.
             a.retain(|value| !value.is_nan());
             prop_assert!(a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-12));
         }

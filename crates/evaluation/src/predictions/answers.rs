@@ -1,4 +1,4 @@
-//! One answer a question, found in a text.
+//! One answer per question, extracted from a text.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,27 +6,27 @@ use super::error::{EvaluationError, PoolError};
 use super::kind::TaskKind;
 use super::set::{Pool, PredictionSet, joined};
 
-/// A question with its true answers and the answer given.
+/// A question with its true answers and the predicted answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
-    /// The true answers, of which the one that fits best counts; none for a question without an answer.
+    /// The true answers, of which the best match counts; empty for a question without an answer.
     pub gold: Vec<String>,
-    /// The answer given; empty for none.
+    /// The predicted answer; empty for no answer.
     pub predicted: String,
-    /// How much speaks for there being no answer: larger is more certain; need not be a probability.
+    /// Score of "no answer": larger means more certain; need not be a probability.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_answer_score: Option<f64>,
 }
 
-/// One answer a question, found in a text; a row is a question.
+/// One answer per question, extracted from a text; a row is a question.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AnswerPredictions {
     /// The questions.
     pub questions: Vec<Answer>,
     /// Whether questions may have no answer, as in SQuAD 2.0. If not, as in SQuAD 1.1, each has a true answer.
     pub may_be_unanswerable: bool,
-    /// A question whose `no_answer_score` is above this counts as not answered, whatever `predicted` says; `None`
-    /// leaves `predicted` as it is.
+    /// A question whose `no_answer_score` is above this counts as unanswered, regardless of `predicted`; `None` uses
+    /// `predicted` unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_answer_threshold: Option<f64>,
 }
@@ -57,7 +57,7 @@ impl PredictionSet for AnswerPredictions {
 }
 
 impl Pool for AnswerPredictions {
-    /// Answers that thresholds of some parts withhold are withheld first, if the thresholds differ.
+    /// If the thresholds differ, answers withheld by the thresholds of their parts are withheld first.
     fn pool(parts: &[&Self]) -> Result<Self, PoolError> {
         let Some(head) = parts.first() else {
             return Err(PoolError::Nothing);

@@ -1,4 +1,4 @@
-//! One of several answers a row, whose number differs from row to row.
+//! One of several answers per row; the number of answers may differ between rows.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,17 +6,17 @@ use super::error::{EvaluationError, PoolError, check_count};
 use super::kind::TaskKind;
 use super::set::{Pool, PredictionSet, joined};
 
-/// One choice a row: multiple-choice questions. Choices of different rows have nothing in common, so there are no classes.
+/// One choice per row, as in multiple-choice questions. Choices of different rows are unrelated, so there are no classes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChoicePredictions {
-    /// The number of the right choice of each row, from 0.
+    /// Index of the right choice of each row, from 0.
     pub labels: Vec<usize>,
     /// The probability of each choice of each row.
     pub probabilities: Vec<Vec<f64>>,
 }
 
 impl ChoicePredictions {
-    /// The most probable choice of a row, the first of equals; NaN never wins.
+    /// The most probable choice of a row; ties go to the first. NaN is never chosen.
     pub fn predicted(&self, row: usize) -> usize {
         let row = &self.probabilities[row];
         (1..row.len()).fold(0, |best, choice| {

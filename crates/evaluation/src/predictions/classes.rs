@@ -8,33 +8,33 @@ use super::set::{Pool, PredictionSet};
 
 /// One class per row.
 ///
-/// A label of `classes.len()` or more means *a class the model never saw*. Such a row is always wrong: it counts in
-/// accuracy, as a false positive of the class predicted, and as one more class of the truth (all such rows together)
-/// in Matthews' and Cohen's coefficients and the confusion matrix. It is a row of no known class, so it changes no
-/// recall, balanced accuracy included, and the metrics of probabilities (log loss, Brier, areas under curves) leave
-/// it out.
+/// A label of `classes.len()` or more is an *unseen class*, one that the model was not trained on. Such a row is always
+/// wrong: it counts in accuracy, as a false positive of the predicted class, and as one additional true class (all such
+/// rows together) in Matthews' and Cohen's coefficients and in the confusion matrix. As it belongs to no known class, it
+/// does not affect recall, including balanced accuracy, and is left out of the metrics of probabilities (log loss, Brier,
+/// areas under curves).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClassPredictions {
-    /// The names of the classes the model knows, each once.
+    /// The names of the classes that the model knows, without duplicates.
     pub classes: Vec<String>,
-    /// The true class of each row, an index into `classes`, or beyond it for a class the model never saw.
+    /// The true class of each row: an index into `classes`, or beyond it for an unseen class.
     pub labels: Vec<usize>,
-    /// The class decided for each row; apart from the largest probability, for a tuned threshold may decide.
+    /// The predicted class of each row; may differ from the most probable class, for example with a tuned threshold.
     pub predicted: Vec<usize>,
-    /// `[rows, classes]`, row after row; empty where the model gives none.
+    /// `[rows, classes]`, row by row; empty if the model has no probabilities.
     pub probabilities: Vec<f64>,
-    /// Which of two classes is the positive one; `None` treats two classes like more. No effect on other counts.
+    /// The positive class of two; `None` treats two classes like more than two. Does not affect other numbers of classes.
     pub positive: Option<usize>,
-    /// The classes that `micro`, `macro` and `weighted` averages are over, each once, as scikit-learn's `labels`;
-    /// `None` for all of them. ChemProt leaves out the class of no relation, for instance. No effect on other metrics.
+    /// The classes included in `micro`, `macro` and `weighted` averages, without duplicates, as scikit-learn's `labels`;
+    /// `None` means all. ChemProt, for instance, excludes the class for no relation. Does not affect other metrics.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub averaged: Option<Vec<usize>>,
 }
 
 impl ClassPredictions {
-    /// Decides each row for its most probable class, the first of equals.
+    /// Predicts the most probable class of each row; ties go to the first.
     ///
-    /// `probabilities` is `[rows, classes]`, row after row.
+    /// `probabilities` is `[rows, classes]`, row by row.
     pub fn from_probabilities(
         classes: Vec<String>,
         labels: Vec<usize>,
@@ -55,10 +55,10 @@ impl ClassPredictions {
         }
     }
 
-    /// Decides each row of a binary task for the positive class where its probability reaches `threshold`.
+    /// Predicts the positive class of a binary task for rows whose probability is at least `threshold`.
     ///
     /// # Panics
-    /// If there are not two classes, one of them positive, with probabilities for each row.
+    /// If there are not two classes, one of them positive, with probabilities for every row.
     pub fn decide_at(&mut self, threshold: f64) {
         let (2, Some(positive)) = (self.classes.len(), self.positive) else {
             panic!("a threshold needs two classes, one of them positive");
@@ -81,7 +81,7 @@ impl ClassPredictions {
             .collect();
     }
 
-    /// Binary for two classes of which one is positive, else multiclass.
+    /// Binary for two classes with a positive one, else multiclass.
     pub fn task(&self) -> TaskKind {
         match (self.classes.len(), self.positive) {
             (2, Some(_)) => TaskKind::Binary,
@@ -90,7 +90,7 @@ impl ClassPredictions {
     }
 }
 
-/// The first of the largest; `NaN` never wins.
+/// The first of the largest; `NaN` is never chosen.
 fn most_probable(row: &[f64]) -> usize {
     let mut best = 0;
     for (class, &probability) in row.iter().enumerate() {
@@ -145,12 +145,12 @@ impl PredictionSet for ClassPredictions {
             .try_for_each(|&class| known("predicted class", class))
     }
 
-    /// Classes that the model never saw are not told apart.
+    /// All unseen classes are treated as the same.
     fn same_truth(&self, one: usize, other: usize) -> bool {
         self.labels[one] == self.labels[other]
     }
 
-    /// The true classes; rows of classes that the model never saw are one stratum.
+    /// The true classes; rows of unseen classes form one stratum.
     fn strata(&self) -> Option<Vec<usize>> {
         let unseen = self.classes.len();
         Some(self.labels.iter().map(|&label| label.min(unseen)).collect())
@@ -177,7 +177,7 @@ impl PredictionSet for ClassPredictions {
 }
 
 impl Pool for ClassPredictions {
-    /// Classes in the order of the first part; decisions are kept; probabilities are dropped if a part has none.
+    /// Classes are in the order of the first part; predictions are kept; probabilities are dropped if a part has none.
     fn pool(parts: &[&Self]) -> Result<Self, PoolError> {
         let Some(head) = parts.first() else {
             return Err(PoolError::Nothing);
@@ -221,7 +221,7 @@ impl Pool for ClassPredictions {
     }
 }
 
-/// For each of `classes`, its place among `others`, which must be the same in any order.
+/// The index of each of `classes` in `others`, which must contain the same classes in any order.
 pub(super) fn places(classes: &[String], others: &[String]) -> Result<Vec<usize>, PoolError> {
     let unknown = |class: &String| PoolError::Classes {
         class: class.clone(),

@@ -8,14 +8,14 @@ use super::set::{Pool, PredictionSet, joined};
 
 /// The tags of the words of each sentence; a row is a sentence.
 ///
-/// A tag is `O`, or a prefix and a type such as `B-Disease`, or a bare prefix: with `B`, `I` and `O` alone every entity
-/// is of the type `_`. The tags are scored as they are, invalid sequences included, for the three ways of reading
-/// entities off them differ in just that.
+/// A tag is `O`, a prefix and a type such as `B-Disease`, or a bare prefix: if all tags are `B`, `I` or `O`, every entity
+/// has the type `_`. Tags are scored unchanged, including invalid sequences, because the three schemes differ in how they
+/// treat these.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EntityPredictions {
     /// `[sentences, words]`: the true tags.
     pub gold: Vec<Vec<String>>,
-    /// `[sentences, words]`: the predicted tags, one for each true one.
+    /// `[sentences, words]`: the predicted tags, as many as true ones.
     pub predicted: Vec<Vec<String>>,
 }
 

@@ -1,27 +1,27 @@
-//! Why predictions cannot be evaluated, or not be pooled.
+//! Errors of evaluating and pooling predictions.
 
 use std::collections::HashSet;
 
 use super::kind::TaskKind;
 
-/// Why predictions or options cannot be evaluated at all.
+/// An error in predictions or options that prevents evaluation.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvaluationError {
-    /// Two parts that belong together differ in length.
+    /// Two corresponding parts differ in length.
     #[error("expected {expected} {what}, found {found}")]
     Count {
         /// What was counted.
         what: &'static str,
-        /// The number that fits the other parts.
+        /// The expected number.
         expected: usize,
-        /// The number there is.
+        /// The number found.
         found: usize,
     },
     /// An index is beyond the classes.
     #[error("{what} is `{index}`, but there are {classes} classes")]
     Class {
-        /// What the index stands for.
+        /// What the index refers to.
         what: &'static str,
         /// The index.
         index: usize,
@@ -34,43 +34,43 @@ pub enum EvaluationError {
         /// Its name.
         class: String,
     },
-    /// Averages are to be over no class at all.
+    /// No class is selected for averages.
     #[error("the classes to average over are none")]
     NothingAveraged,
-    /// A sentence has more or fewer predicted tags than true ones.
+    /// A sentence has different numbers of predicted and true tags.
     #[error("row {row}: expected {expected} predicted tags, found {found}")]
     Tags {
-        /// The first such sentence, counted from 0.
+        /// Index of the first such sentence, from 0.
         row: usize,
         /// The number of true tags.
         expected: usize,
         /// The number of predicted tags.
         found: usize,
     },
-    /// A tag is an empty text.
+    /// A tag is an empty string.
     #[error("row {row}: a tag of word {word} is empty")]
     EmptyTag {
-        /// The sentence, counted from 0.
+        /// Index of the sentence, from 0.
         row: usize,
-        /// The word within it, counted from 0.
+        /// Index of the word in the sentence, from 0.
         word: usize,
     },
-    /// A question has no true answer where each is to have one.
+    /// A question has no true answer although all questions must have one.
     #[error("row {row}: the question has no true answer")]
     NoAnswer {
-        /// The first such question, counted from 0.
+        /// Index of the first such question, from 0.
         row: usize,
     },
     /// The confidence of an interval is not between 0 and 1.
     #[error("confidence is `{confidence}`, expected a number between 0 and 1, both excluded")]
     Confidence {
-        /// The confidence given.
+        /// The given confidence.
         confidence: f64,
     },
 }
 
 impl EvaluationError {
-    /// What the user can do about it, if known.
+    /// A suggestion for the user, if there is one.
     #[expect(clippy::wildcard_enum_match_arm, reason = "most errors have no hint")]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
@@ -86,7 +86,7 @@ impl EvaluationError {
     }
 }
 
-/// Refuses classes that are listed twice.
+/// Returns an error if a class is listed twice.
 pub(super) fn distinct(classes: &[String]) -> Result<(), EvaluationError> {
     let mut seen = HashSet::new();
     match classes.iter().find(|class| !seen.insert(class.as_str())) {
@@ -97,7 +97,7 @@ pub(super) fn distinct(classes: &[String]) -> Result<(), EvaluationError> {
     }
 }
 
-/// Refuses a part with another number of items than the others.
+/// Returns an error if a part has a different number of items than the others.
 pub(super) fn check_count(
     what: &'static str,
     expected: usize,
@@ -135,12 +135,12 @@ pub enum PoolError {
         /// The class.
         class: String,
     },
-    /// The models differ in which of two classes is positive.
+    /// The models have different positive classes.
     #[error("the positive class is `{first}` for one model and `{other}` for another")]
     Positive {
-        /// That of the first part.
+        /// The positive class of the first part.
         first: String,
-        /// That of another part.
+        /// The positive class of another part.
         other: String,
     },
 }

@@ -6,12 +6,12 @@ use super::error::{EvaluationError, PoolError};
 use super::kind::TaskKind;
 use super::set::{Pool, PredictionSet, joined};
 
-/// A question with the names of its one answer, and the answers given in order.
+/// A question with the names of its single answer, and the ranked predicted answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RankedAnswers {
-    /// The names of the true answer: any of them is right.
+    /// The accepted names of the true answer.
     pub gold: Vec<String>,
-    /// The answers given, the most probable first; the first five count.
+    /// The predicted answers, most probable first; only the first five count.
     pub ranked: Vec<String>,
 }
 

@@ -4,13 +4,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The kind of predictions, which determines the metrics that apply: `task` in reports.
+/// The kind of predictions, which determines the applicable metrics: `task` in reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskKind {
-    /// One of two classes, of which one is named positive.
+    /// One of two classes, one of which is the positive class.
     Binary,
-    /// One class out of several, or out of two of which neither is named positive.
+    /// One of several classes, or of two without a positive class.
     Multiclass,
     /// Any subset of the classes.
     Multilabel,
@@ -20,20 +20,20 @@ pub enum TaskKind {
     Entities,
     /// Named entities, given as spans.
     Spans,
-    /// One answer a question.
+    /// One answer per question.
     Answers,
-    /// One answer a question, or none.
+    /// One answer per question, or none.
     AnswersOrNone,
-    /// A ranking of answers a question.
+    /// Ranked answers per question.
     Factoid,
-    /// A list of answers a question.
+    /// A list of answers per question.
     Lists,
     /// One of several answers to a multiple-choice question.
     Choices,
 }
 
 impl TaskKind {
-    /// Every kind.
+    /// All kinds.
     pub const ALL: &'static [Self] = &[
         Self::Binary,
         Self::Multiclass,
@@ -48,7 +48,7 @@ impl TaskKind {
         Self::Choices,
     ];
 
-    /// The name in reports, in snake case, and what a row is called.
+    /// The name in reports, in snake case, and the noun for a row.
     const fn descriptor(self) -> (&'static str, &'static str) {
         match self {
             Self::Binary => ("binary", "row"),
@@ -70,7 +70,7 @@ impl TaskKind {
         self.descriptor().0
     }
 
-    /// What a row is called.
+    /// The noun for a row.
     pub(crate) const fn row_noun(self) -> &'static str {
         self.descriptor().1
     }

@@ -6,12 +6,12 @@ use super::error::{EvaluationError, PoolError};
 use super::kind::TaskKind;
 use super::set::{Pool, PredictionSet, joined};
 
-/// A question that asks for several things, and the answers given.
+/// A list question, with its predicted answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListAnswer {
-    /// The names of each thing that belongs in the list.
+    /// The names of each true answer.
     pub gold: Vec<Vec<String>>,
-    /// The answers given, in any order.
+    /// The predicted answers, in any order.
     pub predicted: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Predictions beside the truth: the input of every metric. One file a kind.
+//! Predictions with the truth: the input of all metrics. One file per kind.
 
 pub(crate) mod answers;
 pub(crate) mod choices;
@@ -29,7 +29,7 @@ use set::{Pool, PredictionSet};
 
 pub use spans::{EntitySpan, SpanPredictions};
 
-/// Declares [`Predictions`] and what depends on their kind from one table.
+/// Declares [`Predictions`] and its kind-dependent code from one table.
 macro_rules! predictions {
     ($($(#[$doc:meta])+ $variant:ident($predictions:ty),)+) => {
         /// The predictions of a model on one data set, with the truth.
@@ -41,14 +41,14 @@ macro_rules! predictions {
         }
 
         impl Predictions {
-            /// The predictions, whatever their kind.
+            /// The predictions as a trait object.
             pub(crate) fn set(&self) -> &dyn PredictionSet {
                 match self {
                     $(Self::$variant(predictions) => predictions,)+
                 }
             }
 
-            /// All rows of parts of one kind, of which `self` is the first, part after part.
+            /// Concatenates the rows of parts of one kind; `self` is the first part.
             pub(crate) fn pool(&self, parts: &[&Self]) -> Result<Self, PoolError> {
                 match self {
                     $(Self::$variant(_) => {
@@ -100,12 +100,13 @@ impl Predictions {
         self.set().kind()
     }
 
-    /// Whether the parts fit together; [`evaluate`](crate::evaluate) and [`score`](crate::score) panic if not.
+    /// Checks that the parts are consistent; [`evaluate`](crate::evaluate) and [`score`](crate::score) panic if they are
+    /// not.
     ///
-    /// Numbers that are not finite pass: they come from models that diverged, and leave metrics undefined.
+    /// Numbers that are not finite are accepted: they come from models that diverged, and make metrics undefined.
     ///
     /// # Errors
-    /// [`EvaluationError`], with the first part that does not fit.
+    /// [`EvaluationError`] for the first inconsistent part.
     pub fn check(&self) -> Result<(), EvaluationError> {
         self.set().check()
     }

@@ -10,13 +10,13 @@ use super::set::{Pool, PredictionSet};
 /// Any subset of the classes per row.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MultiLabelPredictions {
-    /// The names of the labels, each once.
+    /// The names of the labels, without duplicates.
     pub classes: Vec<String>,
-    /// `[rows, classes]`, row after row: true where the row has the label.
+    /// `[rows, classes]`, row by row: whether the row has the label.
     pub labels: Vec<bool>,
-    /// `[rows, classes]`, row after row: larger is more certain; need not be probabilities.
+    /// `[rows, classes]`, row by row: larger means more certain; need not be probabilities.
     pub scores: Vec<f64>,
-    /// One per class: a row gets the label where its score is at least this.
+    /// One per class: a label is predicted for rows whose score is at least this.
     pub thresholds: Vec<f64>,
 }
 
@@ -77,7 +77,7 @@ impl PredictionSet for MultiLabelPredictions {
 }
 
 impl Pool for MultiLabelPredictions {
-    /// Where parts decide at other thresholds, scores are moved so that all decide at 0.5.
+    /// If the parts have different thresholds, scores are mapped so that all thresholds become 0.5.
     fn pool(parts: &[&Self]) -> Result<Self, PoolError> {
         let Some(head) = parts.first() else {
             return Err(PoolError::Nothing);
@@ -114,13 +114,13 @@ impl Pool for MultiLabelPredictions {
     }
 }
 
-/// The score, moved so that it decides at 0.5 as it did at `threshold`.
+/// Maps a score so that the decision at `threshold` becomes the same decision at 0.5.
 fn to_one_half(score: f64, threshold: f64) -> f64 {
     if score >= threshold {
         let above = (score - threshold) / (1.0 - threshold);
         if above > 0.0 { 0.5 + above / 2.0 } else { 0.5 }
     } else {
-        // Rounding must not lift it to the threshold.
+        // Rounding must not raise the score to the threshold.
         (score / threshold / 2.0).min(0.5_f64.next_down())
     }
 }

@@ -11,7 +11,7 @@ use super::set::{Pool, PredictionSet, joined};
 pub struct ScorePredictions {
     /// The true number of each row.
     pub targets: Vec<f64>,
-    /// The number predicted for each row.
+    /// The predicted number of each row.
     pub predictions: Vec<f64>,
 }
 
@@ -28,7 +28,7 @@ impl PredictionSet for ScorePredictions {
         check_count("predictions", self.targets.len(), self.predictions.len())
     }
 
-    /// By bits, so that NaN equals itself.
+    /// Compares bits, so that NaN equals itself.
     fn same_truth(&self, one: usize, other: usize) -> bool {
         self.targets[one].to_bits() == self.targets[other].to_bits()
     }

@@ -1,9 +1,9 @@
-//! What every kind of predictions answers.
+//! The interface of all kinds of predictions.
 
 use super::error::{EvaluationError, PoolError};
 use super::kind::TaskKind;
 
-/// Predictions of some kind, with their truth.
+/// Predictions of one kind, with their truth.
 pub(crate) trait PredictionSet {
     /// The kind.
     fn kind(&self) -> TaskKind;
@@ -11,18 +11,18 @@ pub(crate) trait PredictionSet {
     /// Number of rows.
     fn rows(&self) -> usize;
 
-    /// Whether the parts fit together.
+    /// Checks that the parts are consistent.
     fn check(&self) -> Result<(), EvaluationError>;
 
     /// Whether two rows have the same truth.
     fn same_truth(&self, one: usize, other: usize) -> bool;
 
-    /// The stratum of each row that resamples keep the size of; `None` draws rows freely.
+    /// The stratum of each row; resamples keep the size of strata. `None` draws rows without strata.
     fn strata(&self) -> Option<Vec<usize>> {
         None
     }
 
-    /// Whether each row is decided wholly right, for kinds that decide.
+    /// Whether each row is predicted entirely correctly, for kinds with decisions.
     fn right_or_wrong(&self) -> Option<Vec<bool>> {
         None
     }
@@ -38,13 +38,13 @@ pub(crate) trait PredictionSet {
     }
 }
 
-/// Predictions of several data sets, taken together.
+/// Concatenation of predictions for several data sets.
 pub(crate) trait Pool: Sized {
-    /// All rows, part after part.
+    /// All rows, part by part.
     fn pool(parts: &[&Self]) -> Result<Self, PoolError>;
 }
 
-/// The items of all parts, part after part.
+/// The items of all parts, part by part.
 pub(super) fn joined<'a, T: Clone + 'a>(parts: impl Iterator<Item = &'a Vec<T>>) -> Vec<T> {
     parts.flatten().cloned().collect()
 }

@@ -9,18 +9,18 @@ use super::set::{Pool, PredictionSet, joined};
 /// One entity of a text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct EntitySpan {
-    /// Where it starts, in any unit (characters, words) that truth and prediction share.
+    /// Start, in any unit (characters, words) shared by truth and prediction.
     pub start: usize,
-    /// Where it ends, in the same unit.
+    /// End, in the same unit.
     pub end: usize,
-    /// What it is, such as `Disease`.
+    /// The entity type, such as `Disease`.
     #[serde(rename = "type")]
     pub kind: String,
 }
 
-/// The entities of each text, wherever they lie (nested ones too); a row is a text.
+/// The entities of each text, which may be nested or overlap; a row is a text.
 ///
-/// An entity is right if start, end and type are. An entity that is given twice in one text counts once.
+/// An entity is right if start, end and type match. Duplicates in a text count once.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SpanPredictions {
     /// The true entities of each text, in any order.

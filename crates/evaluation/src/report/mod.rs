@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::metric::Metric;
 use crate::predictions::kind::TaskKind;
 
-/// The row label of a confusion matrix for all classes that the model never saw.
+/// The row label in a confusion matrix for all classes not seen in training.
 pub const UNSEEN: &str = "unseen";
 
 /// Every metric of a task on one data set. Serialises to the JSON of a run directory, and back.
@@ -23,7 +23,7 @@ pub struct Report {
     pub classes: Vec<String>,
     /// The positive class of a binary task.
     pub positive: Option<String>,
-    /// The averaged classes, if they are not all.
+    /// The averaged classes, unless all are averaged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub averaged: Option<Vec<String>>,
     /// The metrics, the most informative first; a map in JSON.
@@ -45,7 +45,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// The estimate of a metric, if it is one of the task's.
+    /// The estimate of a metric, if it applies to the task.
     pub fn metric(&self, metric: Metric) -> Option<&Estimate> {
         self.metrics
             .iter()
@@ -60,22 +60,22 @@ impl Report {
     }
 }
 
-/// A value with its interval, or why there is none.
+/// A value with its interval, or the reason why it is undefined.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
-    /// The value; `None` where undefined.
+    /// The value; `None` if undefined.
     pub value: Option<f64>,
     /// Lower end of the interval.
     pub low: Option<f64>,
     /// Upper end of the interval.
     pub high: Option<f64>,
-    /// Why there is no value.
+    /// The reason why the value is undefined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undefined: Option<String>,
     /// Number of resamples on which the metric is undefined; the interval leaves them out.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub undefined_resamples: usize,
-    /// Why a value has no interval although intervals were requested.
+    /// The reason why a value has no interval although intervals were requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval_undefined: Option<String>,
 }

@@ -361,7 +361,7 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// `right` says which columns are right-aligned. The last cell of a row may be wider than its column.
+    /// `right` states which columns are right-aligned. The last cell of a row may be wider than its column.
     pub(crate) fn render(&self, right: &[bool]) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         // A row with fewer cells ends in a sentence, which does not widen its column.
