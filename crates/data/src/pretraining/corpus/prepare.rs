@@ -60,12 +60,13 @@ pub struct Prepared {
 ///
 /// Files are streamed once, in order: memory does not grow with their size. The corpus contains no special tokens; text
 /// that spells one, such as `[MASK]`, stays text. The result does not depend on the number of threads.
+///
 /// A file is unchanged if its path, length and modification time match the manifest; if only the time differs, the
 /// SHA-256 hashes are compared. If anything has changed, everything is tokenized again. The output is written to a
 /// sibling folder, `.NAME.tmp`, and renamed when complete; the old content is kept until then. If another process is
 /// preparing the same folder, this one waits.
-/// waits.
 ///
+/// # Errors
 /// A file cannot be read or is not text; there is no text, or none longer than a word (unless the tokenizer has no
 /// words); the folder contains other files, is damaged or cannot be written; `interrupt` became true.
 pub fn prepare(

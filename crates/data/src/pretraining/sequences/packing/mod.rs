@@ -20,6 +20,7 @@ use super::builder::Builder;
 pub enum Packing {
     /// Whole sentences, across document boundaries, with a separator token between documents (full-sentences of Liu et
     /// al. 2019, §4.2).
+    ///
     /// A sentence that does not fit begins the next sequence; one that is longer than a whole sequence is split. Every
     /// token is in exactly one sequence. The last sequence of an epoch contains the remaining tokens.
     Across,
