@@ -13,7 +13,7 @@ pub const MEMORY_FULL: u8 = 3;
 /// Exit code after an interruption: 128 + SIGINT.
 pub const INTERRUPTED: u8 = 130;
 
-/// Why a command ended without a result.
+/// The reason why a command ended without a result.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
     /// An error of the configuration, the data, the model or the run.
@@ -28,15 +28,15 @@ pub enum CliError {
         /// What happened.
         #[source]
         source: Box<DataError>,
-        /// What to do.
+        /// A suggestion for the user.
         hint: String,
     },
-    /// Contradicting or impossible arguments.
+    /// Conflicting or impossible arguments.
     #[error("{message}")]
     Usage {
         /// What is wrong.
         message: String,
-        /// What to do.
+        /// A suggestion for the user.
         hint: String,
     },
     /// The device ran out of memory.
@@ -65,7 +65,7 @@ pub enum CliError {
         line: u64,
         /// What is wrong with it.
         problem: String,
-        /// What to do.
+        /// A suggestion for the user.
         hint: String,
     },
     /// Standard output could not be written.
@@ -140,7 +140,7 @@ impl CliError {
         }
     }
 
-    /// What the user can do about it, if known.
+    /// A suggestion for the user, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Train(TrainError::Data(error)) | Self::Data(error) => data_hint(error),
@@ -185,7 +185,7 @@ impl CliError {
     }
 }
 
-/// The library's hint, or one that names a flag where a flag is the answer.
+/// The library's hint, or one that names a flag if a flag helps.
 fn data_hint(error: &DataError) -> Option<String> {
     match error {
         DataError::File(FileError::UnknownFormat { extension, .. })

@@ -1,4 +1,4 @@
-//! Numbers for people: counts, durations, bytes.
+//! Formats counts, durations and sizes for display.
 
 /// `12,345`.
 pub fn count(number: u64) -> String {

@@ -1,13 +1,13 @@
-//! Flags in the place of settings: the library names a setting as `[data.valid]` and an option of a command as
-//! `[option.resume]`, since it knows no command line; here these become `--valid` and `--resume`.
+//! Replaces placeholders by flags. The library does not know the command line and refers to a setting as `[data.valid]`
+//! and to an option of a command as `[option.resume]`; here these become `--valid` and `--resume`.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use bertkit_training::config::{Finetune, Pretrain, RunConfig, RunKind};
 
-/// The text with flags in the place of settings and options: `[data.train=FILE]` becomes `--train FILE`. A setting that
-/// has no flag becomes its key, in backticks, or with a value `--set KEY=VALUE`.
+/// Replaces settings and options in a text by flags: `[data.train=FILE]` becomes `--train FILE`. A setting without a flag
+/// becomes its key in backticks or, if it has a value, `--set KEY=VALUE`.
 pub fn with_flags(text: &str) -> String {
     let mut shown = String::new();
     let mut rest = text;
@@ -29,7 +29,7 @@ pub fn with_flags(text: &str) -> String {
     shown + rest
 }
 
-/// The flag that stands for a setting or an option, if it is one of these.
+/// The flag of a setting or option, if `inner` names one.
 fn flag(inner: &str) -> Option<String> {
     let (name, value) = match inner.split_once('=') {
         Some((name, value)) => (name, Some(value)),

@@ -1,4 +1,4 @@
-//! The flags that several commands share: how a table is read, what a model runs on.
+//! Flags shared by several commands: reading tables, and devices.
 
 use bertkit_data::DataError;
 use bertkit_data::examples::MissingPolicy;
@@ -13,8 +13,8 @@ use crate::error::CliError;
 use crate::render;
 use crate::settings::{argument_of, value_of};
 
-/// Declares flags of settings for commands that are no runs: what they are called, how they are read and what the help
-/// says is declared with the setting of a run that each names.
+/// Declares flags of settings for commands that are not runs. Names, parsers and help are taken from the setting that
+/// each flag refers to.
 macro_rules! setting_flags {
     (
         $(#[doc = $doc:literal])+
@@ -55,9 +55,9 @@ macro_rules! setting_flags {
     };
 }
 
-/// What a flag's value becomes.
+/// A type that the value of a flag is converted to.
 trait FlagValue {
-    /// The value, if the flag is given.
+    /// The converted value, if the flag is given.
     fn of(value: Option<Value>) -> Self;
 }
 
@@ -68,7 +68,7 @@ impl FlagValue for Option<String> {
 }
 
 impl FlagValue for bool {
-    /// Whether the flag is given, whatever it sets.
+    /// Whether the flag is given, regardless of its value.
     fn of(value: Option<Value>) -> Self {
         value.is_some()
     }
@@ -91,10 +91,11 @@ setting_flags! {
 }
 
 impl ReadFlags {
-    /// Refuses a format that a model of texts does not read; `of_model` is whether it was trained on files of relations.
+    /// Returns an error for a format that text models do not read; `of_model` is whether the model was trained on
+    /// relation files.
     ///
     /// # Errors
-    /// The format is that of words, or of relations.
+    /// The format is that of tagged words, or of relations.
     pub fn check_format(&self, of_model: bool) -> Result<(), CliError> {
         match self.requested()? {
             Some(Format::Relations) if !of_model => Err(CliError::usage(
@@ -112,17 +113,17 @@ impl ReadFlags {
         }
     }
 
-    /// The format that --format names.
+    /// The format given with --format.
     fn requested(&self) -> Result<Option<Format>, DataError> {
         self.format.as_deref().map(str::parse).transpose()
     }
 
-    /// The options for reading; without --no-header, `header` says whether there is one.
+    /// The options for reading; without --no-header, `header` determines whether there is a header.
     ///
     /// # Errors
-    /// A format or a delimiter that is none; the parsers of the flags let none through.
+    /// An unknown format or an invalid delimiter; the parsers of the flags reject both.
     pub fn options(&self, header: bool) -> Result<ReadOptions, DataError> {
-        // The model knows whether files hold relations, and in which format.
+        // The model determines whether files contain relations, and in which format.
         let format = self
             .requested()?
             .filter(|&format| format != Format::Relations);
@@ -161,10 +162,10 @@ setting_flags! {
 }
 
 impl TagFlags {
-    /// Where words and tags stand, as these flags and those about reading say.
+    /// The columns of words and tags given by these flags and the reading flags.
     ///
     /// # Errors
-    /// A flag about reading that files of words have no use for.
+    /// A reading flag that does not apply to files of words.
     pub fn columns(&self, read: &ReadFlags) -> Result<TagColumns, CliError> {
         let format = read.requested()?;
         let of_tables = [
@@ -195,7 +196,7 @@ impl TagFlags {
         })
     }
 
-    /// Refuses these flags where no words are tagged.
+    /// Returns an error if one of these flags is given for a model that does not tag words.
     ///
     /// # Errors
     /// One of them is given.
@@ -234,7 +235,7 @@ setting_flags! {
 }
 
 impl QuestionFlags {
-    /// One of the flags that are given.
+    /// One of the given flags.
     pub fn given(&self) -> Option<&'static str> {
         let flags = [
             ("--question", &self.question),
@@ -248,10 +249,10 @@ impl QuestionFlags {
     }
 }
 
-/// Refuses a flag that is about questions.
+/// Returns an error if a question flag is given.
 ///
 /// # Errors
-/// There is such a flag.
+/// A question flag was given.
 pub fn refuse_question(given: Option<&'static str>) -> Result<(), CliError> {
     match given {
         None => Ok(()),
@@ -283,7 +284,7 @@ pub struct MachineFlags {
 }
 
 impl MachineFlags {
-    /// The device to use. Where `auto` takes a graphics card, that is said, unless it is to be quiet.
+    /// The device to use. Prints a note if `auto` selects a GPU, unless `quiet`.
     pub fn chosen(&self, quiet: bool) -> DeviceSpec {
         if self.device != DeviceSpec::Auto {
             return self.device;

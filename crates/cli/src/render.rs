@@ -1,4 +1,4 @@
-//! Errors, hints and notes as the user sees them, on standard error.
+//! Prints errors, hints and notes to standard error.
 
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
@@ -10,7 +10,7 @@ use anstyle::{AnsiColor, Style};
 use crate::error::CliError;
 use crate::placeholders::with_flags;
 
-/// Prints an error with its causes and hint, flags in the place of settings. Returns the exit code.
+/// Prints an error with its causes and hint, with settings replaced by flags. Returns the exit code.
 ///
 /// A closed output pipe (`bertkit … | head`) is not an error.
 pub fn report(error: &CliError) -> ExitCode {
@@ -81,7 +81,7 @@ pub fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Whether standard error is coloured: it is a terminal, and `NO_COLOR` is not set.
+/// Whether standard error is coloured: it is a terminal and `NO_COLOR` is not set.
 fn coloured() -> bool {
     static COLOURED: OnceLock<bool> = OnceLock::new();
     *COLOURED.get_or_init(|| {
@@ -109,7 +109,7 @@ fn is_closed_pipe(error: &CliError) -> bool {
     matches!(error, CliError::Stdout { source } if is_broken_pipe(source))
 }
 
-/// Whether a closed pipe is the cause; writers of tables wrap the system's error.
+/// Whether the cause is a closed pipe; table writers wrap the I/O error.
 fn is_broken_pipe(error: &io::Error) -> bool {
     let broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
     let mut cause = error.get_ref().map(|inner| inner as &dyn Error);
@@ -134,7 +134,7 @@ mod tests {
         let full = CliError::Stdout {
             source: io::ErrorKind::StorageFull.into(),
         };
-        // As the writer of CSV wraps it.
+        // Wrapped as by the CSV writer.
         let wrapped = CliError::Stdout {
             source: io::Error::other(io::Error::from(io::ErrorKind::BrokenPipe)),
         };

@@ -1,7 +1,7 @@
-//! The flags of a run's settings, built from what the settings declare.
+//! Flags for the settings of runs, built from the declarations of the settings.
 //!
-//! Nothing here knows a certain setting: what a flag is called, how its text is read, what its help says and which keys
-//! it sets stands with the setting, in `bertkit_training::config`.
+//! This module knows no particular setting: a flag's name, parser, help and keys are declared with the setting in
+//! `bertkit_training::config`.
 
 use std::marker::PhantomData;
 use std::sync::OnceLock;
@@ -18,14 +18,14 @@ use toml::{Table, Value};
 
 use crate::placeholders::with_flags;
 
-/// The flags of the settings of a kind of run, except the run directory's.
+/// The flags for the settings of a kind of run, except the run directory's.
 #[derive(Debug, Clone)]
 pub struct SettingFlags<K> {
     given: Vec<Given>,
     kind: PhantomData<K>,
 }
 
-/// A flag that was given.
+/// A given flag.
 #[derive(Debug, Clone)]
 struct Given {
     key: String,
@@ -34,9 +34,9 @@ struct Given {
 }
 
 impl<K: RunKind> SettingFlags<K> {
-    /// The overrides that the given flags stand for, in the order of the help.
+    /// The overrides for the given flags, in the order of the help.
     ///
-    /// `base` is what they are applied to: which key a flag sets may depend on it.
+    /// `base` is the configuration they are applied to: the key that a flag sets may depend on it.
     pub fn overrides(&self, base: &RunConfig<K>) -> Vec<Override> {
         let below = Table::try_from(base).unwrap_or_default();
         let mut list: Vec<Override> = Vec::new();
@@ -58,7 +58,7 @@ impl<K: RunKind> SettingFlags<K> {
         list
     }
 
-    /// A flag that implies one value of another, and that other with another value, if both are given.
+    /// A flag that implies a value of another flag, and that other flag if it is given with a different value.
     pub fn contradiction(&self) -> Option<(String, String)> {
         for given in &self.given {
             let Some((name, implied)) = given.flag.implies else {
@@ -78,7 +78,7 @@ impl<K: RunKind> SettingFlags<K> {
     }
 }
 
-/// The value of a key in a table of tables.
+/// Looks up a key in nested tables.
 fn at<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
     match key.split_once('.') {
         None => table.get(key),
@@ -86,7 +86,7 @@ fn at<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
     }
 }
 
-/// The word that a flag was given, which may have become a table with that key alone.
+/// The word given as a flag's value; the parser may have converted it to a table with that single key.
 fn word(value: &Value) -> Option<&str> {
     match value {
         Value::String(word) => Some(word),
@@ -114,7 +114,7 @@ fn flags<K: RunKind>() -> Vec<(Setting, Flag)> {
         .collect()
 }
 
-/// The argument of a flag, without a heading.
+/// The argument of a flag, without a help heading.
 fn argument(setting: &Setting, flag: &Flag) -> Arg {
     let parse = flag.parse_for(&setting.form);
     let arg = Arg::new(flag.name)
@@ -152,7 +152,7 @@ fn help(setting: &Setting, flag: &Flag, parse: Parse) -> String {
     }
 }
 
-/// How clap reads the text of a flag.
+/// The clap parser for the value of a flag.
 fn parser(parse: Parse) -> ValueParser {
     match parse {
         Parse::Count => clap::value_parser!(u32)
@@ -269,7 +269,7 @@ fn of_key(key: &str) -> Option<(&'static Setting, &'static Flag)> {
     Some((setting, setting.flags.first()?))
 }
 
-/// The argument of a setting, for a command that is no run; under the command's own heading.
+/// The argument of a setting for a command that is not a run, under the command's own heading.
 pub fn argument_of(key: &str) -> Option<Arg> {
     of_key(key).map(|(setting, flag)| argument(setting, flag))
 }
@@ -449,7 +449,7 @@ mod tests {
             let table: Table = config.to_toml().parse().unwrap();
             assert_eq!(text_of(at(&table, key).unwrap()), *value, "{flag}");
         }
-        // Flags that are not listed: one of these values fits, and changes something.
+        // For flags that are not listed, one of these values is valid and changes the configuration.
         let values: [&[&str]; 9] = [
             &[],
             &["0.25"],

@@ -1,4 +1,4 @@
-//! Output flags of the commands that train, and the text that they print before and after training.
+//! Output flags of the training commands, and their output before and after training.
 
 use std::path::{Path, PathBuf};
 
@@ -87,10 +87,10 @@ impl OutputFlags {
         self.output.set()
     }
 
-    /// The configuration of the run to resume; `sets` may name its directory too.
+    /// The configuration of the run to resume; `sets` may also specify its directory.
     ///
     /// # Errors
-    /// No directory is given, no run was started in it, or another command started it.
+    /// No directory is given, the directory contains no run, or it was started by another command.
     pub fn resumed_config(&self, sets: &[Override], kind: Kind) -> Result<PathBuf, CliError> {
         let set = sets
             .iter()

@@ -1,4 +1,4 @@
-//! `bertkit bench`: how fast encoders compute on this machine.
+//! `bertkit bench`: measures the speed of encoders on this machine.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -131,7 +131,7 @@ enum WorkFlag {
     All,
 }
 
-/// The tokens of each sequence of a batch: one number for all, or one for each.
+/// Number of tokens of each sequence in a batch: one number for all, or one for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Lengths(Vec<usize>);
 
@@ -149,7 +149,7 @@ impl FromStr for Lengths {
 }
 
 impl Lengths {
-    /// Tokens of each sequence.
+    /// Number of tokens of each sequence.
     fn batch(&self, sequences: Option<u32>) -> Vec<usize> {
         const TOKENS: usize = 1024;
         match self.0[..] {
@@ -182,7 +182,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 /// Runs the measurements.
 ///
 /// # Errors
-/// A model or a batch that cannot be used.
+/// An unusable model or batch.
 pub fn run(args: &BenchArgs) -> Result<(), CliError> {
     process::use_threads(args.machine.threads)?;
     process::leave_on_interrupt()?;

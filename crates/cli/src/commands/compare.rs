@@ -1,4 +1,4 @@
-//! `bertkit compare`: whether one model is better than another by more than chance.
+//! `bertkit compare`: tests whether the difference between two models is significant.
 
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ bootstrap), the second from swapping the models' answers at random (paired permu
 rows that are right or wrong there is McNemar's test too. If both were evaluated with --group,
 whole groups are resampled and swapped.";
 
-/// Metrics shown if none are named.
+/// Number of metrics shown by default.
 const USUAL_METRICS: usize = 3;
 
 /// See whether a model is better than another by more than chance
@@ -82,10 +82,10 @@ pub struct CompareArgs {
     threads: Option<u16>,
 }
 
-/// Compares.
+/// Runs the command.
 ///
 /// # Errors
-/// Runs that were not evaluated, or not on the same rows; metrics of another task.
+/// Runs without evaluations, or evaluated on different rows; metrics of another task.
 pub fn run(args: &CompareArgs) -> Result<(), CliError> {
     process::use_threads(args.threads)?;
     process::leave_on_interrupt()?;
@@ -152,7 +152,7 @@ fn as_text(args: &CompareArgs, name: &str, found: &Comparison) -> String {
     )
 }
 
-/// The metrics to compare, each once.
+/// The metrics to compare, without duplicates.
 fn metrics(asked: &[Metric], task: TaskKind) -> Result<Vec<Metric>, CliError> {
     let of_task = Metric::for_task(task);
     if let Some(metric) = asked.iter().find(|metric| !metric.applies_to(task)) {
@@ -211,7 +211,7 @@ fn evaluation(args: &CompareArgs) -> Result<String, CliError> {
     }
 }
 
-/// Whether both runs answered the same rows.
+/// Checks that both runs were evaluated on the same rows.
 fn same_rows(
     args: &CompareArgs,
     a: &StoredEvaluation,
@@ -255,7 +255,7 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// The groups of the rows, if both evaluations have the same.
+/// The groups of the rows, if they are the same in both evaluations.
 fn groups(a: &StoredEvaluation, b: &StoredEvaluation) -> Result<Option<Vec<usize>>, CliError> {
     let (of_a, of_b) = (a.groups(), b.groups());
     match of_a == of_b {

@@ -98,10 +98,10 @@ struct RunFlags {
     confidence: Option<f64>,
 }
 
-/// Does all runs.
+/// Executes all runs.
 ///
 /// # Errors
-/// Contradicting flags, and whatever stops a run.
+/// Conflicting flags, or an error of a run.
 pub fn run(args: &CrossvalArgs) -> Result<(), CliError> {
     let flags = &args.output;
     let (mut config, options) = resolve(args)?;
@@ -158,7 +158,7 @@ pub fn run(args: &CrossvalArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The first of the runs, prepared, for a trial.
+/// Prepares the first run, for a trial.
 fn first(config: FinetuneConfig, options: CrossvalOptions) -> Result<FinetuneRun, TrainError> {
     let all = Crossval::new(config, options, DirectoryPolicy::DryRun)?;
     let config = all.runs().first().map(|run| run.config.clone());
@@ -169,7 +169,7 @@ fn first(config: FinetuneConfig, options: CrossvalOptions) -> Result<FinetuneRun
     )
 }
 
-/// The configuration that all runs share, and which they are: as the flags say, over what is there to go on with.
+/// The configuration shared by all runs, and the cross-validation options: flags override the base configuration.
 fn resolve(args: &CrossvalArgs) -> Result<(FinetuneConfig, CrossvalOptions), CliError> {
     if let Some((flag, other)) = args.settings.contradiction() {
         return Err(CliError::usage(
@@ -209,7 +209,7 @@ fn resolve(args: &CrossvalArgs) -> Result<(FinetuneConfig, CrossvalOptions), Cli
     Ok((config, options))
 }
 
-/// The runs that are yet to be made, out of those that are asked for.
+/// The requested runs that are not finished yet.
 fn wanted<'a>(all: &'a Crossval, only: &[String]) -> Result<Vec<&'a CrossvalRun>, CliError> {
     let names: Vec<&str> = all.runs().iter().map(|run| run.name.as_str()).collect();
     if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
@@ -225,8 +225,8 @@ fn wanted<'a>(all: &'a Crossval, only: &[String]) -> Result<Vec<&'a CrossvalRun>
         .collect())
 }
 
-/// How many runs are made at a time. Before anything is written, the first is prepared, so that what is wrong with data,
-/// model or settings is told once.
+/// The number of parallel runs. The first run is prepared before anything is written, so that errors in data, model or
+/// settings are reported once.
 fn slots(args: &CrossvalArgs, all: &Crossval, wanted: &[&CrossvalRun]) -> Result<usize, CliError> {
     let asked = args
         .runs
@@ -239,7 +239,7 @@ fn slots(args: &CrossvalArgs, all: &Crossval, wanted: &[&CrossvalRun]) -> Result
     else {
         return Ok(asked);
     };
-    // Runs beside each other keep their notes to themselves.
+    // With parallel runs, notes are printed only here.
     let mut progress = Progress::new(Display::choose(args.output.quiet || asked == 1));
     let mut prepared = prepare(run.config.clone(), DirectoryPolicy::DryRun, &mut progress)?;
     let Some(most) = args.runs.max_memory else {
@@ -281,7 +281,7 @@ fn interrupted(all: &Crossval) -> CliError {
     }
 }
 
-/// Makes runs one after the other, in this process.
+/// Executes runs sequentially in this process.
 fn one_by_one(
     all: &Crossval,
     wanted: &[&CrossvalRun],
@@ -304,7 +304,7 @@ fn one_by_one(
                 run.name
             ));
         }
-        // Lines that are the same for all runs are told once.
+        // Print notes that are the same for all runs only once.
         let display = match Display::choose(quiet) {
             Display::Lines if number > 0 => Display::Quiet,
             display => display,
@@ -323,7 +323,7 @@ fn one_by_one(
     Ok(())
 }
 
-/// A line on a run that has come to its end.
+/// Prints a line about a finished run.
 fn tell(all: &Crossval, run: &CrossvalRun, begun: Instant, quiet: bool) -> Result<(), CliError> {
     if quiet {
         return Ok(());
@@ -338,8 +338,8 @@ fn tell(all: &Crossval, run: &CrossvalRun, begun: Instant, quiet: bool) -> Resul
     Ok(())
 }
 
-/// Makes so many runs at a time, each in a process of its own. The first that fails interrupts the others, which can go on
-/// later.
+/// Executes up to this many runs at a time, each in its own process. The first failure interrupts the others, which can
+/// be resumed later.
 fn side_by_side(
     all: &Crossval,
     wanted: &[&CrossvalRun],
@@ -378,7 +378,7 @@ fn side_by_side(
     first.map_or(Ok(()), Err)
 }
 
-/// Makes a run in a process of its own, which is interrupted, once, when it is to stop.
+/// Executes a run in a child process, and interrupts it once when it has to stop.
 fn in_process(
     all: &Crossval,
     run: &CrossvalRun,
@@ -405,7 +405,7 @@ fn in_process(
     }
 }
 
-/// Why a run in a process of its own ended, in that process's words.
+/// The error of a run in a child process, with the child's message.
 fn ended(run: &CrossvalRun, status: ExitStatus, text: &str) -> CliError {
     let (message, hint) = match status.code() {
         None => (
@@ -456,7 +456,7 @@ fn dry_run(all: &Crossval, flags: &OutputFlags) -> Result<(), CliError> {
 }
 
 fn as_text(found: &CrossvalReport) -> String {
-    // Metrics that are shown; the file has all.
+    // Number of metrics in the table; the file has all of them.
     const SHOWN: usize = 6;
     let shown = &found.across[..SHOWN.min(found.across.len())];
     let cell = |value: Option<f64>| value.map_or_else(|| "undefined".into(), |v| format!("{v:.4}"));

@@ -1,4 +1,4 @@
-//! `bertkit eval`: a model and labelled texts to metrics with intervals.
+//! `bertkit eval`: evaluates a model on labelled texts, with intervals.
 
 mod qa;
 mod rows;
@@ -157,10 +157,10 @@ pub struct EvalArgs {
     machine: MachineFlags,
 }
 
-/// Evaluates.
+/// Runs the command.
 ///
 /// # Errors
-/// A model or data that cannot be used, and what stops the evaluation.
+/// An unusable model or data, or an error of the evaluation.
 pub fn run(args: &EvalArgs) -> Result<(), CliError> {
     let of_questions = [
         ("--pool-snippets", args.pool_snippets),
@@ -204,7 +204,7 @@ impl EvalArgs {
     }
 }
 
-/// Says where report and rows are kept.
+/// Reports where the report and the rows were written.
 fn keep(args: &EvalArgs, written: &Option<(PathBuf, PathBuf)>) {
     if let (Some((report, rows)), false) = (written, args.quiet) {
         render::note(&format!(
@@ -215,9 +215,9 @@ fn keep(args: &EvalArgs, written: &Option<(PathBuf, PathBuf)>) {
     }
 }
 
-/// What changes to the texts do, one table each; `items` are what is changed.
+/// The metrics on perturbed inputs, one table per perturbation; `items` is the noun for the inputs.
 fn perturbed(each: &[Perturbed], items: &str) -> String {
-    // Metrics that are shown; the report has all.
+    // Number of metrics shown; the report has all of them.
     const SHOWN: usize = 3;
     let mut text = String::new();
     for perturbed in each {
@@ -234,7 +234,7 @@ fn perturbed(each: &[Perturbed], items: &str) -> String {
     text
 }
 
-/// A number between 0 and 1, neither of them.
+/// Parses a number strictly between 0 and 1.
 pub(super) fn confidence(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number > 0.0 && number < 1.0 => Ok(number),
@@ -242,7 +242,7 @@ pub(super) fn confidence(text: &str) -> Result<f64, String> {
     }
 }
 
-/// A name that is a file's name and no path.
+/// Parses a file name that is not a path.
 fn name(text: &str) -> Result<String, String> {
     let path = text.contains(['/', '\\', '\0']);
     if text.is_empty() || text.starts_with('.') || path {

@@ -56,7 +56,7 @@ pub struct FinetuneArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// Contradicting flags, or an error of the run.
+/// Conflicting flags, or an error of the run.
 pub fn run(args: &FinetuneArgs) -> Result<(), CliError> {
     let config = resolve(args)?;
     let flags = &args.output;

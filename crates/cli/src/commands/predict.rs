@@ -1,4 +1,4 @@
-//! `bertkit predict`: a model and texts to predictions.
+//! `bertkit predict`: predicts with a model.
 
 mod input;
 mod output;
@@ -144,10 +144,10 @@ pub struct PredictArgs {
     machine: MachineFlags,
 }
 
-/// Predicts.
+/// Runs the command.
 ///
 /// # Errors
-/// Nothing to predict, a model or data that cannot be used, and what stops the prediction.
+/// No input, an unusable model or data, or an error of the prediction.
 pub fn run(args: &PredictArgs) -> Result<(), CliError> {
     let of_questions = [
         ("--question", !args.question.is_empty()),

@@ -68,7 +68,7 @@ pub struct PretrainArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// Contradicting flags, or an error of the run.
+/// Conflicting flags, or an error of the run.
 pub fn run(args: &PretrainArgs) -> Result<(), CliError> {
     let config = resolve(args)?;
     let flags = &args.output;

@@ -15,7 +15,7 @@ pub fn run_again(
     stop: &dyn Fn() -> bool,
 ) -> io::Result<(ExitStatus, String)> {
     const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
-    // A file instead of a pipe, so that nobody has to read while the child runs.
+    // Use a file instead of a pipe, so that its contents need not be read while the child runs.
     let mut errors = tempfile::tempfile()?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args(arguments);

@@ -17,7 +17,7 @@ pub use signals::{
 
 use crate::error::CliError;
 
-/// Disables the device selection layer of Mesa's Vulkan drivers where there is no display.
+/// Disables the device selection layer of Mesa's Vulkan drivers if there is no display.
 ///
 /// The layer looks for a Wayland display and prints an error for each graphics API whose devices are listed. It only sorts
 /// devices, and we sort them ourselves.

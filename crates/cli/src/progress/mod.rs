@@ -13,7 +13,7 @@ use crate::render;
 pub use rows::RowProgress;
 pub use run::{Progress, SHOWN_METRICS, SHOWN_OF_PRETRAINING, metrics, summary_lines};
 
-/// Time between two lines where there is no bar.
+/// Time between two lines of progress without a bar.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
 
 /// How progress is shown.

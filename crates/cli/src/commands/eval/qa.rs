@@ -1,4 +1,4 @@
-//! `bertkit eval` of models that find answers.
+//! `bertkit eval` for question-answering models.
 
 use bertkit_training::{
     QuestionAnswerer, QuestionEvalOptions, QuestionEvaluation, QuestionGroup, evaluate_questions,
@@ -10,7 +10,7 @@ use crate::process;
 use crate::progress::{Display, RowProgress};
 use crate::render;
 
-/// Evaluates.
+/// Runs the evaluation.
 pub(super) fn run(args: &EvalArgs) -> Result<(), CliError> {
     let group = group(args)?;
     process::use_threads(args.machine.threads)?;
@@ -65,7 +65,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-/// What is resampled together; flags that are about texts and labels are refused.
+/// The unit of resampling; returns an error for flags that apply to texts and labels only.
 fn group(args: &EvalArgs) -> Result<Option<QuestionGroup>, CliError> {
     let of_labels = [
         ("--text", args.text.is_some()),

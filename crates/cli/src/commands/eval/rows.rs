@@ -1,4 +1,4 @@
-//! `bertkit eval` of models that read the rows of a table.
+//! `bertkit eval` for models that read the rows of a table.
 
 use bertkit_training::{OpenRowModel, RowEvalOptions};
 
@@ -8,7 +8,7 @@ use crate::process;
 use crate::progress::{Display, RowProgress};
 use crate::render;
 
-/// Evaluates the model that `open` opens.
+/// Evaluates the model opened by `open`.
 pub(super) fn run(args: &EvalArgs, open: OpenRowModel) -> Result<(), CliError> {
     check(args)?;
     process::use_threads(args.machine.threads)?;
@@ -43,7 +43,7 @@ pub(super) fn run(args: &EvalArgs, open: OpenRowModel) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Refuses flags that such a model has no use for.
+/// Returns an error for flags that do not apply to such models.
 fn check(args: &EvalArgs) -> Result<(), CliError> {
     args.read.check_format(false)?;
     let unused = [

@@ -1,4 +1,4 @@
-//! `bertkit eval` of models that tag words.
+//! `bertkit eval` for tagging models.
 
 use bertkit_training::{TagEvalOptions, TagEvaluation, Tagger, evaluate_tags};
 
@@ -8,7 +8,7 @@ use crate::process;
 use crate::progress::{Display, RowProgress};
 use crate::render;
 
-/// Evaluates.
+/// Runs the evaluation.
 pub(super) fn run(args: &EvalArgs) -> Result<(), CliError> {
     let by_document = check(args)?;
     let columns = args.tags.columns(&args.read)?;
@@ -48,7 +48,7 @@ fn as_text(evaluation: &TagEvaluation) -> String {
     evaluation.report.table() + &perturbed(&evaluation.perturbed, "sentences")
 }
 
-/// Whether whole documents are resampled; refuses flags that are about texts.
+/// Whether whole documents are resampled; returns an error for flags that apply to texts only.
 fn check(args: &EvalArgs) -> Result<bool, CliError> {
     let of_texts = [
         ("--text", args.text.is_some()),

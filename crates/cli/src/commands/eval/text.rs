@@ -1,4 +1,4 @@
-//! `bertkit eval` of models that answer texts.
+//! `bertkit eval` for text models.
 
 use bertkit_data::DataError;
 use bertkit_data::error::LabelError;
@@ -10,7 +10,7 @@ use crate::process;
 use crate::progress::{Display, RowProgress};
 use crate::render;
 
-/// Evaluates.
+/// Runs the evaluation.
 pub(super) fn run(args: &EvalArgs) -> Result<(), CliError> {
     process::use_threads(args.machine.threads)?;
     process::leave_on_interrupt()?;
@@ -40,7 +40,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The error, with what to do about it where training would have another answer.
+/// Adapts the hint of an error that would be different for training.
 fn in_terms_of_eval(error: TrainError) -> CliError {
     match error {
         TrainError::Data(source @ DataError::Label(LabelError::NotANumber { .. })) => {
@@ -55,7 +55,7 @@ fn in_terms_of_eval(error: TrainError) -> CliError {
     }
 }
 
-/// `trained_header` is whether the training file had a header.
+/// `trained_header` states whether the training file had a header.
 fn options(args: &EvalArgs, trained_header: bool) -> Result<EvalOptions, CliError> {
     Ok(EvalOptions {
         data: args.data.clone(),

@@ -1,14 +1,14 @@
-//! What is predicted where there is no table: texts, one a line.
+//! Input without a table: one text per line.
 
 use std::io::{self, BufRead, IsTerminal};
 
 use super::PredictArgs;
 use crate::error::CliError;
 
-/// Lines that are predicted together: enough to fill batches, few enough to answer soon.
+/// Number of lines to predict together: enough to fill batches, few enough to respond quickly.
 pub(super) const LINES_AT_ONCE: usize = 1024;
 
-/// Refuses flags about a table where there is none.
+/// Returns an error for table flags if there is no table.
 pub(super) fn of_table(args: &PredictArgs) -> Result<(), CliError> {
     let flags = [
         ("--output", args.output.is_some()),
@@ -34,7 +34,7 @@ pub(super) fn of_table(args: &PredictArgs) -> Result<(), CliError> {
     ))
 }
 
-/// Refuses to wait for texts that nobody pipes in.
+/// Returns an error instead of waiting for input if standard input is a terminal.
 pub(super) fn piped() -> Result<(), CliError> {
     match io::stdin().is_terminal() {
         false => Ok(()),
@@ -45,7 +45,7 @@ pub(super) fn piped() -> Result<(), CliError> {
     }
 }
 
-/// The next lines as texts, or as pairs divided by a tab; none at the end. `number` counts lines.
+/// Reads the next lines as texts, or as pairs separated by a tab; empty at the end. `number` counts lines.
 pub(super) fn read_lines(
     reader: &mut impl BufRead,
     number: &mut u64,
@@ -87,7 +87,7 @@ pub(super) fn read_lines(
     Ok(texts)
 }
 
-/// The text with each tab, line break and other control character as a space.
+/// Replaces each tab, line break and other control character by a space.
 pub(super) fn one_line(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })

@@ -1,4 +1,4 @@
-//! Where predictions go: standard output, or a file that is replaced at once.
+//! Output of predictions: standard output, or a file that is replaced atomically.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -16,10 +16,10 @@ use crate::error::CliError;
 use crate::process;
 use crate::render;
 
-/// Where a table goes, and how.
+/// The destination and format of a table.
 pub(super) struct Target {
     pub format: Format,
-    /// Standard output if there is none.
+    /// `None` means standard output.
     pub path: Option<PathBuf>,
 }
 
@@ -61,7 +61,7 @@ impl Target {
     }
 }
 
-/// Refuses a path that no file can have.
+/// Returns an error for a path that cannot be a file.
 pub(super) fn writable(path: &Path) -> Result<(), CliError> {
     if path.is_dir() {
         return Err(CliError::usage(
@@ -82,7 +82,7 @@ pub(super) fn writable(path: &Path) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Fills a file that is there when it is full, and not before.
+/// Writes a file atomically: it appears under its name only when complete.
 pub(super) fn replace_file(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -91,7 +91,7 @@ pub(super) fn replace_file(
         path: path.into(),
         source,
     };
-    // A pipe or a device cannot be replaced; through a link, its target is.
+    // Pipes and devices cannot be replaced; for a symbolic link, its target is replaced.
     let path = match fs::metadata(path) {
         Ok(found) if !found.is_file() => {
             let mut out = BufWriter::new(File::create(path).map_err(failed)?);
@@ -112,11 +112,11 @@ pub(super) fn replace_file(
     written.map(|_| ()).map_err(failed)
 }
 
-/// How the names of [`temporary`] files begin and end.
+/// Prefix and suffix of the names of [`temporary`] files.
 const TEMPORARY: (&str, &str) = (".bertkit-", ".tmp");
 
-/// A file for the output to grow in, with the permissions that a new file gets. It is locked as long as it is open, so that
-/// those of killed processes can be told apart and removed.
+/// Creates a temporary file for the output, with the default permissions of new files. It is locked while open, so that
+/// files left by killed processes can be recognised and removed.
 pub(super) fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     remove_abandoned(folder);
     let mut builder = tempfile::Builder::new();
@@ -124,12 +124,12 @@ pub(super) fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let file = builder.tempfile_in(folder)?;
-    // Without a lock, where a file system has none, it may be removed after a minute.
+    // On file systems without locks, the file may be removed by another process after a minute.
     let _ = file.as_file().try_lock();
     Ok(file)
 }
 
-/// Removes the temporary files that killed processes left in a folder.
+/// Removes temporary files left in a folder by killed processes.
 fn remove_abandoned(folder: &Path) {
     const AGE: Duration = Duration::from_secs(60);
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -144,7 +144,7 @@ fn remove_abandoned(folder: &Path) {
                 .is_some_and(|age| age > AGE)
         };
         if ours && old() && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
-            // One that cannot be removed is harmless.
+            // A file that cannot be removed does no harm.
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -170,7 +170,7 @@ pub(super) fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
-/// The table with columns added, and those of its own that they replace.
+/// Adds columns to a table; also returns the names of existing columns that they replace.
 pub(super) fn with_columns(
     table: Table,
     added: Vec<String>,
@@ -197,7 +197,7 @@ pub(super) fn with_columns(
     (columns, rows.collect(), replaced)
 }
 
-/// Reports the columns of the input that an output cannot have.
+/// Prints a note about input columns that cannot be written to the output.
 pub(super) fn note_left_out(table: &Table, quiet: bool) {
     if table.unsupported.is_empty() || quiet {
         return;

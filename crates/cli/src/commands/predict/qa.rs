@@ -1,4 +1,4 @@
-//! `bertkit predict` of models that find answers.
+//! `bertkit predict` for question-answering models.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -23,7 +23,7 @@ use crate::process;
 use crate::progress::{Display, RowProgress};
 use crate::render;
 
-/// Answers questions.
+/// Runs the prediction.
 pub(super) fn run(args: &PredictArgs) -> Result<(), CliError> {
     let source = Source::choose(args)?;
     process::use_threads(args.machine.threads)?;
@@ -42,17 +42,17 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CliError> {
     }
 }
 
-/// What is asked.
+/// The questions to answer.
 enum Source {
     Texts,
     File(PathBuf, Output),
 }
 
-/// Where answers to a file go.
+/// The output for answers to the questions of a file.
 enum Output {
     /// The best answers to each question, by id, as JSON.
     Best(PathBuf),
-    /// A table with the answer beside the question.
+    /// A table of questions and answers.
     Table(Target),
 }
 
@@ -104,7 +104,7 @@ impl Source {
     }
 }
 
-/// Answers what --question asks.
+/// Answers the questions given with --question.
 fn texts(args: &PredictArgs, answerer: &QuestionAnswerer) -> Result<(), CliError> {
     let contexts: Vec<Arc<str>> = args
         .context
@@ -153,12 +153,12 @@ fn texts(args: &PredictArgs, answerer: &QuestionAnswerer) -> Result<(), CliError
     render::stdout(&out)
 }
 
-/// The answer that is given.
+/// An answer to output.
 struct Answer<'a> {
     text: &'a str,
-    /// Its share among the answers that were considered.
+    /// Its probability among the candidate answers.
     score: f64,
-    /// Where it begins, in characters.
+    /// Start in the text, in characters.
     start: Option<usize>,
     end: Option<usize>,
 }
@@ -244,7 +244,7 @@ fn file(
     Ok(())
 }
 
-/// How questions are read: as in training, unless columns are given. What answers are right does not matter.
+/// Options for reading questions: as in training, unless columns are given. Gold answers are ignored.
 fn options(args: &PredictArgs, answerer: &QuestionAnswerer, read: ReadOptions) -> QuestionOptions {
     let settings = &answerer.info().settings;
     let column = |given: &Option<String>, trained: &str| given.as_deref().unwrap_or(trained).into();
@@ -268,7 +268,7 @@ fn best(path: &Path, questions: &[Question], answers: &[Prediction]) -> Result<(
         .collect();
     let text = format!("{:#}\n", Value::Object(by_id));
     let path = match fs::metadata(path) {
-        // A pipe or a device cannot be replaced.
+        // Pipes and devices cannot be replaced.
         Ok(found) if !found.is_file() => {
             return fs::write(path, text).map_err(|source| CliError::Write {
                 path: path.into(),
@@ -281,7 +281,7 @@ fn best(path: &Path, questions: &[Question], answers: &[Prediction]) -> Result<(
     Ok(write_atomically(&path, text.as_bytes())?)
 }
 
-/// The table, or ids and questions, with answers beside them; and the columns that these replace.
+/// Adds answers to the table, or to ids and questions; also returns the names of columns that they replace.
 fn beside(
     table: Option<Table>,
     answerer: &QuestionAnswerer,

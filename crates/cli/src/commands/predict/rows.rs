@@ -1,4 +1,4 @@
-//! `bertkit predict` of models that read the rows of a table.
+//! `bertkit predict` for models that read the rows of a table.
 
 use std::io;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::process;
 use crate::progress::{Display, RowProgress};
 use crate::render;
 
-/// Predicts the rows of `--input` with the model that `open` opens.
+/// Predicts the rows of `--input` with the model opened by `open`.
 pub(super) fn run(args: &PredictArgs, open: OpenRowModel) -> Result<(), CliError> {
     let input = input(args)?;
     let target = Target::choose(args)?;
@@ -59,7 +59,7 @@ pub(super) fn run(args: &PredictArgs, open: OpenRowModel) -> Result<(), CliError
     Ok(())
 }
 
-/// The table to predict; refuses flags that such a model has no use for.
+/// The table to predict; returns an error for flags that do not apply to such models.
 fn input(args: &PredictArgs) -> Result<PathBuf, CliError> {
     let unused = [
         ("--text", !args.text.is_empty()),

@@ -1,4 +1,4 @@
-//! `bertkit predict` of models that tag words.
+//! `bertkit predict` for tagging models.
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -22,10 +22,10 @@ use crate::process;
 use crate::progress::{Display, RowProgress};
 use crate::render;
 
-/// The column that a table of texts gets.
+/// The column added to a table of texts.
 const ENTITIES: &str = "entities";
 
-/// Tags words.
+/// Runs the prediction.
 pub(super) fn run(args: &PredictArgs) -> Result<(), CliError> {
     let source = Source::choose(args)?;
     process::use_threads(args.machine.threads)?;
@@ -43,7 +43,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CliError> {
     }
 }
 
-/// What is tagged.
+/// The input to tag.
 enum Source {
     Texts,
     Lines,
@@ -94,7 +94,7 @@ impl Source {
     }
 }
 
-/// Prints the entities of texts, which are numbered from `first`.
+/// Prints the entities of texts, numbered from `first`.
 fn show(
     args: &PredictArgs,
     tagger: &Tagger,
@@ -116,8 +116,8 @@ fn show(
     render::stdout(&out)
 }
 
-/// `1<TAB>0<TAB>11<TAB>PER<TAB>0.9731<TAB>Marie Curie`: the text's number, where the entity begins and ends in characters, its
-/// type, score and text.
+/// `1<TAB>0<TAB>11<TAB>PER<TAB>0.9731<TAB>Marie Curie`: number of the text, start and end of the entity in characters,
+/// its type, score and text.
 fn entity_line(number: usize, entity: &FoundEntity) -> String {
     let span = &entity.span;
     let score = entity
@@ -128,7 +128,7 @@ fn entity_line(number: usize, entity: &FoundEntity) -> String {
     format!("{number}\t{start}\t{end}\t{kind}\t{score}\t{text}\n")
 }
 
-/// Tags standard input, one text a line.
+/// Tags standard input, one text per line.
 fn lines(args: &PredictArgs, tagger: &Tagger) -> Result<(), CliError> {
     let mut reader = io::stdin().lock();
     let mut number = 0;
@@ -146,10 +146,10 @@ fn lines(args: &PredictArgs, tagger: &Tagger) -> Result<(), CliError> {
     }
 }
 
-/// Gives a file of words back with one more column.
+/// Writes a copy of a file of words with an additional column.
 fn words(args: &PredictArgs, tagger: &Tagger, input: &Path) -> Result<(), CliError> {
     let given = args.tags.columns(&args.read)?;
-    // Tags that the file has say whether it writes them with types; they need not make sense.
+    // Existing tags determine whether tags are written with types; they need not be valid.
     let options = given
         .or(&tagger.info().columns)
         .options(TagPolicy::IfPresent)?;
@@ -207,7 +207,7 @@ fn write_found(
     })
 }
 
-/// Gives a table of texts back with a column of entities, each cell a list in JSON.
+/// Writes a copy of a table of texts with a column of entities, where each cell is a JSON list.
 fn table(
     args: &PredictArgs,
     tagger: &Tagger,
@@ -231,7 +231,7 @@ fn table(
     let texts: Vec<String> = examples.rows.into_iter().map(|row| row.text).collect();
     let mut progress = RowProgress::new(Display::choose(args.quiet));
     let mut values = Vec::with_capacity(texts.len());
-    // In portions, so that there is progress to show.
+    // Predict in batches to show progress.
     for portion in texts.chunks(LINES_AT_ONCE) {
         let found = tagger.entities(portion)?;
         values.extend(

@@ -1,4 +1,4 @@
-//! `bertkit predict` of models that answer texts.
+//! `bertkit predict` for text models.
 
 use std::io::{self, BufRead};
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ use crate::process;
 use crate::progress::{Display, RowProgress};
 use crate::render;
 
-/// Predicts texts.
+/// Runs the prediction.
 pub(super) fn run(args: &PredictArgs) -> Result<(), CliError> {
     // Errors of the command line are reported before the model is loaded.
     let source = Source::choose(args)?;
@@ -57,7 +57,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-/// What is predicted.
+/// The input to predict.
 enum Source {
     Texts,
     Lines,
@@ -84,7 +84,7 @@ impl Source {
     }
 }
 
-/// Predicts what --text says; returns how many texts were cut.
+/// Predicts the texts given with --text; returns the number of truncated texts.
 fn texts(args: &PredictArgs, predictor: &Predictor) -> Result<usize, CliError> {
     let pairs = args
         .text_pair
@@ -107,7 +107,7 @@ fn texts(args: &PredictArgs, predictor: &Predictor) -> Result<usize, CliError> {
     Ok(cut(&answers))
 }
 
-/// Predicts standard input, one text a line; returns how many texts were cut.
+/// Predicts standard input, one text per line; returns the number of truncated texts.
 fn lines(
     args: &PredictArgs,
     predictor: &Predictor,
@@ -130,7 +130,7 @@ fn lines(
     }
 }
 
-/// Prints answers, a line each.
+/// Prints predictions, one per line.
 fn show(
     args: &PredictArgs,
     task: &TaskInfo,
@@ -168,7 +168,7 @@ fn answer_json(task: &TaskInfo, text: &str, pair: Option<&str>, answer: &Answer)
     object.into()
 }
 
-/// `spam<TAB>0.9731<TAB>you have won`; of a regression, the number and the text.
+/// `spam<TAB>0.9731<TAB>you have won`; for regression, the number and the text.
 fn answer_line(task: &TaskInfo, text: &str, pair: Option<&str>, answer: &Answer) -> String {
     let mut fields = vec![one_line(&answer.prediction)];
     match task.kind {
@@ -198,7 +198,7 @@ fn probability(task: &TaskInfo, answer: &Answer, class: &str) -> Option<String> 
         .map(|probability| format!("{probability:.4}"))
 }
 
-/// The class or the classes, or the number of a regression.
+/// The class or classes, or the number for regression.
 fn prediction(task: &TaskInfo, answer: &Answer) -> Value {
     match (task.kind, answer.prediction.parse::<f64>()) {
         (LabelKind::Regression, Ok(number)) => json!(number),
@@ -210,7 +210,7 @@ fn cut(answers: &[Answer]) -> usize {
     answers.iter().filter(|answer| answer.truncated).count()
 }
 
-/// Predicts a table; returns how many texts were cut.
+/// Predicts a table; returns the number of truncated texts.
 fn predict_table(
     args: &PredictArgs,
     predictor: &Predictor,
@@ -251,7 +251,7 @@ fn predict_table(
     Ok(cut(&answers))
 }
 
-/// Answers to rows that are documents together: each row has that of its document.
+/// Predictions for rows grouped into documents: each row gets the prediction of its document.
 fn by_document(
     predictor: &Predictor,
     examples: &Examples,
@@ -272,7 +272,7 @@ fn by_document(
     Ok(places.iter().map(|&at| answers[at].clone()).collect())
 }
 
-/// The texts of the table's rows.
+/// Reads the texts of the table's rows.
 fn examples(args: &PredictArgs, task: &TaskInfo, table: &Table) -> Result<Examples, CliError> {
     let text = args.text_column.as_deref().unwrap_or(&task.text);
     let pair = args
@@ -317,7 +317,7 @@ fn examples(args: &PredictArgs, task: &TaskInfo, table: &Table) -> Result<Exampl
     })
 }
 
-/// The table with its predictions, and the columns that these replace.
+/// Adds predictions to the table; also returns the names of columns that they replace.
 fn joined(
     table: Table,
     task: &TaskInfo,
