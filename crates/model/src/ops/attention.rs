@@ -12,7 +12,7 @@ use crate::device::is_cpu;
 use crate::precision::MatmulPrecision;
 use crate::sequences::Sequences;
 
-/// The width is rounded up to a multiple of this: GPUs then read rows in whole words of 16 bytes, in f32 as in 16 bits, and
+/// On GPUs the width is rounded up to a multiple of this: they then read rows in whole words of 16 bytes, in f32 as in 16 bits, and
 /// fewer distinct shapes mean fewer kernels to tune and compile.
 const ALIGNED: usize = 8;
 
