@@ -1,4 +1,4 @@
-//! Which rows go through the model together, and their token ids side by side.
+//! Groups rows into batches and concatenates their token ids.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,25 +6,25 @@ use crate::error::{DataError, LabelError};
 use crate::random::{Purpose, Random};
 use crate::tokenizer::Encoding;
 
-/// How much a batch holds; 0 is taken as 1.
+/// Size limit of a batch; 0 is treated as 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BatchPolicy {
-    /// So many rows; the last batch may hold fewer.
+    /// Number of rows; the last batch may be smaller.
     Rows(usize),
-    /// As many rows as have so many tokens together, special tokens included. A longer row is a batch by itself.
+    /// Maximum number of tokens, special tokens included. A row longer than that forms its own batch.
     Tokens(usize),
 }
 
 /// Batches in which every row appears once, as row indices.
 ///
-/// `lengths` is the number of tokens of each row. With `shuffle`, a `(seed, epoch)`, the rows are in random order, a
-/// function of the two alone. With `bucketed`, rows of similar length share a batch: of the shuffled rows, pools of up to
-/// 50 batches (a quarter of all, if that is less) are sorted by length, cut into batches, and the batches are shuffled, so
-/// that the order of training is not an order of lengths. Without `shuffle`, `bucketed` puts the longest rows first, so
-/// that a batch too large for memory is met at once; the caller restores the order of what comes out.
+/// `lengths` is the number of tokens of each row. With `shuffle`, a `(seed, epoch)`, the order of rows is random and
+/// depends only on these two values. With `bucketed`, rows of similar length share a batch: pools of up to 50 batches of
+/// shuffled rows (at most a quarter of all batches) are sorted by length and cut into batches, and the batches are
+/// shuffled so that training does not proceed in order of length. Without `shuffle`, `bucketed` puts the longest rows
+/// first, so that a batch too large for memory fails immediately; the caller has to restore the order of the results.
 ///
-/// Rows are packed, so padding takes no part in the token budget.
+/// Rows are packed, so the token budget includes no padding.
 pub fn plan(
     lengths: &[usize],
     policy: BatchPolicy,
@@ -82,11 +82,11 @@ fn cut(order: &[usize], lengths: &[usize], policy: BatchPolicy) -> Vec<Vec<usize
     batches
 }
 
-/// Batches that hold equally many rows of every class, as row indices; `labels` is the class of each row.
+/// Batches with the same number of rows of every class, as row indices; `labels` is the class of each row.
 ///
-/// A batch has `rows / classes` of each, rounded down, in random order. The epoch ends when every row of the largest
-/// class was seen; smaller classes are gone through again and again, in a new order each time, and the last batch is
-/// filled up the same way for all classes. A function of the seed and the epoch alone.
+/// A batch has `rows / classes` rows of each class, rounded down, in random order. The epoch ends once every row of the
+/// largest class has been used; smaller classes are repeated, reshuffled each time, and the last batch is filled up in
+/// the same way for all classes. The result depends only on the seed and the epoch.
 ///
 /// # Errors
 /// [`LabelError::BatchTooSmall`] if `rows` is less than the number of classes that occur.
@@ -131,16 +131,16 @@ pub fn balanced(
     Ok(batches)
 }
 
-/// The rows of a batch one after the other, without padding: `t` tokens in `b` rows.
+/// The concatenated rows of a batch, without padding: `t` tokens in `b` rows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PackedBatch {
     /// `[t]`: token ids of all rows.
     pub input_ids: Vec<u32>,
-    /// `[t]`: 0 for the first text and its special tokens, 1 for the second where the family tells them apart.
+    /// `[t]`: 0 for the first text and its special tokens; 1 for the second text if the family uses token types.
     pub token_type_ids: Vec<u32>,
-    /// `[b]`: tokens of each row; they add up to `t`.
+    /// `[b]`: number of tokens of each row; the sum is `t`.
     pub lengths: Vec<usize>,
-    /// `[b]`: index of each row among the encodings it was packed from.
+    /// `[b]`: index of each row in the encodings it was packed from.
     pub rows: Vec<usize>,
 }
 
@@ -166,7 +166,7 @@ impl PackedBatch {
         batch
     }
 
-    /// Tokens of all rows together, `t`.
+    /// Number of tokens of all rows, `t`.
     pub fn tokens(&self) -> usize {
         self.input_ids.len()
     }

@@ -1,9 +1,9 @@
-//! Characters of a text by position, and where they lie in it.
+//! Character positions of a text.
 
-/// Turns positions in characters (code points, as Python counts) into bytes and back, at once or in a few steps each.
+/// Converts character positions (code points, as in Python) to byte offsets and back, in constant or logarithmic time.
 #[derive(Debug, Clone)]
 pub(crate) struct Characters {
-    /// Where each character begins, and where the text ends; `None` where both are the same, as in ASCII.
+    /// Byte offset of each character and of the end of the text; `None` if characters and bytes coincide, as in ASCII.
     starts: Option<Vec<u32>>,
     bytes: usize,
 }
@@ -20,7 +20,7 @@ impl Characters {
         }
     }
 
-    /// Byte where the character begins; the end of the text counts as one more.
+    /// Byte offset at which the character begins; the end of the text counts as one more character.
     pub(crate) fn byte(&self, character: usize) -> Option<usize> {
         match &self.starts {
             None => (character <= self.bytes).then_some(character),
@@ -28,7 +28,7 @@ impl Characters {
         }
     }
 
-    /// The character that begins at a byte, or holds it.
+    /// The character that begins at or contains a byte.
     pub(crate) fn character(&self, byte: usize) -> usize {
         match &self.starts {
             None => byte.min(self.bytes),

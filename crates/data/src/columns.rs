@@ -9,13 +9,13 @@ use crate::table::Table;
 
 /// A column, by name or by position.
 ///
-/// Parsed from text, a plain number such as `2` is a position, counted from 1, unless the table has a column of that very
-/// name; everything else is a name.
+/// When parsed from text, a plain number such as `2` is a position, counted from 1, unless the table has a column with
+/// that exact name; everything else is a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Column {
     /// By the name in the header, or the key in JSON Lines.
     Name(String),
-    /// By position from 1, or by this number as a name if there is such a column.
+    /// By position from 1, or by name if a column has this number as its name.
     Number(usize),
 }
 
@@ -47,11 +47,11 @@ impl fmt::Display for Column {
 }
 
 impl Table {
-    /// Index, from 0, of a column in [`Table::columns`]. Positions count the columns of the file, also those that are
-    /// [unsupported](Table::unsupported).
+    /// Index, from 0, of a column in [`Table::columns`]. Positions count all columns of the file, including
+    /// [unsupported](Table::unsupported) ones.
     ///
     /// # Errors
-    /// [`TableError::UnknownColumn`], with the columns there are and the most similar name;
+    /// [`TableError::UnknownColumn`], with the available columns and the most similar name;
     /// [`TableError::UnsupportedColumn`] for a column of a type that cannot be read.
     pub fn column(&self, column: &Column) -> Result<usize, DataError> {
         let name = column.to_string();

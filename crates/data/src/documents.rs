@@ -1,7 +1,7 @@
-//! Documents longer than the maximum length, split into chunks that the model reads one by one.
+//! Documents longer than the maximum length, split into chunks that the model processes separately.
 //!
-//! A document is a row, or all rows of a group, such as the notes of a patient. [`documents`] finds them; [`Chunks`] holds
-//! their chunks.
+//! A document is a row, or all rows of a group, such as the notes of a patient. [`documents`] collects them; [`Chunks`]
+//! holds their chunks.
 //!
 //! ```
 //! use bertkit_data::documents::{Chunks, Chunking, documents};
@@ -53,22 +53,22 @@ pub enum Chunking {
     Lines(Stride),
 }
 
-/// Rows that are one document.
+/// Rows that form one document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// What the rows have in common: the group; the line of a row that is a document by itself.
+    /// What the rows have in common: the group, or the line number of a row that is its own document.
     pub key: String,
-    /// The rows of the examples, in their order; all have the same label.
+    /// Row indices into the examples, ascending; all rows have the same label.
     pub rows: Vec<usize>,
 }
 
 /// The documents of examples, in order of their first rows: every row, or, if `grouped`, all rows of a group.
 ///
-/// Only the first text of each row counts. Rows that lack a group are documents by themselves.
+/// Only the first text of each row is used. Each row without a group is its own document.
 ///
 /// # Errors
-/// [`LabelError::MixedLabels`] if the rows of a group have different labels. Numbers that are equal, and the labels of a
-/// multi-label task in another order, are the same.
+/// [`LabelError::MixedLabels`] if the rows of a group have different labels. Equal numbers, and the labels of a
+/// multi-label task in a different order, are considered the same.
 pub fn documents(examples: &Examples, grouped: bool) -> Result<Vec<Document>, DataError> {
     let mut documents: Vec<Document> = Vec::new();
     let mut known: HashMap<&str, usize> = HashMap::new();
@@ -131,15 +131,15 @@ pub struct Chunks {
 }
 
 impl Chunks {
-    /// Splits documents, each a list of texts, into chunks of at most `max_length` tokens, special tokens included, on all
-    /// cores. `name` gives the names of documents for messages.
+    /// Splits documents, each a list of texts, into chunks of at most `max_length` tokens, special tokens included, on
+    /// all cores. `name` returns the name of a document for messages.
     ///
-    /// Every document has at least one chunk; a document without tokens is a chunk of special tokens: see
+    /// Every document has at least one chunk; a document without tokens has one chunk of special tokens only: see
     /// [`Chunks::empty_summary`].
     ///
     /// # Errors
-    /// [`TokenizerError::MaxLength`] if there is no room for tokens; [`TokenizerError::Overlap`] if windows are to share as much
-    /// as they hold, or more; [`TokenizerError::Encode`].
+    /// [`TokenizerError::MaxLength`] if only special tokens fit; [`TokenizerError::Overlap`] if the overlap of windows is
+    /// not smaller than their size; [`TokenizerError::Encode`].
     pub fn new<T: AsRef<str> + Sync>(
         documents: &[Vec<T>],
         name: impl Fn(usize) -> String,
@@ -203,7 +203,7 @@ impl Chunks {
         self.ranges[document].clone()
     }
 
-    /// Tokens of each document, over all its chunks.
+    /// Number of tokens of each document, over all its chunks.
     pub fn lengths(&self) -> Vec<usize> {
         let length = |range: &Range<usize>| {
             let chunks = &self.encodings[range.clone()];
@@ -212,7 +212,7 @@ impl Chunks {
         self.ranges.iter().map(length).collect()
     }
 
-    /// Which documents hold no token, in a line: ``2 documents hold no token: `a`, `b` ``.
+    /// A one-line summary of documents without tokens: ``2 documents hold no token: `a`, `b` ``.
     pub fn empty_summary(&self) -> Option<String> {
         let (count, names) = (self.empty.len(), list(&self.empty, 5));
         match count {
@@ -236,7 +236,7 @@ fn chunks_of(
     divide(text, &mut Reader::new(tokenizer), &template, policy, room)
 }
 
-/// How many tokens a chunk can hold besides the special ones.
+/// Number of tokens that fit in a chunk besides the special tokens.
 fn room(max_length: usize, special: usize) -> Result<usize, TokenizerError> {
     max_length
         .checked_sub(special)

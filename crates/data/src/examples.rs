@@ -1,4 +1,4 @@
-//! Tables to examples: selection of columns, and the policy for rows with missing values.
+//! Converts tables to examples: column selection, and the policy for rows with missing values.
 
 use std::fmt;
 
@@ -9,26 +9,26 @@ use crate::error::{DataError, TableError};
 use crate::place::{Place, Unit};
 use crate::table::{Cell, Row, Table};
 
-/// Stands between the labels of a row whose label column holds JSON lists, if no separator was given.
+/// Separates the labels of a row if the label column holds JSON lists and no separator was given.
 const LIST_SEPARATOR: &str = "\u{1f}";
 
-/// Which columns of a table hold what.
+/// The columns of a table to use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
     /// The text.
     pub text: Column,
-    /// A second text, for tasks about pairs.
+    /// A second text, for text-pair tasks.
     pub text_pair: Option<Column>,
-    /// The label, or the labels.
+    /// The label or labels.
     pub label: Option<Column>,
-    /// What keeps rows together in a split: a speaker, a document, a patient.
+    /// The group; rows that share a value stay in the same split: a speaker, a document, a patient.
     pub group: Option<Column>,
-    /// The separator between the labels of one cell; makes it a multi-label task.
+    /// The separator between labels in a cell; makes this a multi-label task.
     pub label_separator: Option<String>,
 }
 
 impl Selection {
-    /// Text and label alone.
+    /// Selects a text and a label column only.
     pub fn new(text: impl Into<Column>, label: impl Into<Column>) -> Self {
         Self {
             text: text.into(),
@@ -40,18 +40,18 @@ impl Selection {
     }
 }
 
-/// What happens to rows without a text, a label or a group.
+/// How to handle rows without a text, label or group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MissingPolicy {
     /// Drop the row and count it.
     Drop,
-    /// Refuse the file.
+    /// Report an error.
     #[default]
     Refuse,
 }
 
-/// What a row can lack.
+/// A part of a row that can be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// The text.
@@ -81,12 +81,12 @@ impl fmt::Display for Part {
     }
 }
 
-/// A row that was left out.
+/// A row that was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dropped {
     /// Its line in the file, or the number of its row in a format without lines, from 1.
     pub line: u64,
-    /// What it lacks (the first thing, if several).
+    /// The missing part (the first one, if several are missing).
     pub part: Part,
 }
 
@@ -95,17 +95,17 @@ pub struct Dropped {
 pub struct RawExample {
     /// Its line in the file, or the number of its row in a format without lines, from 1.
     pub line: u64,
-    /// The text, untouched.
+    /// The text, unmodified.
     pub text: String,
     /// The second text, if one was selected.
     pub text_pair: Option<String>,
-    /// The label cell, trimmed; under a separator it may hold several labels, or none.
+    /// The label cell, trimmed; with a separator, it may contain several labels or none.
     pub label: Option<String>,
     /// The group, trimmed.
     pub group: Option<String>,
 }
 
-/// The rows of a table that can be used.
+/// The usable rows of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Examples {
     /// The file they came from, for messages.
@@ -116,20 +116,20 @@ pub struct Examples {
     pub rows: Vec<RawExample>,
     /// The rows left out, in the order of the file.
     pub dropped: Vec<Dropped>,
-    /// The separator between the labels of one cell: as selected, or, if the label column holds JSON lists, a character
-    /// that no label holds. `None` if a cell is one label.
+    /// The separator between labels in a cell: the selected one or, if the label column holds JSON lists, a character
+    /// that occurs in no label. `None` if a cell is a single label.
     pub label_separator: Option<String>,
 }
 
 impl Examples {
-    /// Examples to learn or to measure from: each has everything that was selected.
+    /// Examples for training or evaluation: each has all selected parts.
     ///
-    /// A text, label or group is missing if its cell is absent, empty or white space; under a label separator, or with
-    /// JSON lists as labels, an empty cell is a row without labels, and only a JSON `null` or an absent key is missing.
+    /// A text, label or group is missing if its cell is absent, empty or white space. With a label separator or JSON
+    /// lists as labels, an empty cell is a row without labels, and only a JSON `null` or an absent key is missing.
     ///
     /// # Errors
-    /// Unknown columns; a row that lacks something, under [`MissingPolicy::Refuse`]; no row that lacks nothing; a list
-    /// where a text belongs.
+    /// Unknown columns; a row with a missing part, under [`MissingPolicy::Refuse`]; no complete row; a list instead of a
+    /// single text.
     pub fn labelled(
         table: &Table,
         selection: &Selection,
@@ -138,12 +138,12 @@ impl Examples {
         Self::select(table, selection, Some(policy))
     }
 
-    /// Examples to predict for: every row of the table, in order.
+    /// Examples for prediction: every row of the table, in order.
     ///
-    /// A missing text is an empty one; labels and groups are taken along where a row has them.
+    /// A missing text becomes an empty one; labels and groups are included where present.
     ///
     /// # Errors
-    /// Unknown columns; a list where a text belongs.
+    /// Unknown columns; a list instead of a single text.
     pub fn unlabelled(table: &Table, selection: &Selection) -> Result<Self, DataError> {
         Self::select(table, selection, None)
     }
@@ -200,7 +200,7 @@ impl Examples {
         Ok(examples)
     }
 
-    /// Where a row is in the file.
+    /// Position of a row in the file.
     pub fn place(&self, row: &RawExample) -> Place {
         Place {
             unit: self.unit,
@@ -208,7 +208,7 @@ impl Examples {
         }
     }
 
-    /// The label cells, of the rows that have one.
+    /// The label cells of the rows that have one.
     pub fn labels(&self) -> Vec<&str> {
         self.rows
             .iter()
@@ -256,15 +256,15 @@ impl Examples {
     }
 }
 
-/// The selected columns of a table, by index.
+/// Indices of the selected columns of a table.
 struct Columns<'a> {
     text: usize,
     text_pair: Option<usize>,
     label: Option<usize>,
     group: Option<usize>,
-    /// Whether a label cell holds a list.
+    /// Whether any label cell holds a list.
     lists: bool,
-    /// The separator that was selected.
+    /// The selected separator.
     separator: Option<&'a str>,
 }
 
@@ -291,7 +291,7 @@ impl<'a> Columns<'a> {
         })
     }
 
-    /// What separates the labels of an example.
+    /// The separator between labels in a cell.
     fn separator(&self) -> Option<&str> {
         match self.lists {
             true => Some(LIST_SEPARATOR),
@@ -299,7 +299,7 @@ impl<'a> Columns<'a> {
         }
     }
 
-    /// The example in a row, whatever it lacks.
+    /// Reads a row as an example, even if parts are missing.
     fn example(&self, table: &Table, row: &Row) -> Result<RawExample, DataError> {
         let text = |at: usize| match &row.cells[at] {
             Cell::Text(text) => Ok(text.clone()),
@@ -331,7 +331,7 @@ impl<'a> Columns<'a> {
         }
     }
 
-    /// The first part that an example lacks, and its column.
+    /// The first missing part of an example, and its column.
     fn missing(&self, example: &RawExample) -> Option<(Part, usize)> {
         let blank = |text: &str| text.trim().is_empty();
         if blank(&example.text) {
@@ -352,7 +352,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// The label cell as one string, its labels divided by [`LIST_SEPARATOR`] if any row of the column is a list.
+/// The label cell as one string; labels are joined by [`LIST_SEPARATOR`] if any row of the column holds a list.
 fn label_of(cell: &Cell, lists: bool, given: Option<&str>) -> Option<String> {
     match (cell, given) {
         (Cell::Missing, _) => None,

@@ -1,4 +1,4 @@
-//! Labels to targets: the inferred task, the classes, and labels that are not among them.
+//! Converts labels to targets: task inference, classes, and labels outside the classes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -20,27 +20,27 @@ pub enum LabelKind {
     Regression,
 }
 
-/// The task inferred from labels, and why.
+/// The task inferred from labels, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inference {
     /// The task.
     pub kind: LabelKind,
-    /// Why, for the user to read: ``two classes: `ham`, `spam` ``.
+    /// The reason, for display: ``two classes: `ham`, `spam` ``.
     pub reason: String,
 }
 
-/// More distinct integers than this may be measurements; see [`infer_task`].
+/// Above this many distinct integers, labels may be measurements; see [`infer_task`].
 const MOST_INTEGER_CLASSES: usize = 20;
 
 /// Infers the task from label cells.
 ///
 /// - With a separator: multi-label.
-/// - All cells are numbers, and some are not whole: regression.
-/// - All cells are whole numbers, more than 20 different ones, on average on fewer than 10 rows each: regression, because
-///   so many classes could hardly be learned, while counts and measurements look like this.
-/// - Otherwise: classification. Whole numbers are classes then, and `1.0` is the class `1`.
+/// - All cells are numbers, and some are not integers: regression.
+/// - All cells are integers with more than 20 distinct values and fewer than 10 rows per value on average: regression,
+///   because so many classes could hardly be learned, while counts and measurements look like this.
+/// - Otherwise: classification. Integers are then classes, and `1.0` is the same class as `1`.
 ///
-/// Numbers with leading zeros, such as `007`, are codes, and so classes; `nan` and `inf` are not numbers.
+/// Numbers with leading zeros, such as `007`, are codes and therefore classes; `nan` and `inf` are not numbers.
 ///
 /// # Errors
 /// [`LabelError::NoLabels`] without labels; [`LabelError::OneLabel`] if all cells are the same.
@@ -96,7 +96,7 @@ pub fn infer_task(labels: &[&str], separator: Option<&str>) -> Result<Inference,
     })
 }
 
-/// The number that a label is, unless it is written like a code (`007`) or is not finite.
+/// The numeric value of a label, unless it is written like a code (`007`) or is not finite.
 fn plain_number(label: &str) -> Option<f64> {
     let label = label.trim();
     let digits = label.trim_start_matches(['-', '+']);
@@ -112,7 +112,7 @@ fn plain_number(label: &str) -> Option<f64> {
         .filter(|number| number.is_finite())
 }
 
-/// The whole number that a label is: of `1`, `1.0` and `+1` alike.
+/// The integer value of a label: 1 for `1`, `1.0` and `+1`.
 fn whole_number(label: &str) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53: beyond it, not every whole number is an f64
     plain_number(label)
@@ -120,10 +120,10 @@ fn whole_number(label: &str) -> Option<i64> {
         .map(|number| number as i64)
 }
 
-/// The classes of a task, in order: the index of a class is its position.
+/// The classes of a task, in order: a class's index is its position.
 ///
-/// If the labels are all whole numbers, they are ordered as numbers and written without a decimal point, and `1.0` means
-/// the class `1`; otherwise they are ordered as texts, by Unicode code points. Serialises as the list of names.
+/// If all labels are integers, they are sorted numerically and written without a decimal point, and `1.0` is the same
+/// class as `1`; otherwise they are sorted by Unicode code points. Serialises as the list of names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub struct LabelSet {
@@ -150,7 +150,7 @@ impl LabelSet {
     /// Classes in the order given.
     ///
     /// # Errors
-    /// No names, an empty name, or one name twice.
+    /// No names, an empty name, or a duplicate name.
     pub fn new(names: Vec<String>) -> Result<Self, DataError> {
         if names.is_empty() {
             return Err(DataError::Label(LabelError::NoLabels));
@@ -194,7 +194,7 @@ impl LabelSet {
         }
     }
 
-    /// The labels of a multi-label task, from its label cells; one label is enough, because a row may lack it.
+    /// The labels of a multi-label task, from its label cells; one label is enough, because rows may lack it.
     ///
     /// # Errors
     /// [`LabelError::NoLabels`] if no cell holds one.
@@ -212,13 +212,13 @@ impl LabelSet {
         &self.names
     }
 
-    /// How many classes there are; never 0.
+    /// Number of classes; never 0.
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
         self.names.len()
     }
 
-    /// Index of the class that a label names, if it names one.
+    /// Index of the class with this label, if it exists.
     pub fn index(&self, label: &str) -> Option<usize> {
         let label = label.trim();
         self.positions.get(label).copied().or_else(|| {
@@ -227,7 +227,7 @@ impl LabelSet {
         })
     }
 
-    /// The class whose name is most like `label`, for messages.
+    /// The class with the name most similar to `label`, for messages.
     pub fn nearest(&self, label: &str) -> Option<String> {
         columns::nearest(label, &self.names)
     }
@@ -244,7 +244,7 @@ fn ordered(distinct: BTreeSet<&str>) -> Vec<String> {
     }
 }
 
-/// The labels of one cell: split, trimmed, each once, in order of first appearance.
+/// The distinct labels of a cell, split and trimmed, in order of first appearance.
 pub fn split_labels<'a>(cell: &'a str, separator: &str) -> Vec<&'a str> {
     let parts: Vec<&str> = if separator.is_empty() {
         vec![cell]
@@ -260,12 +260,12 @@ pub fn split_labels<'a>(cell: &'a str, separator: &str) -> Vec<&'a str> {
     labels
 }
 
-/// Labels of a file that the classes do not include: each counts as a wrong prediction, or is a reason to refuse.
+/// Labels of a file that are not among the classes: each either counts as a wrong prediction or is an error.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UnseenLabels {
-    /// Each such label, how often it occurs, and the line where it occurs first; by label.
+    /// For each such label, the number of occurrences and the line of the first one, sorted by label.
     pub labels: BTreeMap<String, (usize, u64)>,
-    /// Rows that hold one.
+    /// Number of rows with such a label.
     pub rows: usize,
 }
 
@@ -303,7 +303,7 @@ impl UnseenLabels {
 }
 
 impl Examples {
-    /// The class of each row; `None` where the row has no label, or one that is not among `classes`.
+    /// The class of each row; `None` if the row has no label, or one that is not among `classes`.
     pub fn classes(&self, classes: &LabelSet) -> (Vec<Option<usize>>, UnseenLabels) {
         let mut unseen = UnseenLabels::default();
         let mut target = |label: &str, line| {
@@ -326,8 +326,8 @@ impl Examples {
         (targets, unseen)
     }
 
-    /// The labels of each row, as ascending indices without repetition; those not among `classes` are left out, and
-    /// reported.
+    /// The labels of each row, as ascending indices without duplicates; labels that are not among `classes` are left out
+    /// and reported.
     pub fn label_sets(&self, classes: &LabelSet) -> (Vec<Vec<usize>>, UnseenLabels) {
         let mut unseen = UnseenLabels::default();
         let separator = self.label_separator.as_deref().unwrap_or_default();
@@ -352,7 +352,7 @@ impl Examples {
         (targets, unseen)
     }
 
-    /// The number of each row; `None` where the row has no label.
+    /// The numeric label of each row; `None` if the row has no label.
     ///
     /// # Errors
     /// [`LabelError::NotANumber`] for the first label that is not a finite number, with its line.
@@ -383,11 +383,11 @@ impl Examples {
     }
 }
 
-/// Which of two classes is the one looked for; `None` unless there are two.
+/// Index of the positive class; `None` unless there are exactly two classes.
 ///
-/// By name, in any case: the one called `1`, `true`, `yes`, `positive`, `pos` or `spam`; else the one beside a class
-/// called `0`, `false`, `no`, `negative`, `neg`, `ham`, `none`, `normal` or `control`; else the second. A guess: let
-/// the user override it.
+/// Chosen by name, ignoring case: the class called `1`, `true`, `yes`, `positive`, `pos` or `spam`; else the other class
+/// if one is called `0`, `false`, `no`, `negative`, `neg`, `ham`, `none`, `normal` or `control`; else the second. This is
+/// a heuristic: let the user override it.
 pub fn positive_class(names: &[String]) -> Option<usize> {
     const POSITIVE: [&str; 6] = ["1", "true", "yes", "positive", "pos", "spam"];
     const NEGATIVE: [&str; 9] = [
@@ -406,7 +406,7 @@ pub fn positive_class(names: &[String]) -> Option<usize> {
 
 /// Weights that give every class the same total: `rows / (classes × count)`, as scikit-learn's `class_weight="balanced"`.
 ///
-/// `classes` counts those that occur; a class that does not gets 0, and so no part in anything.
+/// `classes` counts only classes that occur; a class that does not occur has weight 0.
 pub fn balanced_weights(counts: &[usize]) -> Vec<f64> {
     let rows: usize = counts.iter().sum();
     let classes = counts.iter().filter(|&&count| count > 0).count();

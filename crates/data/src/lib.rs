@@ -1,4 +1,4 @@
-//! Files to examples to token ids. Knows nothing of tensors.
+//! Reads files into examples and token ids. Independent of tensors.
 //!
 //! [`sources`] reads files of several formats, most of them into a [`Table`](table::Table); [`examples`] selects the text
 //! and the label of each row; [`labels`] infers the task from the labels and turns them into targets; [`splits`] holds

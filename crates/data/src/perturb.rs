@@ -1,4 +1,4 @@
-//! Texts as careless people write them: to see what a model loses on them.
+//! Perturbs texts with typical careless writing, to measure how robust a model is.
 //!
 //! ```
 //! use bertkit_data::perturb::Perturbation;
@@ -24,21 +24,21 @@ use tokenizers::{NormalizedString, Normalizer};
 use crate::random::{KeyedPurpose, Random};
 use crate::tokenizer::{SERBIAN, SERBIAN_DIGRAPHS};
 
-/// The share of letters with a typing error where none is given.
+/// The default rate of typing errors per letter.
 const TYPOS: f64 = 0.05;
 
-/// Changes to a text, one after the other.
+/// Changes to a text, applied in order.
 ///
-/// It prints, parses and serialises as a list such as `typos:0.05,accents`:
+/// Displayed, parsed and serialised as a list such as `typos:0.05,accents`:
 ///
 /// | | changes | rate: share of | if not given |
 /// |---|---|---|---|
-/// | `typos` | a letter is swapped with the next, left out, doubled by a neighbour or taken for one | letters | 0.05 |
-/// | `case`, `case:upper`, `case:lower` | a word in capitals, in small letters, or (`case`) one of both and capitalised | words | 1 |
+/// | `typos` | a letter is swapped with the next, dropped, followed by a neighbouring key, or replaced by one | letters | 0.05 |
+/// | `case`, `case:upper`, `case:lower` | a word in upper case, lower case, or (`case`) one of these or capitalised | words | 1 |
 /// | `accents` | `é` becomes `e`; also `đ` `dj`, `ł` `l` and `ø` `o` | words | 1 |
-/// | `script`, `script:latin`, `script:cyrillic` | a word in the other script of Serbian, or in this one | words | 1 |
+/// | `script`, `script:latin`, `script:cyrillic` | a word in the other Serbian script, or in the given one | words | 1 |
 ///
-/// A word is a run of letters. One with a letter that Serbian does not have keeps its script.
+/// A word is a run of letters. A word with a letter that does not exist in Serbian keeps its script.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Perturbation {
@@ -48,19 +48,19 @@ pub struct Perturbation {
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Step {
     change: Change,
-    /// How likely a letter or word is changed.
+    /// Probability that a letter or word is changed.
     rate: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Change {
     Typos,
-    /// Any of the others.
+    /// A random one of the other case changes.
     AnyCase,
     Upper,
     Lower,
     Accents,
-    /// The one that it is not in.
+    /// The script that the word is not written in.
     OtherScript,
     Latin,
     Cyrillic,
@@ -99,20 +99,20 @@ impl Change {
     }
 }
 
-/// A text that names no [`Perturbation`].
+/// A string that is not a [`Perturbation`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "unknown change `{part}`; expected typos, case, case:upper, case:lower, accents, script, script:latin or script:cyrillic, each with a rate from 0 to 1 if wanted, such as typos:0.05"
 )]
 pub struct UnknownPerturbation {
-    /// The part as given.
+    /// The unrecognised part.
     pub part: String,
 }
 
 impl FromStr for Perturbation {
     type Err = UnknownPerturbation;
 
-    /// Reads changes divided by commas.
+    /// Parses comma-separated changes.
     ///
     /// # Errors
     /// [`UnknownPerturbation`] with the first part that is not a change.
@@ -165,8 +165,8 @@ impl From<Perturbation> for String {
 }
 
 impl Perturbation {
-    /// The changed text: a function of the text, the seed and the number alone. Texts of one row take numbers of their
-    /// own.
+    /// Applies the changes. The result depends only on the text, the seed and the number. Use a different number for each
+    /// text of a row.
     pub fn apply(&self, text: &str, seed: u64, number: u64) -> String {
         let mut text = text.to_owned();
         for (place, step) in self.steps.iter().enumerate() {
@@ -237,7 +237,7 @@ fn capitalised(word: &str) -> String {
     first + &characters.as_str().to_lowercase()
 }
 
-/// Letters with the errors of typing: swapped, left out, one too many, another.
+/// Introduces typing errors: letters are swapped, dropped, inserted or replaced.
 fn typos(text: &str, rate: f64, random: &mut Random) -> String {
     let characters: Vec<char> = text.chars().collect();
     let letters: Vec<char> = characters
@@ -260,7 +260,7 @@ fn typos(text: &str, rate: f64, random: &mut Random) -> String {
                     changed.extend([next, letter]);
                     place += 1;
                 }
-                // The last letter of a word has no next one.
+                // The last letter of a word has no next letter to swap with.
                 None => changed.push(slip(letter, &letters, random)),
             },
             1 => {}
@@ -271,7 +271,7 @@ fn typos(text: &str, rate: f64, random: &mut Random) -> String {
     changed
 }
 
-/// A letter beside `letter` on the keyboard, in its case; for letters that are not on an English one, another letter of
+/// A letter next to `letter` on an English keyboard, in the same case; for letters that are not on it, another letter of
 /// the text.
 fn slip(letter: char, letters: &[char], random: &mut Random) -> char {
     const KEYBOARD: [&str; 3] = ["qwertyuiop", "asdfghjkl", "zxcvbnm"];
@@ -283,7 +283,8 @@ fn slip(letter: char, letters: &[char], random: &mut Random) -> char {
     let Some((row, column)) = place else {
         return letters[random.below(letters.len() as u64) as usize];
     };
-    // Rows are half a key apart: below lie the key before and this one, above this one and the next.
+    // Rows are offset by half a key: the neighbours below are the previous and the same column, those above the same and
+    // the next.
     let key = |row: usize, column: usize| KEYBOARD.get(row)?.as_bytes().get(column);
     let near = [
         column.checked_sub(1).and_then(|before| key(row, before)),
@@ -326,7 +327,7 @@ fn without_accents(word: &str) -> String {
     plain
 }
 
-/// A Serbian word in Latin letters, as the tokenizers' transliteration writes it; others as they are.
+/// A Serbian word in Latin script, as in the tokenizers' transliteration; other words are unchanged.
 fn to_latin(word: &str) -> String {
     let characters: Vec<char> = word.chars().collect();
     let mut latin = String::with_capacity(word.len() * 2);
@@ -358,8 +359,8 @@ fn to_latin(word: &str) -> String {
     latin
 }
 
-/// A Serbian word in Cyrillic letters; others as they are. `nj`, `lj` and `dž` are read as one letter, which is right
-/// but for a few words of foreign origin.
+/// A Serbian word in Cyrillic script; other words are unchanged. `nj`, `lj` and `dž` are read as one letter, which is
+/// correct except in a few words of foreign origin.
 fn to_cyrillic(word: &str) -> String {
     let characters: Vec<char> = word.chars().collect();
     let mut cyrillic = String::with_capacity(word.len() * 2);
@@ -485,7 +486,7 @@ mod tests {
             .split(' ')
             .zip(text.split(' '))
             .filter(|(a, b)| a != b);
-        // A word of ten letters stays whole with a chance of 0.9 to the tenth, 0.349.
+        // A word of ten letters is unchanged with probability 0.9¹⁰ = 0.349.
         let share = swapped_or_more.count() as f64 / 2000.0;
         assert!((share - 0.651).abs() < 0.04, "{share}");
         assert_eq!(changed.matches(' ').count(), 2000);

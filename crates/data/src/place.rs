@@ -1,21 +1,21 @@
-//! Where a record is in its file, for messages.
+//! Position of a record in its file, for messages.
 
 use std::fmt;
 
-/// What the records of a file are counted by.
+/// Unit in which the records of a file are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Unit {
-    /// Lines of a text.
+    /// Lines of text.
     #[default]
     Line,
     /// Rows, in formats that have no lines.
     Row,
 }
 
-/// The place of a record in its file. Displays as `line 3` or `row 3`.
+/// The position of a record in its file. Displays as `line 3` or `row 3`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// What is counted.
+    /// The unit.
     pub unit: Unit,
     /// The number, from 1.
     pub number: u64,

@@ -1,19 +1,19 @@
-//! Seeded randomness whose results stay the same when libraries change.
+//! Seeded random numbers that do not change with library versions.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// What the numbers are for: the same seed gives independent numbers for each.
+/// The purpose of random numbers: the same seed gives independent numbers for each purpose.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Purpose {
     Split,
     Batches,
 }
 
-/// The same, for [`Random::keyed`].
+/// The same as [`Purpose`], for [`Random::keyed`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum KeyedPurpose {
-    /// The order of documents, and where sequences are cut.
+    /// The order of documents, and the boundaries of sequences.
     Sequences,
     /// The two segments of one sequence.
     Segments,
@@ -27,7 +27,7 @@ pub(crate) enum KeyedPurpose {
     Folds,
 }
 
-/// Random numbers that depend on the seed, the purpose and the round (an epoch, an attempt) alone.
+/// Random numbers that depend only on the seed, the purpose and the round (an epoch, an attempt).
 pub(crate) struct Random(ChaCha8Rng);
 
 impl Random {
@@ -37,8 +37,8 @@ impl Random {
         Self(generator)
     }
 
-    /// Numbers for one of many things (a document, a sequence) of a round: as many generators as there are arguments,
-    /// since together they are the key.
+    /// Random numbers for one item (a document, a sequence) of a round. Every combination of arguments has its own
+    /// generator, since together they are the key.
     pub(crate) fn keyed(seed: u64, purpose: KeyedPurpose, round: u64, number: u64) -> Self {
         let mut key = [0; 32];
         for (bytes, word) in key
@@ -56,12 +56,12 @@ impl Random {
         (self.0.next_u64() >> 11) as f64 * STEP
     }
 
-    /// Whether something happens that does so with this probability.
+    /// Returns true with the given probability.
     pub(crate) fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability
     }
 
-    /// A number below `bound`, each as likely as any other (Lemire 2019, algorithm 5).
+    /// A uniformly distributed number below `bound` (Lemire 2019, algorithm 5).
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         let mut product = u128::from(self.0.next_u64()) * u128::from(bound);
         if (product as u64) < bound {
@@ -73,7 +73,7 @@ impl Random {
         (product >> 64) as u64
     }
 
-    /// Puts `items` in random order (Fisher and Yates).
+    /// Shuffles `items` (Fisher and Yates).
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last as u64 + 1) as usize);

@@ -1,4 +1,4 @@
-//! Relations between entities of a sentence: BioBERT's files, and entities that are marked or anonymised in their text.
+//! Relations between entities in a sentence: BioBERT's files, and entity marking and anonymisation in texts.
 //!
 //! ```
 //! use bertkit_data::relations::{MarkStyle, Mention, mark_entities};
@@ -24,27 +24,28 @@ use crate::table::{Cell, Row, Table};
 /// An entity in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mention {
-    /// Where it begins, in characters from 0.
+    /// Start, in characters from 0.
     pub start: usize,
-    /// Where it ends, in characters, exclusive.
+    /// End, in characters, exclusive.
     pub end: usize,
-    /// What it is: a gene, a disease.
+    /// Its type, such as gene or disease.
     pub kind: Option<String>,
 }
 
-/// How a text shows the entities that a question is about.
+/// How entities are marked in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MarkStyle {
-    /// An entity is replaced by its kind, `@GENE$`; without one, by its number, `@ENTITY1$` (Lee et al. 2020, §3.3).
+    /// An entity is replaced by its type, `@GENE$`, or, if it has none, by its number, `@ENTITY1$` (Lee et al. 2020,
+    /// §3.3).
     Anonymised,
-    /// An entity is enclosed in tokens, `[E1] BRCA1 [/E1]` (Baldini Soares et al. 2019, §3.2). They have to be in the
+    /// An entity is enclosed in tokens, `[E1] BRCA1 [/E1]` (Baldini Soares et al. 2019, §3.2). These must be in the
     /// vocabulary: see [`MarkStyle::tokens`].
     Markers,
 }
 
 impl MarkStyle {
-    /// The tokens that it puts into texts of so many entities and that a vocabulary may lack, for
+    /// The tokens inserted into texts with this many entities that a vocabulary may lack, for
     /// [`TextTokenizer::with_added_tokens`](crate::tokenizer::TextTokenizer::with_added_tokens).
     pub fn tokens(self, entities: usize) -> Vec<String> {
         match self {
@@ -56,13 +57,13 @@ impl MarkStyle {
     }
 }
 
-/// A text with its entities marked; the first of `mentions` is entity 1, wherever it lies.
+/// Marks entities in a text; the first of `mentions` is entity 1, regardless of its position.
 ///
-/// With [`MarkStyle::Markers`], an entity may lie within another, but two may not cross; with [`MarkStyle::Anonymised`] they may
-/// not share a character.
+/// With [`MarkStyle::Markers`], entities may be nested, but may not partially overlap; with [`MarkStyle::Anonymised`]
+/// they may not share any character.
 ///
 /// # Errors
-/// An entity outside the text or without a character; entities that overlap where they may not.
+/// An entity that is empty or outside the text; entities that overlap where this is not allowed.
 pub fn mark_entities(
     text: &str,
     mentions: &[Mention],
@@ -70,7 +71,7 @@ pub fn mark_entities(
 ) -> Result<String, MentionError> {
     let characters = Characters::new(text);
     let length = characters.character(text.len());
-    // In the order of the text; of two that begin together, the longer one is outside.
+    // In text order; of two entities with the same start, the longer one is the outer one.
     let mut order: Vec<usize> = (0..mentions.len()).collect();
     order.sort_by_key(|&at| (mentions[at].start, std::cmp::Reverse(mentions[at].end)));
     let byte = |character| characters.byte(character).unwrap_or(text.len());
@@ -85,7 +86,7 @@ pub fn mark_entities(
         }
         marked.push_str(&format!("[/E{}]", number + 1));
         *at = end;
-        // Without a space, the marker would be part of the next word.
+        // Without a space, the marker would be joined to the next word.
         if text[end..]
             .chars()
             .next()
@@ -150,14 +151,14 @@ pub fn mark_entities(
     Ok(marked)
 }
 
-/// A text without its tags `<e1>…</e1>`, `<e2>…</e2>` and so on (SemEval-2010 task 8), and the entities that they mark, in the
-/// order of their numbers; the text itself if it has none.
+/// Removes the tags `<e1>…</e1>`, `<e2>…</e2>` and so on (SemEval-2010 task 8) from a text, and returns the entities that
+/// they mark in order of their numbers. A text without tags is returned unchanged.
 ///
 /// # Errors
-/// A tag without a partner, or that comes twice.
+/// An unmatched or repeated tag.
 pub fn parse_tagged(text: &str) -> Result<(String, Vec<Mention>), MentionError> {
     let mut plain = String::with_capacity(text.len());
-    // By number: where it begins, and where it ends.
+    // Start and end of each entity, by number.
     let mut found: std::collections::BTreeMap<usize, (usize, Option<usize>)> = Default::default();
     let mut length = 0;
     let mut rest = text;
@@ -211,14 +212,14 @@ fn tag(text: &str) -> Option<(bool, usize, usize)> {
     Some((closing, number, text.len() - rest.len()))
 }
 
-/// A table whose texts have their entities marked, and how many entities a text has at most.
+/// Marks the entities in the texts of a table; also returns the maximum number of entities in a text.
 ///
-/// Entities are given by the columns `start1`, `end1` and, if there are, `type1`, and so on for `start2`, …; or, in a table
-/// without them, by tags in the text: see [`parse_tagged`]. A text without entities stays as it is, and so does an entity
-/// whose start is empty.
+/// Entities are given by the columns `start1`, `end1` and optionally `type1`, and so on for `start2`, …; or, if the table
+/// has no such columns, by tags in the text: see [`parse_tagged`]. Texts without entities are unchanged. Entities with an
+/// empty start are skipped.
 ///
 /// # Errors
-/// An unknown column; entities that cannot be marked, with file and line.
+/// An unknown column; entities that cannot be marked, reported with file and line.
 pub fn mark_table(
     table: &Table,
     text: &Column,
@@ -262,7 +263,7 @@ pub fn mark_table(
     Ok((marked, most))
 }
 
-/// The entities of a row by its columns of start, end and kind.
+/// The entities of a row, from its start, end and type columns.
 fn placed(
     table: &Table,
     row: &Row,
@@ -443,7 +444,7 @@ mod tests {
         let again = TextTokenizer::from_dir(dir.path(), TokenizerFamily::Bert).unwrap();
         assert_eq!(again.vocab_size(), size + 4);
         assert_eq!(again.encode("[E1] abc [/E1]", None, 16).unwrap().ids, ids);
-        // What the folder says is kept when more are added.
+        // The saved configuration is kept when more tokens are added.
         let more = again.with_added_tokens(&["[E3]", "[E1]"]).unwrap();
         more.save(dir.path()).unwrap();
         assert_eq!(

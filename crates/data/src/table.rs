@@ -6,26 +6,26 @@ use serde_json::Value;
 
 use crate::place::{Place, Unit};
 
-/// What one field of a table holds.
+/// A field of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell {
-    /// A null, or a key that a JSON object lacks. Fields of CSV and TSV are never missing, but may be empty.
+    /// A null, or a key missing from a JSON object. Fields of CSV and TSV are never missing, but may be empty.
     Missing,
-    /// A text as it is in the file. All fields of CSV and TSV are texts; numbers, booleans and objects of JSON Lines are
-    /// read as JSON writes them.
+    /// Text as in the file. All fields of CSV and TSV are text; numbers, booleans and objects of JSON Lines are kept in
+    /// their JSON notation.
     Text(String),
-    /// A whole number, in formats with types.
+    /// An integer, in typed formats.
     Integer(i64),
-    /// A floating-point number, in formats with types.
+    /// A floating-point number, in typed formats.
     Float(f64),
-    /// A truth value, in formats with types.
+    /// A boolean, in typed formats.
     Boolean(bool),
-    /// A list, its elements as under `Text`.
+    /// A list; its elements are as in `Text`.
     List(Vec<String>),
 }
 
 impl Cell {
-    /// A text, number or truth value as a text; `None` for a missing value or a list.
+    /// A text, number or boolean as text; `None` for a missing value or a list.
     pub fn to_text(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Missing | Self::List(_) => None,
@@ -36,7 +36,7 @@ impl Cell {
         }
     }
 
-    /// The cell as JSON; a number that JSON does not have (`NaN`, infinities) is `null`.
+    /// The cell as JSON; a number that JSON cannot represent (`NaN`, infinities) becomes `null`.
     pub fn into_json(self) -> Value {
         match self {
             Self::Missing => Value::Null,
@@ -49,7 +49,7 @@ impl Cell {
     }
 }
 
-/// A number as JSON writes it (`1.0`), or as Rust does where JSON has none (`NaN`).
+/// Formats a number as JSON does (`1.0`), or as Rust does if JSON cannot represent it (`NaN`).
 fn float_text(number: f64) -> String {
     serde_json::Number::from_f64(number).map_or_else(|| number.to_string(), |n| n.to_string())
 }
@@ -57,13 +57,13 @@ fn float_text(number: f64) -> String {
 /// One row of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// Line of the file where the row starts, or, in formats without lines, the number of the row; from 1.
+    /// Line on which the row starts or, in formats without lines, the row number; from 1.
     pub line: u64,
     /// One cell for each column of the table.
     pub cells: Vec<Cell>,
 }
 
-/// A column that the file has but that cannot be read.
+/// A column of the file that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnsupportedColumn {
     /// Its name.
@@ -74,7 +74,7 @@ pub struct UnsupportedColumn {
     pub kind: String,
 }
 
-/// The contents of a file: named columns, and rows that know where they are in it.
+/// The contents of a file: named columns, and rows with their positions in the file.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Table {
     /// The file it came from, for messages.
@@ -83,16 +83,16 @@ pub struct Table {
     pub columns: Vec<String>,
     /// The rows, in the order of the file.
     pub rows: Vec<Row>,
-    /// Columns of types that cannot be read. They are an error only where one is selected.
+    /// Columns of unsupported types. Selecting one is an error.
     pub unsupported: Vec<UnsupportedColumn>,
     /// What [`Row::line`] counts.
     pub unit: Unit,
-    /// The delimiter, by name, that the header suggests when the one in use did not split it.
+    /// The delimiter, by name, that the header appears to use if the configured one did not split it.
     pub(crate) other_delimiter: Option<&'static str>,
 }
 
 impl Table {
-    /// Where a row is in the file.
+    /// Position of a row in the file.
     pub fn place(&self, row: &Row) -> Place {
         Place {
             unit: self.unit,

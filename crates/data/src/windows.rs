@@ -1,4 +1,4 @@
-//! Sequences that are longer than a model reads, cut into windows that overlap.
+//! Cuts sequences longer than the maximum length into overlapping windows.
 
 use std::ops::Range;
 
@@ -6,19 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::tokenizer::TokenizerError;
 
-/// How far apart windows are, in tokens.
+/// Distance between windows, in tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stride {
-    /// From the start of a window to the start of the next, or less where the room is less: `doc_stride` of BERT, BioBERT and
-    /// ELECTRA.
+    /// From the start of a window to the start of the next, or less if there is less room: `doc_stride` of BERT, BioBERT
+    /// and ELECTRA.
     Step(usize),
-    /// What a window shares with the next: `doc_stride` of transformers' `run_qa.py`.
+    /// Number of tokens shared by adjacent windows: `doc_stride` of transformers' `run_qa.py`.
     Overlap(usize),
 }
 
 impl Stride {
-    /// Windows of at most `room` tokens over `tokens` tokens; one empty window if there are none.
+    /// Windows of at most `room` tokens over `tokens` tokens; a single empty window if there are no tokens.
     pub(crate) fn windows(
         self,
         tokens: usize,
@@ -41,13 +41,13 @@ impl Stride {
     }
 }
 
-/// Cuts `length` tokens into windows of at most `size`, each but the first beginning at least `overlap` tokens before the
-/// end of the one before it.
+/// Cuts `length` tokens into windows of at most `size`; each window after the first begins at least `overlap` tokens
+/// before the end of the previous one.
 ///
-/// Windows begin and end where `starts` is true of a position, such as the first tokens of words; only what is longer than
-/// a window is cut elsewhere. A window may therefore be shorter than `size`, and an overlap longer, or, where a word is too
-/// long for it to fit, shorter than `overlap`. With `starts` always true these are the windows of BERT's `run_squad` with a
-/// stride of `size - overlap`. Without tokens there is no window.
+/// Windows begin and end at positions where `starts` is true, such as the first tokens of words; only what is longer than
+/// a window is cut elsewhere. A window may therefore be shorter than `size`, and an overlap longer, or shorter than
+/// `overlap` if a word is too long to fit in it. If `starts` is always true, these are the windows of BERT's `run_squad`
+/// with a stride of `size - overlap`. Without tokens there are no windows.
 ///
 /// # Panics
 /// If `size` is 0, or `overlap` is not less than it.
@@ -73,7 +73,7 @@ pub fn cut(
                 .unwrap_or(full),
         };
         if end <= covered {
-            // Begins too early for one more word to fit.
+            // This start is too early for another word to fit.
             start = (start + 1..covered)
                 .find(|&at| starts(at))
                 .unwrap_or(covered);
@@ -94,12 +94,12 @@ pub fn cut(
     windows
 }
 
-/// For each token, the window where it has most context, as an index into `windows`.
+/// For each token, the index of the window in which it has most context.
 ///
-/// The context of a token is the number of tokens before it or after it in the window, whichever is less, and a hundredth
-/// of the window's length; of equals, the first window is taken (BERT, `run_squad.py`, `_check_is_max_context`).
+/// The context of a token is the smaller of the numbers of tokens before and after it in the window, plus a hundredth of
+/// the window's length; ties go to the first window (BERT, `run_squad.py`, `_check_is_max_context`).
 ///
-/// The windows must cover the tokens from 0 to the end of the last one, as those of [`cut`] do.
+/// The windows must cover all tokens from 0 to the end of the last window, as those of [`cut`] do.
 pub fn owners(windows: &[Range<usize>]) -> Vec<usize> {
     let length = windows.iter().map(|window| window.end).max().unwrap_or(0);
     let mut best = vec![(f64::NEG_INFINITY, 0); length];
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn tokens_belong_to_the_window_where_they_have_most_context() {
-        // "bought" of the example in run_squad.py: position 4 in three windows.
+        // "bought" from the example in run_squad.py: position 4 in three windows.
         assert_eq!(
             owners(&[0..5, 3..8, 6..11]),
             [0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2]

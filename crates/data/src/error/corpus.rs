@@ -4,16 +4,16 @@ use std::io;
 
 use super::text::list;
 
-/// A corpus cannot be found, read, tokenised or stored.
+/// A corpus cannot be found, read, tokenized or stored.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CorpusError {
-    /// Not the name of a corpus's format.
+    /// Unknown corpus format.
     #[error(
         "`{found}` is no format of a corpus, expected `auto`, `sentences`, `lines`, `jsonl` or `csv`"
     )]
     UnknownCorpusFormat {
-        /// What was given.
+        /// The given name.
         found: String,
     },
     /// A folder without text files, or nothing to read at all.
@@ -24,10 +24,10 @@ pub enum CorpusError {
     NoTextFiles {
         /// The folder.
         path: String,
-        /// Names of files that it holds instead.
+        /// Names of the files that it contains instead.
         found: Vec<String>,
     },
-    /// A pattern that cannot be understood.
+    /// A malformed pattern.
     #[error("`{pattern}` is no pattern of file names: {message}")]
     Pattern {
         /// The pattern.
@@ -35,7 +35,7 @@ pub enum CorpusError {
         /// What is wrong with it.
         message: String,
     },
-    /// A pattern that no file fits.
+    /// A pattern that matches no file.
     #[error("no file is called like `{pattern}`")]
     NoMatch {
         /// The pattern.
@@ -44,19 +44,19 @@ pub enum CorpusError {
     /// The tokenizer could not encode a text.
     #[error("could not tokenise a text of the corpus: {message}")]
     Tokenise {
-        /// What the tokenizer says.
+        /// The tokenizer's message.
         message: String,
     },
-    /// Nothing in the files of a corpus becomes a token.
+    /// The files of a corpus contain no tokens.
     #[error("the corpus is empty: {} with no text in {}", if *files == 1 { "1 file".to_owned() } else { format!("{files} files") }, if *files == 1 { "it" } else { "them" })]
     EmptyCorpus {
-        /// How many files there are.
+        /// Number of files.
         files: usize,
     },
-    /// No line of a corpus holds more than a word.
+    /// No line of a corpus has more than one word.
     #[error("none of the {lines} lines of the corpus is longer than a word")]
     WordList {
-        /// How many there are.
+        /// Number of lines.
         lines: u64,
     },
     /// The tokenised corpus could not be written.
@@ -64,24 +64,24 @@ pub enum CorpusError {
     WriteShards {
         /// The file or folder.
         path: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// A folder for the tokenised corpus that holds other things.
+    /// The output folder for the tokenized corpus contains other files.
     #[error("`{path}` is not empty and holds no tokenised corpus alone, found `{found}`")]
     NotShards {
         /// The folder.
         path: String,
-        /// Something that it holds.
+        /// One of the unexpected files.
         found: String,
     },
-    /// A tokenised corpus that is not as it was written.
+    /// A tokenized corpus that has changed since it was written.
     #[error("`{path}` of the tokenised corpus is damaged: {problem}")]
     DamagedShards {
         /// The file.
         path: String,
-        /// The folder it lies in.
+        /// The folder that contains it.
         folder: String,
         /// What is wrong with it.
         problem: String,
@@ -92,7 +92,7 @@ pub enum CorpusError {
 }
 
 impl CorpusError {
-    /// What the user can do about it, if known.
+    /// A suggestion for the user, if there is one.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoTextFiles { .. } => {

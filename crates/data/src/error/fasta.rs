@@ -14,7 +14,7 @@ pub enum FastaError {
         /// The line.
         line: u64,
     },
-    /// A character that no sequence holds.
+    /// A character that is not allowed in sequences.
     #[error("line {line} of `{path}` holds `{}`, expected letters of nucleotides or amino acids", found.escape_default())]
     SequenceLetter {
         /// The file.
@@ -27,7 +27,7 @@ pub enum FastaError {
 }
 
 impl FastaError {
-    /// What the user can do about it, if known.
+    /// A suggestion for the user, if there is one.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoFastaHeader { .. } => "check that the file is FASTA".into(),

@@ -6,13 +6,13 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
-    /// The file is not there.
+    /// The file does not exist.
     #[error("`{path}` does not exist")]
     NotFound {
         /// The file.
         path: String,
     },
-    /// A directory, where a file belongs.
+    /// A directory was given instead of a file.
     #[error("`{path}` is a directory, expected a file")]
     Directory {
         /// The path.
@@ -23,44 +23,44 @@ pub enum FileError {
     Read {
         /// The file or stream.
         path: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
     /// The operating system could not write.
     #[error("could not write the table")]
     Write {
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// The name of the file does not say what is in it.
+    /// The file name does not identify the format.
     #[error("could not tell the format of `{path}` from its name, expected {expected}")]
     UnknownFormat {
         /// The file.
         path: String,
         /// Its extension, without the dot.
         extension: Option<String>,
-        /// The extensions that tell.
+        /// The recognised extensions.
         expected: String,
     },
-    /// Not the name of a delimiter.
+    /// Unknown delimiter.
     #[error(
         "`{found}` is no delimiter, expected `tab`, `comma`, `semicolon`, `pipe`, `space` or one ASCII character"
     )]
     UnknownDelimiter {
-        /// What was given.
+        /// The given value.
         found: String,
     },
-    /// Not the name of a format.
+    /// Unknown format name.
     #[error("`{found}` is no format, expected {expected}")]
     UnknownFormatName {
-        /// What was given.
+        /// The given name.
         found: String,
-        /// The names of those that can be used.
+        /// The accepted names.
         expected: String,
     },
-    /// A packed file that is damaged.
+    /// A damaged compressed file.
     #[error("could not unpack `{path}` ({packing})")]
     Unpack {
         /// The file.
@@ -71,7 +71,7 @@ pub enum FileError {
         #[source]
         source: io::Error,
     },
-    /// A file whose name says that it is packed.
+    /// A file with the extension of a compressed file that is not compressed.
     #[error("`{path}` is no {expected} file, though its name says so")]
     NotPacked {
         /// The file.
@@ -79,15 +79,15 @@ pub enum FileError {
         /// `gzip` or `Zstandard`.
         expected: &'static str,
     },
-    /// Not text, but a container of some kind.
+    /// A container file instead of text.
     #[error("`{path}` is {looks_like}, expected plain text")]
     NotPlainText {
         /// The file.
         path: String,
-        /// What its first bytes say it is.
+        /// File type inferred from its first bytes.
         looks_like: &'static str,
     },
-    /// Two or four bytes a character.
+    /// An encoding with two or four bytes per character.
     #[error("`{path}` is {encoding}, expected UTF-8 (line 1, byte offset 0)")]
     WideEncoding {
         /// The file.
@@ -95,7 +95,7 @@ pub enum FileError {
         /// `UTF-16LE`, `UTF-16BE`, `UTF-32LE` or `UTF-32BE`.
         encoding: &'static str,
     },
-    /// A byte 0 among the text.
+    /// A NUL byte in a text.
     #[error("line {line} of `{path}` holds a NUL byte (byte offset {byte}), expected text")]
     NulByte {
         /// The file.
@@ -119,41 +119,41 @@ pub enum FileError {
         byte: usize,
         /// The byte.
         found: u8,
-        /// A guess at the encoding.
+        /// The likely encoding, if recognised.
         looks_like: Option<&'static str>,
     },
-    /// A file in a binary format that is damaged.
+    /// A damaged file in a binary format.
     #[error("could not read `{path}` as {format}: {message}")]
     Damaged {
         /// The file.
         path: String,
         /// The format.
         format: &'static str,
-        /// What the reader of the format says.
+        /// The message of the format's reader.
         message: String,
     },
-    /// No bytes, or only white space.
+    /// A file that is empty or contains only white space.
     #[error("`{path}` is empty")]
     Empty {
         /// The file.
         path: String,
     },
-    /// Something else than a file of this kind holds at that place.
+    /// A value that is not allowed at this place in the file.
     #[error("{at} of `{path}` is {found}, expected {expected}")]
     Unexpected {
         /// The file.
         path: String,
         /// Where in the file: `data[0].paragraphs[2]`, or a column and a line.
         at: String,
-        /// What should be there.
+        /// The expected value.
         expected: &'static str,
-        /// What is there, cut short.
+        /// The value found, truncated.
         found: String,
     },
 }
 
 impl FileError {
-    /// What the user can do about it, if known.
+    /// A suggestion for the user, if there is one.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NotFound { .. } => {
@@ -200,7 +200,7 @@ impl FileError {
     }
 }
 
-/// The name that a converted copy of a file might have: `a.csv` → `a.utf8.csv`.
+/// The suggested name for a converted copy of a file: `a.csv` → `a.utf8.csv`.
 fn converted(path: &str) -> String {
     match path.rsplit_once('.') {
         Some((stem, extension)) if !extension.contains('/') => format!("{stem}.utf8.{extension}"),

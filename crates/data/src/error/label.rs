@@ -21,10 +21,10 @@ pub enum LabelError {
         /// The label.
         found: String,
     },
-    /// No label anywhere.
+    /// There are no labels.
     #[error("there are no labels")]
     NoLabels,
-    /// The same label everywhere.
+    /// All rows have the same label.
     #[error(
         "all {rows} rows have the label `{}`, expected at least two different labels",
         short(label)
@@ -32,16 +32,16 @@ pub enum LabelError {
     OneLabel {
         /// The label.
         label: String,
-        /// How many rows have it.
+        /// Number of rows.
         rows: usize,
     },
-    /// Two classes of one name.
+    /// Two classes with the same name.
     #[error("the class `{name}` is listed twice")]
     DuplicateClass {
         /// The name.
         name: String,
     },
-    /// A class without a name.
+    /// A class with an empty name.
     #[error("class {position} has an empty name")]
     UnnamedClass {
         /// Its position, from 1.
@@ -50,12 +50,12 @@ pub enum LabelError {
     /// A balanced batch must hold a row of every class.
     #[error("a batch of {rows} rows cannot hold every one of {classes} classes")]
     BatchTooSmall {
-        /// Rows in a batch.
+        /// Number of rows in a batch.
         rows: usize,
-        /// Classes that have rows.
+        /// Number of classes that have rows.
         classes: usize,
     },
-    /// Rows of one group that have different labels.
+    /// Rows of the same group with different labels.
     #[error(
         "`{}` is labelled `{}` {} of `{path}` and `{}` {}",
         short(group),
@@ -67,23 +67,23 @@ pub enum LabelError {
     MixedLabels {
         /// The file.
         path: String,
-        /// What the rows have in common.
+        /// The name of the group.
         group: String,
-        /// What lines count.
+        /// What line numbers count.
         unit: Unit,
         /// The group's first row.
         first_line: u64,
-        /// Its label.
+        /// The label of the first row.
         first: String,
-        /// Another row.
+        /// A row with a different label.
         line: u64,
-        /// The label there.
+        /// Its label.
         found: String,
     },
 }
 
 impl LabelError {
-    /// What the user can do about it, if known.
+    /// A suggestion for the user, if there is one.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NotANumber { .. } => "correct the label, or make it a classification task".into(),

@@ -4,27 +4,27 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MentionError {
-    /// A place that the text does not have.
+    /// A position outside the text.
     #[error("entity {number} is at {start} to {end} of a text of {length} characters")]
     Outside {
-        /// Which entity, from 1.
+        /// Number of the entity, from 1.
         number: usize,
         /// Its first character.
         start: usize,
         /// One past its last character.
         end: usize,
-        /// Characters of the text.
+        /// Number of characters in the text.
         length: usize,
     },
-    /// Two entities that share characters, where they may not.
+    /// Two entities that overlap where this is not allowed.
     #[error("entities {first} and {second} overlap")]
     Overlap {
-        /// The one, from 1.
+        /// Number of the first entity, from 1.
         first: usize,
-        /// The other, from 1.
+        /// Number of the second entity, from 1.
         second: usize,
     },
-    /// A tag in the text that has no partner, or comes twice.
+    /// A tag in the text that is unmatched or repeated.
     #[error("`{tag}` {problem}")]
     Tag {
         /// The tag.
@@ -32,12 +32,12 @@ pub enum MentionError {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// A position that is no number.
+    /// A position that is not a number.
     #[error("column `{column}` is `{found}`, expected a position in characters from 0")]
     Position {
         /// The column.
         column: String,
-        /// What it holds.
+        /// The value of the column.
         found: String,
     },
 }

@@ -1,6 +1,6 @@
 //! Errors of this crate: one enum per concern, each with a hint, and [`DataError`], which wraps them all.
 //!
-//! Nothing here depends on the modules that raise the errors.
+//! This module does not depend on the modules that raise the errors.
 
 mod corpus;
 mod fasta;
@@ -24,9 +24,10 @@ pub use self::table::TableError;
 pub use self::tag::TagError;
 pub(crate) use self::text::{list, short};
 
-/// Anything that can be wrong with input data or with what was requested of it.
+/// Any error in input data or in a request about it.
 ///
-/// Lines and columns of text count from 1, byte offsets from 0. A line is a line of the file, not a row of the table.
+/// Lines and columns of text are counted from 1, byte offsets from 0. A line is a line of the file, not a row of the
+/// table.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
@@ -57,7 +58,7 @@ pub enum DataError {
 }
 
 impl DataError {
-    /// What the user can do about it, if known.
+    /// A suggestion for the user, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::File(error) => error.hint(),

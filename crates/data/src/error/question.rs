@@ -7,16 +7,16 @@ use crate::place::Place;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QuestionError {
-    /// A file that should be one JSON document but is not.
+    /// A file that is not a valid JSON document.
     #[error("`{path}` is not JSON: {message} (line {line}, column {column})")]
     JsonDocument {
         /// The file.
         path: String,
         /// The line.
         line: usize,
-        /// Where in the line, in bytes from 1.
+        /// Byte position in the line, from 1.
         column: usize,
-        /// What the parser says.
+        /// The parser's message.
         message: String,
     },
     /// A file without questions.
@@ -25,7 +25,7 @@ pub enum QuestionError {
         /// The file.
         path: String,
     },
-    /// An answer that is not where the file says, and cannot be placed.
+    /// An answer that does not occur at the given position and cannot be located.
     #[error("the answer `{}` to question `{question}` in `{path}`{} {}", short(answer), match place {
         Some(place) => format!(" ({place})"),
         None => String::new(),
@@ -38,17 +38,17 @@ pub enum QuestionError {
         path: String,
         /// The question's id.
         question: String,
-        /// The question's row, where a row is a question.
+        /// The question's row, in formats with one question per row.
         place: Option<Place>,
         /// The answer.
         answer: String,
-        /// How often its text occurs in the context.
+        /// Number of occurrences of its text in the context.
         occurrences: usize,
     },
 }
 
 impl QuestionError {
-    /// What the user can do about it, if known.
+    /// A suggestion for the user, if there is one.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::JsonDocument { .. } => {

@@ -7,15 +7,15 @@ pub enum SplitError {
     /// A fraction outside (0, 1).
     #[error("the held-out fraction is {found}, expected more than 0 and less than 1")]
     Fraction {
-        /// What was given.
+        /// The given value.
         found: f64,
     },
-    /// Too little to divide.
+    /// Too few rows or groups to split.
     #[error("cannot split {found} {what}, expected at least 2")]
     TooFewToSplit {
         /// `rows` or `groups`.
         what: &'static str,
-        /// How many there are.
+        /// Number of rows or groups.
         found: usize,
     },
     /// Every class has a single row.
@@ -24,23 +24,23 @@ pub enum SplitError {
     /// Fewer than two folds.
     #[error("cross-validation in {found} fold{} was asked for, expected at least 2", if *found == 1 { "" } else { "s" })]
     FoldCount {
-        /// What was requested.
+        /// The requested number.
         found: usize,
     },
-    /// More folds than there are things to divide.
+    /// More folds than rows or groups.
     #[error("cannot divide {found} {what} into {folds} folds")]
     TooFewForFolds {
         /// `rows` or `groups`.
         what: &'static str,
-        /// How many there are.
+        /// Number of rows or groups.
         found: usize,
-        /// How many folds were requested.
+        /// Requested number of folds.
         folds: usize,
     },
 }
 
 impl SplitError {
-    /// What the user can do about it, if known.
+    /// A suggestion for the user, if there is one.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::SingleRowClasses => {

@@ -8,7 +8,7 @@ use crate::place::Place;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TableError {
-    /// A header, and nothing after it.
+    /// A header without rows.
     #[error("`{path}` holds a header and no rows")]
     HeaderOnly {
         /// The file.
@@ -26,12 +26,12 @@ pub enum TableError {
         line: u64,
         /// Line where the row ends: later than `line` if a quoted field holds line breaks.
         last_line: u64,
-        /// Fields of the first row.
+        /// Number of fields in the first row.
         expected: usize,
-        /// Fields of this row.
+        /// Number of fields in this row.
         found: usize,
     },
-    /// A quote that opens a field and is never closed.
+    /// A quoted field that is never closed.
     #[error("a quote opened in the row on line {line} of `{path}` is never closed")]
     UnclosedQuote {
         /// The file.
@@ -46,9 +46,9 @@ pub enum TableError {
         path: String,
         /// The line.
         line: u64,
-        /// Where in the line, in bytes from 1.
+        /// Byte position in the line, from 1.
         column: usize,
-        /// What the parser says.
+        /// The parser's message.
         message: String,
     },
     /// A line of JSON that is not an object.
@@ -58,10 +58,10 @@ pub enum TableError {
         path: String,
         /// The line.
         line: u64,
-        /// What it is.
+        /// The type found.
         found: &'static str,
     },
-    /// Two columns of one name.
+    /// Two columns with the same name.
     #[error(
         "columns {first} and {second} of `{path}` are both called `{}`",
         short(name)
@@ -71,38 +71,38 @@ pub enum TableError {
         path: String,
         /// Their name.
         name: String,
-        /// Position of the one, from 1.
+        /// Position of the first, from 1.
         first: usize,
-        /// Position of the other, from 1.
+        /// Position of the second, from 1.
         second: usize,
     },
-    /// A column that is not there.
+    /// A column that does not exist.
     #[error("`{path}` has no column `{column}`, found {}", list(columns, 20))]
     UnknownColumn {
         /// The file.
         path: String,
-        /// What was requested.
+        /// The requested column.
         column: String,
-        /// What there is.
+        /// The existing columns.
         columns: Vec<String>,
-        /// The most similar name, if one is similar.
+        /// The most similar name, if any is similar enough.
         nearest: Option<String>,
-        /// The delimiter that the file seems to use instead, by name.
+        /// The delimiter that the file appears to use instead, by name.
         other_delimiter: Option<&'static str>,
     },
-    /// A row without a text, a label or a group, where none may be missing.
+    /// A row without a required text, label or group.
     #[error("{place} of `{path}` has no {part} (column `{column}`)")]
     Missing {
         /// The file.
         path: String,
         /// The row.
         place: Place,
-        /// What is missing: `text`, `label`, ….
+        /// The missing part: `text`, `label`, ….
         part: &'static str,
         /// The column that should hold it.
         column: String,
     },
-    /// A list where one text belongs.
+    /// A list instead of a single text.
     #[error("column `{column}` of {place} of `{path}` is a list, expected a text")]
     ListForText {
         /// The file.
@@ -122,35 +122,35 @@ pub enum TableError {
         /// Its type.
         kind: String,
     },
-    /// Columns, and nothing in them.
+    /// A table with columns but no rows.
     #[error("`{path}` holds no rows")]
     NoRows {
         /// The file.
         path: String,
     },
-    /// Every row was dropped.
+    /// All rows were dropped.
     #[error("no row of `{path}` can be used: {summary}")]
     NoExamples {
         /// The file.
         path: String,
-        /// What was dropped and why.
+        /// Summary of the dropped rows.
         summary: String,
     },
-    /// Entities that cannot be marked in their text.
+    /// Entities that cannot be marked in the text.
     #[error("could not mark the entities {} of `{path}`", place.at())]
     Mentions {
         /// The file.
         path: String,
         /// The row.
         place: Place,
-        /// Why.
+        /// The cause.
         #[source]
         source: MentionError,
     },
 }
 
 impl TableError {
-    /// What the user can do about it, if known.
+    /// A suggestion for the user, if there is one.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::HeaderOnly { .. } => "if its only line is data, say that the file has no header".into(),

@@ -6,7 +6,7 @@ use super::text::short;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TagError {
-    /// A text that is not a tag.
+    /// A string that is not a tag.
     #[error(
         "the tag on line {line} of `{path}` is `{}`, expected `O`, or one of the letters `B`, `I`, `E`, `S`, `L`, `U`, alone or with a hyphen and a type behind it",
         short(found)
@@ -16,10 +16,10 @@ pub enum TagError {
         path: String,
         /// The line.
         line: u64,
-        /// The text.
+        /// The string.
         found: String,
     },
-    /// A name of a model's output that is no tag.
+    /// A name of a model's output that is not a tag.
     #[error(
         "`{}` is no tag, expected `O`, or one of the letters `B`, `I`, `E`, `S`, `L`, `U`, alone or with a hyphen and a type behind it",
         short(name)
@@ -28,31 +28,31 @@ pub enum TagError {
         /// The name.
         name: String,
     },
-    /// Tags without one for words outside entities.
+    /// Tags without `O`.
     #[error("there is no tag `O` for words outside entities")]
     NoOutside,
-    /// Tags without one for an entity.
+    /// Tags without any entity tag.
     #[error("there are no entities")]
     NoEntities,
-    /// A file without tags, where they are needed.
+    /// A file without the required tags.
     #[error("`{path}` holds no tags")]
     NoTags {
         /// The file.
         path: String,
     },
-    /// A line that has too few or too many columns.
+    /// A line with too few or too many columns.
     #[error("line {line} of `{path}` has {found} column{}, expected {expected}", if *found == 1 { "" } else { "s" })]
     ColumnCount {
         /// The file.
         path: String,
         /// The line.
         line: u64,
-        /// Columns of the first line with a word.
+        /// Number of columns in the first line with a word.
         expected: usize,
-        /// Columns of this line.
+        /// Number of columns in this line.
         found: usize,
     },
-    /// A span of characters outside its text, or without length.
+    /// A character span that is empty or outside its text.
     #[error(
         "the span from {start} to {end} on line {line} of `{path}` is not in its text, which has {characters} characters"
     )]
@@ -65,7 +65,7 @@ pub enum TagError {
         start: i64,
         /// One past its last character.
         end: i64,
-        /// Characters of the text.
+        /// Number of characters in the text.
         characters: usize,
     },
     /// Two spans that share a word.
@@ -78,24 +78,24 @@ pub enum TagError {
         path: String,
         /// The line.
         line: u64,
-        /// Characters of the one.
+        /// Characters of the first span.
         first: (usize, usize),
-        /// Characters of the other.
+        /// Characters of the second span.
         second: (usize, usize),
     },
-    /// Tags that are not as many as the words.
+    /// The numbers of tags and words differ.
     #[error("line {line} of `{path}` has {tags} tags for {words} words")]
     TagCount {
         /// The file.
         path: String,
         /// The line.
         line: u64,
-        /// How many words there are.
+        /// Number of words.
         words: usize,
-        /// How many tags there are.
+        /// Number of tags.
         tags: usize,
     },
-    /// A value of a JSON object that is of another kind than it should be.
+    /// A JSON value of the wrong type.
     #[error("`{field}` on line {line} of `{path}` holds {found}, expected {expected}")]
     JsonField {
         /// The file.
@@ -104,23 +104,23 @@ pub enum TagError {
         line: u64,
         /// The key.
         field: String,
-        /// What it should be.
+        /// The expected type.
         expected: &'static str,
-        /// What it is, cut short.
+        /// The value found, truncated.
         found: String,
     },
-    /// A format that does not hold tagged words.
+    /// A format that cannot hold tagged words.
     #[error("`{found}` is no format of tagged words, expected {expected}")]
     UnknownTaggedFormat {
-        /// What was requested.
+        /// The requested format.
         found: String,
-        /// The names of those that do.
+        /// The names of the formats that can.
         expected: String,
     },
 }
 
 impl TagError {
-    /// What the user can do about it, if known.
+    /// A suggestion for the user, if there is one.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::UnknownTag { .. } => {

@@ -1,6 +1,6 @@
-//! Names and lists inside messages.
+//! Formatting of names and lists in messages.
 
-/// At most 40 characters of a name or a label, so that a text chosen by mistake does not fill the screen.
+/// A name or label truncated to 40 characters, so that a text passed by mistake does not fill the screen.
 pub(crate) fn short(name: &str) -> String {
     const SHOWN: usize = 40;
     if name.chars().count() > SHOWN {

@@ -1,4 +1,4 @@
-//! Collects the questions of a file and checks where their answers are.
+//! Collects the questions of a file and checks the positions of their answers.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ impl<'a> QuestionsBuilder<'a> {
         }
     }
 
-    /// Sets the text that the next questions are about; equal texts are stored once.
+    /// Sets the context of the following questions; equal contexts are stored once.
     pub(crate) fn context(&mut self, context: Arc<str>) {
         if let Some((known, characters)) = self.contexts.get_key_value(&context) {
             (self.context, self.characters) = (known.clone(), characters.clone());
@@ -49,8 +49,8 @@ impl<'a> QuestionsBuilder<'a> {
         self.repairs.empty.push(question.into());
     }
 
-    /// Adds a question. `given` are its answers and where they begin: empty if the text holds no answer, `None` if the
-    /// question is not labelled.
+    /// Adds a question. `given` holds its answers and their start positions: empty if the text contains no answer, `None`
+    /// if the question is not labelled.
     pub(crate) fn add(
         &mut self,
         id: String,
@@ -80,7 +80,7 @@ impl<'a> QuestionsBuilder<'a> {
         Ok(())
     }
 
-    /// Where an answer begins, in characters.
+    /// The start of an answer, in characters.
     fn locate(
         &mut self,
         id: &str,

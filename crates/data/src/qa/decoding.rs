@@ -1,25 +1,25 @@
-//! Scores of tokens to answers, as `postprocess_qa_predictions` of transformers finds them.
+//! Converts token scores to answers, as `postprocess_qa_predictions` of transformers does.
 
 use std::cmp::Ordering;
 
 use crate::characters::Characters;
 
-/// How answers are found.
+/// Settings for finding answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeOptions {
-    /// Starts and ends that are looked at in a window, and answers that are kept, at most.
+    /// Number of starts and ends to consider per window, and maximum number of answers to return.
     pub n_best: usize,
-    /// Tokens of an answer at most.
+    /// Maximum number of tokens in an answer.
     pub max_answer_length: usize,
-    /// Whether "there is no answer" is one of the answers (SQuAD 2.0).
+    /// Whether "no answer" is a possible answer (SQuAD 2.0).
     pub impossible: bool,
-    /// Whether an answer may begin only at a token that has most context in its window, as in BERT's `run_squad.py`;
-    /// `run_qa.py` does not ask for that.
+    /// Whether an answer may begin only at a token that has its maximum context in the window, as in BERT's
+    /// `run_squad.py`; `run_qa.py` does not require this.
     pub max_context: bool,
 }
 
 impl Default for DecodeOptions {
-    /// The 20 best of up to 30 tokens; every question has an answer; any window may hold it.
+    /// The 20 best answers of up to 30 tokens; every question has an answer, which may be in any window.
     fn default() -> Self {
         Self {
             n_best: 20,
@@ -30,38 +30,38 @@ impl Default for DecodeOptions {
     }
 }
 
-/// An answer that a head scored as a whole, as positions of its first and last token in the input.
+/// An answer scored as a whole by a head, as positions of its first and last token in the input.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SpanScore {
     /// First token.
     pub start: usize,
     /// Last token.
     pub end: usize,
-    /// Score of the start; with that of the end it is the answer's score.
+    /// Score of the start; the answer's score is the sum of this and the score of the end.
     pub start_score: f32,
     /// Score of the end.
     pub end_score: f32,
 }
 
-/// What a model says of one window.
+/// The model's scores for one window.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum WindowScores<'a> {
-    /// A score of each token of the input as a start, and one as an end; together, those of the first token say that the
-    /// window holds no answer.
+    /// A start score and an end score for each token of the input; the sum of the first token's scores is the score of
+    /// "no answer".
     Tokens {
-        /// One for each token.
+        /// One per token.
         start: &'a [f32],
-        /// One for each token.
+        /// One per token.
         end: &'a [f32],
     },
-    /// Answers that a head proposes, which scores ends after starts, as ELECTRA's does.
+    /// Answers proposed by a head that scores ends given starts, such as ELECTRA's.
     Spans {
         /// The answers.
         spans: &'a [SpanScore],
-        /// The score of "there is no answer".
+        /// The score of "no answer".
         null: f32,
-        /// Whether that score stands by itself, as the logarithm of the odds that there is no answer, and not beside those of
-        /// the answers.
+        /// Whether that score is the log odds that there is no answer, rather than a score comparable to those of the
+        /// answers.
         odds: bool,
     },
 }
@@ -69,24 +69,24 @@ pub enum WindowScores<'a> {
 /// A possible answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
-    /// Its text, cut from the context; empty if it says that there is no answer.
+    /// Its text, a slice of the context; empty for "no answer".
     pub text: String,
-    /// Where it begins in the context, in characters.
+    /// Start in the context, in characters.
     pub start: usize,
-    /// Where it ends, in characters, exclusive.
+    /// End in the context, in characters, exclusive.
     pub end: usize,
-    /// Sum of both scores.
+    /// Sum of start and end score.
     pub score: f64,
     /// Score of its first token as a start.
     pub start_score: f64,
     /// Score of its last token as an end.
     pub end_score: f64,
-    /// Its share among the answers that are kept: a softmax over their scores.
+    /// Its probability among the returned answers: a softmax over their scores.
     pub probability: f64,
 }
 
 impl Candidate {
-    /// Whether it says that there is no answer.
+    /// Whether it is "no answer".
     pub fn is_null(&self) -> bool {
         self.text.is_empty()
     }
@@ -95,20 +95,20 @@ impl Candidate {
 /// The answers to a question.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
-    /// The best answers, best first; "no answer" may follow as one more than requested.
+    /// The best answers in descending order; "no answer" may follow in addition to the requested number.
     pub n_best: Vec<Candidate>,
-    /// Score of "there is no answer": the least of all windows, since one that holds the answer is enough. Where a head gives
-    /// its odds, what exceeds the best answer's score by their logarithm.
+    /// Score of "no answer": the minimum over all windows, since one window that contains the answer is enough. If the
+    /// head returns log odds, this is the best answer's score plus the log odds.
     pub null_score: f64,
 }
 
 impl Prediction {
-    /// The best answer that is one; `None` if no window has an answer of the length allowed.
+    /// The best answer other than "no answer"; `None` if no window has an answer of an allowed length.
     pub fn best(&self) -> Option<&Candidate> {
         self.n_best.iter().find(|candidate| !candidate.is_null())
     }
 
-    /// By how much the score of "there is no answer" exceeds that of the best answer; infinite without one.
+    /// The score of "no answer" minus that of the best answer; infinite without an answer.
     pub fn score_difference(&self) -> f64 {
         match self.best() {
             Some(best) => self.null_score - best.score,
@@ -116,8 +116,8 @@ impl Prediction {
         }
     }
 
-    /// The answer's text, empty if there is none: the best one, unless [`Prediction::score_difference`] is above a
-    /// threshold. Without a threshold, there is an answer to every question.
+    /// The text of the best answer; empty if there is none or if [`Prediction::score_difference`] is above the threshold.
+    /// Without a threshold, every question is answered.
     pub fn text(&self, threshold: Option<f64>) -> &str {
         match self.best() {
             Some(best) if threshold.is_none_or(|most| self.score_difference() <= most) => {
@@ -128,17 +128,17 @@ impl Prediction {
     }
 }
 
-/// A window as [`decode`] needs it.
+/// The inputs of [`decode`] for a window.
 pub(super) struct Scored<'a> {
     pub(super) scores: WindowScores<'a>,
-    /// Position of the first token of the text, and the byte ranges of it and the tokens after it.
+    /// Position of the first token of the text, and the byte ranges of all tokens of the text.
     pub(super) first: usize,
     pub(super) spans: &'a [(u32, u32)],
-    /// Which of them have most context here; all, if `None`.
+    /// Whether each of these tokens has its maximum context in this window; `None` means all do.
     pub(super) max_context: Option<&'a [bool]>,
 }
 
-/// An answer by bytes.
+/// An answer as a byte range.
 #[derive(Clone, Copy)]
 struct Found {
     from: u32,
@@ -178,7 +178,7 @@ pub(super) fn decode(context: &str, windows: &[Scored<'_>], options: &DecodeOpti
     if odds {
         let scores = found.iter().map(Found::score);
         let highest = scores.fold(f64::NEG_INFINITY, f64::max);
-        // Without an answer the odds stay what they are.
+        // If there is no answer, the log odds are used unchanged.
         let beside = if highest.is_finite() {
             highest as f32
         } else {
@@ -228,7 +228,7 @@ pub(super) fn decode(context: &str, windows: &[Scored<'_>], options: &DecodeOpti
 }
 
 impl Scored<'_> {
-    /// Adds the window's answers, and gives the scores that it holds none.
+    /// Adds the window's answers; returns the start and end score of "no answer".
     fn collect(&self, options: &DecodeOptions, found: &mut Vec<Found>) -> (f32, f32) {
         match self.scores {
             WindowScores::Tokens { start, end } => {
@@ -289,7 +289,8 @@ impl Scored<'_> {
     }
 }
 
-/// Positions of the highest scores, highest first; of equals, the later one, as by `numpy.argsort` read backwards.
+/// Positions of the highest scores in descending order; of equal scores, the later position first, as in a reversed
+/// `numpy.argsort`.
 fn best(scores: &[f32], count: usize) -> Vec<usize> {
     let descending =
         |a: &usize, b: &usize| -> Ordering { scores[*b].total_cmp(&scores[*a]).then(b.cmp(a)) };

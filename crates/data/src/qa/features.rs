@@ -1,4 +1,4 @@
-//! Questions and their texts as windows of tokens.
+//! Tokenizes questions and their texts into windows.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -13,19 +13,19 @@ use crate::characters::Characters;
 use crate::tokenizer::{Encoding, LocatedTokens, Reader, Template, TextTokenizer, TokenizerError};
 use crate::windows::{self, Stride};
 
-/// How questions and texts become inputs.
+/// Settings for converting questions and texts to inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeatureOptions {
-    /// Tokens of an input at most: question, part of the text and special tokens.
+    /// Maximum number of tokens of an input: question, part of the text and special tokens.
     pub max_length: usize,
-    /// Tokens of the question at most; what is more is cut off at its end.
+    /// Maximum number of tokens of the question; longer questions are truncated.
     pub max_question_length: usize,
-    /// How far apart the windows of a text are.
+    /// Distance between the windows of a text.
     pub stride: Stride,
 }
 
 impl Default for FeatureOptions {
-    /// As BERT's `run_squad.py`: 384 tokens, 64 of the question, a window every 128.
+    /// As in BERT's `run_squad.py`: 384 tokens, at most 64 of them from the question, a window every 128 tokens.
     fn default() -> Self {
         Self {
             max_length: 384,
@@ -40,24 +40,23 @@ impl Default for FeatureOptions {
 pub struct Window {
     /// Index of the question.
     pub question: usize,
-    /// Tokens of the text, counted from its first, that the window holds.
+    /// Range of the text's tokens that the window contains.
     pub tokens: Range<usize>,
-    /// First and last token of the answer, as positions in the input; both 0, the first token, if the window does not hold the
-    /// answer whole, or if there is none. `None` if there is nothing to learn: the question is not labelled, or nobody knows
-    /// where its answer is. Of several answers the first whose place is known counts.
+    /// Positions of the first and last token of the answer in the input; both 0, the first token, if the window does not
+    /// contain the whole answer or there is none. `None` if there is no target: the question is not labelled, or the
+    /// position of its answer is unknown. If there are several answers, the first one with a known position is used.
     pub target: Option<(usize, usize)>,
 }
 
 /// Questions as inputs of a model: the windows of all their texts.
 ///
-/// Tokens of a text are kept once, however many questions and windows there are; inputs are put together when they are
-/// asked for.
+/// The tokens of a text are stored once, however many questions and windows refer to it; inputs are assembled on demand.
 #[derive(Debug, Clone)]
 pub struct Features {
     template: Template,
     /// Token ids of each question.
     questions: Vec<Vec<u32>>,
-    /// Which text each question is about.
+    /// Index of the text of each question.
     context_of: Vec<usize>,
     pub(super) contexts: Vec<LocatedTokens>,
     windows: Vec<Window>,
@@ -67,13 +66,13 @@ pub struct Features {
 }
 
 impl Features {
-    /// Tokenises questions and texts, on all cores, and cuts them into windows.
+    /// Tokenizes questions and texts on all cores and cuts them into windows.
     ///
     /// White space before a question is dropped, as in `run_qa.py`.
     ///
     /// # Errors
-    /// [`TokenizerError::MaxLength`] if the question leaves no room for the text; [`TokenizerError::Overlap`] if it leaves less
-    /// than windows are to share; [`TokenizerError::Encode`].
+    /// [`TokenizerError::MaxLength`] if the question leaves no room for the text; [`TokenizerError::Overlap`] if it
+    /// leaves less room than the overlap of windows; [`TokenizerError::Encode`].
     pub fn new(
         questions: &[Question],
         tokenizer: &TextTokenizer,
@@ -165,17 +164,17 @@ impl Features {
         &self.windows
     }
 
-    /// The windows of a question, by its index.
+    /// The windows of a question, given its index.
     pub fn of_question(&self, question: usize) -> Range<usize> {
         self.ranges[question].clone()
     }
 
-    /// How many questions were cut to keep to their maximum length.
+    /// Number of questions truncated to their maximum length.
     pub fn shortened(&self) -> usize {
         self.shortened
     }
 
-    /// Tokens of each window's input, special tokens included.
+    /// Number of tokens of each window's input, special tokens included.
     pub fn lengths(&self) -> Vec<usize> {
         let length = |window: &Window| {
             self.template.len() + self.questions[window.question].len() + window.tokens.len()
@@ -189,7 +188,7 @@ impl Features {
         self.template.encoding(question, context)
     }
 
-    /// The inputs of windows, packed in that order.
+    /// Packs the inputs of the given windows, in that order.
     pub fn pack(&self, windows: &[usize]) -> PackedBatch {
         let mut batch = PackedBatch {
             rows: windows.to_vec(),
@@ -226,7 +225,7 @@ impl Features {
         &context.spans[window.tokens.clone()]
     }
 
-    /// For each window of a question, whether its tokens of the text have more context there than in any other window
+    /// For each window of a question, whether each of its text tokens has more context there than in any other window
     /// (`token_is_max_context` in BERT's `run_squad.py`).
     pub fn max_context(&self, question: usize) -> Vec<Vec<bool>> {
         let windows = &self.windows[self.of_question(question)];
@@ -238,10 +237,10 @@ impl Features {
         tokens.iter().enumerate().map(owned).collect()
     }
 
-    /// The best answers to a question; `scores` are those of its windows, in their order.
+    /// The best answers to a question; `scores` holds the scores of its windows, in order.
     ///
     /// # Panics
-    /// If there are not as many scores as windows, or in one of them not as many as tokens.
+    /// If the number of scores differs from the number of windows, or from the number of tokens of a window.
     pub fn decode(
         &self,
         question: &Question,
@@ -278,7 +277,7 @@ impl Features {
     }
 }
 
-/// Bytes of the target answer: `Some(None)` if the question has no answer, `None` if it has no target.
+/// Byte range of the target answer: `Some(None)` if the question has no answer, `None` if it has no target.
 fn answer(question: &Question, characters: &Characters) -> Option<Option<Range<usize>>> {
     if question.impossible {
         return Some(None);
@@ -290,8 +289,8 @@ fn answer(question: &Question, characters: &Characters) -> Option<Option<Range<u
     place.map(Some)
 }
 
-/// First and last token of an answer as positions in the input, as `run_qa.py` finds them: the last token that does not begin
-/// after its start, and the first that does not end before its end.
+/// Positions of the first and last token of an answer in the input, as in `run_qa.py`: the last token that does not begin
+/// after the start of the answer, and the first that does not end before its end.
 fn target(
     spans: &[(u32, u32)],
     tokens: &Range<usize>,
@@ -308,7 +307,7 @@ fn target(
     let to = spans.partition_point(|span| span.1 < end);
     match from <= to {
         true => (first + from, first + to),
-        // An answer of white space between two tokens.
+        // The answer is white space between two tokens.
         false => (0, 0),
     }
 }

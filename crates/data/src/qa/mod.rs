@@ -1,8 +1,9 @@
-//! Questions and their texts as windows of tokens, and scores of tokens as answers.
+//! Extractive question answering: splits questions and their texts into windows, and decodes token scores to answers.
 //!
 //! A text longer than the model's input is split into overlapping windows, each after the question (Devlin et al. 2019,
 //! `run_squad.py`; `run_qa.py` of transformers). A model scores every token as the start and as the end of the answer;
-//! [`Features::decode`] finds the best answers over all windows of a question, and cuts them from the text as it was given.
+//! [`Features::decode`] finds the best answers over all windows of a question and returns them as slices of the original
+//! text.
 //!
 //! ```
 //! use bertkit_data::sources::questions::read_document;

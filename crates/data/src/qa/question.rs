@@ -9,55 +9,55 @@ use crate::error::list;
 pub struct Answer {
     /// Its text as in the file.
     pub text: String,
-    /// Where it begins in the context, in characters from 0. `None` if that is not known: such an answer can be scored with,
-    /// but not trained on.
+    /// Start in the context, in characters from 0. `None` if unknown: such an answer can be used for evaluation, but not
+    /// for training.
     pub start: Option<usize>,
 }
 
 /// A question about a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
-    /// Its name in the file; predictions are kept by it.
+    /// Its id in the file; predictions are stored under it.
     pub id: String,
     /// The question.
     pub question: String,
-    /// The text; questions about one text share it.
+    /// The text; questions about the same text share it.
     pub context: Arc<str>,
-    /// The answers, any of which is right; none if the text holds no answer, or if nobody gave one.
+    /// The accepted answers; empty if the text contains no answer or the question is not labelled.
     pub answers: Vec<Answer>,
-    /// Whether the text holds no answer (SQuAD 2.0).
+    /// Whether the text contains no answer (SQuAD 2.0).
     pub impossible: bool,
-    /// Whether the question is labelled, with an answer or as having none.
+    /// Whether the question is labelled, with an answer or as unanswerable.
     pub labelled: bool,
-    /// Title of the document that the text is from.
+    /// Title of the document that contains the text.
     pub title: Option<String>,
-    /// Line in the file, or number of the row, of questions in tables.
+    /// Line or row number, for questions from tables.
     pub line: Option<u64>,
 }
 
-/// Answers whose positions were wrong, by the ids of their questions.
+/// Corrections of answer positions, by question id.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AnswerRepairs {
-    /// All answers of the file.
+    /// Number of answers in the file.
     pub answers: usize,
-    /// The file says where they begin, and they do.
+    /// Number of answers found at the given position.
     pub exact: usize,
-    /// The file does not say where they begin, but the text holds them once.
+    /// Number of answers without a position that occur exactly once in the text.
     pub found: usize,
-    /// The file says another place than the only one where the text holds them: they were moved there.
+    /// Answers with a wrong position that occur exactly once in the text: they were moved there.
     pub moved: Vec<String>,
-    /// The text holds them several times, none of which is where the file says.
+    /// Answers that occur several times in the text, but not at the given position.
     pub ambiguous: Vec<String>,
-    /// The text does not hold them.
+    /// Answers that do not occur in the text.
     pub absent: Vec<String>,
-    /// Their text is empty, in SQuAD's form; a question with no other answer is taken as one that the text does not answer.
+    /// Answers with an empty text, in SQuAD files; a question without other answers is treated as unanswerable.
     pub empty: Vec<String>,
-    /// Ids that several questions have.
+    /// Ids used by several questions.
     pub repeated_ids: Vec<String>,
 }
 
 impl AnswerRepairs {
-    /// A one-line summary; `None` if nothing was wrong.
+    /// A one-line summary; `None` if there were no problems.
     pub fn summary(&self) -> Option<String> {
         const SHOWN: usize = 5;
         let mut parts = Vec::new();
@@ -116,34 +116,34 @@ pub struct Questions {
     pub name: String,
     /// The questions, in the order of the file.
     pub items: Vec<Question>,
-    /// What was wrong with the answers.
+    /// Problems found in the answers.
     pub repairs: AnswerRepairs,
-    /// The questions as BioASQ asks them, whose snippets are the `items`; none in files of other forms.
+    /// The original BioASQ questions whose snippets are in `items`; empty for other formats.
     pub bioasq: Vec<BioasqQuestion>,
 }
 
 /// The type of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QuestionType {
-    /// One thing, under several names.
+    /// A single thing, which may have several names.
     Factoid,
-    /// Several things, each under several names.
+    /// Several things, each of which may have several names.
     List,
-    /// Yes or no.
+    /// A yes/no question.
     YesNo,
-    /// A paragraph.
+    /// A question answered by a paragraph.
     Summary,
 }
 
 /// A question of a BioASQ file, independent of its snippets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BioasqQuestion {
-    /// Its 24 hexadecimal digits; the ids of its snippets begin with them.
+    /// Its 24 hexadecimal digits; the ids of its snippets begin with it.
     pub id: String,
     /// Its type.
     pub kind: QuestionType,
     /// The question.
     pub body: String,
-    /// The names of each thing that answers it; empty where the file does not say.
+    /// The names of each correct answer; empty if the file has none.
     pub gold: Vec<Vec<String>>,
 }

@@ -75,7 +75,7 @@ fn assert_prediction(prediction: &Prediction, expected: &Value, what: &str) {
     }
 }
 
-// Long because it is one recorded case, compared stage by stage.
+// Long because it compares one recorded case stage by stage.
 #[test]
 fn windows_targets_and_answers_are_those_of_run_qa() {
     let golden: Value =
@@ -212,7 +212,8 @@ fn long_questions_are_cut_and_counted() {
         .iter()
         .map(|window| window.target)
         .collect();
-    // The first window has room for three tokens of the text, "c d" is in the second; nobody knows where the last answer is.
+    // The first window has room for three tokens of the text; "c d" is in the second. The position of the last answer is
+    // unknown.
     assert_eq!(targets, [Some((0, 0)), Some((5, 6)), None]);
     let batch = features.pack(&[1, 0]);
     assert_eq!(batch.lengths, [8, 9]);
@@ -285,7 +286,7 @@ fn a_head_may_propose_whole_answers() {
         (prediction.text(Some(0.2)), prediction.text(Some(0.3))),
         ("", "c")
     );
-    // Odds say by themselves how far the answer falls short.
+    // With log odds, the score difference does not depend on the answer's score.
     let scores = [WindowScores::Spans {
         spans: &spans,
         null: -0.5,

@@ -1,7 +1,7 @@
-//! BioASQ's own files of questions (Tsatsaronis et al. 2015): `questions`, each with a type, snippets and exact answers.
+//! BioASQ's own question files (Tsatsaronis et al. 2015): `questions`, each with a type, snippets and exact answers.
 //!
-//! Factoid and list questions are answered from texts, as those in SQuAD's form. Questions for yes or no are classified, each
-//! with its snippets: as a table they have a row a snippet.
+//! Factoid and list questions are answered from texts, like those in SQuAD files. Yes/no questions are classified
+//! together with their snippets: their table has one row per snippet.
 
 use std::collections::HashSet;
 
@@ -27,8 +27,9 @@ pub(super) const SPEC: FormatSpec = FormatSpec {
     ..FormatSpec::EMPTY
 };
 
-/// The snippets of factoid and list questions, each a text with the question's id, `_` and a number from 001. A snippet that holds
-/// a name of the answer, in whatever case, is labelled with the first; the others are not.
+/// The snippets of factoid and list questions as contexts. The id of each is the question's id, `_` and a number from
+/// 001. A snippet that contains a name of the answer, ignoring case, is labelled with the first one found; other snippets
+/// are not labelled.
 pub(super) fn read(document: &Value, name: &str, strict: bool) -> Result<Questions, DataError> {
     let file = JsonFile { name };
     let mut builder = QuestionsBuilder::new(name, strict);
@@ -94,12 +95,12 @@ pub(super) fn read(document: &Value, name: &str, strict: bool) -> Result<Questio
     Ok(questions)
 }
 
-/// The yes/no questions as a table: one row per snippet, with the columns `id`, `question`, `snippet`, `text` (question and
-/// snippet) and `answer`. A question without snippets has one row whose snippet is missing. The line of a row is that of
-/// its question's id.
+/// The yes/no questions as a table: one row per snippet, with the columns `id`, `question`, `snippet`, `text` (question
+/// and snippet) and `answer`. A question without snippets has one row with a missing snippet. The line of a row is the
+/// line of its question's id.
 ///
 /// # Errors
-/// The document is not as BioASQ writes it, or has no such question.
+/// The document is not in BioASQ's form, or has no yes/no question.
 fn yes_no(text: &str, document: &Value, name: &str) -> Result<Table, DataError> {
     let file = JsonFile { name };
     let mut rows = Vec::new();
@@ -117,7 +118,7 @@ fn yes_no(text: &str, document: &Value, name: &str) -> Result<Table, DataError> 
                 _ => return Err(file.wrong(&at, "exact_answer", "yes or no", given)),
             },
         };
-        // Ids occur in the file in the order of the questions.
+        // Ids appear in the file in the order of the questions.
         place += text[place..].find(id).unwrap_or(0);
         let line = line_at(text.as_bytes(), place);
         let mut row = |snippet: Option<&str>| {
@@ -154,7 +155,8 @@ fn yes_no(text: &str, document: &Value, name: &str) -> Result<Table, DataError> 
     })
 }
 
-/// The names of each answer: a list of lists, or, of one thing or of things with one name each, a list or a text.
+/// The names of each answer. Accepts a list of lists; a list or a string for a single thing, or for things with one name
+/// each.
 fn answers(
     file: &JsonFile<'_>,
     item: &Value,
@@ -188,13 +190,14 @@ fn answers(
     }
     things.retain(|names| !names.is_empty());
     Ok(match kind {
-        // All are names of the one thing.
+        // All strings are names of the same thing.
         QuestionType::Factoid if !things.is_empty() => vec![things.concat()],
         _ => things,
     })
 }
 
-/// A name as a text spells it, and the character where it begins: at first as it is, then in any case.
+/// A name as spelled in a text, and the character at which it begins. Searches for an exact match first, then ignores
+/// case.
 fn find(text: &str, name: &str) -> Option<(String, usize)> {
     if let Some(byte) = text.find(name) {
         return Some((name.into(), text[..byte].chars().count()));
@@ -264,14 +267,14 @@ mod tests {
             (read.rows[1].line, &read.rows[1].cells[4]),
             (6, &Cell::Text("yes".into()))
         );
-        // A question without snippets has a row, too.
+        // A question without snippets also has a row.
         assert_eq!(table(FILE).unwrap().rows[0].cells[2], Cell::Missing);
         let wrong = |text: &str| table(text).unwrap_err().to_string();
         let text = wrong(&FILE.replace("\"yes\"", "\"maybe\""));
         assert!(text.contains("`questions[2].exact_answer`"), "{text}");
         let text = wrong(&FILE.replace("yesno", "summary"));
         assert!(text.contains("some of type yesno"), "{text}");
-        // Other JSON is no table.
+        // Other JSON documents are not tables.
         assert!(matches!(
             table("{}"),
             Err(DataError::File(FileError::UnknownFormat { .. }))

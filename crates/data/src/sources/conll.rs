@@ -35,12 +35,12 @@ fn cells(line: &str, tabs: bool) -> Vec<&str> {
     cells
 }
 
-/// What a line is, before the columns are known.
+/// The kind of a line, before the columns are known.
 enum Line<'a> {
     Blank,
-    /// `-DOCSTART-`, or a comment that begins a document: its name, if it has one.
+    /// `-DOCSTART-`, or a comment that begins a document, with its name, if any.
     Document(Option<&'a str>),
-    /// Begins with `#`.
+    /// A line that begins with `#`.
     Hash,
     Word,
 }
@@ -66,7 +66,7 @@ fn kind(line: &str) -> Line<'_> {
     }
 }
 
-/// The character that ends a line.
+/// The line terminator of the text.
 fn line_end(text: &str) -> char {
     match text.contains('\n') || !text.contains('\r') {
         true => '\n',
@@ -74,7 +74,7 @@ fn line_end(text: &str) -> char {
     }
 }
 
-/// Whether the first column counts the words of each sentence from 1 (or 0), as in `4`, `4-5` and `4.1`.
+/// Whether the first column numbers the words of each sentence from 1 (or 0), as in `4`, `4-5` and `4.1`.
 fn is_numbered(lines: &[&str], tabs: bool) -> bool {
     let mut expects_first = true;
     let mut goes_on = false;
@@ -102,7 +102,7 @@ fn is_numbered(lines: &[&str], tabs: bool) -> bool {
     goes_on
 }
 
-/// Where words and tags are.
+/// The columns of words and tags.
 struct Shape {
     tabs: bool,
     columns: usize,
@@ -115,7 +115,7 @@ impl Shape {
     fn new(lines: &[&str], name: &str, options: &TaggedOptions) -> Result<Self, DataError> {
         let words = || lines.iter().filter(|line| matches!(kind(line), Line::Word));
         let hashes = || lines.iter().filter(|line| matches!(kind(line), Line::Hash));
-        // A file whose words all begin with `#` has no better example than the first of these.
+        // If all words begin with `#`, use the first of these lines as the example.
         let Some(example) = words().next().or_else(|| hashes().next()) else {
             return Err(DataError::File(FileError::Empty { path: name.into() }));
         };
@@ -144,7 +144,7 @@ impl Shape {
                     TagLevel::Outer => 2,
                     TagLevel::Inner => 3,
                 };
-                // The share of words that have a tag there, in thousandths.
+                // The share of words with a tag in this column, in thousandths.
                 let share = |column: usize| {
                     let (mut all, mut tags) = (0, 0);
                     for line in words() {
@@ -167,7 +167,7 @@ impl Shape {
                 let first = candidates.clone().next();
                 match candidates.find(|&column| share(column) >= 500) {
                     Some(column) => Some(column),
-                    // A column with a few tags is one that has mistakes.
+                    // A column with only a few tags is still taken to be a tag column with errors.
                     None => first.filter(|&column| {
                         policy == TagPolicy::Required
                             || share(column) > 0
@@ -185,7 +185,7 @@ impl Shape {
         })
     }
 
-    /// Whether a line that begins with `#` is a word and not a comment.
+    /// Whether a line that begins with `#` is a word rather than a comment.
     fn is_word(&self, cells: &[&str]) -> bool {
         cells.len() == self.columns
             && !self.numbered

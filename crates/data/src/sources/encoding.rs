@@ -1,8 +1,8 @@
-//! Decodes bytes to text, or reports what they are instead.
+//! Decodes bytes to text, or reports what kind of file they are.
 
 use crate::error::{DataError, FileError};
 
-/// Refuses archives, spreadsheets and other binary files by their first bytes.
+/// Returns an error for archives, spreadsheets and other binary files, recognised by their first bytes.
 pub(crate) fn check_container(bytes: &[u8], name: &str) -> Result<(), DataError> {
     let looks_like = match bytes {
         [0x1f, 0x8b, ..] => "a gzip archive",
@@ -57,7 +57,7 @@ pub(crate) fn decode(bytes: Vec<u8>, name: &str) -> Result<String, DataError> {
     }
 }
 
-/// As [`decode`], of a file that must hold more than white space.
+/// As [`decode`], but the file must contain more than white space.
 pub(super) fn text(bytes: Vec<u8>, name: &str) -> Result<String, DataError> {
     let text = decode(bytes, name)?;
     match text.trim().is_empty() {
@@ -66,7 +66,7 @@ pub(super) fn text(bytes: Vec<u8>, name: &str) -> Result<String, DataError> {
     }
 }
 
-/// UTF-16 or UTF-32, by a byte order mark or by where the zero bytes of mostly Latin text lie.
+/// Detects UTF-16 or UTF-32 by a byte order mark, or by the positions of zero bytes in mostly Latin text.
 pub(crate) fn wide_encoding(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0xff, 0xfe, 0, 0, ..] => return Some("UTF-32LE"),
@@ -96,7 +96,7 @@ pub(crate) fn wide_encoding(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Latin-1 or Windows-1252, if high bytes are isolated among ASCII, as accented letters of western languages are.
+/// Detects Latin-1 or Windows-1252: high bytes are isolated among ASCII, as accented letters of western languages are.
 pub(crate) fn single_byte_encoding(bytes: &[u8]) -> Option<&'static str> {
     let high = bytes.iter().filter(|byte| !byte.is_ascii()).count();
     let alone = (0..bytes.len())

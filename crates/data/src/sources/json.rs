@@ -7,7 +7,7 @@ use crate::error::{DataError, FileError, QuestionError, short};
 /// The extension of such files.
 pub(super) const EXTENSION: &str = "json";
 
-/// Parses a text that is one JSON document; `name` is used in messages.
+/// Parses a text as one JSON document; `name` is used in messages.
 pub(super) fn document(text: &str, name: &str) -> Result<Value, DataError> {
     if text.trim().is_empty() {
         return Err(DataError::File(FileError::Empty { path: name.into() }));
@@ -26,7 +26,7 @@ pub(super) fn document(text: &str, name: &str) -> Result<Value, DataError> {
     })
 }
 
-/// Looks up values in a JSON file; errors say where in the document they are missing or wrong.
+/// Looks up values in a JSON file; errors state where in the document they are missing or wrong.
 pub(super) struct JsonFile<'a> {
     pub(super) name: &'a str,
 }
@@ -65,7 +65,7 @@ impl JsonFile<'_> {
         }
     }
 
-    /// The error for a value other than expected.
+    /// The error for an unexpected value.
     pub(super) fn wrong(
         &self,
         at: &str,

@@ -1,7 +1,7 @@
-//! Input formats: from the bytes of a file to tables, tagged words, questions or sequences, and predictions back to files.
+//! Input formats: reads files into tables, tagged words, questions or sequences, and writes predictions back to files.
 //!
-//! Each format is one module with a [`FormatSpec`]. [`Format::spec`] is the only place that lists them; everything else
-//! asks the specification. A new format is a variant of [`Format`], its module, and its line here.
+//! Each format is one module with a [`FormatSpec`]. [`Format::spec`] is the only place that lists them; all other code
+//! uses the specification. To add a format, add a variant to [`Format`], its module, and a line here.
 
 mod bioasq;
 mod conll;

@@ -1,4 +1,4 @@
-//! Formats by name, by extension and by content.
+//! Finds formats by name, extension and content.
 
 use std::fmt;
 use std::path::Path;
@@ -14,11 +14,11 @@ use super::spec::{FormatSpec, ReadDocumentTable, ReadQuestions, TableFormat, Wri
 use super::squad;
 use crate::error::{DataError, FileError};
 
-/// Every name under which a format can be requested.
+/// All names and aliases of selectable formats.
 static NAMES: LazyLock<Vec<&'static str>> =
     LazyLock::new(|| selectable().flat_map(FormatSpec::names).collect());
 
-/// Those of them that are offered.
+/// The names that are offered to users.
 static OFFERED: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     let names = |spec: &FormatSpec| [spec.name].into_iter().chain(spec.aliases.iter().copied());
     selectable().flat_map(names).collect()
@@ -33,7 +33,7 @@ fn selectable() -> impl Iterator<Item = &'static FormatSpec> {
 }
 
 impl Format {
-    /// The names to offer where a user requests a format.
+    /// The names to offer to users who select a format.
     pub fn names() -> &'static [&'static str] {
         &OFFERED
     }
@@ -44,18 +44,18 @@ impl Format {
         written.map(|spec| spec.name).collect()
     }
 
-    /// The format of tables that a file's extension denotes, in any case.
+    /// The table format for a file's extension, ignoring case.
     ///
     /// # Errors
-    /// [`FileError::UnknownFormat`] for every other name (`.txt` may be anything).
+    /// [`FileError::UnknownFormat`] for any other name (the contents of `.txt` are ambiguous).
     pub fn of_path(path: &Path) -> Result<Self, DataError> {
         Self::by_extension(path, |_| true)
     }
 
-    /// As [`Format::of_path`], for a file to be written.
+    /// As [`Format::of_path`], for an output file.
     ///
     /// # Errors
-    /// [`FileError::UnknownFormat`] for an extension of no format that can be written.
+    /// [`FileError::UnknownFormat`] if no format with this extension can be written.
     pub fn of_output(path: &Path) -> Result<Self, DataError> {
         Self::by_extension(path, |table| table.write.is_some())
     }
@@ -84,7 +84,7 @@ impl Format {
         })
     }
 
-    /// The format of tables whose first bytes these are.
+    /// The table format with this signature in its first bytes.
     pub(super) fn of_signature(bytes: &[u8]) -> Option<Self> {
         let signed = |format: &&Self| {
             let signature = format.spec().signature;
@@ -93,7 +93,7 @@ impl Format {
         Self::ALL.iter().find(signed).copied()
     }
 
-    /// The format of tagged words that a file has, by its name or its text.
+    /// The format of a file of tagged words, by its name or content.
     pub(super) fn of_tagged(name: &str, text: &str) -> Self {
         let extension = extension(Path::new(name));
         let named = |format: &&Self| {
@@ -112,14 +112,14 @@ impl Format {
         found.copied().unwrap_or(Self::Conll)
     }
 
-    /// The reader of the questions of a JSON document; SQuAD's if no format recognises it.
+    /// The question reader for a JSON document; SQuAD's if no format recognises it.
     pub(super) fn questions_of_document(document: &Value) -> ReadQuestions {
         let mut found = specs().filter_map(|spec| spec.document);
         let found = found.find(|format| (format.sniff)(document));
         found.map_or(squad::read, |format| format.questions)
     }
 
-    /// The reader of a JSON document as a table, if it can be one.
+    /// The table reader for a JSON document, if it can be read as a table.
     pub(super) fn table_of_document(document: &Value) -> Option<ReadDocumentTable> {
         let found = specs().filter_map(|spec| spec.document);
         found
@@ -127,7 +127,7 @@ impl Format {
             .find_map(|format| format.table)
     }
 
-    /// The readers of tables in this format.
+    /// The table reader of this format.
     ///
     /// # Errors
     /// [`FileError::UnknownFormatName`] if it cannot hold tables.
@@ -141,7 +141,7 @@ impl Format {
         })
     }
 
-    /// The writer of tables in this format.
+    /// The table writer of this format.
     ///
     /// # Errors
     /// [`FileError::UnknownFormatName`] if tables cannot be written in it.
@@ -166,7 +166,7 @@ impl Format {
     }
 }
 
-/// The extension of a path in lower case.
+/// The lower-case extension of a path.
 pub(super) fn extension(path: &Path) -> Option<String> {
     let extension = path.extension()?;
     Some(extension.to_string_lossy().to_ascii_lowercase())
@@ -190,7 +190,7 @@ impl fmt::Display for Format {
 impl FromStr for Format {
     type Err = DataError;
 
-    /// A format that can be requested, by its name or an alias, in any case.
+    /// Parses a selectable format by name or alias, ignoring case.
     fn from_str(name: &str) -> Result<Self, DataError> {
         let wanted = name.to_ascii_lowercase();
         let named = |format: &&Self| {

@@ -1,12 +1,12 @@
-//! How to read a table.
+//! Options for reading tables.
 
 use super::format::Format;
 use crate::error::{DataError, FileError};
 
-/// A field delimiter by name (`tab`, `comma`, `semicolon`, `pipe`, `space`), as `\t`, or as one ASCII character.
+/// Parses a field delimiter: a name (`tab`, `comma`, `semicolon`, `pipe`, `space`), `\t`, or one ASCII character.
 ///
 /// # Errors
-/// [`FileError::UnknownDelimiter`] for anything else, quotes and line breaks included.
+/// [`FileError::UnknownDelimiter`] for anything else, including quotes and line breaks.
 pub fn parse_delimiter(name: &str) -> Result<u8, DataError> {
     match name {
         "tab" | "\\t" => return Ok(b'\t'),
@@ -24,25 +24,25 @@ pub fn parse_delimiter(name: &str) -> Result<u8, DataError> {
     }
 }
 
-/// How to read a table; the default takes the format from the file's extension.
+/// Options for reading a table; by default, the format is inferred from the file's extension.
 ///
-/// All options but `format` concern CSV and TSV only.
+/// All options except `format` apply to CSV and TSV only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadOptions {
-    /// The format; `None` takes it from the extension, or, under an extension that says nothing (`.txt`), from
-    /// `delimiter`: TSV if that is a tab, else CSV.
+    /// The format. `None` infers it from the extension or, if that is ambiguous (`.txt`), from `delimiter`: TSV for a
+    /// tab, else CSV.
     pub format: Option<Format>,
-    /// The byte between fields; `None` is a comma in CSV and a tab in TSV.
+    /// The byte between fields; `None` means a comma in CSV and a tab in TSV.
     pub delimiter: Option<u8>,
-    /// The byte around quoted fields; `None` is `"`. Giving one switches quoting on.
+    /// The byte around quoted fields; `None` means `"`. Setting it enables quoting.
     pub quote: Option<u8>,
-    /// Whether quotes have a meaning; `None` is yes in CSV and no in TSV, where stray quotes are common.
+    /// Whether quotes are interpreted; `None` means yes in CSV and no in TSV, where stray quotes are common.
     pub quoting: Option<bool>,
-    /// Whether two quotes in a quoted field mean one.
+    /// Whether two quotes in a quoted field stand for one.
     pub double_quote: bool,
-    /// A byte that takes the meaning from a quote after it, within quoted fields.
+    /// The byte that escapes a quote after it within quoted fields.
     pub escape: Option<u8>,
-    /// Whether the first row names the columns; without, they are called `1`, `2`, ….
+    /// Whether the first row holds the column names; if not, columns are named `1`, `2`, ….
     pub header: bool,
     /// Lines that start with this byte are skipped.
     pub comment: Option<u8>,

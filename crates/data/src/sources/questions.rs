@@ -1,4 +1,4 @@
-//! Files of questions: JSON documents as SQuAD's and BioASQ's, and tables with one question per row.
+//! Question files: JSON documents in SQuAD's and BioASQ's formats, and tables with one question per row.
 
 use std::io::Read;
 use std::path::Path;
@@ -14,25 +14,26 @@ use crate::qa::Questions;
 use crate::qa::builder::QuestionsBuilder;
 use crate::table::{Cell, Row, Table};
 
-/// How to read questions.
+/// Options for reading questions.
 ///
-/// Columns concern tables only; a column that is `None` is found by its usual name, if the table has it.
+/// Columns apply to tables only; a column that is `None` is found by its usual name, if the table has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuestionOptions {
-    /// How to read a table. A file that ends in `.json` or `.json.gz` is SQuAD's, unless a format is given here.
+    /// Options for tables. A file that ends in `.json` or `.json.gz` is read as a JSON document unless a format is set
+    /// here.
     pub read: ReadOptions,
     /// The question; `question` by default.
     pub question: Column,
     /// The text that holds the answer; `context` by default.
     pub context: Column,
-    /// The answer, or a list of answers, any of which is right; usually `answer` or `answers`. An empty one says that the
-    /// text holds no answer.
+    /// The answer, or a list of accepted answers; usually `answer` or `answers`. An empty answer means that the text
+    /// contains no answer.
     pub answer: Option<Column>,
-    /// Where the answer begins, in characters from 0; usually `start` or `answer_start`. For a list of answers a list.
+    /// Start of the answer, in characters from 0; usually `start` or `answer_start`. A list if the answer is a list.
     pub start: Option<Column>,
-    /// A name for the question; usually `id`. Without one, questions are called by their position, from 1.
+    /// The id of the question; usually `id`. Without it, questions are numbered from 1.
     pub id: Option<Column>,
-    /// Whether an answer that is not in its text is an error. If not, it is counted, and left out of training.
+    /// Whether an answer that is not in its text is an error. Otherwise it is counted and not used for training.
     pub strict: bool,
 }
 
@@ -50,15 +51,15 @@ impl Default for QuestionOptions {
     }
 }
 
-/// Reads questions, their texts and, where the file has them, their answers.
+/// Reads questions, their texts and, if present, their answers.
 ///
-/// An answer whose place is wrong, or not given, is put where the text holds it, if that is one place alone; otherwise it has
-/// no place. In SQuAD's form a question without the key `answers` is not labelled; if no question of the file has an answer
-/// and none is marked as impossible, none is labelled.
+/// An answer with a wrong or missing position is located if it occurs exactly once in the text; otherwise it has no
+/// position. In SQuAD files, a question without the key `answers` is not labelled; if no question of the file has an
+/// answer and none is marked as impossible, none is labelled.
 ///
 /// # Errors
-/// As [`read_table`]; a file that is not in SQuAD's form, with the place where it is not; a question or text that is empty; no
-/// questions; with `strict`, an answer that has no place.
+/// As [`read_table`]; a file that is not in SQuAD's format, reported with the place in the document; an empty question or
+/// text; no questions; with `strict`, an answer without a position.
 pub fn read_questions(path: &Path, options: &QuestionOptions) -> Result<Questions, DataError> {
     let name = path.display().to_string();
     let lower = name.to_ascii_lowercase();
@@ -72,7 +73,7 @@ pub fn read_questions(path: &Path, options: &QuestionOptions) -> Result<Question
     questions_of_table(&read_table(path, &options.read)?, options)
 }
 
-/// Reads questions from a JSON document in SQuAD's form or in BioASQ's own; `name` is used in messages. See
+/// Reads questions from a JSON document in SQuAD's or BioASQ's format; `name` is used in messages. See
 /// [`read_questions`].
 ///
 /// # Errors
@@ -82,7 +83,7 @@ pub fn read_document(document: &str, name: &str, strict: bool) -> Result<Questio
     Format::questions_of_document(&document)(&document, name, strict)
 }
 
-/// Reads questions from a table, one a row. See [`read_questions`].
+/// Reads questions from a table with one question per row. See [`read_questions`].
 ///
 /// # Errors
 /// As [`read_questions`].
@@ -144,7 +145,7 @@ pub fn questions_of_table(
     builder.finish()
 }
 
-/// The answers of a row, and where they begin.
+/// The answers of a row and their start positions.
 fn answers(
     table: &Table,
     row: &Row,

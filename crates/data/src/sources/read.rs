@@ -1,4 +1,4 @@
-//! Reads and writes tables in any format that holds them.
+//! Reads and writes tables in all formats that support them.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -26,12 +26,12 @@ impl ReadOptions {
 
 /// Reads a table from a file.
 ///
-/// Text is UTF-8, with or without a byte order mark; blank lines are skipped. A file in BioASQ's form that ends in `.json`
-/// is read as the table of its yes/no questions.
+/// Text is UTF-8, with or without a byte order mark; blank lines are skipped. A file in BioASQ's format that ends in
+/// `.json` is read as the table of its yes/no questions.
 ///
 /// # Errors
-/// A missing or unreadable file, a format that the name does not tell, another encoding, an empty file, rows of unequal
-/// length, broken JSON, columns of one name: each names the file and, where there is one, the line.
+/// A missing or unreadable file, an unknown format, an unsupported encoding, an empty file, rows of unequal length,
+/// malformed JSON, duplicate column names. Errors name the file and, where applicable, the line.
 pub fn read_table(path: &Path, options: &ReadOptions) -> Result<Table, DataError> {
     let (name, bytes) = read_bytes(path)?;
     let unknown = match options.format_of(path) {
@@ -41,7 +41,7 @@ pub fn read_table(path: &Path, options: &ReadOptions) -> Result<Table, DataError
     if let Some(format) = Format::of_signature(&bytes) {
         return (format.table()?.read)(bytes, &name, options);
     }
-    // A spreadsheet or an archive is reported as what it is, whatever its extension.
+    // Spreadsheets and archives are reported as such, regardless of their extension.
     encoding::check_container(&bytes, &name)?;
     if names::extension(path).as_deref() != Some(json::EXTENSION) {
         return Err(unknown);
@@ -54,7 +54,7 @@ pub fn read_table(path: &Path, options: &ReadOptions) -> Result<Table, DataError
     }
 }
 
-/// The name of a file for messages, and its content.
+/// The name of a file for messages, and its contents.
 pub(super) fn read_bytes(path: &Path) -> Result<(String, Vec<u8>), DataError> {
     let name = path.display().to_string();
     if path.is_dir() {
@@ -72,7 +72,7 @@ pub(super) fn read_bytes(path: &Path) -> Result<(String, Vec<u8>), DataError> {
 /// Reads a table from a stream, such as standard input; `name` is used in messages.
 ///
 /// # Errors
-/// As [`read_table`]; without `options.format` or `options.delimiter`, the extension of `name` must tell the format.
+/// As [`read_table`]; without `options.format` or `options.delimiter`, the extension of `name` must identify the format.
 pub fn read_table_from(
     mut reader: impl Read,
     name: &str,
@@ -89,12 +89,13 @@ pub fn read_table_from(
     (format.table()?.read)(bytes, name, options)
 }
 
-/// Reads a file of [relations](Format::Relations): sentences and labels with or without a header, as BioBERT's. Training
-/// files hold a sentence and a label per line, test files a header and index, sentence and label.
+/// Reads a file of [relations](Format::Relations): sentences and labels with or without a header, as in BioBERT's files.
+/// Training files have a sentence and a label per line; test files have a header and an index, sentence and label per
+/// line.
 ///
-/// The first line is a header if one of its fields is `sentence` or `text`. The columns are called `index`, `sentence` and
-/// `label`, as far as they are there, and others as the header says. Without a header, one column holds sentences, two hold
-/// sentence and label, and three index, sentence and label. A `.txt` is read as TSV.
+/// The first line is a header if one of its fields is `sentence` or `text`. The columns are named `index`, `sentence` and
+/// `label` where present; other columns keep their names from the header. Without a header, one column holds sentences,
+/// two hold sentence and label, and three hold index, sentence and label. A `.txt` file is read as TSV.
 ///
 /// # Errors
 /// As [`read_table`]; more than three columns without a header.
@@ -110,7 +111,7 @@ pub fn read_relations(path: &Path, options: &ReadOptions) -> Result<Table, DataE
     };
     let table = read_table(path, &options)?;
     let format = options.format.or(Format::of_path(path).ok());
-    // Other formats than delimited text name their columns.
+    // Formats other than delimited text have column names.
     match format.is_none_or(|format| format.spec().delimited.is_some()) {
         true => relations::name_columns(table),
         false => Ok(table),
@@ -119,12 +120,12 @@ pub fn read_relations(path: &Path, options: &ReadOptions) -> Result<Table, DataE
 
 /// Writes a table: a header and rows, or one JSON object per row with the columns as keys.
 ///
-/// A row has one value for each column. In CSV and TSV a `null` is an empty field, a text is written as it is (quoted in CSV
-/// where necessary), and lists and objects are written as JSON; a tab or a line break within a TSV field becomes a
-/// space, because TSV has no agreed way to write one.
+/// A row has one value for each column. In CSV and TSV, `null` is an empty field, text is written unchanged (quoted in
+/// CSV where necessary), and lists and objects are written as JSON; a tab or line break within a TSV field becomes a
+/// space, because TSV has no standard way to escape one.
 ///
 /// # Errors
-/// [`FileError::Write`] if the writer fails; [`FileError::UnknownFormatName`] if the format cannot be written.
+/// [`FileError::Write`] if writing fails; [`FileError::UnknownFormatName`] if the format cannot be written.
 pub fn write_table(
     mut writer: impl Write,
     format: Format,

@@ -1,20 +1,20 @@
-//! BioBERT's files of relations: a sentence and a label per line, with or without a header.
+//! BioBERT's relation files: a sentence and a label per line, with or without a header.
 
 use super::spec::FormatSpec;
 use crate::error::{DataError, FileError, TableError};
 use crate::table::{Cell, Table};
 
-/// Holds tables through a delimited format: see [`read_relations`](super::read_relations).
+/// Tables are read through a delimited format: see [`read_relations`](super::read_relations).
 pub(super) const SPEC: FormatSpec = FormatSpec {
     name: "relations",
     ..FormatSpec::EMPTY
 };
 
-/// Names the columns of a table that was read without a header, by its first row if that is a header, else by how many
-/// there are.
+/// Names the columns of a table that was read without a header: from its first row if that is a header, else by the
+/// number of columns.
 ///
 /// # Errors
-/// More than three columns without a header; a header alone; two columns of one name.
+/// More than three columns without a header; a header without rows; two columns with the same name.
 pub(super) fn name_columns(mut table: Table) -> Result<Table, DataError> {
     let first: Vec<String> = match table.rows.first() {
         Some(row) => row

@@ -1,4 +1,4 @@
-//! What a format is called, how it is recognised, and which readers it has.
+//! Format specifications: names, detection, readers and writers.
 
 use std::io::{self, Write};
 
@@ -19,17 +19,18 @@ pub type WriteTable =
     fn(&mut dyn Write, &[String], &mut dyn Iterator<Item = Vec<Value>>) -> io::Result<()>;
 /// Reads tagged words from the text of a file, given its name for messages.
 pub type ReadTagged = fn(String, &str, &TaggedOptions) -> Result<TaggedCorpus, DataError>;
-/// Reads questions from a JSON document, given the file's name for messages and whether answers must be in their texts.
+/// Reads questions from a JSON document, given the file's name for messages and whether answers must occur in their
+/// texts.
 pub type ReadQuestions = fn(&Value, &str, bool) -> Result<Questions, DataError>;
-/// Makes a table of a JSON document, given the file's text and its name for messages.
+/// Converts a JSON document to a table, given the file's text and its name for messages.
 pub type ReadDocumentTable = fn(&str, &Value, &str) -> Result<Table, DataError>;
 /// Reads sequence files as one table.
 pub type ReadSequences = fn(&[FastaFile]) -> Result<Table, DataError>;
 
-/// The description of a format. A reader that is `None` means that the format cannot hold such data.
+/// The description of a format. A reader that is `None` means that the format does not support this kind of data.
 #[derive(Debug, Clone, Copy)]
 pub struct FormatSpec {
-    /// Its name in configurations and on the command line.
+    /// The name in configurations and on the command line.
     pub name: &'static str,
     /// Other names.
     pub aliases: &'static [&'static str],
@@ -37,11 +38,11 @@ pub struct FormatSpec {
     pub hidden_aliases: &'static [&'static str],
     /// File extensions, in lower case, without the dot.
     pub extensions: &'static [&'static str],
-    /// Whether a user can request it by name; the others are recognised by extension and content only.
+    /// Whether users can select it by name; the others are detected by extension and content only.
     pub selectable: bool,
-    /// The first bytes of every such file.
+    /// The first bytes of every file in this format.
     pub signature: Option<&'static [u8]>,
-    /// The defaults for the options `delimiter`, `quote` and `header`; `None` if the format ignores them.
+    /// Defaults for the options `delimiter`, `quote` and `header`; `None` if the format ignores them.
     pub delimited: Option<Delimited>,
     /// Tables.
     pub table: Option<TableFormat>,
@@ -54,7 +55,7 @@ pub struct FormatSpec {
 }
 
 impl FormatSpec {
-    /// A format that holds nothing: the base of the others.
+    /// A format that supports nothing, used as the base of the others.
     pub(super) const EMPTY: Self = Self {
         name: "",
         aliases: &[],
@@ -104,17 +105,17 @@ pub struct TaggedFormat {
     pub read: ReadTagged,
     /// Whether the extension alone decides; otherwise the content does.
     pub by_extension: bool,
-    /// Recognises the text of a file.
+    /// Detects the format from the text of a file.
     pub sniff: Option<fn(&str) -> bool>,
 }
 
 /// A format whose files are one JSON document.
 #[derive(Debug, Clone, Copy)]
 pub struct DocumentFormat {
-    /// Recognises a document.
+    /// Detects the format of a document.
     pub sniff: fn(&Value) -> bool,
-    /// Reads the questions it holds.
+    /// Reads the questions in it.
     pub questions: ReadQuestions,
-    /// Makes a table of it, if it can be one.
+    /// Converts it to a table, if possible.
     pub table: Option<ReadDocumentTable>,
 }

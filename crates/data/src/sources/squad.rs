@@ -1,6 +1,6 @@
-//! SQuAD 1.1 and 2.0, and BioASQ in their form.
+//! SQuAD 1.1 and 2.0, and BioASQ in SQuAD's format.
 //!
-//! Rajpurkar et al. 2016 (SQuAD 1.1) and 2018 (2.0); Yoon et al. 2019 for BioASQ in this form.
+//! Rajpurkar et al. 2016 (SQuAD 1.1) and 2018 (2.0); Yoon et al. 2019 for BioASQ in this format.
 
 use serde_json::Value;
 
@@ -26,7 +26,7 @@ pub(super) const SPEC: FormatSpec = FormatSpec {
 /// an answer and none is marked as impossible, none is labelled.
 ///
 /// # Errors
-/// A value that is missing or of another type; with `strict`, an answer that is not in its text.
+/// A value that is missing or of the wrong type; with `strict`, an answer that is not in its text.
 pub(super) fn read(document: &Value, name: &str, strict: bool) -> Result<Questions, DataError> {
     let file = JsonFile { name };
     let mut builder = QuestionsBuilder::new(name, strict);
@@ -60,7 +60,7 @@ pub(super) fn read(document: &Value, name: &str, strict: bool) -> Result<Questio
                         };
                         let start = match &answer["answer_start"] {
                             Value::Null => None,
-                            // Some files write -1 for a place that is not known.
+                            // Some files use -1 for an unknown position.
                             Value::Number(number) if number.as_i64() == Some(-1) => None,
                             other => match other.as_u64() {
                                 Some(start) => Some(start as usize),

@@ -1,4 +1,4 @@
-//! Files, packed or not, to a stream of text that is checked on its way.
+//! Streams files, compressed or not, as validated text.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -13,13 +13,13 @@ use sha2::{Digest, Sha256};
 use crate::error::{DataError, FileError};
 use crate::sources::encoding;
 
-/// Bytes of text that are looked at together, and from which a format is inferred.
+/// Bytes of text per chunk; the format is inferred from the first chunk.
 const CHUNK: usize = 1 << 20;
 
-/// Bytes of a file that are read together.
+/// Bytes of a file to read at once.
 const RAW: usize = 1 << 18;
 
-/// The largest window of a Zstandard frame: that of its long mode, whose memory is needed to decompress it.
+/// The largest supported window of a Zstandard frame, that of long mode; decompression needs this much memory.
 const ZSTD_WINDOW: u64 = 128 << 20;
 
 /// Counts and hashes the bytes of a file as they are read.
@@ -27,12 +27,12 @@ const ZSTD_WINDOW: u64 = 128 << 20;
 pub(crate) struct Tally(Arc<Mutex<(u64, Sha256)>>);
 
 impl Tally {
-    /// Bytes read so far.
+    /// Number of bytes read so far.
     pub(crate) fn bytes(&self) -> u64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// That of a whole file as it lies on the disk.
+    /// The tally of a whole file as stored on disk.
     pub(crate) fn of_file(path: &Path) -> io::Result<Self> {
         let tally = Self::default();
         let file = File::open(path)?;
@@ -73,10 +73,10 @@ impl Read for Tallied {
     }
 }
 
-/// Opens a text file, unpacking gzip and Zstandard, which their first bytes tell.
+/// Opens a text file and decompresses gzip and Zstandard, which are detected by their first bytes.
 ///
 /// # Errors
-/// The file cannot be read, or is not packed although its name says so.
+/// The file cannot be read, or has the extension of a compressed file but is not compressed.
 pub(crate) fn open(path: &Path) -> Result<(Text, Tally), DataError> {
     let name = path.display().to_string();
     if path.is_dir() {
@@ -126,7 +126,7 @@ pub(crate) fn open(path: &Path) -> Result<(Text, Tally), DataError> {
     Ok((Text::new(inner, name), tally))
 }
 
-/// The magic number of a frame, or of a frame to be skipped, as parallel packers put one in front.
+/// The magic number of a frame, or of a skippable frame, which parallel compressors may write first.
 fn is_zstd(start: &[u8]) -> bool {
     match start {
         [0x28, 0xb5, 0x2f, 0xfd, ..] => true,
@@ -135,7 +135,7 @@ fn is_zstd(start: &[u8]) -> bool {
     }
 }
 
-/// Says of which file an error in unpacking speaks.
+/// Adds the file name to decompression errors.
 struct Unpacked {
     inner: Box<dyn Read + Send>,
     name: String,
@@ -157,7 +157,7 @@ impl Read for Unpacked {
     }
 }
 
-/// All frames of a Zstandard file, one behind the other, each checked against its checksum.
+/// Reads all frames of a Zstandard file in sequence, verifying the checksum of each.
 struct Zstd<R> {
     source: R,
     decoder: FrameDecoder,
@@ -175,7 +175,7 @@ impl<R: BufRead> Zstd<R> {
         }
     }
 
-    /// Goes on to the next frame that holds text; false at the end of the file.
+    /// Advances to the next frame that contains text; false at the end of the file.
     fn begin_frame(&mut self) -> io::Result<bool> {
         while !self.source.fill_buf()?.is_empty() {
             match self.decoder.reset(&mut self.source) {
@@ -228,19 +228,19 @@ impl<R: BufRead> Read for Zstd<R> {
     }
 }
 
-/// UTF-8 text without its byte order mark, read in chunks; whatever comes out of it is whole characters.
+/// UTF-8 text without its byte order mark, read in chunks; every read returns whole characters.
 ///
-/// Errors of reading are [`DataError`]s in an [`io::Error`]: [`data_error`] takes them out.
+/// Read errors are [`DataError`]s wrapped in an [`io::Error`]: [`data_error`] unwraps them.
 pub(crate) struct Text {
     inner: Box<dyn Read + Send>,
     name: String,
     /// A chunk, which may end within a character.
     buffer: Vec<u8>,
-    /// What of the chunk was given out.
+    /// How much of the chunk has been returned.
     at: usize,
-    /// Where the chunk's whole characters end.
+    /// End of the last complete character in the chunk.
     whole: usize,
-    /// Place of the chunk in the unpacked file, in bytes, and its line from 1.
+    /// Byte offset of the chunk in the decompressed file, and its line number from 1.
     offset: usize,
     line: u64,
     at_start: bool,
@@ -330,7 +330,7 @@ impl Read for Text {
     }
 }
 
-/// What reading a [`Text`] of that name failed with.
+/// Converts an error from reading a [`Text`]; `name` is the name of the file.
 pub(crate) fn data_error(error: io::Error, name: &str) -> DataError {
     error.downcast::<DataError>().unwrap_or_else(|source| {
         DataError::File(FileError::Read {

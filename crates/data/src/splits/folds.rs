@@ -6,22 +6,23 @@ use super::split::Split;
 use crate::error::{DataError, SplitError};
 use crate::random::{KeyedPurpose, Random};
 
-/// Splits all rows into `k` folds: split `i` holds out fold `i`, so that every row is held out once.
+/// Splits all rows into `k` folds: split `i` holds out fold `i`, so every row is held out exactly once.
 ///
-/// - With neither labels nor groups, folds differ by a row at most.
-/// - With `labels`, the class of each row, they differ by a row at most in all and in every class.
-/// - With `groups`, the name of each row's group, groups stay whole: the largest first, each goes where fewest rows are.
-/// - With both, each group goes, those of the most uneven classes first, where it leaves the classes spread most evenly, that
-///   is, with the least sum over the classes of the variance of the fraction that a fold has of it (Pedregosa et al. 2011,
-///   scikit-learn's `StratifiedGroupKFold`); of equals, where fewest rows are.
+/// - Without labels and groups, fold sizes differ by at most one row.
+/// - With `labels`, the class of each row, fold sizes differ by at most one row, both in total and within every class.
+/// - With `groups`, the name of each row's group, groups are kept whole: starting with the largest, each is assigned to
+///   the fold with the fewest rows.
+/// - With both, groups are assigned in order of decreasing class imbalance, each to the fold where it leaves the classes
+///   spread most evenly, that is, with the least sum over the classes of the variance of the fraction of the class in
+///   each fold (Pedregosa et al. 2011, scikit-learn's `StratifiedGroupKFold`); ties go to the fold with the fewest rows.
 ///
-/// No fold is empty. The seed decides the order among equals.
+/// No fold is empty. The seed determines the order of ties.
 ///
 /// # Errors
 /// Fewer than 2 folds; fewer rows, or groups, than folds.
 ///
 /// # Panics
-/// If labels or groups are not as many as rows.
+/// If the number of labels or groups differs from the number of rows.
 pub fn folds<S: AsRef<str>>(
     rows: usize,
     labels: Option<&[usize]>,
@@ -94,7 +95,7 @@ fn deal(rows: usize, labels: Option<&[usize]>, k: usize, random: &mut Random) ->
     fold_of
 }
 
-/// The fold of each group, by its rows; puts the groups into the order in which they are given out.
+/// The fold of each group, given its rows; sorts the groups into the order in which they are assigned.
 fn spread(groups: &mut [Vec<usize>], labels: Option<&[usize]>, k: usize) -> Vec<usize> {
     let classes: BTreeMap<usize, usize> = labels
         .into_iter()
@@ -141,7 +142,7 @@ fn spread(groups: &mut [Vec<usize>], labels: Option<&[usize]>, k: usize) -> Vec<
                 })
                 .sum()
         };
-        // The last groups go to the folds that have none.
+        // The last groups are reserved for empty folds.
         let allowed = (0..k).filter(|&fold| left > empty || sizes[fold] == 0);
         let costs: Vec<(f64, usize)> = allowed
             .map(|fold| match labels {

@@ -9,9 +9,9 @@ use crate::random::{Purpose, Random};
 /// Holds out whole groups, close to `fraction` of the rows and, with `labels`, of every class.
 ///
 /// `groups` names the group of each row, `labels` its class. Groups are added in random order while that brings the
-/// held-out part closer to what is wanted, then moved or exchanged one by one while that still helps; the best of several
-/// such attempts is taken. What is wanted is measured as the squared error of the fraction of rows, plus the mean squared
-/// error of the fractions of the classes.
+/// held-out part closer to the target, then moved or swapped one at a time while that reduces the error; the best of
+/// several such attempts is returned. The error is the squared error of the fraction of rows plus the mean squared error
+/// of the fractions of the classes.
 ///
 /// # Errors
 /// A fraction outside (0, 1); fewer than 2 groups.
@@ -57,16 +57,16 @@ pub fn grouped<S: AsRef<str>>(
     Ok(Split::new(&held_out))
 }
 
-/// What a grouped split should come close to.
+/// The target of a grouped split.
 struct Goal {
     fraction: f64,
-    /// Rows of each class, over all groups.
+    /// Number of rows of each class, over all groups.
     totals: Vec<f64>,
-    /// For each group, the classes it has and its rows of each.
+    /// For each group, its classes and the number of rows of each.
     groups: Vec<Vec<(usize, f64)>>,
 }
 
-/// Held-out rows of each class, and the errors that follow, kept up to date.
+/// Number of held-out rows of each class, and the resulting errors, updated incrementally.
 struct Held {
     counts: Vec<f64>,
     rows: f64,
@@ -116,7 +116,7 @@ impl Goal {
         square(held.rows, self.rows()) + classes / self.totals.len() as f64
     }
 
-    /// How much the error changes if the rows of `moves` change sides.
+    /// Change of the error if the rows of `moves` change sides.
     fn change(&self, held: &Held, moves: &[usize]) -> f64 {
         let square = |count: f64, total: f64| (count / total - self.fraction).powi(2);
         let mut deltas: Vec<(usize, f64)> = Vec::new();
@@ -157,7 +157,7 @@ impl Goal {
     }
 
     fn attempt(&self, order: &[usize]) -> (f64, Vec<bool>) {
-        /// Exchanges are tried between this many groups at most: all pairs would take too long beyond.
+        /// Swaps are tried only up to this number of groups; trying all pairs takes too long beyond it.
         const EXCHANGED: usize = 200;
         const HELPS: f64 = -1e-12;
         let count = self.groups.len();
@@ -173,7 +173,7 @@ impl Goal {
             }
         }
         if held.size == 0 {
-            // Every group is too large: the one with the least error is held out.
+            // Every group is too large: hold out the one with the least error.
             let least = order.iter().copied().min_by(|&a, &b| {
                 self.change(&held, &[a])
                     .total_cmp(&self.change(&held, &[b]))

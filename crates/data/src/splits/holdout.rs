@@ -6,7 +6,7 @@ use super::split::{Split, check};
 use crate::error::{DataError, SplitError};
 use crate::random::{Purpose, Random};
 
-/// Holds out `fraction` of the rows, to the nearest row, but at least one on either side.
+/// Holds out `fraction` of the rows, rounded to the nearest row, but at least one on either side.
 ///
 /// # Errors
 /// A fraction outside (0, 1); fewer than 2 rows.
@@ -22,8 +22,8 @@ pub fn random(rows: usize, fraction: f64, seed: u64) -> Result<Split, DataError>
 
 /// Holds out `fraction` of the rows of every class; `labels` is the class of each row.
 ///
-/// Each class is off by less than a row, and the total is rounded as in [`random`], except that a class of two or more
-/// rows has at least one on either side; the only row of a class is trained on.
+/// Each class deviates by less than one row, and the total is rounded as in [`random`], except that a class of two or
+/// more rows has at least one on either side; the only row of a class is used for training.
 ///
 /// # Errors
 /// A fraction outside (0, 1); no class with 2 rows.
@@ -40,8 +40,8 @@ pub fn stratified(labels: &[usize], fraction: f64, seed: u64) -> Result<Split, D
         return Err(DataError::Split(SplitError::SingleRowClasses));
     }
 
-    // Largest remainders: round all down, then give the rows still due to the classes that lost most by rounding; the
-    // shuffle decides between equals.
+    // Largest remainders: round all down, then assign the remaining rows to the classes that lost most by rounding; the
+    // shuffle breaks ties.
     let exact = |class: usize| fraction * classes[class].len() as f64;
     let mut counts: Vec<usize> = (0..classes.len())
         .map(|class| exact(class) as usize)

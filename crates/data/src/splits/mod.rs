@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn grouped_splits_come_close_to_the_fraction_and_the_classes() {
-        // 60 speakers with 1 to 12 rows each; two thirds of the speakers are of class 0.
+        // 60 speakers with 1 to 12 rows each; two thirds of the speakers belong to class 0.
         let mut groups = Vec::new();
         let mut labels = Vec::new();
         for speaker in 0..60usize {

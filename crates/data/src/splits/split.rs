@@ -1,4 +1,4 @@
-//! Two sides of a split.
+//! The two sides of a split.
 
 use crate::error::{DataError, SplitError};
 

@@ -1,16 +1,15 @@
-//! Words to the sub-word tokens of a model and back.
+//! Aligns words with the sub-word tokens of a model.
 //!
-//! The text of a sentence goes through the tokenizer as a whole, and every token is given to the word that its first
-//! character lies in, by offsets, or, if that is a space between words, to the word behind it; how a tokenizer marks the
-//! inner pieces of words does not matter. These are the `word_ids` of transformers.
+//! A sentence is tokenized as a whole, and every token is assigned to the word that contains its first character, by
+//! offsets; a token that begins with a space between words is assigned to the following word. How a tokenizer marks the
+//! inner pieces of words does not matter. The result equals `word_ids` of transformers.
 //!
-//! Where a sentence is longer than the model reads, it is cut into windows at word boundaries ([`crate::windows`]), and
-//! each word is read in the window where it has most context.
+//! A sentence longer than the maximum length is cut into windows at word boundaries ([`crate::windows`]), and the
+//! prediction for each word is taken from the window where it has most context.
 //!
-//! A word can be without a token of its own: the tokenizer dropped its characters (control characters, an empty word), or
-//! one token spans several words (`").`). It is not learned from, and [`TagWindows::merge`] gives it the tag of the word
-//! with which it shares the token, continued; otherwise that of a word within the entity around it, and outside entities
-//! `O`.
+//! A word may have no token: the tokenizer dropped its characters (control characters, an empty word), or one token spans
+//! several words (`").`). Such a word is not used for training. [`TagWindows::merge`] gives it the continued tag of the
+//! word with which it shares the token; otherwise, within an entity, the entity's inside tag, else `O`.
 
 use std::ops::Range;
 
@@ -22,7 +21,7 @@ use crate::tagging::{Entity, TagSet};
 use crate::tokenizer::{Encoding, TextTokenizer, TokenizerError};
 use crate::windows;
 
-/// Which tokens of a word are trained to give its tag. Predictions are read from the first in any case.
+/// The tokens of a word that are trained to predict its tag. Predictions always come from the first token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LabelledTokens {
@@ -33,14 +32,14 @@ pub enum LabelledTokens {
     All,
 }
 
-/// How sentences become inputs of a model.
+/// Settings for converting sentences to inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TagWindowOptions {
-    /// The longest window, in tokens, special tokens included.
+    /// Maximum length of a window in tokens, special tokens included.
     pub max_length: usize,
-    /// Tokens that neighbouring windows share, at least.
+    /// Minimum number of tokens shared by adjacent windows.
     pub overlap: usize,
-    /// Which tokens of a word have a target.
+    /// The tokens of a word that have a target.
     pub labelled: LabelledTokens,
 }
 
@@ -51,11 +50,11 @@ pub struct WordHead {
     pub position: usize,
     /// Index of the word in its sentence.
     pub word: usize,
-    /// Whether this is the window where the word has most context, and so the one that gives its prediction.
+    /// Whether the word has most context in this window, so that its prediction is taken from here.
     pub owned: bool,
 }
 
-/// A sentence, or as much of it as the model reads at once.
+/// A sentence, or the part of it in one window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagWindow {
     /// Index of the sentence.
@@ -64,7 +63,7 @@ pub struct TagWindow {
     pub encoding: Encoding,
     /// For each token, the index of its word in the sentence; `None` for special tokens.
     pub words: Vec<Option<usize>>,
-    /// For each token, the tag it is trained to give, if any.
+    /// The target tag of each token, if any.
     pub targets: Vec<Option<usize>>,
     /// The first token of each word that begins in this window, in order.
     pub heads: Vec<WordHead>,
@@ -75,21 +74,21 @@ pub struct TagWindow {
 pub struct TagWindows {
     /// All windows, in the order of the sentences; a sentence without tokens has none.
     pub windows: Vec<TagWindow>,
-    /// How many sentences were longer than a window.
+    /// Number of sentences longer than a window.
     pub cut_sentences: usize,
-    /// How many words have no token.
+    /// Number of words without a token.
     pub words_without_token: usize,
-    /// Of each sentence, for each word, which word's first token it is read from: itself, or an earlier word with which it
-    /// shares a token. `None` if it has no token at all.
+    /// For each word of each sentence, the word whose first token it is predicted from: itself, or an earlier word that
+    /// shares a token with it. `None` if it has no token at all.
     sources: Vec<Vec<Option<usize>>>,
 }
 
-/// Cuts sentences into windows of tokens, on all cores. With `tags`, sentences that have entities also have targets; words
-/// in entities of types that `tags` lacks have none.
+/// Cuts sentences into windows of tokens, on all cores. With `tags`, sentences with entities also have targets; words in
+/// entities of types not in `tags` have none.
 ///
 /// # Errors
-/// [`TokenizerError::MaxLength`] if only special tokens fit; [`TokenizerError::Overlap`] if windows would share all
-/// they hold.
+/// [`TokenizerError::MaxLength`] if only special tokens fit; [`TokenizerError::Overlap`] if the overlap of windows is not
+/// smaller than their size.
 pub fn tag_windows(
     sentences: &[TaggedSentence],
     tags: Option<&TagSet>,
@@ -165,12 +164,12 @@ pub fn tag_windows(
 }
 
 impl TagWindows {
-    /// One value for each word of each sentence, given one for each of [`TagWindow::heads`] of each window: that of the
-    /// window where the word has most context. A word that shares its token with an earlier one has that one's value;
-    /// Words without a token have `None`.
+    /// One value per word of each sentence, given one per [`TagWindow::heads`] entry of each window: the value from the
+    /// window where the word has most context. A word that shares its token with an earlier word has the value of that
+    /// word; words without a token have `None`.
     ///
     /// # Panics
-    /// If there are not as many values as heads.
+    /// If the number of values differs from the number of heads.
     pub fn by_word<T: Clone>(&self, values: &[Vec<T>]) -> Vec<Vec<Option<T>>> {
         assert_eq!(values.len(), self.windows.len());
         let mut sentences: Vec<Vec<Option<T>>> = self
@@ -196,11 +195,11 @@ impl TagWindows {
         sentences
     }
 
-    /// The tag of every word of every sentence, as indices into `tags`, given one for each of [`TagWindow::heads`] of each
-    /// window.
+    /// The tag of every word of every sentence, as indices into `tags`, given one prediction per [`TagWindow::heads`]
+    /// entry of each window.
     ///
     /// # Panics
-    /// If there are not as many predictions as heads.
+    /// If the number of predictions differs from the number of heads.
     pub fn merge(&self, tags: &TagSet, predicted: &[Vec<usize>]) -> Vec<Vec<usize>> {
         let complete = |(sentence, sources): (Vec<Option<usize>>, &Vec<Option<usize>>)| {
             let mut behind = vec![None; sentence.len()];
@@ -230,7 +229,7 @@ impl TagWindows {
 /// The tokens of a sentence and the words they belong to.
 struct Aligned {
     ids: Vec<u32>,
-    /// For each token, its word; `None` for white space at the end.
+    /// For each token, its word; `None` for trailing white space.
     words: Vec<Option<usize>>,
     /// As [`TagWindows::sources`].
     sources: Vec<Option<usize>>,
@@ -248,7 +247,7 @@ impl Aligned {
         let mut at = 0;
         for (token, &(start, end)) in located.spans.iter().enumerate() {
             let (start, end) = (start as usize, end as usize);
-            // A token may begin before the one in front of it ends, but hardly ever in an earlier word.
+            // A token may begin before the end of the previous one, but hardly ever in an earlier word.
             while at > 0 && ranges[at - 1].end > start {
                 at -= 1;
             }
@@ -269,7 +268,7 @@ impl Aligned {
                 }
             }
         }
-        // A word that shares its token with a word without one is read from the same token as that word.
+        // If a word shares its token with a word that has none, both are predicted from the same token.
         for word in 0..sources.len() {
             if let Some(source) = sources[word].filter(|&source| source < word) {
                 sources[word] = sources[source];
@@ -287,7 +286,7 @@ impl Aligned {
         self.words[token].is_some_and(|word| self.first[word] == Some(token))
     }
 
-    /// Whether a window may begin at a token: not within a word, nor with white space that ends the text.
+    /// Whether a window may begin at a token: not within a word, nor at trailing white space.
     fn begins(&self, token: usize) -> bool {
         self.is_head(token)
     }
@@ -298,7 +297,7 @@ impl Aligned {
         tags: &TagSet,
         labelled: LabelledTokens,
     ) -> Vec<Option<usize>> {
-        // Only words that have a token count, so that every entity has a first one among them.
+        // Only words with a token count, so that every entity has a first word among them.
         let seen: Vec<usize> = (0..self.first.len())
             .filter(|&word| self.first[word].is_some())
             .collect();

@@ -25,16 +25,16 @@ impl Documents {
     }
 }
 
-/// Sentences as words and the texts of their tags, before the scheme of the tags is known.
+/// Sentences as words and unparsed tags, before the tagging scheme is known.
 pub(crate) struct Pending<'a> {
     pub(crate) sentence: TaggedSentence,
     pub(crate) tags: Option<Vec<Tag<'a>>>,
 }
 
-/// Sentences as they are read, word by word.
+/// Collects sentences word by word.
 #[derive(Default)]
 pub(crate) struct Builder<'a> {
-    /// The words of the sentence that is open, and their lines.
+    /// The words of the current sentence, with their lines.
     pub(crate) words: Vec<(u64, &'a str)>,
     pub(crate) tags: Vec<Tag<'a>>,
     pub(crate) done: Vec<Pending<'a>>,
@@ -46,7 +46,7 @@ impl<'a> Builder<'a> {
         self.tags.extend(tag);
     }
 
-    /// Ends the sentence, if there is one.
+    /// Ends the current sentence, if there is one.
     pub(crate) fn close(&mut self, document: Option<usize>, tagged: bool) {
         let Some(&(line, _)) = self.words.first() else {
             return;
@@ -63,8 +63,8 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// Finds out the scheme of all tags and reads the entities they mark. Gives the scheme, if there are tags, and whether they
-/// are bare.
+/// Detects the scheme of all tags and decodes their entities. Returns the scheme, if there are tags, and whether they are
+/// bare.
 pub(crate) fn resolve(
     pending: Vec<Pending<'_>>,
     entity_type: &str,

@@ -1,4 +1,4 @@
-//! Sentences as words, with the entities that a file marks in them.
+//! Sentences as words, with the entities marked in a file.
 
 use std::ops::Range;
 
@@ -12,24 +12,24 @@ use crate::error::{DataError, TagError};
 use crate::sources::format::Format;
 use crate::table::Table;
 
-/// A sentence, or another piece of text, as words.
+/// A sentence, or another piece of text, split into words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaggedSentence {
-    /// The text as in the file, or, if the file has only words, the words joined by single spaces.
+    /// The text as in the file or, if the file has only words, the words joined by single spaces.
     pub text: String,
-    /// Where each word lies in `text`, in bytes. A word may be empty.
+    /// Byte range of each word in `text`. A word may be empty.
     pub words: Vec<Range<usize>>,
-    /// The entities, in order, none sharing a word with another; `None` if the file has no tags.
+    /// The entities in order; no two share a word. `None` if the file has no tags.
     pub entities: Option<Vec<Entity>>,
-    /// Index of its document in [`TaggedCorpus::documents`], if the file tells documents apart.
+    /// Index of its document in [`TaggedCorpus::documents`], if the file marks documents.
     pub document: Option<usize>,
-    /// Line of the file where it begins, from 1; 0 if it comes from no file.
+    /// Line on which it begins, from 1; 0 if it does not come from a file.
     pub line: u64,
     /// Line of each word; empty if all are on `line`.
     pub(super) lines: Vec<u64>,
 }
 
-/// A part of a text, in characters (code points), as people and other programs read it.
+/// A span of text, in characters (code points), as used for display and by other programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TextSpan {
     /// First character, from 0.
@@ -38,12 +38,12 @@ pub struct TextSpan {
     pub end: usize,
     /// The type of the entity.
     pub label: String,
-    /// The characters themselves.
+    /// The text of the span.
     pub text: String,
 }
 
 impl TaggedSentence {
-    /// A text without tags, its words as [`split_words`] finds them.
+    /// A text without tags, split into words by [`split_words`].
     pub fn from_text(text: impl Into<String>) -> Self {
         let text = text.into();
         Self {
@@ -82,7 +82,7 @@ impl TaggedSentence {
         self.words.len()
     }
 
-    /// Whether it has no words.
+    /// Whether there are no words.
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
     }
@@ -90,23 +90,23 @@ impl TaggedSentence {
     /// The word at an index.
     ///
     /// # Panics
-    /// If there are not as many words.
+    /// If the index is out of range.
     pub fn word(&self, index: usize) -> &str {
         &self.text[self.words[index].clone()]
     }
 
-    /// Line of the file that a word is on.
+    /// The line of a word in the file.
     pub fn line_of(&self, word: usize) -> u64 {
         self.lines.get(word).copied().unwrap_or(self.line)
     }
 
-    /// The tag of each word, in a scheme of choice; `None` if the file has no tags.
+    /// The tag of each word in the given scheme; `None` if the file has no tags.
     pub fn tags(&self, scheme: Scheme) -> Option<Vec<String>> {
         let entities = self.entities.as_ref()?;
         Some(scheme.tags(entities, self.len()))
     }
 
-    /// The sentence with each word replaced; the text between words, the tags and the lines stay.
+    /// Replaces each word of the sentence; the text between words, the tags and the lines are unchanged.
     #[must_use]
     pub fn map_words(&self, mut change: impl FnMut(usize, &str) -> String) -> Self {
         let mut text = String::with_capacity(self.text.len());
@@ -130,10 +130,10 @@ impl TaggedSentence {
         }
     }
 
-    /// Entities as parts of [`TaggedSentence::text`].
+    /// Converts entities to spans of [`TaggedSentence::text`].
     ///
     /// # Panics
-    /// If an entity has no word or words that the sentence lacks.
+    /// If an entity is empty or has words outside the sentence.
     pub fn spans(&self, entities: &[Entity]) -> Vec<TextSpan> {
         let mut counted = (0, 0); // bytes and characters
         let mut characters = |to: usize| {
@@ -160,40 +160,40 @@ impl TaggedSentence {
     }
 }
 
-/// A file of tagged words, read.
+/// A parsed file of tagged words.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaggedCorpus {
     /// The file, for messages.
     pub name: String,
-    /// How it is written down.
+    /// The format of the file.
     pub format: Format,
     /// The sentences, in the order of the file.
     pub sentences: Vec<TaggedSentence>,
-    /// Names of the documents, in the order of the file; a document without one is called by its number. Empty if the file
-    /// does not tell documents apart.
+    /// Names of the documents, in the order of the file; a document without a name is numbered. Empty if the file does
+    /// not mark documents.
     pub documents: Vec<String>,
-    /// The scheme that the tags follow; `None` without tags, and where entities are given as spans.
+    /// The tagging scheme; `None` without tags, or if entities are given as spans.
     pub scheme: Option<Scheme>,
-    /// Whether tags are letters without a type.
+    /// Whether tags are bare, that is, letters without a type.
     pub bare: bool,
-    /// What was corrected.
+    /// Corrections made while reading.
     pub repairs: Repairs,
     pub(crate) layout: Layout,
 }
 
-/// What is needed to write the file again.
+/// The data needed to write the file back.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Layout {
-    /// The text of the file, the character that ends a line, and whether columns are divided by tabs.
+    /// The text of the file, the line terminator, and whether columns are separated by tabs.
     Lines { text: String, end: char, tabs: bool },
-    /// The text of the file, and whether each sentence is a text, and no list of tokens.
+    /// The text of the file, and for each sentence, whether it is a text rather than a list of tokens.
     Json { text: String, raw: Vec<bool> },
     /// The rows.
     Rows(Table),
 }
 
 impl TaggedCorpus {
-    /// Whether its words have tags.
+    /// Whether the words have tags.
     pub fn is_tagged(&self) -> bool {
         self.sentences.iter().any(|s| s.entities.is_some())
     }
@@ -210,10 +210,10 @@ impl TaggedCorpus {
             .flat_map(|s| s.entities.iter().flatten())
     }
 
-    /// The tags for a model that learns this file: those of `scheme` for the types of its entities.
+    /// The tag set for training on this file: the tags of `scheme` for the types of its entities.
     ///
     /// # Errors
-    /// [`TagError::NoTags`] if there are none, [`TagError::NoEntities`] if all are `O`.
+    /// [`TagError::NoTags`] if there are no tags, [`TagError::NoEntities`] if all are `O`.
     pub fn tag_set(&self, scheme: Scheme) -> Result<TagSet, DataError> {
         if !self.is_tagged() {
             return Err(DataError::Tag(TagError::NoTags {
@@ -223,8 +223,8 @@ impl TaggedCorpus {
         TagSet::new(self.entities().map(|entity| entity.kind.as_str()), scheme)
     }
 
-    /// Gives entities whose tags are bare the type of a model that knows only one: `B` and `I` say nothing else. Other files
-    /// and other models are left alone.
+    /// Sets the type of entities with bare tags to that of a model with a single type, because bare `B` and `I` carry no
+    /// type. Other files and models are left unchanged.
     pub fn adopt_type(&mut self, tags: &TagSet) {
         let [kind] = tags.types() else { return };
         if !self.bare {
@@ -236,7 +236,7 @@ impl TaggedCorpus {
         }
     }
 
-    /// The entities whose type `tags` lacks.
+    /// The entities whose type is not in `tags`.
     pub fn unseen(&self, tags: &TagSet) -> UnseenTypes {
         let mut unseen = UnseenTypes {
             name: self.name.clone(),

@@ -1,4 +1,4 @@
-//! Named entities in tagged words: schemes, tag sets, sentences, and their alignment with sub-word tokens.
+//! Named entities in tagged words: schemes, tag sets, sentences, and alignment with sub-word tokens.
 
 pub mod alignment;
 pub(crate) mod builder;
@@ -174,7 +174,7 @@ mod tests {
     fn sets_of_models_from_elsewhere_are_read_or_refused_by_name() {
         let set =
             |names: &[&str]| TagSet::from_names(names.iter().map(|n| n.to_string()).collect());
-        // A model that only knows `I-`.
+        // A model that has only `I-` tags.
         let inner = set(&["I-PER", "O", "I-LOC"]).unwrap();
         let tags = inner.encode(&[entity(0, 2, "PER"), entity(3, 4, "ORG")], 4);
         assert_eq!(tags, [Some(0), Some(0), Some(1), None]);

@@ -1,23 +1,23 @@
-//! Counts of what was corrected while tags and spans were read.
+//! Counts of corrections made while tags and spans were read.
 
 use serde::{Deserialize, Serialize};
 
-/// Counts of what was corrected while tags and spans were read.
+/// Counts of corrections made while tags and spans were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Repairs {
-    /// Entities whose first tag is not one that begins an entity.
+    /// Entities whose first tag does not begin an entity.
     pub without_begin: usize,
-    /// Entities that begin where the type changes from one word to the next, without a tag that begins an entity.
+    /// Entities that begin at a change of type between two words, without a tag that begins an entity.
     pub type_changes: usize,
-    /// In BIOES and BILOU, entities without a tag for their last word.
+    /// Entities in BIOES and BILOU whose last word does not have an end tag.
     pub unclosed: usize,
-    /// Character spans that begin or end within a word, and were widened to the whole word.
+    /// Character spans that begin or end within a word and were widened to the whole word.
     pub snapped: usize,
-    /// Character spans left out because they share a word with a longer one (of equals, the first stays).
+    /// Character spans dropped because they share a word with a longer one (if equal, the first is kept).
     pub overlapping: usize,
-    /// Character spans left out because they are blank.
+    /// Character spans dropped because they are blank.
     pub blank: usize,
-    /// Line of the file where the first of all these is.
+    /// Line of the first correction.
     pub first_line: Option<u64>,
 }
 

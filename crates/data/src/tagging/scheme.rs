@@ -1,10 +1,10 @@
-//! Tagging schemes: tags to entities and back.
+//! Tagging schemes: conversion between tags and entities.
 
 use serde::{Deserialize, Serialize};
 
 use super::repairs::Repairs;
 
-/// The type of an entity where tags are bare (`B`, `I` and `O`, as in the files of BioBERT) and nobody names one.
+/// The default type of entities with bare tags (`B`, `I` and `O`, as in the files of BioBERT).
 pub const DEFAULT_TYPE: &str = "entity";
 
 /// One entity: a run of words of one type.
@@ -18,7 +18,7 @@ pub struct Entity {
     pub kind: String,
 }
 
-/// How tags mark where entities begin and end.
+/// How tags mark the boundaries of entities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scheme {
@@ -28,14 +28,14 @@ pub enum Scheme {
     /// `I-` throughout; `B-` only on the first word of an entity directly after another of its type (Ramshaw & Marcus
     /// 1995).
     Iob1,
-    /// As BIO, with `E-` on the last word, and `S-` on the word of an entity that has but one.
+    /// As BIO, with `E-` on the last word, and `S-` on the word of a single-word entity.
     Bioes,
-    /// BIOES with the letters `L` and `U`.
+    /// As BIOES, with the letters `L` and `U` instead of `E` and `S`.
     Bilou,
 }
 
 impl Scheme {
-    /// The letters of the first word, inner words, the last word, and of an only word.
+    /// The letters of the first word, inner words, the last word, and the word of a single-word entity.
     fn letters(self) -> [Prefix; 4] {
         match self {
             Self::Bio | Self::Iob1 => {
@@ -47,7 +47,7 @@ impl Scheme {
         }
     }
 
-    /// Entities as the tags of so many words; of entities that overlap, the later one is written over the earlier.
+    /// The tags of this many words; if entities overlap, later ones overwrite earlier ones.
     pub fn tags(self, entities: &[Entity], words: usize) -> Vec<String> {
         let mut tags = vec!["O".to_string(); words];
         self.mark(entities, words, |word, prefix, kind| {
@@ -56,7 +56,7 @@ impl Scheme {
         tags
     }
 
-    /// Calls `set` with the prefix and the type of every word that is in an entity.
+    /// Calls `set` with the prefix and type of every word in an entity.
     pub(super) fn mark(
         self,
         entities: &[Entity],
@@ -82,8 +82,8 @@ impl Scheme {
         }
     }
 
-    /// The scheme that sequences of tags follow. Without an entity, and where `I-` begins some entities and `B-` others,
-    /// it is BIO.
+    /// Detects the scheme of tag sequences. Returns BIO if there are no entities, or if `I-` begins some entities and
+    /// `B-` others.
     pub(crate) fn detect(sequences: &[Vec<Tag<'_>>]) -> Self {
         let all = || sequences.iter().flatten();
         if all().any(|tag| matches!(tag.letter, b'E' | b'S')) {
@@ -109,7 +109,7 @@ impl Scheme {
     }
 }
 
-/// What a tag says about the place of its word in an entity.
+/// The position of a word in an entity, according to its tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Prefix {
     Outside,
@@ -133,11 +133,11 @@ impl Prefix {
     }
 }
 
-/// A tag, taken apart.
+/// A parsed tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tag<'a> {
     pub(crate) prefix: Prefix,
-    /// The type; nothing if the tag is bare, and outside entities.
+    /// The type; empty for bare tags and outside entities.
     pub(crate) kind: &'a str,
     pub(super) letter: u8,
 }
@@ -149,7 +149,8 @@ impl<'a> Tag<'a> {
         letter: b'O',
     };
 
-    /// `O`, or one of the letters `B`, `I`, `E`, `S`, `L`, `U`, alone or with a hyphen and a type, which may hold hyphens.
+    /// Parses `O`, or one of the letters `B`, `I`, `E`, `S`, `L`, `U`, alone or with a hyphen and a type, which may
+    /// contain hyphens.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let (&letter, rest) = text.as_bytes().split_first()?;
         let prefix = match letter {
@@ -178,7 +179,8 @@ impl<'a> Tag<'a> {
     }
 }
 
-/// Whether an entity begins at `tag`, and whether one ends before it: the rules of conlleval, which read every scheme.
+/// Whether an entity begins at `tag`, and whether one ends before it, by the rules of conlleval, which apply to every
+/// scheme.
 pub(super) fn borders(before: (Prefix, bool), tag: Prefix) -> (bool, bool) {
     use Prefix::{Begin, End, Inside, Outside, Single};
     let (before, same_type) = before;
@@ -195,7 +197,7 @@ pub(super) fn borders(before: (Prefix, bool), tag: Prefix) -> (bool, bool) {
     (begins, ends)
 }
 
-/// The entities of a sequence of prefixes and types.
+/// Decodes a sequence of prefixes and types to entities.
 pub(super) fn read<K: Copy + PartialEq>(
     tags: impl IntoIterator<Item = (Prefix, K)>,
     mut found: impl FnMut(usize, usize, K),
@@ -223,8 +225,8 @@ pub(super) fn read<K: Copy + PartialEq>(
     }
 }
 
-/// The entities that tags of a file mark, read as conlleval reads them. What breaks the rules of `scheme` is counted, with
-/// the `line` of the word.
+/// Decodes the tags of a file to entities, as conlleval does. Violations of `scheme` are counted with the `line` of the
+/// word.
 pub(crate) fn decode(
     tags: &[Tag<'_>],
     scheme: Scheme,
@@ -254,7 +256,7 @@ pub(crate) fn decode(
                 repairs.note(line(start));
             }
             let closes = matches!(tags[end - 1].prefix, Prefix::End | Prefix::Single);
-            // A change of type is one mistake, not two.
+            // Count a change of type as one error, not two.
             let changes = tags
                 .get(end)
                 .is_some_and(|next| matches!(next.prefix, Prefix::Inside | Prefix::End));

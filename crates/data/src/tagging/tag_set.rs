@@ -8,7 +8,7 @@ use super::scheme::{DEFAULT_TYPE, Entity, Prefix, Scheme, Tag, borders, read};
 use crate::columns;
 use crate::error::{DataError, LabelError, TagError, short};
 
-/// The tags that a model tells apart, in order: the index of a tag is its position.
+/// The tags of a model, in order: a tag's index is its position.
 ///
 /// Serialises as the list of names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ use crate::error::{DataError, LabelError, TagError, short};
 pub struct TagSet {
     names: Vec<String>,
     scheme: Scheme,
-    /// Of each tag, its prefix and the index of its type.
+    /// For each tag, its prefix and the index of its type.
     parts: Vec<(Prefix, usize)>,
     types: Vec<String>,
     positions: HashMap<(Prefix, usize), usize>,
@@ -38,10 +38,10 @@ impl From<TagSet> for Vec<String> {
 }
 
 impl TagSet {
-    /// The tags of a scheme for entity types: `O` first, then those of each type, the types sorted by code points.
+    /// The tags of a scheme for entity types: `O` first, then those of each type; types are sorted by code points.
     ///
     /// # Errors
-    /// [`TagError::NoEntities`] without a type; [`LabelError::UnnamedClass`] for an empty one.
+    /// [`TagError::NoEntities`] without types; [`LabelError::UnnamedClass`] for an empty one.
     pub fn new<'a>(
         types: impl IntoIterator<Item = &'a str>,
         scheme: Scheme,
@@ -67,12 +67,12 @@ impl TagSet {
         Ok(set)
     }
 
-    /// Tags in the order given, such as those of a model that was trained elsewhere. Bare letters have the type
-    /// [`DEFAULT_TYPE`].
+    /// Creates a set from tags in the given order, such as those of a model trained with other software. Bare letters
+    /// have the type [`DEFAULT_TYPE`].
     ///
     /// # Errors
-    /// [`TagError::TagName`] for a name that is no tag, [`LabelError::DuplicateClass`] for one that is there twice,
-    /// [`TagError::NoOutside`] without `O`, [`TagError::NoEntities`] with nothing else.
+    /// [`TagError::TagName`] for a name that is not a tag, [`LabelError::DuplicateClass`] for a duplicate,
+    /// [`TagError::NoOutside`] without `O`, [`TagError::NoEntities`] without any other tag.
     pub fn from_names(names: Vec<String>) -> Result<Self, DataError> {
         let mut types: Vec<String> = Vec::new();
         let mut parts = Vec::with_capacity(names.len());
@@ -128,7 +128,7 @@ impl TagSet {
         &self.names
     }
 
-    /// How many tags there are; never 0.
+    /// Number of tags; never 0.
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
         self.names.len()
@@ -149,7 +149,7 @@ impl TagSet {
         self.outside
     }
 
-    /// The type whose name is most like `kind`, for messages.
+    /// The type with the name most similar to `kind`, for messages.
     pub fn nearest(&self, kind: &str) -> Option<String> {
         columns::nearest(kind, &self.types)
     }
@@ -158,7 +158,7 @@ impl TagSet {
         self.types.iter().position(|known| known == kind)
     }
 
-    /// The tag for a place in an entity, or the next best if the set lacks it, as sets without `B-` do.
+    /// The tag for a position in an entity, or the closest alternative if the set lacks it, as in sets without `B-`.
     fn position(&self, prefix: Prefix, kind: usize) -> Option<usize> {
         let others: &[Prefix] = match prefix {
             Prefix::Single => &[Prefix::Single, Prefix::Begin, Prefix::Inside],
@@ -171,7 +171,7 @@ impl TagSet {
         others.iter().find_map(of)
     }
 
-    /// The tag of each of so many words; `None` for the words of entities whose type is not among those of the set.
+    /// The tags of this many words; `None` for the words of entities whose type is not in the set.
     pub fn encode(&self, entities: &[Entity], words: usize) -> Vec<Option<usize>> {
         let mut tags = vec![Some(self.outside); words];
         self.scheme.mark(entities, words, |word, prefix, kind| {
@@ -182,8 +182,8 @@ impl TagSet {
         tags
     }
 
-    /// The entities that tags mark, read as conlleval reads them: an `I-` without a `B-` begins an entity, and so does
-    /// a change of type. Tags are indices into the set; each must be less than its length.
+    /// Decodes tags to entities, as conlleval does: an `I-` without a `B-` begins an entity, as does a change of type.
+    /// Tags are indices into the set and must be less than its length.
     pub fn entities(&self, tags: &[usize]) -> Vec<Entity> {
         let mut entities = Vec::new();
         read(
@@ -199,10 +199,10 @@ impl TagSet {
         entities
     }
 
-    /// Whether `tag` may follow `before`; `None` is the border of the sentence, on either side.
+    /// Whether `tag` may follow `before`; `None` is the boundary of the sentence, at either end.
     ///
-    /// Behind `O` and behind the end of an entity none goes on; of BIOES and BILOU, what has begun ends. IOB1, and sets
-    /// that lack the tag which begins an entity of that type, forbid nothing.
+    /// No entity continues after `O` or after the end of an entity; in BIOES and BILOU, an entity that has begun must
+    /// end. IOB1, and sets that lack the tag that begins an entity of that type, allow all transitions.
     pub fn may_follow(&self, before: Option<usize>, tag: Option<usize>) -> bool {
         let part =
             |tag: Option<usize>| tag.map_or((Prefix::Outside, usize::MAX), |tag| self.parts[tag]);
@@ -219,7 +219,7 @@ impl TagSet {
         !(open && has(Prefix::End, kind)) || (goes_on && kind == other)
     }
 
-    /// The tag of what follows in the same word or entity: `I-` after `B-`, otherwise the tag itself.
+    /// The tag of a continuation of the same word or entity: `I-` after `B-`, otherwise the tag itself.
     pub(crate) fn continued(&self, tag: usize) -> usize {
         match self.parts[tag] {
             (Prefix::Begin, kind) => self.position(Prefix::Inside, kind).unwrap_or(tag),
@@ -227,7 +227,7 @@ impl TagSet {
         }
     }
 
-    /// The tag of a word between two tags: inside if the entity of `before` continues at `tag`, else outside.
+    /// The tag of a word between two tags: inside if the entity of `before` continues at `tag`, else `O`.
     pub(crate) fn between(&self, before: usize, tag: usize) -> usize {
         let ((before, kind), (prefix, other)) = (self.parts[before], self.parts[tag]);
         let (begins, _) = borders((before, kind == other), prefix);
@@ -238,14 +238,14 @@ impl TagSet {
     }
 }
 
-/// Entities whose type is not among those of a [`TagSet`]: each counts as missed, and its words are not learned from.
+/// Entities whose type is not in a [`TagSet`]: each counts as missed, and its words are not used for training.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UnseenTypes {
-    /// Each such type, how many entities it has, and the line where the first one begins; by type.
+    /// For each such type, the number of entities and the line of the first one, sorted by type.
     pub types: BTreeMap<String, (usize, u64)>,
     /// The file, for messages.
     pub name: String,
-    /// The type among those known that is most like the first of these.
+    /// The known type most similar to the first of these.
     pub nearest: Option<String>,
 }
 

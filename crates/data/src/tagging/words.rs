@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-/// The words of a text, as byte ranges: runs of characters between white space, in which every punctuation mark and symbol
-/// is a word by itself, and so is every ideograph and kana. Letters, digits, `_` and all marks that belong to letters stay
-/// together: `can't` is three words, `état` one. Control characters count as white space.
+/// The words of a text, as byte ranges: runs of characters between white space. Every punctuation mark, symbol, ideograph
+/// and kana is a separate word. Letters, digits, `_` and combining marks are kept together: `can't` is three words,
+/// `état` one. Control characters count as white space.
 ///
 /// Every character that is not white space is in exactly one word.
 pub fn split_words(text: &str) -> Vec<Range<usize>> {
@@ -25,7 +25,7 @@ pub fn split_words(text: &str) -> Vec<Range<usize>> {
                     open = true;
                 }
             },
-            // Joins the word before it, punctuation as well.
+            // Joins the preceding word, even if that is punctuation.
             Kind::Mark => match words.last_mut().filter(|word| word.end == at) {
                 Some(word) => word.end = end,
                 None => {
@@ -57,7 +57,7 @@ fn kind(character: char) -> Kind {
         | '\u{20000}'..='\u{323af}' => Kind::Alone,
         _ if character.is_alphanumeric() => Kind::Letter,
         _ if character.is_ascii() => Kind::Alone,
-        // Punctuation and symbols, as far as they are no letters or digits.
+        // Punctuation and symbols, excluding letters and digits.
         '\u{a1}'..='\u{bf}'
         | '\u{d7}'
         | '\u{f7}'

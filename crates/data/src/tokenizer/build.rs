@@ -22,20 +22,21 @@ use super::{Source, SpecialIds, TextTokenizer, TokenizerError};
 
 /// The model of a new tokenizer.
 pub(super) enum Model<'a> {
-    /// Pieces of words.
+    /// WordPiece.
     Wordpiece,
-    /// Merges; `bytes` where they are of bytes, so that nothing is unknown.
+    /// BPE; with `bytes`, over bytes, so that there are no unknown tokens.
     Bpe {
         merges: &'a [(&'a str, &'a str)],
         bytes: bool,
     },
-    /// The logarithm of each token's probability; 0 for special tokens.
+    /// The log probability of each token; 0 for special tokens.
     Unigram { scores: &'a [f64] },
-    /// Every token for itself.
+    /// A vocabulary of whole tokens.
     Whole,
 }
 
-/// A new tokenizer over `tokens`, whose ids are their positions; special tokens are where [`special_places`] says.
+/// A new tokenizer over `tokens`, whose ids are their positions; [`special_places`] determines the positions of special
+/// tokens.
 pub(super) fn new(
     parts: Parts,
     model: Model<'_>,
@@ -57,7 +58,7 @@ pub(super) fn new(
     )
 }
 
-/// Every character a token, with the vocabulary of a model's folder.
+/// A character-level tokenizer with the vocabulary of a model's folder.
 pub(super) fn characters(
     dir: &Path,
     family: TokenizerFamily,
@@ -66,7 +67,7 @@ pub(super) fn characters(
     with_vocab_txt(parts, None, dir, family)
 }
 
-/// Whatever a pattern matches, with the vocabulary of a model's folder.
+/// A regular-expression tokenizer with the vocabulary of a model's folder.
 pub(super) fn pattern(
     pattern: &str,
     dir: &Path,
@@ -77,7 +78,7 @@ pub(super) fn pattern(
     with_vocab_txt(parts, None, dir, family)
 }
 
-/// Pieces of a sequence, with the vocabulary of a model's folder.
+/// A k-mer tokenizer with the vocabulary of a model's folder.
 pub(super) fn kmers(
     kmers: &Kmers,
     dir: &Path,
@@ -86,7 +87,7 @@ pub(super) fn kmers(
     with_vocab_txt(Parts::kmers(kmers), Some(kmers), dir, family)
 }
 
-/// Pieces of a sequence, with every piece that the alphabet allows.
+/// A k-mer tokenizer with all k-mers of the alphabet.
 pub(super) fn new_kmers(
     kmers: &Kmers,
     family: TokenizerFamily,
@@ -112,7 +113,7 @@ impl TextTokenizer {
     }
 }
 
-/// Whether a tokenizer can use a pattern.
+/// Returns an error if a pattern cannot be used by a tokenizer.
 pub(super) fn check_pattern(pattern: &str) -> Result<(), TokenizerError> {
     let failed = |message: String| TokenizerError::Pattern {
         pattern: pattern.into(),
@@ -125,7 +126,7 @@ pub(super) fn check_pattern(pattern: &str) -> Result<(), TokenizerError> {
     }
 }
 
-/// A tokenizer whose tokens are the whole words of `vocab.txt` in a folder.
+/// A whole-word tokenizer with the `vocab.txt` of a folder.
 fn with_vocab_txt(
     parts: Parts,
     kmers: Option<&Kmers>,
@@ -149,7 +150,7 @@ fn with_vocab_txt(
         false => Spelling::Brackets,
     };
     let special_tokens = special_tokens(&config, &map, spelling);
-    // What these say of WordPiece does not hold here.
+    // These settings of WordPiece do not apply here.
     for key in [
         "tokenizer_class",
         "do_lower_case",
@@ -177,7 +178,7 @@ pub(super) fn ids_of(tokens: &[&str]) -> Map<String, Value> {
         .collect()
 }
 
-/// The tokenizer of parts, model and vocabulary; `path` is for messages.
+/// Builds a tokenizer from its parts, model and vocabulary; `path` is used in messages.
 pub(super) fn assemble(
     path: &Path,
     parts: Parts,
@@ -233,7 +234,8 @@ pub(super) fn assemble(
     build(path, document, family, source, &required)
 }
 
-/// The tokenizer of a document in the form of `tokenizer.json`, its special tokens checked; `path` is for messages.
+/// Builds a tokenizer from a document in the format of `tokenizer.json` and checks its special tokens; `path` is used in
+/// messages.
 pub(super) fn build(
     path: &Path,
     mut document: Value,
@@ -254,7 +256,7 @@ pub(super) fn build(
             });
         }
     }
-    // A token that the vocabulary lacks is not written down again: transformers would add it, beyond the embeddings.
+    // Do not save a special token that the vocabulary lacks: transformers would add it with an id beyond the embeddings.
     source
         .special_tokens
         .retain(|role, _| ids.contains_key(role));
@@ -309,7 +311,7 @@ pub(super) fn build(
     })
 }
 
-/// The id of a token in a document in the form of `tokenizer.json`.
+/// The id of a token in a document in the format of `tokenizer.json`.
 fn token_id(document: &Value, token: &str) -> Option<u32> {
     let added = document["added_tokens"].as_array();
     let added = added
@@ -323,7 +325,7 @@ fn token_id(document: &Value, token: &str) -> Option<u32> {
     id.and_then(|id| u32::try_from(id).ok())
 }
 
-/// How sequences are split into k-mers, if `tokenizer_config.json` says so.
+/// The k-mer settings saved in `tokenizer_config.json`, if any.
 fn saved_kmers(path: &Path, source: &Source) -> Result<Option<Kmers>, TokenizerError> {
     let Some(saved) = source.config.get(KMERS) else {
         return Ok(None);

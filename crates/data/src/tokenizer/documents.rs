@@ -1,4 +1,4 @@
-//! `tokenizer.json` of new tokenizers: normaliser, division into words, template and model, by kind.
+//! `tokenizer.json` of new tokenizers: normalizer, pre-tokenizer, template and model, by kind.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::kmers::Kmers;
 use super::normalization::{Normalization, replace, sequence};
 
-/// The parts of a tokenizer besides its vocabulary.
+/// The components of a tokenizer other than its vocabulary.
 #[derive(Debug, Clone)]
 pub(super) struct Parts {
     pub(super) normalizer: Value,
@@ -15,9 +15,9 @@ pub(super) struct Parts {
     pub(super) decoder: Value,
 }
 
-/// Divides text with spaces marked by `▁` before each space and around each punctuation mark and symbol.
+/// Splits text in which spaces are marked by `▁`: before each space and around each punctuation mark and symbol.
 ///
-/// The mark belongs to what follows it, so that `▁` alone is no token before a bracket.
+/// The mark belongs to the text after it, so that there is no separate `▁` token before a bracket.
 const MARKED_WORDS: &str = r"▁?[^▁\p{P}\p{S}]+|▁?[\p{P}\p{S}]";
 
 impl Parts {
@@ -30,7 +30,7 @@ impl Parts {
         }
     }
 
-    /// Words that carry the space before them as `▁`, as SentencePiece has them; for BPE and Unigram.
+    /// Words with the preceding space as `▁`, as in SentencePiece; for BPE and Unigram.
     pub(super) fn marked_words(normalization: &Normalization) -> Self {
         let metaspace = json!({
             "type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true,
@@ -50,7 +50,7 @@ impl Parts {
         }
     }
 
-    /// RoBERTa's rules: bytes, with the space before a word as `Ġ`.
+    /// RoBERTa's rules: bytes, with the preceding space of a word as `Ġ`.
     pub(super) fn byte_level(normalization: &Normalization) -> Self {
         let byte_level = |add_prefix_space: bool| {
             json!({
@@ -67,7 +67,7 @@ impl Parts {
         }
     }
 
-    /// Every character on its own; white space of any kind and length is one space.
+    /// Single characters; any run of white space becomes one space.
     pub(super) fn characters(normalization: &Normalization) -> Self {
         Self {
             normalizer: normalization.general(true),
@@ -81,7 +81,7 @@ impl Parts {
         }
     }
 
-    /// What a pattern matches; the rest is dropped.
+    /// The matches of a pattern; other text is dropped.
     pub(super) fn matches(pattern: &str, normalization: &Normalization) -> Self {
         Self {
             normalizer: normalization.general(false),
@@ -95,7 +95,7 @@ impl Parts {
         }
     }
 
-    /// Pieces of a sequence: with a stride of their size they are cut here, with another [`Kmers::cut`] comes before.
+    /// K-mers of a sequence: split here if the stride equals their size, otherwise beforehand by [`Kmers::cut`].
     pub(super) fn kmers(kmers: &Kmers) -> Self {
         let replaced = kmers.replacements().into_iter();
         let replaced = replaced.map(|(letter, by)| replace(&letter.to_string(), &by.to_string()));
@@ -146,12 +146,12 @@ pub(super) fn wordpiece(vocab: &Map<String, Value>, unknown: &str) -> Value {
     })
 }
 
-/// Pieces and the logarithms of their probabilities, in the order of their ids.
+/// Pieces and their log probabilities, in the order of their ids.
 pub(super) fn unigram(pieces: &[(String, f64)], unknown: Option<usize>) -> Value {
     json!({"type": "Unigram", "unk_id": unknown, "vocab": pieces, "byte_fallback": false})
 }
 
-/// `<s> A </s></s> B </s>`, all of token type 0, as RoBERTa has it; with byte-level words by its own processor.
+/// `<s> A </s></s> B </s>`, all with token type 0, as in RoBERTa; for byte-level words, RoBERTa's own post-processor.
 pub(super) fn roberta_template(
     byte_level: bool,
     ids: &BTreeMap<&'static str, (String, u64)>,

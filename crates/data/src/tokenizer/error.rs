@@ -7,22 +7,22 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenizerError {
-    /// None of the files that hold a tokenizer.
+    /// A directory without tokenizer files.
     #[error("`{}` holds no tokenizer: neither `tokenizer.json`, nor `vocab.txt`, nor `vocab.json` with `merges.txt`", dir.display())]
     NotFound {
         /// The directory.
         dir: PathBuf,
-        /// What the directory holds instead: some of its file names.
+        /// Names of some of the files in the directory.
         found: Vec<String>,
     },
-    /// One of two files that belong together.
+    /// One of two required files is missing.
     #[error("`{}` holds `{present}` but not `{missing}`", dir.display())]
     Incomplete {
         /// The directory.
         dir: PathBuf,
-        /// The file that is there.
+        /// The existing file.
         present: &'static str,
-        /// The file that is not.
+        /// The missing file.
         missing: &'static str,
     },
     /// A file that could not be read, or is not UTF-8.
@@ -30,7 +30,7 @@ pub enum TokenizerError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -39,7 +39,7 @@ pub enum TokenizerError {
     Write {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -48,11 +48,11 @@ pub enum TokenizerError {
     Json {
         /// The file.
         path: PathBuf,
-        /// What and where, as the parser says.
+        /// The parser's error, with its position.
         #[source]
         source: serde_json::Error,
     },
-    /// JSON that does not describe what it should.
+    /// JSON with invalid content.
     #[error("`{}` is not {expected}: {message}", path.display())]
     Content {
         /// The file, or the directory.
@@ -62,7 +62,7 @@ pub enum TokenizerError {
         /// What is wrong with it.
         message: String,
     },
-    /// A line of `merges.txt` that is not two tokens.
+    /// A line of `merges.txt` that does not have two tokens.
     #[error("line {line} of `{}` is `{found}`, expected two tokens with a space between", path.display())]
     Merge {
         /// The file.
@@ -72,58 +72,58 @@ pub enum TokenizerError {
         /// The line's content.
         found: String,
     },
-    /// A vocabulary without a token that every input needs.
+    /// A vocabulary without a required special token.
     #[error("the vocabulary in `{}` has no `{token}` (the {role})", path.display())]
     SpecialToken {
         /// The file, or the directory.
         path: PathBuf,
         /// The token.
         token: String,
-        /// What it is for, as `tokenizer_config.json` calls it: `cls_token`, ….
+        /// Its role, as named in `tokenizer_config.json`: `cls_token`, ….
         role: &'static str,
     },
-    /// No room for the special tokens.
+    /// A maximum length with no room for the special tokens.
     #[error("a maximum length of {max_length} tokens has no room for the {special} special tokens")]
     MaxLength {
-        /// What was requested.
+        /// The requested length.
         max_length: usize,
-        /// The special tokens alone.
+        /// Number of special tokens.
         special: usize,
     },
-    /// Windows that share as many tokens as they hold.
+    /// An overlap that is not smaller than the window.
     #[error("windows of {room} tokens cannot share {overlap}")]
     Overlap {
-        /// What was requested.
+        /// The requested overlap.
         overlap: usize,
-        /// Tokens of a window, special tokens aside.
+        /// Number of tokens in a window, excluding special tokens.
         room: usize,
     },
     /// The tokenizer could not encode a text.
     #[error("could not encode the text: {message}")]
     Encode {
-        /// What the tokenizer says.
+        /// The tokenizer's message.
         message: String,
     },
-    /// No words to learn from.
+    /// No words to train on.
     #[error("there is no text to train a tokenizer on")]
     NoText,
-    /// A name that is no kind of tokenizer.
+    /// An invalid tokenizer specification.
     #[error("`{found}` is not {expected}: {message}")]
     Spec {
-        /// What was requested.
+        /// The given specification.
         found: String,
-        /// What it would have to look like.
+        /// The expected form.
         expected: &'static str,
         /// What is wrong with it.
         message: String,
     },
-    /// A rule that is nothing without a vocabulary.
+    /// A tokenizer specification that requires a vocabulary, without one.
     #[error("`{spec}` needs a vocabulary, and there is no model to take it from")]
     NoVocabulary {
-        /// The rule, as users write it.
+        /// The specification as entered by the user.
         spec: String,
     },
-    /// A regular expression that cannot be used.
+    /// An invalid or unsupported regular expression.
     #[error("`{pattern}` is not a regular expression: {message}")]
     Pattern {
         /// The expression.
@@ -131,24 +131,24 @@ pub enum TokenizerError {
         /// What is wrong with it.
         message: String,
     },
-    /// No text whose words fit into the memory allowed.
+    /// No text has words that fit in the memory budget.
     #[error("no text fits into {budget} bytes of memory")]
     Memory {
         /// The budget, in bytes.
         budget: u64,
     },
-    /// A vocabulary too small to hold anything.
+    /// A vocabulary size that is too small.
     #[error("a vocabulary of {found} tokens is too small, expected at least {least}")]
     VocabSize {
-        /// What was requested.
+        /// The requested size.
         found: usize,
-        /// The special tokens and one character.
+        /// The minimum: the special tokens and one character.
         least: usize,
     },
 }
 
 impl TokenizerError {
-    /// What the user can do about it, if we know.
+    /// A suggestion for the user, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotFound { dir, found } if found.is_empty() && !dir.is_dir() => {

@@ -1,8 +1,8 @@
-//! What tokenizers of different encoder families do differently.
+//! Differences between the tokenizers of encoder families.
 
 use serde::{Deserialize, Serialize};
 
-/// The encoder families, as far as their tokenizers differ.
+/// The tokenizer conventions of encoder families.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenizerFamily {
@@ -17,7 +17,7 @@ pub enum TokenizerFamily {
     Distilbert,
 }
 
-/// How special tokens are spelled, unless the files say otherwise.
+/// Spelling of special tokens, unless the files specify otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Spelling {
     /// `[CLS]`
@@ -26,7 +26,7 @@ pub(super) enum Spelling {
     Angles,
 }
 
-/// The tokenizer that a family's own class in transformers implements.
+/// The kind of tokenizer implemented by a family's class in transformers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// WordPiece with BERT's normalization and pre-tokenization.
@@ -35,18 +35,18 @@ pub(super) enum Kind {
     ByteLevelBpe,
 }
 
-/// The conventions of a family's tokenizers.
+/// The tokenizer conventions of a family.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Conventions {
     /// The name in settings and flags.
     name: &'static str,
     /// Whether the second text of a pair has token type 1.
     pub(crate) token_types: bool,
-    /// Whether two separators are between the texts of a pair.
+    /// Whether the texts of a pair are separated by two separators.
     pub(crate) double_separator: bool,
-    /// How special tokens are spelled.
+    /// Spelling of special tokens.
     pub(super) spelling: Spelling,
-    /// The tokenizer class in transformers, and the kind of tokenizer that it is for.
+    /// The tokenizer class in transformers, and the kind of tokenizer that it implements.
     pub(super) class: (&'static str, Kind),
 }
 
@@ -64,7 +64,7 @@ impl TokenizerFamily {
         Self::ALL.into_iter().find(|family| family.name() == name)
     }
 
-    /// The first family whose own tokenizers are of that kind.
+    /// The first family whose tokenizer class is of this kind.
     pub(super) fn with_kind(kind: Kind) -> Self {
         let mut all = Self::ALL.into_iter();
         all.find(|family| family.conventions().class.1 == kind)

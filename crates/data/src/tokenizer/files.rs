@@ -14,7 +14,7 @@ pub(super) const VOCAB_TXT: &str = "vocab.txt";
 pub(super) const VOCAB_JSON: &str = "vocab.json";
 pub(super) const MERGES: &str = "merges.txt";
 
-/// The key of `tokenizer_config.json` that describes how sequences are split into k-mers; only bertkit reads it.
+/// The key of `tokenizer_config.json` for k-mer settings; only bertkit reads it.
 pub(super) const KMERS: &str = "bertkit_kmers";
 
 pub(super) fn read_text(path: &Path) -> Result<String, TokenizerError> {
@@ -35,7 +35,7 @@ pub(super) fn read_json(path: &Path) -> Result<Value, TokenizerError> {
     })
 }
 
-/// The object in a file that may be absent.
+/// Reads an object from a file that may be absent.
 pub(super) fn read_object(path: &Path) -> Result<Map<String, Value>, TokenizerError> {
     if !path.is_file() {
         return Ok(Map::new());

@@ -1,4 +1,4 @@
-//! Overlapping pieces of a sequence, such as DNA, as tokens.
+//! K-mer tokens of sequences such as DNA.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,14 +11,14 @@ use super::TokenizerError;
 /// The letters of DNA.
 const DNA: &str = "ACGT";
 
-/// The largest vocabulary that is made.
+/// The maximum vocabulary size.
 const MOST_TOKENS: usize = 1 << 20;
 
-/// How sequences are cut into pieces of `size` letters (k-mers), as DNABERT does (Ji et al. 2021, §2.2).
+/// Splits sequences into k-mers of `size` letters, as DNABERT does (Ji et al. 2021, §2.2).
 ///
-/// A piece starts at every `stride`-th letter; what is left at the end is dropped if it is shorter than a piece. White
-/// space separates sequences and is no letter, so a text that has been cut already stays as it is. Letters are read in
-/// upper case if the alphabet has no lower case, and `U` as `T` if the alphabet has only `T`.
+/// A k-mer starts at every `stride`-th letter; remaining letters at the end are dropped if they are fewer than `size`.
+/// White space separates sequences, so a text that has already been split is unchanged. Letters are converted to upper
+/// case if the alphabet has no lower case, and `U` to `T` if the alphabet has only `T`.
 ///
 /// Written as `kmer:6`, `kmer:3:stride=3`, `kmer:6:alphabet=ACGTN`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,17 +29,17 @@ pub struct Kmers {
 }
 
 impl Kmers {
-    /// Letters of a piece.
+    /// Letters per k-mer.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// Letters from the start of a piece to the start of the next.
+    /// Letters from the start of a k-mer to the start of the next.
     pub fn stride(&self) -> usize {
         self.stride
     }
 
-    /// All pieces that the alphabet allows, in the alphabet's order.
+    /// All k-mers of the alphabet, in the alphabet's order.
     pub(crate) fn vocabulary(&self) -> impl Iterator<Item = String> {
         let letters: Vec<char> = self.alphabet.chars().collect();
         let all = letters.len().pow(self.size as u32);
@@ -57,7 +57,7 @@ impl Kmers {
         })
     }
 
-    /// The letters that are read as another one.
+    /// Letters that are replaced, with their replacements.
     pub(crate) fn replacements(&self) -> Vec<(char, char)> {
         let has = |letter: char| self.alphabet.contains(letter);
         let mut replaced = Vec::new();
@@ -75,7 +75,7 @@ impl Kmers {
         replaced
     }
 
-    /// The sequence's pieces with a space between; the text itself where a tokenizer can cut it by a pattern.
+    /// The k-mers of a text, separated by spaces; the text itself if the tokenizer can split it by a pattern.
     pub(crate) fn cut<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if self.stride == self.size {
             return Cow::Borrowed(text);
@@ -90,7 +90,8 @@ impl Kmers {
         Cow::Owned(pieces)
     }
 
-    /// Where each piece begins in [`Kmers::cut`]'s text and in the text itself, in bytes; `None` where both are the same text.
+    /// Byte offsets of each k-mer in the text returned by [`Kmers::cut`] and in the original text; `None` if both are the
+    /// same.
     pub(super) fn places(&self, text: &str) -> Option<Vec<(usize, usize)>> {
         let mut places = Vec::new();
         let mut end = 0;
@@ -107,7 +108,7 @@ impl Kmers {
         Some(places)
     }
 
-    /// Goes through the pieces of a text, each with its place in bytes.
+    /// Calls `put` with each k-mer of a text and its byte offset.
     fn for_each<'a>(&self, text: &'a str, mut put: impl FnMut(usize, &'a str)) {
         let mut starts = Vec::new();
         for sequence in text.split_whitespace() {
@@ -124,12 +125,12 @@ impl Kmers {
         }
     }
 
-    /// As it is saved.
+    /// Serialises the settings.
     pub(super) fn to_json(&self) -> Value {
         json!({"size": self.size, "stride": self.stride, "alphabet": self.alphabet})
     }
 
-    /// As it was saved; `None` if it was not.
+    /// Deserialises the settings; `None` if they are invalid.
     pub(super) fn from_json(value: &Value) -> Option<Self> {
         let number = |key: &str| usize::try_from(value[key].as_u64()?).ok();
         let alphabet = value["alphabet"].as_str()?;
@@ -171,7 +172,7 @@ impl Kmers {
 impl FromStr for Kmers {
     type Err = TokenizerError;
 
-    /// What stands after `kmer`: nothing, for pieces of 6 letters as in DNABERT, or `:6:stride=3:alphabet=ACGTN`.
+    /// Parses the part after `kmer`: empty for k-mers of 6 letters as in DNABERT, or `:6:stride=3:alphabet=ACGTN`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let failed = |message: String| TokenizerError::Spec {
             found: format!("kmer{text}"),

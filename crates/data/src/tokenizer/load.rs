@@ -18,17 +18,16 @@ use super::{Source, TextTokenizer, TokenizerError};
 impl TextTokenizer {
     /// Reads the tokenizer in a model directory.
     ///
-    /// That is `tokenizer.json` if it is there; else `vocab.txt`, for WordPiece with BERT's normalisation; else
-    /// `vocab.json` and `merges.txt`, for RoBERTa's byte-level BPE. `tokenizer_config.json` and
-    /// `special_tokens_map.json` may tell the special tokens, `do_lower_case`, `strip_accents`,
-    /// `tokenize_chinese_chars` and `add_prefix_space`; where they do not, transformers' defaults hold (texts are
-    /// lower-cased, for one). Where `tokenizer_config.json` contradicts the normaliser in `tokenizer.json`, it wins, as
-    /// in transformers. A special token that the vocabulary lacks stays unknown, where transformers would give it an id
-    /// beyond the model's embeddings.
+    /// Reads `tokenizer.json` if it exists; else `vocab.txt`, for WordPiece with BERT's normalisation; else `vocab.json`
+    /// and `merges.txt`, for RoBERTa's byte-level BPE. `tokenizer_config.json` and `special_tokens_map.json` may set the
+    /// special tokens, `do_lower_case`, `strip_accents`, `tokenize_chinese_chars` and `add_prefix_space`; otherwise
+    /// transformers' defaults apply (for example, texts are lower-cased). If `tokenizer_config.json` contradicts the
+    /// normaliser in `tokenizer.json`, it takes precedence, as in transformers. A special token that the vocabulary lacks
+    /// stays unknown, whereas transformers would give it an id beyond the model's embeddings.
     ///
     /// # Errors
-    /// None of the files is there; a file cannot be read or is not what it should be; the vocabulary lacks the tokens
-    /// that start and end an input, or, beside a bare vocabulary, the unknown or padding token.
+    /// None of the files exists; a file cannot be read or is invalid; the vocabulary lacks the tokens that start and end
+    /// an input or, for a bare vocabulary, the unknown or padding token.
     pub fn from_dir(dir: &Path, family: TokenizerFamily) -> Result<Self, TokenizerError> {
         let config = read_object(&dir.join(CONFIG))?;
         let map = read_object(&dir.join(SPECIAL_TOKENS))?;

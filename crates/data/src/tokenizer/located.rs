@@ -1,4 +1,4 @@
-//! Tokens that know where they lie in the text, the special tokens around them, and tokens beyond the vocabulary.
+//! Tokens with their positions in the text, special-token templates, and tokens added to a vocabulary.
 
 use rustc_hash::FxHashMap;
 use tokenizers::{AddedToken, NormalizerWrapper, PreTokenizerWrapper, Token};
@@ -14,14 +14,14 @@ pub(crate) struct LocatedTokens {
     pub(crate) spans: Vec<(u32, u32)>,
 }
 
-/// Words, and bytes of the longest one, that a [`Reader`] remembers at a time.
+/// Maximum number of words cached by a [`Reader`], and maximum length of a cached word in bytes.
 const KNOWN_WORDS: usize = 1 << 15;
 const KNOWN_BYTES: usize = 64;
 
-/// Reads texts one after the other and remembers their words, so that one that comes again costs a look-up.
+/// Tokenizes texts one at a time and caches their words, so that a repeated word costs only a look-up.
 ///
-/// The tokens are those of [`TextTokenizer::locate`]. What stands between white space is remembered where a tokenizer reads it
-/// without regard to what stands around it, as BERT's do; others read every text anew.
+/// The tokens are those of [`TextTokenizer::locate`]. Text between white space is cached if the tokenizer processes it
+/// independently of its context, as BERT's do; other tokenizers process every text in full.
 pub(crate) struct Reader<'a> {
     tokenizer: &'a TextTokenizer,
     by_words: bool,
@@ -61,7 +61,7 @@ impl<'a> Reader<'a> {
         Ok(ids)
     }
 
-    /// Goes through the words of a text, each with the byte where it begins.
+    /// Calls the closure with each word of a text and its byte offset.
     fn for_each(
         &mut self,
         text: &str,
@@ -86,8 +86,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The special tokens of a tokenizer, as they stand before, between and behind the tokens of one text or two: each with its
-/// token type.
+/// The special tokens before, between and after the tokens of one or two texts, each with its token type.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Template {
     before: Vec<(u32, u32)>,
@@ -103,12 +102,12 @@ impl Template {
         self.before.len() + self.between.len() + self.behind.len()
     }
 
-    /// Where the first text begins.
+    /// Position of the first token of the first text.
     pub(crate) fn first_at(&self) -> usize {
         self.before.len()
     }
 
-    /// Where the second text begins, after a first text of so many tokens.
+    /// Position of the first token of the second text, given the number of tokens of the first.
     pub(crate) fn second_at(&self, first: usize) -> usize {
         self.before.len() + first + self.between.len()
     }
@@ -148,14 +147,14 @@ impl Template {
 }
 
 impl TextTokenizer {
-    /// The tokens of a text and where they lie, as `return_offsets_mapping` tells in transformers, but in bytes.
+    /// The tokens of a text and their positions, as `return_offsets_mapping` returns in transformers, but in bytes.
     pub(crate) fn locate(&self, text: &str) -> Result<LocatedTokens, TokenizerError> {
         let places = self.kmers.as_ref().and_then(|kmers| kmers.places(text));
         let encoding = self
             .inner
             .encode(&*self.prepared(text), false)
             .map_err(failed)?;
-        // Where the text was split first, a token is within one piece or spans consecutive ones.
+        // If the text was split first, a token is within one piece or spans consecutive ones.
         let place = |byte: usize| match &places {
             None => byte,
             Some(places) => {
@@ -164,7 +163,7 @@ impl TextTokenizer {
                 at + byte - cut
             }
         };
-        // A token that is some bytes of a character covers the whole character.
+        // A token for some bytes of a character covers the whole character.
         let span = |&(from, to): &(usize, usize)| {
             let (from, to) = match from < to {
                 true => (place(from), place(to - 1) + 1),
@@ -237,13 +236,13 @@ impl TextTokenizer {
         Ok(template)
     }
 
-    /// The same tokenizer with more tokens, whose ids follow the largest one; those that it has keep their ids.
+    /// Adds tokens to the tokenizer; their ids follow the largest one, and existing tokens keep their ids.
     ///
-    /// They are special tokens: found in texts as they are spelt, before anything is lower-cased or divided, and saved in
+    /// They are special tokens: matched exactly in texts before lower-casing and splitting, and saved in
     /// `tokenizer.json`. A model then needs [`TextTokenizer::vocab_size`] rows of embeddings.
     ///
     /// # Errors
-    /// [`TokenizerError::Encode`] if the normaliser cannot read a token.
+    /// [`TokenizerError::Encode`] if the normaliser fails on a token.
     pub fn with_added_tokens<S: AsRef<str>>(
         mut self,
         tokens: &[S],
@@ -252,7 +251,7 @@ impl TextTokenizer {
             .iter()
             .map(|token| AddedToken::from(token.as_ref(), true));
         self.inner.add_special_tokens(added).map_err(failed)?;
-        // The list of the files it came from lacks them; it is written anew.
+        // The original list lacks them; it is written again.
         self.source.config.shift_remove("added_tokens_decoder");
         let largest = self.inner.get_vocab(true).into_values().max();
         self.vocab_size = largest.map_or(0, |id| id as usize + 1);

@@ -1,4 +1,4 @@
-//! Texts to token ids, as Hugging Face transformers does it.
+//! Converts texts to token ids, as Hugging Face transformers does.
 
 mod build;
 mod documents;
@@ -36,14 +36,14 @@ pub use self::training::{
     Usage, train_tokenizer,
 };
 
-/// One text, or pair of texts, as the model reads it.
+/// The model input for a text or pair of texts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Encoding {
     /// Token ids, special tokens included.
     pub ids: Vec<u32>,
-    /// As long as `ids`: 1 for the second text and its last special token where the family tells them apart, else 0.
+    /// As long as `ids`: 1 for the second text and its last special token if the family uses token types, else 0.
     pub type_ids: Vec<u32>,
-    /// Whether tokens were cut off to keep to the maximum length.
+    /// Whether tokens were truncated to the maximum length.
     pub truncated: bool,
 }
 
@@ -69,12 +69,12 @@ struct SpecialIds {
     mask: Option<u32>,
 }
 
-/// A tokenizer with the rules of its encoder family; can be shared between threads.
+/// A tokenizer with the conventions of its encoder family; can be shared between threads.
 ///
 /// Text that spells a special token, such as `[SEP]`, becomes that token, as in transformers.
 #[derive(Debug, Clone)]
 pub struct TextTokenizer {
-    /// Without truncation and padding: those are ours to do.
+    /// Without truncation and padding, which are done here.
     inner: Tokenizer,
     family: TokenizerFamily,
     special: SpecialIds,
@@ -82,16 +82,16 @@ pub struct TextTokenizer {
     model_max_length: Option<usize>,
     warnings: Vec<String>,
     source: Source,
-    /// How texts are cut before `inner` reads them.
+    /// How texts are split into k-mers before `inner` processes them.
     kmers: Option<Kmers>,
 }
 
-/// What a saved tokenizer takes over from the files it was read from.
+/// Settings of the original files that are kept when saving.
 #[derive(Debug, Clone, Default)]
 struct Source {
     /// `tokenizer_config.json`.
     config: Map<String, Value>,
-    /// `special_tokens_map.json`, with what was found elsewhere filled in: by role, text or description.
+    /// `special_tokens_map.json`, completed from other files: by role, text or description.
     special_tokens: BTreeMap<&'static str, Value>,
     /// `truncation` and `padding` of `tokenizer.json`.
     truncation: Value,
@@ -99,10 +99,10 @@ struct Source {
 }
 
 impl TextTokenizer {
-    /// Encodes a text or a pair, cut to `max_length` tokens, special tokens included.
+    /// Encodes a text or a pair, truncated to `max_length` tokens, special tokens included.
     ///
-    /// Too long a pair loses tokens at the end of the longer text first, then of both, as `truncation=True` does in
-    /// transformers. An empty text is special tokens alone.
+    /// A pair that is too long loses tokens at the end of the longer text first, then of both, as with `truncation=True`
+    /// in transformers. An empty text becomes special tokens only.
     ///
     /// # Errors
     /// [`TokenizerError::MaxLength`] if `max_length` has no room for the special tokens.
@@ -148,7 +148,7 @@ impl TextTokenizer {
         } else {
             (first, second)
         };
-        // What was cut off is kept aside, and would be processed in every combination with that of the other text.
+        // The truncated tokens are kept and would be processed in every combination with those of the other text.
         first.take_overflowing();
         if let Some(second) = &mut second {
             second.take_overflowing();
@@ -183,17 +183,17 @@ impl TextTokenizer {
             .collect()
     }
 
-    /// The tokenizer underneath, without truncation and padding.
+    /// The inner tokenizer, without truncation and padding.
     pub(crate) fn inner(&self) -> &Tokenizer {
         &self.inner
     }
 
-    /// How sequences are cut before the parts that `tokenizer.json` describes read them.
+    /// How sequences are split into k-mers before the components in `tokenizer.json` process them.
     pub(crate) fn kmers(&self) -> Option<&Kmers> {
         self.kmers.as_ref()
     }
 
-    /// The text as the parts that `tokenizer.json` describes read it.
+    /// The text as passed to the components in `tokenizer.json`.
     fn prepared<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match &self.kmers {
             Some(kmers) => kmers.cut(text),
@@ -201,8 +201,8 @@ impl TextTokenizer {
         }
     }
 
-    /// How many characters of a text, white space aside, are in no token, because the tokenizer's pattern does not match
-    /// them.
+    /// Number of characters of a text, excluding white space, that are in no token because the tokenizer's pattern does
+    /// not match them.
     ///
     /// # Errors
     /// [`TokenizerError::Encode`]
@@ -220,7 +220,7 @@ impl TextTokenizer {
         Ok(text.char_indices().filter(dropped).count())
     }
 
-    /// How many special tokens an encoded text, or pair, has.
+    /// Number of special tokens in an encoded text or pair.
     pub fn special_tokens_added(&self, pair: bool) -> usize {
         use tokenizers::PostProcessor;
         self.inner
@@ -228,35 +228,35 @@ impl TextTokenizer {
             .map_or(0, |processor| processor.added_tokens(pair))
     }
 
-    /// The family whose rules it follows.
+    /// The family of the tokenizer.
     pub fn family(&self) -> TokenizerFamily {
         self.family
     }
 
-    /// The same tokenizer under the rules of another family; only token types and saved class names differ.
+    /// The same tokenizer with the conventions of another family; only token types and saved class names differ.
     pub fn with_family(mut self, family: TokenizerFamily) -> Self {
         self.family = family;
         self.source.config.remove("tokenizer_class");
         self
     }
 
-    /// The longest input of the model, in tokens, if the tokenizer's files say.
+    /// The maximum input length of the model, in tokens, if the tokenizer's files specify it.
     pub fn model_max_length(&self) -> Option<usize> {
         self.model_max_length
     }
 
-    /// Sets what [`TextTokenizer::save`] writes as the longest input of the model, in tokens.
+    /// Sets the maximum input length of the model, in tokens, as written by [`TextTokenizer::save`].
     pub fn with_model_max_length(mut self, tokens: usize) -> Self {
         self.model_max_length = Some(tokens);
         self
     }
 
-    /// What is odd about the tokenizer's files, for the user to read.
+    /// Warnings about the tokenizer's files, for display.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// One more than the largest token id, added tokens included: the rows an embedding needs.
+    /// The largest token id plus one, added tokens included: the number of rows of the embedding.
     pub fn vocab_size(&self) -> usize {
         self.vocab_size
     }
@@ -281,17 +281,17 @@ impl TextTokenizer {
         self.special.sep
     }
 
-    /// Id of the token for what the vocabulary lacks.
+    /// Id of the unknown token.
     pub fn unk_id(&self) -> Option<u32> {
         self.special.unk
     }
 
-    /// Id of the token that fills up short inputs; nothing here needs it.
+    /// Id of the padding token; unused in this crate.
     pub fn pad_id(&self) -> Option<u32> {
         self.special.pad
     }
 
-    /// Id of the token that masking puts in.
+    /// Id of the mask token.
     pub fn mask_id(&self) -> Option<u32> {
         self.special.mask
     }

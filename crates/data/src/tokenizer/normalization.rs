@@ -1,18 +1,18 @@
-//! What happens to a text before it is divided into words, as parts of `tokenizer.json`.
+//! Text normalization before splitting into words, as parts of `tokenizer.json`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// What a new tokenizer does to texts first, in this order: Unicode form, transliteration, lower case, accents.
+/// The normalization of a new tokenizer, in this order: Unicode form, transliteration, lower case, accents.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Normalization {
     /// Whether texts are lower-cased.
     pub lowercase: bool,
-    /// Whether accents are stripped; if not said, WordPiece strips them where it lower-cases, as BERT does.
+    /// Whether accents are stripped; by default, WordPiece strips them if it lower-cases, as BERT does.
     pub strip_accents: Option<bool>,
-    /// The Unicode form that texts are brought to.
+    /// The Unicode normalization form.
     pub form: Option<UnicodeForm>,
-    /// The script that texts are brought to.
+    /// The script conversion.
     pub transliteration: Option<Transliteration>,
 }
 
@@ -34,12 +34,12 @@ pub enum UnicodeForm {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transliteration {
-    /// Serbian Cyrillic to Latin letters, as the language itself writes them: `љ` is `lj`; `Љ` is `LJ` beside another
-    /// capital letter and `Lj` elsewhere. Letters that Serbian does not have stay.
+    /// Serbian Cyrillic to Latin script, by the orthography of the language: `љ` becomes `lj`; `Љ` becomes `LJ` next to
+    /// another capital letter, else `Lj`. Letters that do not exist in Serbian are unchanged.
     Serbian,
 }
 
-/// Serbian letters that one Latin letter writes.
+/// Serbian letters written as one Latin letter.
 pub(crate) const SERBIAN: [(&str, &str); 27] = [
     ("а", "a"),
     ("б", "b"),
@@ -70,7 +70,7 @@ pub(crate) const SERBIAN: [(&str, &str); 27] = [
     ("ш", "š"),
 ];
 
-/// Serbian letters that two Latin letters write: as a small letter, a capital, and among capitals.
+/// Serbian letters written as two Latin letters: lower case, capitalised, and in all capitals.
 pub(crate) const SERBIAN_DIGRAPHS: [(&str, &str, &str, &str, &str); 3] = [
     ("љ", "lj", "Љ", "Lj", "LJ"),
     ("њ", "nj", "Њ", "Nj", "NJ"),
@@ -78,8 +78,8 @@ pub(crate) const SERBIAN_DIGRAPHS: [(&str, &str, &str, &str, &str); 3] = [
 ];
 
 impl Normalization {
-    /// The normalisers of a WordPiece tokenizer: BERT's, which also cleans text and sets Chinese characters apart, behind
-    /// whatever else is asked for.
+    /// The normalisers of a WordPiece tokenizer: the configured ones, followed by BERT's, which also cleans text and
+    /// separates Chinese characters.
     pub(super) fn bert(&self) -> Value {
         let mut parts = self.first();
         parts.push(json!({
@@ -92,7 +92,7 @@ impl Normalization {
         sequence(parts)
     }
 
-    /// The normalisers of other tokenizers; `spaces` makes one space of any white space.
+    /// The normalisers of other tokenizers; `spaces` collapses white space to single spaces.
     pub(super) fn general(&self, spaces: bool) -> Value {
         let mut parts = self.first();
         if self.lowercase && self.transliteration.is_none() {
@@ -113,7 +113,7 @@ impl Normalization {
         sequence(parts)
     }
 
-    /// The Unicode form and the script. Texts in lower case are lower-cased before they change script: half the work.
+    /// The Unicode form and the script. Lower-cased texts are lower-cased before transliteration, which halves the work.
     fn first(&self) -> Vec<Value> {
         let mut parts = Vec::new();
         match self.form {
@@ -146,7 +146,7 @@ impl Normalization {
     }
 }
 
-/// Replaces every occurrence of a text.
+/// Replaces all occurrences of a string.
 pub(super) fn replace(text: &str, content: &str) -> Value {
     json!({"type": "Replace", "pattern": {"String": text}, "content": content})
 }
@@ -155,7 +155,7 @@ fn replace_pattern(pattern: &str, content: &str) -> Value {
     json!({"type": "Replace", "pattern": {"Regex": pattern}, "content": content})
 }
 
-/// One normaliser after the other; `null` for none.
+/// A sequence of normalisers; `null` if empty.
 pub(super) fn sequence(mut parts: Vec<Value>) -> Value {
     match parts.len() {
         0 => Value::Null,

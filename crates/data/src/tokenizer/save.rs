@@ -11,10 +11,12 @@ use super::special_tokens::token_text;
 use super::{TextTokenizer, TokenizerError};
 
 impl TextTokenizer {
-    /// Writes the tokenizer to a directory, which is created if necessary, so that it loads here and in transformers.
+    /// Writes the tokenizer to a directory in a form that bertkit and transformers can load. The directory is created if
+    /// necessary.
     ///
-    /// `tokenizer.json`, `tokenizer_config.json` and `special_tokens_map.json`; also `vocab.txt` for WordPiece and for
-    /// whole-word vocabularies, if the ids have no gaps, or `vocab.json` and `merges.txt` for BPE. Settings it was read with are kept.
+    /// Writes `tokenizer.json`, `tokenizer_config.json` and `special_tokens_map.json`; also `vocab.txt` for WordPiece and
+    /// for whole-word vocabularies, if the ids have no gaps, or `vocab.json` and `merges.txt` for BPE. Settings of the
+    /// original files are kept.
     ///
     /// # Errors
     /// [`TokenizerError::Write`], with the file.
@@ -102,7 +104,7 @@ impl TextTokenizer {
         if config["tokenizer_class"] == "PreTrainedTokenizerFast"
             && !self.family.conventions().token_types
         {
-            // By default it returns token types, which some models do not accept.
+            // By default, this class returns token types, which some models do not accept.
             let inputs = json!(["input_ids", "attention_mask"]);
             config.entry("model_input_names").or_insert(inputs);
         }
@@ -129,7 +131,7 @@ impl TextTokenizer {
 }
 
 /// Copies the settings from which transformers builds normalization and pre-tokenization: it reads them from
-/// `tokenizer_config.json` and not from `tokenizer.json`.
+/// `tokenizer_config.json`, not from `tokenizer.json`.
 fn normalization_settings(
     config: &mut Map<String, Value>,
     document: &Value,
@@ -151,7 +153,7 @@ fn normalization_settings(
     }
 }
 
-/// The tokens of a vocabulary by id, one a line, if the ids have no gaps and no token a line break.
+/// The tokens of a vocabulary ordered by id, one per line, if the ids have no gaps and no token contains a line break.
 fn vocab_lines(vocab: &Value) -> Option<String> {
     let vocab = vocab.as_object()?;
     let mut tokens: Vec<Option<&str>> = vec![None; vocab.len()];

@@ -1,4 +1,4 @@
-//! Names of tokenizers, as users write them.
+//! Tokenizer specifications on the command line.
 
 use std::fmt;
 use std::fs;
@@ -8,27 +8,28 @@ use std::str::FromStr;
 use super::kmers::Kmers;
 use super::{TextTokenizer, TokenizerError, TokenizerFamily, build};
 
-/// A tokenizer that is there, by folder or by rule: `DIR`, `regex:FILE`, `kmer:6`, `kmer:3:stride=3`, `char`.
+/// A tokenizer given by folder or by rule: `DIR`, `regex:FILE`, `kmer:6`, `kmer:3:stride=3`, `char`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenizerSpec {
     /// The tokenizer in a folder.
     Dir(PathBuf),
-    /// Every character is a token; the vocabulary is a model's.
+    /// Every character is a token; the vocabulary comes from a model.
     Char,
-    /// Pieces of a sequence; the vocabulary is a model's, or else every piece that the alphabet allows.
+    /// K-mers of a sequence; the vocabulary comes from a model, or is all k-mers of the alphabet.
     Kmer(Kmers),
-    /// Whatever the pattern in a file matches is a token; the vocabulary is a model's. See [`read_pattern`].
+    /// The matches of the pattern in a file; the vocabulary comes from a model. See [`read_pattern`].
     Regex(PathBuf),
 }
 
 impl TokenizerSpec {
-    /// Brings the tokenizer; `vocabulary` is the folder of the model that it is for, if there is one.
+    /// Loads the tokenizer; `vocabulary` is the folder of its model, if there is one.
     ///
-    /// Rules that need a vocabulary take that of `vocab.txt` in this folder, one token a line, and the special tokens as
-    /// the files beside it say. Once saved, the tokenizer is a folder like any other, and needs neither rule nor model.
+    /// Rules that need a vocabulary read it from `vocab.txt` in this folder, one token per line, with the special tokens
+    /// given by the files next to it. Once saved, the tokenizer is an ordinary tokenizer folder that depends neither on
+    /// the rule nor on the model.
     ///
     /// # Errors
-    /// As [`TextTokenizer::from_dir`]; a rule that needs a vocabulary and has none; a file without a pattern.
+    /// As [`TextTokenizer::from_dir`]; a rule that requires a vocabulary, without one; a file without a pattern.
     pub fn load(
         &self,
         vocabulary: Option<&Path>,
@@ -78,11 +79,11 @@ impl fmt::Display for TokenizerSpec {
 
 /// The regular expression in a file: its only line.
 ///
-/// It is read as Python's `re` and Oniguruma agree on it. Groups change nothing: the whole match is the token. Text between
-/// matches is dropped, as by `re.findall`; see [`TextTokenizer::dropped`].
+/// The expression may use the syntax common to Python's `re` and Oniguruma. Groups have no effect: the whole match is the
+/// token. Text between matches is dropped, as by `re.findall`; see [`TextTokenizer::dropped`].
 ///
 /// # Errors
-/// The file cannot be read, or holds no line or several.
+/// The file cannot be read, or does not contain exactly one line.
 pub fn read_pattern(path: &Path) -> Result<String, TokenizerError> {
     let text = fs::read_to_string(path).map_err(|source| TokenizerError::Read {
         path: path.into(),

@@ -1,4 +1,4 @@
-//! Special tokens: their roles, their usual spellings, and how they frame texts.
+//! Special tokens: roles, default spellings, and templates.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::family::{Spelling, TokenizerFamily};
 
-/// A role of a special token, and its usual token in vocabularies of BERT's and of RoBERTa's style.
+/// A role of a special token, and its default token in BERT's and in RoBERTa's style.
 type Role = (&'static str, &'static str, &'static str);
 
 const ROLES: [Role; 5] = [
@@ -17,10 +17,10 @@ const ROLES: [Role; 5] = [
     ("mask_token", "[MASK]", "<mask>"),
 ];
 
-/// The special tokens of a new vocabulary: those with the first ids, and those with the last.
+/// The special tokens of a new vocabulary: those with the first ids and those with the last.
 ///
-/// `[PAD] [UNK] [CLS] [SEP] [MASK]` first, as BERT's vocabularies have them without the unused tokens between; or
-/// `<s> <pad> </s> <unk>` first and `<mask>` last, as RoBERTa's have them.
+/// `[PAD] [UNK] [CLS] [SEP] [MASK]` first, as in BERT's vocabularies but without the unused tokens in between; or `<s>
+/// <pad> </s> <unk>` first and `<mask>` last, as in RoBERTa's.
 pub(super) fn special_places(
     family: TokenizerFamily,
 ) -> (&'static [&'static str], &'static [&'static str]) {
@@ -52,7 +52,7 @@ pub(super) fn pair_template((cls, cls_id): (&str, u32), (sep, sep_id): (&str, u3
     json!({"type": "TemplateProcessing", "single": single, "pair": pair, "special_tokens": tokens})
 }
 
-/// The special token of every role: as configured, else as usual.
+/// The special token of every role: as configured, else the default.
 pub(super) fn special_tokens(
     config: &Map<String, Value>,
     map: &Map<String, Value>,
@@ -86,7 +86,7 @@ pub(super) fn special_tokens(
     tokens
 }
 
-/// A special token is a text, or a description with its text as `content`.
+/// The text of a special token, which is a string or an object with the text as `content`.
 pub(super) fn token_text(token: &Value) -> Option<&str> {
     token.as_str().or_else(|| token.get("content")?.as_str())
 }
@@ -107,7 +107,7 @@ pub(super) fn added_tokens(
         };
         let flag =
             |name: &str, default: bool| token.get(name).and_then(Value::as_bool).unwrap_or(default);
-        // RoBERTa's mask takes the space before it along, as a word would.
+        // RoBERTa's mask token includes the space before it, like a word.
         let lstrip = *role == "mask_token" && spelling == Spelling::Angles;
         added.insert(
             id,

@@ -13,10 +13,10 @@ use super::documents::{CorpusFormat, CorpusOptions, Event, Reader};
 use crate::error::{CorpusError, DataError, FileError};
 use crate::sources::stream::{Tally, open};
 
-/// Bytes of text that are tokenized together.
+/// Bytes of text per tokenization batch.
 const BATCH: usize = 4 << 20;
 
-/// Bytes of the longest document that is compared with others.
+/// Documents longer than this many bytes are not checked for duplicates.
 const LONGEST_COMPARED: usize = 16 << 20;
 
 /// Reads all files, in order, and sends their sentences in batches.
@@ -67,7 +67,7 @@ pub(super) struct Batch {
     pub(super) text: String,
     /// The end of each sentence in `text`.
     pub(super) ends: Vec<usize>,
-    /// Marks, each with the number of sentences before it, in order.
+    /// Marks, each with the number of preceding sentences, in order.
     pub(super) marks: Vec<(usize, Mark)>,
     /// Bytes of files read so far.
     pub(super) bytes: u64,
@@ -79,14 +79,14 @@ impl Batch {
     }
 }
 
-/// What happens between sentences.
+/// Events between sentences.
 pub(super) enum Mark {
     DocumentEnd,
     Duplicate,
     SourceEnd(Box<Source>),
 }
 
-/// What reading a file has found.
+/// Facts collected while reading a file.
 pub(super) struct Source {
     pub(super) path: String,
     pub(super) bytes: u64,
@@ -100,9 +100,9 @@ struct Batches {
     batch: Batch,
     sender: SyncSender<Batch>,
     in_document: bool,
-    /// Where a document that may turn out to be a duplicate begins in the batch: its offset in `text` and its first sentence.
+    /// Start of a document that may be a duplicate: its offset in `text` and the index of its first sentence.
     pending: Option<(usize, usize)>,
-    /// Hashes of the documents so far, if duplicates are dropped.
+    /// Hashes of the documents read so far, if duplicates are dropped.
     compared: Option<HashSet<[u8; 16]>>,
     bytes_before: u64,
 }
@@ -139,7 +139,7 @@ impl Batches {
         Ok(())
     }
 
-    /// Removes the document that ends here if its text was seen before; returns whether it was.
+    /// Removes the document that ends here if its text has occurred before; returns whether it was removed.
     fn is_duplicate(&mut self) -> bool {
         let (Some(compared), Some((text, sentences))) = (&mut self.compared, self.pending.take())
         else {

@@ -1,4 +1,4 @@
-//! Detecting changes of source files.
+//! Detects changes of source files.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -9,7 +9,7 @@ use super::manifest::SourceRecord;
 use crate::error::{DataError, FileError};
 use crate::sources::stream::Tally;
 
-/// A file modified this shortly before it was read may change again without a new modification time.
+/// A file modified within this time before it was read may change again without a new modification time.
 const TOO_FRESH: Duration = Duration::from_secs(2);
 
 /// The modification time of a file, if a later change is certain to differ from it.
@@ -24,7 +24,7 @@ fn nanoseconds(time: SystemTime) -> Option<u64> {
     u64::try_from(since.as_nanos()).ok()
 }
 
-/// Whether a file is the one that the manifest records.
+/// Whether a file is unchanged since the manifest was written.
 pub(super) fn is_unchanged(path: &Path, source: &SourceRecord) -> Result<bool, DataError> {
     let unreadable = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => DataError::File(FileError::NotFound {

@@ -1,4 +1,4 @@
-//! Splitting text files into documents and sentences.
+//! Splits text files into documents and sentences.
 
 use std::io::{self, BufRead, Read};
 use std::path::Path;
@@ -281,7 +281,7 @@ impl<'a> Reader<'a> {
             }
             let mut object = jsonl::object(content.trim_ascii_end(), self.name, line)?;
             let field = &self.options.field;
-            // Only the first object must have the field: it shows a wrong name.
+            // Only the first object is required to have the field, to detect a wrong name.
             if std::mem::take(&mut first) && !object.contains_key(field) {
                 let columns = object.keys().cloned().collect();
                 column(columns, &Column::Name(field.clone()), self.name)?;
@@ -306,8 +306,8 @@ impl<'a> Reader<'a> {
         &mut self,
         event: &mut dyn FnMut(Event<'_>) -> Result<(), DataError>,
     ) -> Result<(), DataError> {
-        // At the end of the input, the parser treats an open quote as closed. A line is appended that must come back as the
-        // last record: an open quote swallows it and is detected.
+        // At the end of the input, the parser treats an open quote as closed. Append a line that must be parsed as the
+        // last record: if a quote is open, the line becomes part of the quoted field and the error is detected.
         const PROBE: &str = "\nend";
         let (name, split) = (self.name, self.options.split_sentences);
         let mut reader = ::csv::ReaderBuilder::new()
@@ -400,7 +400,7 @@ fn text_column(
     }
 }
 
-/// Index of a column of a file with these columns.
+/// Index of a selected column among these columns.
 fn column(columns: Vec<String>, column: &Column, name: &str) -> Result<usize, DataError> {
     let table = Table {
         name: name.into(),
@@ -410,7 +410,7 @@ fn column(columns: Vec<String>, column: &Column, name: &str) -> Result<usize, Da
     table.column(column)
 }
 
-/// The extension that names a file's content, in lower case: the one before `.gz` or `.zst`, if it is compressed.
+/// The lower-case extension that identifies a file's content: the one before `.gz` or `.zst`, if it is compressed.
 pub(super) fn kind(path: &Path) -> String {
     let extension = |path: &Path| {
         let extension = path.extension().unwrap_or_default().to_string_lossy();

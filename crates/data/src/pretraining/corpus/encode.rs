@@ -26,7 +26,7 @@ const KNOWN_BYTES: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     pub(super) ids: Vec<u32>,
-    /// Whether each token begins a word; all do if the tokenizer knows no words.
+    /// Whether each token begins a word; true for all if the tokenizer has no words.
     pub(super) starts: Vec<bool>,
     /// Number of tokens of each sentence; may be 0.
     pub(super) lengths: Vec<usize>,
@@ -83,7 +83,7 @@ impl CorpusTokenizer {
 
     /// Tokenizes sentences on all cores, in order; `ends` are the ends of the sentences in `text`.
     pub(super) fn encode(&self, text: &str, ends: &[usize]) -> Result<Vec<Tokens>, DataError> {
-        // Portions depend on the text alone, and so does the result.
+        // Portions depend only on the text, so the result does too.
         let mut portions = Vec::new();
         let (mut first, mut start) = (0, 0);
         for (at, &end) in ends.iter().enumerate() {
@@ -152,7 +152,7 @@ impl CorpusTokenizer {
         Ok(())
     }
 
-    /// Appends ids; a vocabulary entry that is spelt like a special token becomes the unknown token, or nothing.
+    /// Appends ids; text that is spelled like a special token becomes the unknown token, or is dropped if there is none.
     fn put(&self, found: impl Iterator<Item = u32>, ids: &mut Vec<u32>) {
         ids.extend(
             found.filter_map(|id| match self.special.binary_search(&id) {
@@ -198,7 +198,7 @@ pub fn has_words(tokenizer: &TextTokenizer) -> bool {
 
 /// Whether a pre-tokenizer splits text into words.
 ///
-/// A custom regular expression, as in tokenizers for chemistry and for single characters, is assumed to find tokens, not
+/// A custom regular expression, as in tokenizers for chemistry and for single characters, is assumed to match tokens, not
 /// words, unless it is combined with a byte-level or metaspace stage.
 fn knows_words(pre_tokenizer: &PreTokenizerWrapper) -> bool {
     use PreTokenizerWrapper as Kind;

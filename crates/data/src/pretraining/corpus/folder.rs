@@ -19,7 +19,7 @@ pub(super) struct Claim<'a> {
 }
 
 impl<'a> Claim<'a> {
-    /// `None` while another process holds it.
+    /// Returns `None` while another process holds the lock.
     pub(super) fn new(temporary: &'a Path) -> Result<Option<Self>, DataError> {
         let path = temporary.join(LOCK);
         fs::create_dir_all(temporary).map_err(unwritable(temporary))?;
@@ -31,7 +31,8 @@ impl<'a> Claim<'a> {
         };
         match lock.try_lock() {
             Err(fs::TryLockError::WouldBlock) => return Ok(None),
-            // On file systems without locks, such as some network drives, no other process is expected.
+            // Some file systems, such as some network drives, do not support locks; assume that no other process uses the
+            // folder.
             Err(fs::TryLockError::Error(_)) | Ok(()) => {}
         }
         if !path.exists() {
@@ -73,7 +74,7 @@ impl<'a> Claim<'a> {
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
         if self.lock.is_some() {
-            // The next process removes what cannot be removed now.
+            // The next process removes what could not be removed here.
             let _ = fs::remove_dir_all(self.temporary);
         }
     }
@@ -139,7 +140,7 @@ pub(super) fn names(folder: &Path) -> Result<Vec<String>, DataError> {
     Ok(names)
 }
 
-/// Whether a file in a corpus folder has a name that we write.
+/// Whether a file in a corpus folder has a name that this crate writes.
 pub(super) fn is_ours(name: &str) -> bool {
     let shard = name
         .strip_prefix("shard-")

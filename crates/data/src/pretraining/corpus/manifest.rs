@@ -15,28 +15,28 @@ pub struct Manifest {
     pub(super) version: u32,
     /// SHA-256 of the tokenizer, in hexadecimal.
     pub tokenizer: String,
-    /// One more than the largest id that the tokenizer gives.
+    /// The largest token id of the tokenizer plus one.
     pub vocab_size: usize,
-    /// Whether the tokenizer knows words.
+    /// Whether the tokenizer has words.
     pub has_words: bool,
     /// How the files were read.
     pub options: CorpusOptions,
     /// The files, in order.
     pub sources: Vec<SourceRecord>,
-    /// Documents that were kept.
+    /// Number of documents kept.
     pub documents: u64,
-    /// Sentences that were kept.
+    /// Number of sentences kept.
     pub sentences: u64,
-    /// Tokens, without special tokens.
+    /// Number of tokens, without special tokens.
     pub tokens: u64,
-    /// Tokens that begin a word; 0 if the tokenizer knows no words.
+    /// Number of tokens that begin a word; 0 if the tokenizer has no words.
     pub words: u64,
-    /// Unknown tokens.
+    /// Number of unknown tokens.
     pub unknown: u64,
     /// Number of distinct tokens.
     pub distinct_tokens: u64,
-    /// The pieces of text that most often became the unknown token, with counts; in corpora with many unknown tokens, of
-    /// the first sentences that have one.
+    /// The pieces of text that most often became the unknown token, with counts. In corpora with many unknown tokens,
+    /// only the first sentences with unknown tokens are counted.
     pub unknown_pieces: Vec<(String, u64)>,
     /// Documents dropped as duplicates.
     pub duplicates: u64,
@@ -55,18 +55,18 @@ pub struct SourceRecord {
     pub path: String,
     /// Its size on disk, in bytes.
     pub bytes: u64,
-    /// Modification time in nanoseconds since 1970; `None` if it was modified so shortly before it was read that a later
-    /// change may have the same time.
+    /// Modification time in nanoseconds since 1970; `None` if the file was modified so shortly before it was read that a
+    /// later change may have the same time.
     pub(super) modified: Option<u64>,
     /// SHA-256 of its bytes, in hexadecimal.
     pub sha256: String,
-    /// The format, given or inferred; never `auto`.
+    /// The format, specified or inferred; never `auto`.
     pub format: CorpusFormat,
-    /// Documents of it that were kept.
+    /// Number of its documents kept.
     pub documents: u64,
-    /// Sentences of it that were kept.
+    /// Number of its sentences kept.
     pub sentences: u64,
-    /// Tokens of it that were kept.
+    /// Number of its tokens kept.
     pub tokens: u64,
 }
 
@@ -100,7 +100,7 @@ impl Manifest {
         }
     }
 
-    /// Counts a sentence, given for each token whether it begins a word.
+    /// Counts a sentence; `starts` states for each token whether it begins a word.
     pub(super) fn count_sentence(&mut self, starts: &[bool]) {
         self.sentences += 1;
         self.tokens += starts.len() as u64;

@@ -38,11 +38,11 @@ pub struct Progress {
 /// Whether a corpus was reused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// The folder already held it.
+    /// The folder already contained it.
     Reused,
     /// The files were read and tokenized.
     Built {
-        /// What has changed, if the folder held another corpus.
+        /// The difference from the corpus previously in the folder, if there was one.
         because: Option<String>,
     },
 }
@@ -56,19 +56,18 @@ pub struct Prepared {
     pub origin: Origin,
 }
 
-/// Tokenizes files into `folder`, or opens what it holds if that was made from the same files, options and tokenizer.
+/// Tokenizes files into `folder`, or opens its contents if they were made from the same files, options and tokenizer.
 ///
 /// Files are streamed once, in order: memory does not grow with their size. The corpus contains no special tokens; text
 /// that spells one, such as `[MASK]`, stays text. The result does not depend on the number of threads.
-///
-/// A file is unchanged if its path, length and modification time are those of the manifest; if only the time differs, its
-/// SHA-256 decides. If anything has changed, everything is tokenized again. The output is written to a sibling folder,
-/// `.NAME.tmp`, and renamed when complete; until then the old content stays. While another process does the same, this one
+/// A file is unchanged if its path, length and modification time match the manifest; if only the time differs, the
+/// SHA-256 hashes are compared. If anything has changed, everything is tokenized again. The output is written to a
+/// sibling folder, `.NAME.tmp`, and renamed when complete; the old content is kept until then. If another process is
+/// preparing the same folder, this one waits.
 /// waits.
 ///
-/// # Errors
-/// A file cannot be read or is not text; there is no text, or none longer than a word (unless the tokenizer knows no
-/// words); the folder holds something else, is damaged or cannot be written; `interrupt` became true.
+/// A file cannot be read or is not text; there is no text, or none longer than a word (unless the tokenizer has no
+/// words); the folder contains other files, is damaged or cannot be written; `interrupt` became true.
 pub fn prepare(
     files: &[PathBuf],
     options: &CorpusOptions,
@@ -88,7 +87,7 @@ pub fn prepare(
     work.prepare(folder, progress)
 }
 
-/// What is tokenized, and how.
+/// The inputs of a tokenization run.
 struct Work<'a> {
     files: &'a [PathBuf],
     options: &'a CorpusOptions,
@@ -130,7 +129,7 @@ impl Work<'_> {
         }
     }
 
-    /// The manifest if the folder holds the wanted corpus, or why it has to be built.
+    /// Returns the manifest if the folder contains the requested corpus, else the reason to build it.
     fn look(&self, folder: &Path) -> Result<ControlFlow<Manifest, Option<String>>, DataError> {
         let path = folder.join(MANIFEST);
         let names = names(folder)?;
@@ -168,7 +167,7 @@ impl Work<'_> {
         }
     }
 
-    /// The first difference between the manifest and what is asked for.
+    /// The first difference between the manifest and the request.
     fn difference(&self, manifest: &Manifest) -> Result<Option<String>, DataError> {
         if manifest.tokenizer != self.tokenizer.hash {
             return Ok(Some("the tokenizer has changed".into()));
@@ -220,7 +219,7 @@ impl Work<'_> {
             let written = self.write(&mut writer, batches, total_bytes, progress);
             match (reader.join(), written) {
                 (Err(panic), _) => std::panic::resume_unwind(panic),
-                // A writer that fails also stops the reader; its error is the cause.
+                // A writer error also stops the reader, so report the writer's error.
                 (Ok(_), Err(error)) => Err(error),
                 (Ok(read), Ok(())) => read,
             }

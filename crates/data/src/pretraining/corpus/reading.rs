@@ -1,4 +1,4 @@
-//! Reading files sentence by sentence, without tokenizing.
+//! Reads files sentence by sentence, without tokenizing.
 
 use std::path::PathBuf;
 
@@ -6,9 +6,9 @@ use super::documents::{CorpusOptions, Event, Reader};
 use crate::error::{CorpusError, DataError};
 use crate::sources::stream::open;
 
-/// Streams files in order; `sentence` gets each sentence and the number of bytes read so far from disk.
+/// Streams files in order; `sentence` receives each sentence and the number of bytes read from disk so far.
 ///
-/// Duplicates are kept, whatever the options say.
+/// Duplicates are always kept, regardless of the options.
 ///
 /// # Errors
 /// A file cannot be read or is not text, or `sentence` returned an error.

@@ -9,8 +9,8 @@
 //! document ends   4 bytes each: number of sentences of the shard before the document's end
 //! ```
 //!
-//! Each part begins at a multiple of 8 bytes, padded with zeros. A shard ends with a whole sentence; a document may
-//! continue in the next shard and is listed in the one it ends in.
+//! Each part begins at a multiple of 8 bytes, padded with zeros. A shard ends with a complete sentence; a document may
+//! continue in the next shard and is listed in the shard in which it ends.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -20,13 +20,13 @@ use std::path::Path;
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 
-/// Tokens after which a shard is full.
+/// Number of tokens at which a shard is full.
 pub(super) const SHARD_TOKENS: u64 = 64 << 20;
 
-/// Sentences after which a shard is full; their ends are kept in memory until then.
+/// Number of sentences at which a shard is full; their ends are kept in memory until then.
 pub(super) const SHARD_SENTENCES: usize = 8 << 20;
 
-/// Bytes of a token id.
+/// Number of bytes per token id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Width {
     Two,
@@ -59,7 +59,7 @@ pub(super) struct ShardRecord {
     pub(super) crc32: String,
     pub(super) tokens: u64,
     pub(super) sentences: u64,
-    /// Documents that end here.
+    /// Number of documents that end in this shard.
     pub(super) documents: u64,
 }
 
@@ -73,7 +73,7 @@ struct Layout {
 }
 
 impl Layout {
-    /// `None` if it would not fit into the address space.
+    /// Returns `None` if the shard does not fit into the address space.
     fn new(record: &ShardRecord, width: Width) -> Option<Self> {
         let part = |from: usize, number: u64, bytes: usize| {
             let length = usize::try_from(number).ok()?.checked_mul(bytes)?;
@@ -94,11 +94,11 @@ impl Layout {
 
 /// Writes one shard.
 ///
-/// Ids are written as they come; the rest, about a sixteenth of their size, is kept until the end.
+/// Ids are written immediately; the other parts, about a sixteenth of the size, are kept in memory until the end.
 pub(super) struct ShardWriter<W> {
     out: W,
     crc: crc32fast::Hasher,
-    /// Number of bytes written, and bytes to be written.
+    /// Number of bytes written to `out`; `buffer` holds bytes not written yet.
     written: usize,
     buffer: Vec<u8>,
     width: Width,
@@ -125,7 +125,7 @@ impl<W: Write> ShardWriter<W> {
         }
     }
 
-    /// Whether the next sentence goes to a new shard.
+    /// Whether the next sentence belongs in a new shard.
     pub(super) fn is_full(&self) -> bool {
         self.tokens >= SHARD_TOKENS || self.sentence_ends.len() >= SHARD_SENTENCES
     }
@@ -180,7 +180,7 @@ impl<W: Write> ShardWriter<W> {
         self.flush()
     }
 
-    /// Writes the rest; returns the output and the record for the manifest.
+    /// Writes the remaining parts; returns the output and the record for the manifest.
     pub(super) fn finish(mut self, file: String) -> io::Result<(W, ShardRecord)> {
         self.align()?;
         let starts = std::mem::take(&mut self.starts);
@@ -208,7 +208,7 @@ impl<W: Write> ShardWriter<W> {
     }
 }
 
-/// A shard, ready to be read.
+/// A shard opened for reading.
 #[derive(Debug)]
 pub(super) struct Shard {
     bytes: Bytes,
@@ -217,7 +217,7 @@ pub(super) struct Shard {
     pub(super) tokens: u64,
     sentences: u64,
     documents: u64,
-    /// Numbers in the corpus of its first token, sentence and document.
+    /// Indices of its first token, sentence and document in the corpus.
     pub(super) first_token: u64,
     pub(super) first_sentence: u64,
     pub(super) first_document: u64,
@@ -242,7 +242,7 @@ impl Bytes {
 #[derive(Debug)]
 pub(super) enum ShardError {
     Io(io::Error),
-    /// What is wrong with it.
+    /// Description of the damage.
     Damaged(String),
 }
 
@@ -275,10 +275,10 @@ impl Shard {
                 record.crc32
             )));
         }
-        // SAFETY: the bytes are read as plain numbers, never as references or enums, and every number that is used as an
-        // offset was checked when the shard was opened or is checked on use. Shards are written under another name and
-        // renamed when complete, so this program never changes a mapped one; if another program does, wrong numbers are
-        // read, as with any file that changes while it is read.
+        // SAFETY: the bytes are read as plain numbers, never as references or enums, and every number used as an offset
+        // was checked when the shard was opened or is checked on use. Shards are written under a temporary name and
+        // renamed when complete, so this program never modifies a mapped one; if another program does, the numbers read
+        // are wrong, as with any file modified while it is read.
         let map = unsafe { Mmap::map(&file)? };
         Self::new(Bytes::Mapped(map), record, width)
     }
@@ -327,7 +327,7 @@ impl Shard {
         Ok(shard)
     }
 
-    /// Sets the numbers of the first token, sentence and document; returns those of the next shard.
+    /// Sets the indices of the first token, sentence and document; returns those of the next shard.
     pub(super) fn place(&mut self, first: [u64; 3]) -> [u64; 3] {
         [self.first_token, self.first_sentence, self.first_document] = first;
         [
@@ -382,7 +382,7 @@ impl Shard {
     }
 }
 
-/// CRC-32 of the rest of a file, by reading it: mapped pages would count as memory of the process.
+/// CRC-32 of the rest of a file. Reads the file, because mapped pages would count toward the memory use of the process.
 fn checksum(file: &mut File) -> io::Result<String> {
     let mut crc = crc32fast::Hasher::new();
     let mut buffer = vec![0; BUFFER];

@@ -1,4 +1,4 @@
-//! Finding the files of a corpus.
+//! Finds the files of a corpus.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
@@ -13,18 +13,18 @@ use crate::error::{CorpusError, DataError, FileError};
 pub struct Found {
     /// The files to read, each once, sorted by path.
     pub files: Vec<PathBuf>,
-    /// Files in the folders that are not text by their names, sorted.
+    /// Files in the folders that do not have a text extension, sorted.
     pub passed_over: Vec<PathBuf>,
 }
 
-/// Lists the files that paths stand for: files, folders, and patterns such as `books/**/*.txt`.
+/// Expands paths to a list of files. A path is a file, a folder, or a pattern such as `books/**/*.txt`.
 ///
-/// A file that is named, or matched by a pattern, is read whatever its extension. A folder is searched recursively for
-/// files that end in `.txt`, `.text`, `.jsonl`, `.ndjson`, `.csv`, `.tsv` or `.tab`, optionally followed by `.gz` or
-/// `.zst`; hidden files and folders, whose names begin with a dot, are skipped.
+/// A file that is named explicitly or matched by a pattern is read regardless of its extension. A folder is searched
+/// recursively for files that end in `.txt`, `.text`, `.jsonl`, `.ndjson`, `.csv`, `.tsv` or `.tab`, optionally followed
+/// by `.gz` or `.zst`; hidden files and folders, whose names begin with a dot, are skipped.
 ///
 /// # Errors
-/// A path does not exist or cannot be read, a pattern is malformed or matches nothing, a folder holds no text file.
+/// A path does not exist or cannot be read, a pattern is malformed or matches nothing, a folder contains no text file.
 pub fn find(paths: &[PathBuf]) -> Result<Found, DataError> {
     let mut files = BTreeSet::new();
     let mut passed_over = BTreeSet::new();
@@ -73,7 +73,7 @@ fn add_matches(
         })?;
         any = true;
         if path.is_dir() {
-            // `books/*` may match folders too; one without texts is not an error.
+            // `books/*` may also match folders; a folder without text files is not an error here.
             walk(&path, &mut HashSet::new(), files, passed_over)?;
         } else {
             files.insert(path);
@@ -107,7 +107,7 @@ fn add_folder(
     Ok(())
 }
 
-/// Searches a folder; one that was already seen, through a link, is skipped.
+/// Searches a folder, unless it was already visited through a link.
 fn walk(
     folder: &Path,
     seen: &mut HashSet<PathBuf>,

@@ -13,9 +13,9 @@ pub struct Statistics {
     pub sentences: u64,
     /// Number of tokens, without special tokens.
     pub tokens: u64,
-    /// Tokens per word, if the tokenizer knows words.
+    /// Tokens per word, if the tokenizer has words.
     pub tokens_per_word: Option<f64>,
-    /// The share of unknown tokens, 0 to 1.
+    /// The proportion of unknown tokens, 0 to 1.
     pub unknown_rate: f64,
     /// Number of distinct tokens.
     pub distinct_tokens: u64,
@@ -30,10 +30,10 @@ pub struct Statistics {
 pub struct Lengths {
     /// The mean.
     pub mean: f64,
-    /// The shortest length such that at least 0, 5, 25, 50, 75, 95 and 100 % are no longer.
+    /// The smallest lengths such that at least 0, 5, 25, 50, 75, 95 and 100 % of lengths are not greater.
     pub quantiles: [u64; 7],
-    /// By powers of two: an upper bound (exclusive), and the number of lengths below it but not below the previous bound.
-    /// The first bound is above the shortest length, and the last above the longest.
+    /// Histogram by powers of two: an exclusive upper bound, and the number of lengths below it and not below the
+    /// previous bound. The first bound is above the shortest length, the last one above the longest.
     pub histogram: Vec<(u64, u64)>,
 }
 
@@ -72,7 +72,7 @@ impl Statistics {
 }
 
 impl Lengths {
-    /// From the number of occurrences of each length.
+    /// Computes a distribution from the number of occurrences of each length.
     fn of(counts: &BTreeMap<u64, u64>) -> Self {
         let number: u64 = counts.values().sum();
         let sum: u64 = counts.iter().map(|(length, count)| length * count).sum();
@@ -91,7 +91,7 @@ impl Lengths {
                 .entry((length + 1).next_power_of_two())
                 .or_default() += count;
         }
-        // Empty bins are part of the histogram.
+        // The histogram includes empty bins.
         if let (Some((&first, _)), Some((&last, _))) =
             (histogram.first_key_value(), histogram.last_key_value())
         {

@@ -10,7 +10,7 @@ fn documents(ids: std::ops::Range<u32>) -> impl Strategy<Value = Documents> {
     prop::collection::vec(prop::collection::vec(sentence, 0..6), 0..20)
 }
 
-/// What a corpus holds, read through its public functions.
+/// The contents of a corpus, read through its public functions.
 fn content(corpus: &Corpus) -> Documents {
     let sentence = |sentence| {
         let (mut ids, mut starts) = (Vec::new(), Vec::new());
@@ -22,7 +22,7 @@ fn content(corpus: &Corpus) -> Documents {
         .collect()
 }
 
-/// Without what holds no token.
+/// Removes sentences and documents without tokens.
 fn kept(documents: &Documents) -> Documents {
     let mut kept = documents.clone();
     kept.iter_mut()
@@ -64,7 +64,8 @@ proptest! {
             let tokens = |side: &[u32]| -> u64 {
                 side.iter().map(|&document| corpus.document_tokens(document as usize)).sum()
             };
-            // The last document drawn may go beyond the share, and the last one of all stays.
+            // The last document drawn may exceed the held-out share, and at least one document is always kept for
+            // training.
             let longest = (0..corpus.documents()).map(|d| corpus.document_tokens(d)).max().unwrap();
             let distance = tokens(&held_out) as f64 - share * corpus.tokens() as f64;
             prop_assert!(distance.abs() <= longest as f64, "{distance} > {longest}");

@@ -117,7 +117,7 @@ impl Corpus {
 
     /// Appends the ids of a token range, and whether each token begins a word.
     ///
-    /// If the tokenizer knows no words ([`Corpus::has_words`]), every token counts as one.
+    /// If the tokenizer has no words ([`Corpus::has_words`]), every token counts as one.
     ///
     /// # Panics
     /// The range ends after the last token.
@@ -133,27 +133,27 @@ impl Corpus {
         }
     }
 
-    /// The shard that holds a number, given the first number of each shard. The number must exist.
+    /// The shard that contains an index, given the first index of each shard. The index must exist.
     fn shard(&self, number: u64, first: impl Fn(&Shard) -> u64) -> &Shard {
-        // Shards without the end of a document have the same first number as the next one: take the last.
+        // Shards in which no document ends have the same first index as the next shard: take the last.
         let after = self.shards.partition_point(|shard| first(shard) <= number);
         &self.shards[after - 1]
     }
 
-    /// Whether the tokenizer knows words, so that whole words can be masked.
+    /// Whether the tokenizer has words, so that whole words can be masked.
     pub fn has_words(&self) -> bool {
         self.manifest.has_words
     }
 
-    /// What the corpus was made from.
+    /// The inputs and sizes of the corpus.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// Splits the documents into those to train on and those held out, both ascending.
+    /// Splits the documents into training and held-out documents, both ascending.
     ///
-    /// Held-out documents are drawn at random, by `seed`, until they have the share `held_out` of all tokens. If the share
-    /// is above 0 and there are at least two documents, each side has at least one.
+    /// Held-out documents are drawn at random with `seed` until they contain the proportion `held_out` of all tokens. If
+    /// `held_out` is above 0 and there are at least two documents, each side has at least one.
     pub fn split(&self, held_out: f64, seed: u64) -> (Vec<u32>, Vec<u32>) {
         let mut documents: Vec<u32> = (0..self.documents() as u32).collect();
         if held_out <= 0.0 || documents.len() < 2 {

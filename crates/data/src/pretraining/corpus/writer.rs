@@ -1,4 +1,4 @@
-//! Writing a tokenized corpus: shards and their manifest.
+//! Writes a tokenized corpus: shards and their manifest.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -14,15 +14,15 @@ use super::manifest::{Manifest, SourceRecord};
 use super::shards::{ShardWriter, Width};
 use crate::error::{CorpusError, DataError};
 
-/// Bytes of text that are searched for unknown pieces.
+/// Number of bytes of text to search for unknown pieces.
 const UNKNOWN_SEARCHED: usize = 1 << 20;
 
-/// Unknown pieces that the manifest lists.
+/// Number of unknown pieces listed in the manifest.
 const UNKNOWN_LISTED: usize = 10;
 
 /// A file being written.
 pub(super) trait Output: Write {
-    /// Waits until it is on disk.
+    /// Flushes the file to disk.
     fn sync(&mut self) -> io::Result<()>;
 }
 
@@ -43,14 +43,14 @@ pub(super) struct Writer<'a> {
     width: Width,
     manifest: Manifest,
     shard: Option<(PathBuf, ShardWriter<Box<dyn Output>>)>,
-    /// By token id, whether the token has occurred.
+    /// Whether each token id has occurred.
     seen: Vec<bool>,
     unknown_pieces: HashMap<String, u64>,
     unknown_searched: usize,
     more_than_words: bool,
-    /// Sentences with tokens in the current document.
+    /// Number of sentences with tokens in the current document.
     open_sentences: u64,
-    /// Documents, sentences and tokens before the current file.
+    /// Numbers of documents, sentences and tokens before the current file.
     before_source: [u64; 3],
 }
 
@@ -82,7 +82,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Documents and tokens written so far.
+    /// Numbers of documents and tokens written so far.
     pub(super) fn written(&self) -> (u64, u64) {
         (self.manifest.documents, self.manifest.tokens)
     }
@@ -209,7 +209,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Ends the last shard and writes the manifest.
+    /// Finishes the last shard and writes the manifest.
     pub(super) fn finish(mut self) -> Result<Manifest, DataError> {
         self.end_shard()?;
         if self.manifest.tokens == 0 {
@@ -240,7 +240,7 @@ impl<'a> Writer<'a> {
                 file.sync()
             })
             .map_err(unwritable(&path))?;
-        // Read back what was written, checksum included.
+        // Parse the output to verify it, including the checksum.
         Manifest::from_text(&text)
             .ok_or_else(|| damaged(self.folder, MANIFEST, "it cannot be read back".into()))
     }

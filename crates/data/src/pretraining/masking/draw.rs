@@ -1,4 +1,4 @@
-//! Drawing masks.
+//! Draws masks.
 
 use std::ops::Range;
 
@@ -8,9 +8,9 @@ use crate::pretraining::sequences::Sequence;
 use crate::random::{KeyedPurpose, Random};
 
 impl Masking {
-    /// Masks a sequence: a function of the arguments alone.
+    /// Masks a sequence. The result depends only on the arguments.
     ///
-    /// `pass` and `index` identify the sequence: the epoch and the sequence's number in it.
+    /// `pass` and `index` identify the sequence: the epoch and the sequence's index in it.
     pub fn mask(
         &self,
         sequence: &Sequence,
@@ -62,10 +62,10 @@ impl Masking {
     }
 }
 
-/// A sequence with tokens to predict.
+/// A masked sequence and the tokens to predict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Masked {
-    /// The model's input: as many ids as the sequence has.
+    /// The input of the model, of the same length as the sequence.
     pub input_ids: Vec<u32>,
     /// Positions to predict: ascending, each once, never a special token. Empty if there is nothing to mask.
     pub positions: Vec<u32>,
@@ -73,7 +73,7 @@ pub struct Masked {
     pub targets: Vec<u32>,
 }
 
-/// The positions of all tokens but special ones.
+/// The positions of all tokens except special tokens.
 fn text(sequence: &Sequence) -> Vec<u32> {
     let positions = 0..sequence.ids.len() as u32;
     positions
@@ -81,7 +81,7 @@ fn text(sequence: &Sequence) -> Vec<u32> {
         .collect()
 }
 
-/// The positions of each word, in order. The rest of a word after a special token counts as a word.
+/// The positions of each word, in order. The remainder of a word after a special token counts as a word.
 pub(super) fn words(sequence: &Sequence) -> Vec<Range<u32>> {
     let mut words: Vec<Range<u32>> = Vec::with_capacity(sequence.ids.len());
     for position in text(sequence) {
@@ -95,7 +95,7 @@ pub(super) fn words(sequence: &Sequence) -> Vec<Range<u32>> {
     words
 }
 
-/// What a chosen token becomes.
+/// The replacement of a chosen token.
 #[derive(Clone, Copy)]
 enum Fate {
     Mask,
@@ -109,7 +109,7 @@ pub(super) struct Draw<'a> {
     pub(super) vocabulary: &'a MaskVocabulary,
     pub(super) random: Random,
     pub(super) input_ids: Vec<u32>,
-    /// Chosen so far.
+    /// The positions chosen so far.
     pub(super) positions: Vec<u32>,
 }
 
@@ -173,11 +173,11 @@ impl Draw<'_> {
     }
 
     fn spans(&mut self, words: &[Range<u32>], budget: usize, probability: f64, longest: usize) {
-        /// After this many draws in a row that hit a masked word or one that is too long, single words are drawn instead.
+        /// After this many consecutive draws of a masked or overlong word, draw single words instead.
         const PATIENCE: usize = 64;
         let text: usize = words.iter().map(Range::len).sum();
         let mut chosen = vec![false; words.len()];
-        // The end of each word, special tokens not counted.
+        // The end of each word, not counting special tokens.
         let ends: Vec<usize> = words
             .iter()
             .scan(0, |end, word| {
@@ -220,9 +220,9 @@ impl Draw<'_> {
         }
     }
 
-    /// A length in words from the geometric distribution, truncated at `longest`.
+    /// Draws a length in words from the geometric distribution truncated at `longest`.
     pub(super) fn span_length(&mut self, probability: f64, longest: usize) -> usize {
-        // Without logarithms, whose rounding differs between platforms.
+        // Avoid logarithms, because their rounding differs between platforms.
         let mut beyond = 1.0;
         for _ in 0..longest {
             beyond *= 1.0 - probability;

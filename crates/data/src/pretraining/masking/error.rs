@@ -1,10 +1,10 @@
 //! Errors of masking settings.
 
-/// What is wrong with a [`Masking`](super::Masking).
+/// An invalid [`Masking`](super::Masking) setting.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MaskingError {
-    /// Not a share.
+    /// A value outside its range.
     #[error("`{name}` is {value}, expected {least} to 1")]
     Range {
         /// The field.
@@ -40,7 +40,7 @@ pub enum MaskingError {
 }
 
 impl MaskingError {
-    /// What the user can do about it, if we know.
+    /// A suggestion for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Range { name: "rate", .. } => Some("0.15 masks about one token in seven"),

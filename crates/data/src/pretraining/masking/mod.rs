@@ -1,4 +1,4 @@
-//! Masking: chooses the tokens that a model has to predict, and replaces them.
+//! Masking: chooses the tokens that a model has to predict and replaces them.
 //!
 //! A mask is a function of a seed, a pass and the number of the sequence, so it can be drawn at any time and on any
 //! thread. With the epoch as the pass, every epoch has new masks (dynamic masking, Liu et al. 2019, §4.1); with

@@ -1,20 +1,20 @@
-//! Settings of masking, and those of published systems.
+//! Masking settings, including those of published models.
 
 use serde::{Deserialize, Serialize};
 
 use super::error::MaskingError;
 
-/// What is masked together.
+/// The unit of masking.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum MaskUnit {
-    /// Tokens.
+    /// Single tokens.
     #[default]
     Token,
     /// All tokens of a word or none; the replacement of each token is drawn separately, as in BERT's published code.
     ///
-    /// Words that would exceed the number of tokens to mask are skipped, so a few tokens fewer may be masked, and a
-    /// short sequence of long words can have no mask at all.
+    /// Words that would exceed the number of tokens to mask are skipped, so slightly fewer tokens may be masked, and a
+    /// short sequence of long words may have no mask at all.
     WholeWord,
     /// Consecutive words, masked, replaced or kept together (Joshi et al. 2020, §3.1). Tokens, if the tokenizer has no
     /// words.
@@ -46,7 +46,7 @@ pub struct Masking {
     pub random_share: f64,
     /// Whether a random token can be a special one. All tokens of the vocabulary are equally likely either way.
     pub random_special: bool,
-    /// What is masked together.
+    /// The unit of masking.
     pub unit: MaskUnit,
     /// Whether a token can be chosen several times, so that fewer tokens are masked. It becomes a mask token if any of
     /// its draws does, and is predicted once. For [`MaskUnit::Token`] only.
@@ -77,7 +77,7 @@ impl Masking {
         }
     }
 
-    /// RoBERTa's and GottBERT's: as BERT's, without random special tokens (Liu et al. 2019 and fairseq).
+    /// RoBERTa's and GottBERT's: as BERT's, but random tokens are never special tokens (Liu et al. 2019 and fairseq).
     ///
     /// fairseq rounds the number of predictions up or down at random, and can mask `<s>` and `</s>`.
     pub fn roberta() -> Self {
@@ -87,7 +87,7 @@ impl Masking {
         }
     }
 
-    /// BERT's later models, and Bioformer: whole words.
+    /// BERT's later whole-word models, and Bioformer: whole words.
     pub fn whole_word() -> Self {
         Self {
             unit: MaskUnit::WholeWord,
@@ -132,10 +132,10 @@ impl Masking {
         }
     }
 
-    /// Checks ranges and contradictions. `has_words` says whether the corpus knows words.
+    /// Checks ranges and conflicting settings. `has_words` states whether the corpus has words.
     ///
     /// # Errors
-    /// All problems.
+    /// All problems found.
     pub fn check(&self, has_words: bool) -> Result<(), Vec<MaskingError>> {
         let mut problems = Vec::new();
         let mut range = |name, value: f64, least: &'static str, fits: bool| {
@@ -161,7 +161,7 @@ impl Masking {
                 positive(probability),
             );
         }
-        // Shares of decimals such as 0.7 and 0.3 need not add up to exactly 1.
+        // Decimal shares such as 0.7 and 0.3 need not add up to exactly 1.
         if share(self.mask_share)
             && share(self.random_share)
             && self.mask_share + self.random_share > 1.0 + 1e-9

@@ -17,7 +17,7 @@ fn vocabulary() -> MaskVocabulary {
     MaskVocabulary::new(VOCABULARY, MASK, 0..5)
 }
 
-/// `[CLS] text [SEP]`, of words of so many tokens.
+/// `[CLS] text [SEP]`, with words of the given numbers of tokens.
 fn sequence(words: &[usize]) -> Sequence {
     let mut word_starts = vec![true];
     for &tokens in words {
@@ -39,7 +39,7 @@ fn sequence(words: &[usize]) -> Sequence {
     }
 }
 
-/// 1 to 4 tokens a word, 126 of them, and two special ones.
+/// 126 tokens in words of 1 to 4 tokens, and two special tokens.
 fn usual() -> Sequence {
     let mut words: Vec<usize> = (0..).map(|word| 1 + word * word % 4).take(84).collect();
     words.truncate(
@@ -67,7 +67,7 @@ fn presets() -> [Masking; 7] {
     ]
 }
 
-/// Against scripts/golden/pretraining_data.py: the sum of length · predictions over all lengths.
+/// Compares with scripts/golden/pretraining_data.py: the sum of length · predictions over all lengths.
 #[test]
 fn as_many_tokens_are_predicted_as_by_an_independent_program() {
     let sum = |masking: &Masking, longest: usize| -> usize {
@@ -162,9 +162,9 @@ fn measured_ratios_are_those_asked_for() {
             found <= predictions && found > predictions - 0.02,
             "{masking:?}: {found}"
         );
-        // Spans share a draw: fewer draws, wider limits.
+        // The words of a span share a draw, so there are fewer draws and the limits are wider.
         let close = |found: i32, share: f64| (f64::from(found) / chosen - share).abs() < 0.012;
-        // A random token is the mask token or the token itself now and then.
+        // A random token is occasionally the mask token or the original token.
         assert!(
             close(masks, masking.mask_share),
             "{masking:?}: {masks} of {chosen}"
@@ -191,7 +191,7 @@ fn electra_draws_with_replacement_and_keeps_what_is_not_masked() {
             masks += f64::from(u8::from(id == MASK));
         }
     }
-    // 19 draws of 126: a token is never drawn, or never masked, with the probability of 19 such draws.
+    // 19 draws from 126: the expected proportion of tokens never drawn, or never masked, is that of 19 such draws.
     let (n, draws) = (126.0f64, 19);
     let expected_chosen = n * (1.0 - (1.0 - 1.0 / n).powi(draws));
     let expected_masks = n * (1.0 - (1.0 - 0.85 / n).powi(draws));
@@ -225,11 +225,11 @@ fn every_position_is_equally_likely() {
         }
         let found = chi_square(&counts);
         match masking.unit {
-            // 125 degrees of freedom, of which 99.99% are below 190; without replacement they vary less.
+            // 125 degrees of freedom: 99.99% of values are below 190; without replacement the variance is smaller.
             MaskUnit::Token => assert!((50.0..190.0).contains(&found), "{masking:?}: {found}"),
-            // Both tokens of a word count as one.
+            // The two tokens of a word are not independent.
             MaskUnit::WholeWord => assert!(found < 250.0, "{found}"),
-            // Spans begin anywhere but end with the text, so the first words are met less.
+            // Spans can begin anywhere but end with the text, so the first words are masked less often.
             MaskUnit::Span { .. } => {
                 let found = chi_square(&counts[30..]);
                 assert!(found < 2.0 * 96.0 * 4.0, "{found}");
@@ -337,7 +337,7 @@ fn span_lengths_are_geometric_and_cut_off() {
 
 #[test]
 fn a_span_shares_its_fate_and_stops_at_special_tokens() {
-    // Two segments; spans of any length, masked or left as they are.
+    // Two segments; spans of any length, masked or unchanged.
     let mut sequence = sequence(&[1; 60]);
     (sequence.ids[30], sequence.special[30]) = (3, true);
     let masking = Masking {
@@ -368,11 +368,11 @@ fn a_span_shares_its_fate_and_stops_at_special_tokens() {
             }
         }
     }
-    // Neighbours with two fates are two spans side by side.
+    // Adjacent words with different replacements belong to two adjacent spans.
     assert!(together > 50 * mixed, "{together} and {mixed}");
 }
 
-/// The stream of random numbers is part of what a run repeats: these must not change.
+/// Resuming a run depends on the stream of random numbers, so these values must not change.
 #[test]
 fn masks_stay_the_same_between_versions() {
     let sequence = usual();
@@ -474,7 +474,7 @@ fn all_problems_are_told_at_once() {
     Masking::span().check(false).unwrap();
 }
 
-/// Words of random lengths, with special tokens between some of them, as documents and segments have.
+/// Words of random lengths, with special tokens between some of them, as between documents and segments.
 fn sequences() -> impl Strategy<Value = Sequence> {
     let words = prop::collection::vec((1usize..6, prop::bool::weighted(0.1)), 0..60);
     words.prop_map(|words| {
@@ -562,7 +562,7 @@ proptest! {
                 prop_assert_eq!(masked.positions.len(), budget.min(text));
             }
         } else {
-            // A word is masked as a whole, and none is left that would still fit.
+            // Words are masked as a whole, and no unmasked word would still fit.
             let room = budget - masked.positions.len();
             for word in words(&sequence) {
                 let found = word.clone().filter(|&position| predicted[position as usize]).count();

@@ -26,7 +26,7 @@ impl MaskVocabulary {
         }
     }
 
-    /// The vocabulary of a tokenizer; special are the tokens with a role (start, separator, unknown, padding, mask).
+    /// The vocabulary of a tokenizer. Special tokens are those with a role (start, separator, unknown, padding, mask).
     ///
     /// # Errors
     /// [`MaskingError::NoMaskToken`].
@@ -45,7 +45,7 @@ impl MaskVocabulary {
         if special || ordinary == 0 {
             return random.below(u64::from(self.size)) as u32;
         }
-        // The id that has this many ordinary ids before it.
+        // The id preceded by this many ordinary ids.
         let mut id = random.below(u64::from(ordinary)) as u32;
         for &special in &self.special {
             if special > id {

@@ -1,4 +1,4 @@
-//! What every packing provides: its defaults, a plan of an epoch, and the sequences of that plan.
+//! The interface of packings: defaults, the plan of an epoch, and the sequences of that plan.
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -18,17 +18,17 @@ pub(super) trait Builder: Sync {
     /// The probability of a shorter target length in the published code.
     fn short_probability(&self) -> f64;
 
-    /// The smallest `max_length` that it can fill.
+    /// The smallest supported `max_length`.
     fn shortest(&self, layout: &Layout) -> usize;
 
-    /// Divides the documents of an epoch, in this order, into sequences.
+    /// Divides the documents of an epoch into sequences, in the given order.
     ///
     /// # Errors
-    /// [`SequenceError::Single`] if pairs have nothing to draw from.
+    /// [`SequenceError::Single`] if there is only one document or sentence to draw pairs from.
     fn plan(&self, epoch: &Epoch<'_>, random: &mut Random) -> Result<Box<dyn Plan>, SequenceError>;
 }
 
-/// What a plan is made from.
+/// The inputs of a plan.
 #[derive(Clone, Copy)]
 pub(super) struct Epoch<'a> {
     pub(super) corpus: &'a Corpus,
@@ -46,7 +46,7 @@ pub(super) struct Segments {
 }
 
 impl Segments {
-    /// Those of the sequence that begins with sentence `first`.
+    /// The random numbers of the sequence that begins with sentence `first`.
     pub(super) fn of(self, first: u64) -> Random {
         Random::keyed(self.seed, KeyedPurpose::Segments, self.pass, first)
     }
@@ -57,7 +57,7 @@ pub(super) trait Plan: Debug + Send + Sync {
     /// Number of sequences.
     fn len(&self) -> usize;
 
-    /// Tokens of a sequence, special tokens included.
+    /// Number of tokens of a sequence, special tokens included.
     fn tokens(&self, number: usize, layout: &Layout) -> usize;
 
     /// Appends everything after the first special token.

@@ -2,19 +2,19 @@
 
 use super::layout::LONGEST;
 
-/// Why no sequences can be built.
+/// A reason why sequences cannot be built.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SequenceError {
-    /// Too short to hold tokens besides the special ones, or too long.
+    /// A length outside the supported range.
     #[error("the maximum length is {found} tokens, expected {shortest} to {LONGEST}")]
     MaxLength {
-        /// The given length.
+        /// The given value.
         found: usize,
         /// The shortest length that this packing allows.
         shortest: usize,
     },
-    /// Not a probability.
+    /// A value that is not a probability.
     #[error("the probability of a short sequence is {found}, expected 0 to 1")]
     ShortProbability {
         /// The given value.
@@ -35,7 +35,7 @@ pub enum SequenceError {
 }
 
 impl SequenceError {
-    /// What the user can do about it, if we know.
+    /// A suggestion for the user, if there is one.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::MaxLength { .. } => {

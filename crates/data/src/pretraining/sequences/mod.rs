@@ -1,10 +1,10 @@
-//! A corpus to the sequences of an epoch: running text, or pairs of segments.
+//! Builds the sequences of an epoch from a corpus: running text, or pairs of segments.
 //!
 //! An [`EpochPlan`] records in a few bytes which part of the corpus each sequence covers; [`EpochPlan::sequence`]
 //! assembles one on demand. Any sequence can be built at any time, so resuming in the middle of an epoch needs only the
-//! epoch and the number of sequences already seen.
+//! epoch and the number of sequences already used.
 //!
-//! The distributions are those of the published code. The sequences themselves differ, because the random numbers do.
+//! The distributions match those of the published code. The sequences themselves differ, because the random numbers do.
 //!
 //! ```
 //! use bertkit_data::pretraining::corpus::Corpus;

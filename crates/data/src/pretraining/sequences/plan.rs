@@ -8,8 +8,8 @@ use super::settings::SequenceSettings;
 use crate::pretraining::corpus::Corpus;
 use crate::random::{KeyedPurpose, Random};
 
-/// The sequences of an epoch in random order: a function of the corpus, the documents, the settings, the seed and the
-/// epoch alone.
+/// The sequences of an epoch in random order. Depends only on the corpus, the documents, the settings, the seed and the
+/// epoch.
 ///
 /// Takes 20 bytes per sequence, or 28 for pairs and [`Packing::Electra`](super::Packing::Electra), and 4 bytes per
 /// document for running text.
@@ -23,7 +23,7 @@ pub struct EpochPlan {
 }
 
 impl EpochPlan {
-    /// Plans an epoch over the given documents of the corpus: those to train on, or those held out.
+    /// Plans an epoch over the given documents of the corpus: either the training or the held-out documents.
     ///
     /// # Errors
     /// [`SequenceError`] if there are no documents, if settings are out of range (the first problem; see
@@ -102,7 +102,7 @@ impl EpochPlan {
 
     /// Builds a sequence, in time linear in its length.
     ///
-    /// `corpus` is the one that the plan was made for.
+    /// `corpus` is the corpus that the plan was made for.
     ///
     /// # Panics
     /// There is no sequence `index`, or `corpus` is a different corpus.

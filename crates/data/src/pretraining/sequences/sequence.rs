@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::layout::Layout;
 use crate::pretraining::corpus::Corpus;
 
-/// A sequence as a model reads it, before masking. All vectors have the same length.
+/// The input of a model before masking. All vectors have the same length.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sequence {
     /// Token ids, special tokens included.
@@ -14,7 +14,7 @@ pub struct Sequence {
     pub type_ids: Vec<u32>,
     /// Whether a token begins a word. A word whose first tokens were cut off has no beginning.
     pub word_starts: Vec<bool>,
-    /// Whether a token was inserted and is not part of the text.
+    /// Whether a token was inserted rather than taken from the text.
     pub special: Vec<bool>,
     /// The label of a pair, for packings that build labelled pairs.
     pub label: Option<u32>,

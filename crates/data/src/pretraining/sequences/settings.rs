@@ -1,4 +1,4 @@
-//! Settings that decide how sequences are built.
+//! Settings of sequence building.
 
 use super::error::SequenceError;
 use super::layout::{LONGEST, Layout};
@@ -8,7 +8,7 @@ use crate::tokenizer::TextTokenizer;
 /// How sequences are built.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SequenceSettings {
-    /// What a sequence consists of.
+    /// How sequences are composed.
     pub packing: Packing,
     /// Maximum sequence length in tokens, special tokens included.
     pub max_length: usize,
@@ -75,7 +75,7 @@ impl SequenceSettings {
         }
     }
 
-    /// What does not depend on the packing.
+    /// The settings that do not depend on the packing.
     pub(super) fn layout(&self) -> Layout {
         Layout {
             max_length: self.max_length,

@@ -24,7 +24,8 @@ fn settings(packing: Packing, max_length: usize) -> SequenceSettings {
     }
 }
 
-/// Documents of sentences of so many tokens. Ids count up from 10 over the whole corpus, so they tell where a token is from.
+/// Documents of sentences with the given numbers of tokens. Ids count up from 10 over the whole corpus, so each id
+/// identifies its position.
 struct Numbered {
     corpus: Corpus,
     /// Document and sentence of each token; sentences count over the whole corpus.
@@ -64,7 +65,7 @@ impl Numbered {
         EpochPlan::new(&self.corpus, &self.documents(), settings, seed, epoch).unwrap()
     }
 
-    /// All sequences of a plan as they were built, with what holds for each of them checked.
+    /// All sequences of a plan in the order in which they were built, after checking the invariants of each.
     fn sequences(&self, plan: &EpochPlan) -> Vec<Sequence> {
         let mut built = BTreeMap::new();
         for index in 0..plan.len() {
@@ -95,7 +96,7 @@ impl Numbered {
         self.origins[id as usize - 10]
     }
 
-    /// Where in its sentence a token is.
+    /// The position of a token in its sentence.
     fn place(&self, id: u32) -> usize {
         let origin = self.origin(id);
         let before = self.origins[..id as usize - 10].iter().rev();
@@ -108,7 +109,7 @@ impl Numbered {
     }
 }
 
-/// What lies between special tokens.
+/// The runs of tokens between special tokens.
 fn texts(sequence: &Sequence) -> Vec<&[u32]> {
     let texts = sequence.ids.split(|&id| id < 10);
     texts.filter(|text| !text.is_empty()).collect()
@@ -125,10 +126,10 @@ fn made_up() -> Numbered {
     numbered
 }
 
-/// Means over many epochs against those of scripts/golden/pretraining_data.py, which has 4000.
+/// Compares means over many epochs with those of scripts/golden/pretraining_data.py, which has 4000 epochs.
 ///
-/// Each line: pairs, tokens of A, tokens of B, labels 1, pairs without B, different tokens, pairs with a sentence cut at
-/// the end of a segment; mean and standard deviation of an epoch.
+/// Each line: pairs, tokens of A, tokens of B, pairs labelled 1, pairs without B, distinct tokens, pairs with a sentence
+/// cut at the end of a segment; mean and standard deviation per epoch.
 #[test]
 fn pairs_are_distributed_as_those_of_an_independent_program() {
     type Line = [(f64, f64); 7];
@@ -247,7 +248,7 @@ fn a_second_segment_is_what_its_label_says() {
 
 #[test]
 fn special_tokens_and_types_stand_where_the_family_wants_them() {
-    // Two sentences of one document, as long as what fits.
+    // Two sentences of one document that fill the sequence exactly.
     let numbered = Numbered::new(&[vec![3, 2]]);
     let mut bert = settings(Packing::SentenceOrder, 8);
     bert.short_probability = 0.0;
@@ -308,7 +309,7 @@ fn across_fills_sequences_and_separates_documents() {
         all.map(|sequence| sequence.ids).collect()
     };
     let found: BTreeSet<_> = (0..20).map(sequences).collect();
-    // The one order of the documents and the other; 8 tokens fit.
+    // Both orders of the documents; 8 tokens fit.
     let expected = [
         vec![
             vec![CLS, 10, 11, 12, 13, 14, 15, 16, SEP],
@@ -335,7 +336,7 @@ fn blocks_are_cut_anywhere_and_end_with_a_separator_where_a_document_does() {
         vec![
             vec![CLS, 10, 11, 12, 13, 14],
             vec![CLS, 15, 16, SEP, 17, 18],
-            // The separator behind the last document would be a sequence without text.
+            // The separator after the last document would be a sequence without text.
         ],
         vec![
             vec![CLS, 17, 18, SEP, 10, 11],
@@ -387,7 +388,7 @@ fn static_sequences_come_again_in_another_order() {
     assert_ne!(first.order, again.order);
     assert_eq!(numbered.sequences(&first), numbered.sequences(&again));
     assert_ne!(numbered.sequences(&first), numbered.sequences(&other));
-    // As the first epochs without static passes have them.
+    // Same as the first epochs without static passes.
     let dynamic = SequenceSettings {
         static_passes: None,
         ..settings
@@ -423,11 +424,11 @@ fn short_sequences_are_as_frequent_as_asked_for() {
     let mut settings = settings(Packing::Across, 52);
     settings.short_probability = 0.3;
     let plan = numbered.plan(&settings, 1, 0);
-    // Separators and single tokens fill a sequence but for one place at most.
+    // Separators and single tokens fill a sequence except for at most one position.
     let short = (0..plan.len())
         .filter(|&index| plan.length(index) < 51)
         .count() as f64;
-    // 47 of the 49 short lengths are seen as such.
+    // 47 of the 49 short lengths can be recognised as short.
     let expected = 0.3 * 47.0 / 49.0;
     assert!(
         (short / plan.len() as f64 - expected).abs() < 0.05,
@@ -448,7 +449,7 @@ fn what_cannot_be_built_is_refused_with_a_hint() {
         "there is a single document, and pairs of segments need another to draw from"
     );
     assert!(error.hint().unwrap().contains("blank lines"));
-    // One document has an order of sentences, one sentence has none.
+    // One document is enough for sentence-order pairs, but one sentence is not.
     one.plan(&settings(Packing::SentenceOrder, 32), 0, 0);
     let sentence = Numbered::new(&[vec![5]]);
     let error = plan(&sentence, &settings(Packing::SentenceOrder, 32), &[0]);
@@ -505,7 +506,7 @@ proptest! {
         let settings = SequenceSettings { short_probability, ..settings(packing, max_length) };
         let sequences = numbered.sequences(&numbered.plan(&settings, seed, 0));
 
-        // One behind the other, they are the documents in some order.
+        // The concatenated sequences are the documents in some order.
         let ids: Vec<u32> = sequences.iter().flat_map(|sequence| sequence.ids.clone()).collect();
         let text: Vec<u32> = ids.iter().copied().filter(|&id| id >= 10).collect();
         let mut sorted = text.clone();
@@ -517,7 +518,7 @@ proptest! {
         }
 
         for sequence in &sequences {
-            // A separator between documents, and nowhere else.
+            // Separators occur only between documents.
             for text in texts(sequence) {
                 let documents: BTreeSet<_> =
                     text.iter().map(|&id| numbered.origin(id).0).collect();
@@ -552,7 +553,7 @@ proptest! {
             if packing == Packing::Within && crosses {
                 continue;
             }
-            // Cut only where no sequence can hold the sentence; else the next sentence had no room.
+            // A sentence is cut only if no sequence can hold it; otherwise the next sentence did not fit.
             let (_, sentence) = numbered.origin(first);
             let whole = numbered.origins.iter().filter(|origin| origin.1 == sentence).count();
             if numbered.goes_on(last) {

@@ -12,7 +12,7 @@ pub(super) const COMMAS: Delimited = Delimited {
     quoting: true,
 };
 
-/// Stray quotes are common, and nobody agrees on how to write a tab in a field.
+/// Quotes are ordinary characters: stray quotes are common, and there is no standard way to write a tab in a field.
 pub(super) const TABS: Delimited = Delimited {
     delimiter: b'\t',
     quoting: false,
@@ -46,7 +46,7 @@ pub(super) const TSV: FormatSpec = FormatSpec {
         },
         write: Some(|writer, columns, rows| table::write(writer, &TABS, columns, rows)),
     }),
-    // A word per line, with tabs between columns, is a CoNLL file.
+    // A file with one word per line and tab-separated columns is a CoNLL file.
     tagged: Some(TaggedFormat {
         read: conll::parse,
         by_extension: false,

@@ -10,7 +10,7 @@ use crate::sources::options::ReadOptions;
 use crate::sources::spec::Delimited;
 use crate::table::{Cell, Row, Table};
 
-/// [`ReadOptions`] with every default filled in.
+/// [`ReadOptions`] with all defaults filled in.
 struct Dialect {
     delimiter: u8,
     quote: Option<u8>,
@@ -120,7 +120,7 @@ pub(crate) fn parse(
     })
 }
 
-/// A delimiter that a header of one column seems to be divided by.
+/// A delimiter that appears to separate the names in a header that was read as one column.
 fn other_delimiter(header: &str, delimiter: u8) -> Option<&'static str> {
     [
         (b'\t', "tab"),
@@ -133,7 +133,8 @@ fn other_delimiter(header: &str, delimiter: u8) -> Option<&'static str> {
     .map(|(_, name)| name)
 }
 
-/// A line is a record and quotes are plain characters. Lines end in LF or CR LF; in CR, if there is no LF at all.
+/// Every line is a record, and quotes are ordinary characters. Lines end in LF or CR LF, or in CR if there is no LF at
+/// all.
 fn plain_records(text: &str, dialect: &Dialect) -> Vec<Record> {
     let end = if text.contains('\n') || !text.contains('\r') {
         '\n'
@@ -166,8 +167,8 @@ fn quoted_records(
     dialect: &Dialect,
     quote: u8,
 ) -> Result<Vec<Record>, DataError> {
-    // At the end of the input, the parser takes an open quote for closed. So a line is added that must come out as the
-    // last record: an open quote swallows it, and shows itself.
+    // At the end of the input, the parser treats an open quote as closed. Append a line that must be parsed as the last
+    // record: if a quote is open, the line becomes part of the quoted field and the error is detected.
     let special = [
         Some(dialect.delimiter),
         Some(quote),
@@ -217,7 +218,7 @@ fn quoted_records(
                 }));
             }
         }
-        // The parser's position lies before the blank lines and comments that it skipped to reach the record.
+        // The parser's position is before the blank lines and comments skipped to reach the record.
         let start = skip_ignored(bytes, from, dialect.comment);
         let end = reader.position().byte() as usize;
         let line = advance(start.min(bytes.len()));
@@ -294,7 +295,7 @@ pub(super) fn write(
     writer.flush()
 }
 
-/// The error of the system in one of the writer's, so that its kind is known: a closed pipe is not a failure.
+/// Unwraps the I/O error inside a CSV error to preserve its kind, because a closed pipe is not a failure.
 fn system_error(error: ::csv::Error) -> io::Error {
     match error.into_kind() {
         ::csv::ErrorKind::Io(error) => error,

@@ -10,12 +10,12 @@ use crate::table::{Cell, Table};
 use crate::tagging::builder::{Builder, Documents, resolve};
 use crate::tagging::{Layout, Repairs, Tag, TaggedCorpus};
 
-/// Names that columns have where none was chosen, in lower case.
+/// Default column names, in lower case.
 const WORD: [&str; 2] = ["word", "token"];
 const TAG: [&str; 4] = ["tag", "label", "ner_tag", "ner"];
 const SENTENCE: [&str; 4] = ["sentence_id", "sent_id", "sentence", "sentence #"];
 
-/// The column chosen, or the first of the usual names that there is.
+/// The selected column, or the first of the usual names that exists.
 fn find(
     table: &Table,
     chosen: Option<&Column>,
@@ -33,7 +33,7 @@ fn find(
     Ok(usual.iter().find_map(|name| is(name)))
 }
 
-/// As [`find`]; without such a column, the error asks for the first of the usual names.
+/// As [`find`]; if there is no such column, the error names the first of the usual names.
 fn need(table: &Table, chosen: Option<&Column>, usual: &[&str]) -> Result<usize, DataError> {
     match find(table, chosen, usual)? {
         Some(column) => Ok(column),
@@ -41,7 +41,7 @@ fn need(table: &Table, chosen: Option<&Column>, usual: &[&str]) -> Result<usize,
     }
 }
 
-/// The text of a cell, trimmed; all cells of CSV are texts.
+/// The trimmed text of a cell; all cells of CSV are texts.
 fn text(cell: &Cell) -> &str {
     match cell {
         Cell::Text(text) => text.trim(),

@@ -1,4 +1,4 @@
-//! Paths of FASTA files, with or without a label.
+//! Paths of FASTA files, with optional labels.
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -7,14 +7,14 @@ use std::str::FromStr;
 /// The extensions of FASTA files.
 pub(super) const EXTENSIONS: &[&str] = &["fa", "fasta", "fna", "ffn", "faa", "frn"];
 
-/// A FASTA file, and what its sequences are.
+/// A FASTA file and the label of its sequences.
 ///
 /// Written `FILE`, or `LABEL=FILE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FastaFile {
-    /// The file, packed with gzip or Zstandard or not.
+    /// The path; the file may be compressed with gzip or Zstandard.
     pub path: PathBuf,
-    /// The class of its sequences; where several files are read, one without is called by its name without extensions.
+    /// The class of its sequences. If several files are read, the default is the file name without extensions.
     pub label: Option<String>,
 }
 
@@ -35,8 +35,8 @@ impl FromStr for FastaFile {
     }
 }
 
-/// Whether the name of a file says that it is FASTA: `.fa`, `.fasta`, `.fna`, `.ffn`, `.faa` or `.frn`, or one of these and
-/// `.gz` or `.zst`.
+/// Whether a file has a FASTA extension: `.fa`, `.fasta`, `.fna`, `.ffn`, `.faa` or `.frn`, optionally followed by `.gz`
+/// or `.zst`.
 pub fn is_fasta(path: &Path) -> bool {
     let name = path.to_string_lossy().to_ascii_lowercase();
     let name = name

@@ -1,4 +1,4 @@
-//! FASTA: sequences of nucleotides or amino acids under names.
+//! FASTA: named sequences of nucleotides or amino acids.
 
 pub(super) mod file;
 
@@ -12,7 +12,7 @@ use super::stream;
 use crate::error::{DataError, FastaError, FileError, LabelError, list};
 use crate::table::{Cell, Row, Table};
 
-/// Recognised by the extension, with or without that of gzip or Zstandard.
+/// Recognised by the extension, optionally followed by that of gzip or Zstandard.
 pub(super) const SPEC: FormatSpec = FormatSpec {
     name: "fasta",
     extensions: file::EXTENSIONS,
@@ -21,16 +21,16 @@ pub(super) const SPEC: FormatSpec = FormatSpec {
     ..FormatSpec::EMPTY
 };
 
-/// Reads FASTA files as a table with the columns `text`, `label`, `id` and `description`; without `label` if there is one
-/// file and it has none.
+/// Reads FASTA files as a table with the columns `text`, `label`, `id` and `description`. There is no `label` column for
+/// a single file without a label.
 ///
-/// `text` is the sequence in upper case, without line breaks and white space; `id` is its header up to the first white space,
-/// and `description` the whole header without `>`. A record without a sequence has an empty text. The lines of rows are those
-/// of their headers, each in its own file. Lines that begin with `;` are comments.
+/// `text` is the sequence in upper case, without line breaks and white space; `id` is its header up to the first white
+/// space, and `description` the whole header without `>`. A record without a sequence has an empty text. The line of a
+/// row is that of its header in its file. Lines that begin with `;` are comments.
 ///
 /// # Errors
-/// A file cannot be read, is empty, does not begin with a header, or holds something else than letters, `*`, `-` and `.` in a
-/// sequence; two classes of one name in files whose names alone are to tell them apart.
+/// A file cannot be read, is empty, does not begin with a header, or contains a character other than letters, `*`, `-`
+/// and `.` in a sequence; two files without labels whose names give the same class.
 pub fn read_fasta(files: &[FastaFile]) -> Result<Table, DataError> {
     let names: Vec<String> = files
         .iter()
@@ -78,7 +78,7 @@ pub fn read_fasta(files: &[FastaFile]) -> Result<Table, DataError> {
     })
 }
 
-/// The name of a file up to its first dot.
+/// The file name up to the first dot.
 fn stem(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.split('.').next().unwrap_or_default().to_string()

@@ -39,7 +39,7 @@ pub(super) fn parse(text: &str, name: &str) -> Result<Table, DataError> {
     })
 }
 
-/// The object on a line, given its number for messages.
+/// Parses a line as an object; the line number is used in messages.
 pub(crate) fn object(
     content: &[u8],
     name: &str,
@@ -83,7 +83,7 @@ fn text(value: Value) -> String {
     }
 }
 
-/// The parser's message without its ` at line 1 column 7`: our lines are lines of the file.
+/// The parser's message without ` at line 1 column 7`: our messages use line numbers of the file.
 fn without_position(error: &serde_json::Error) -> String {
     let message = error.to_string();
     match message.rfind(" at line ") {

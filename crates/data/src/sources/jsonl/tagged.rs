@@ -1,4 +1,4 @@
-//! JSON Lines: texts with spans of characters, or tokens with tags.
+//! JSON Lines: texts with character spans, or tokens with tags.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::sources::tagged::options::{DOCUMENT, OverlapPolicy, TagPolicy, Tagged
 use crate::tagging::builder::{Documents, Pending, resolve};
 use crate::tagging::{Entity, Layout, Repairs, Tag, TaggedCorpus, TaggedSentence};
 
-/// Keys that are tried in turn where none was chosen.
+/// Default keys, tried in order.
 const TEXT: [&str; 3] = ["tokens", "words", "text"];
 const SPANS: [&str; 4] = ["entities", "spans", "label", "labels"];
 const TAGS: [&str; 4] = ["tags", "ner_tags", "labels", "entities"];
@@ -23,7 +23,7 @@ const LABEL: [&str; 4] = ["label", "type", "entity_group", "tag"];
 
 type Object = Map<String, Value>;
 
-/// A line, with what messages about it need.
+/// A line with the context needed for messages.
 struct LineRef<'a> {
     name: &'a str,
     line: u64,
@@ -50,7 +50,7 @@ impl LineRef<'_> {
     }
 }
 
-/// The value under the key chosen, or under the first of the usual keys that has one.
+/// The value under the selected key, or under the first of the usual keys that exists.
 fn find<'a>(
     object: &'a Object,
     chosen: Option<&Column>,
@@ -66,13 +66,13 @@ fn find<'a>(
     }
 }
 
-/// What a line holds.
+/// The contents of a line.
 struct Line {
     sentence: TaggedSentence,
-    /// Whether it is a text, and no list of tokens.
+    /// Whether it is a text rather than a list of tokens.
     raw: bool,
     tags: Option<Vec<String>>,
-    /// The key that tags or spans would have.
+    /// The key under which tags or spans are expected.
     key: String,
 }
 
@@ -102,7 +102,7 @@ pub(super) fn parse(
         lines.push(line);
     }
 
-    // A line that lacks what others have is a mistake, and no text without entities.
+    // If other lines have tags or spans, a line without them is an error, not a text without entities.
     let has = |line: &&Line| line.tags.is_some() || line.sentence.entities.is_some();
     let known = lines.iter().find(has).map(|line| line.key.clone());
     if let (Some(key), Some(without)) = (known, lines.iter().find(|line| !has(line))) {
@@ -221,7 +221,7 @@ fn read(
     })
 }
 
-/// The texts of a list.
+/// The strings in a list.
 fn texts<'a>(list: &'a [Value], key: &str, place: &LineRef<'_>) -> Result<Vec<&'a str>, DataError> {
     let text = |value: &'a Value| {
         let text = value.as_str();
@@ -232,10 +232,10 @@ fn texts<'a>(list: &'a [Value], key: &str, place: &LineRef<'_>) -> Result<Vec<&'
 
 /// A span as in the file.
 struct Span {
-    /// Characters.
+    /// Character range.
     start: usize,
     end: usize,
-    /// Bytes.
+    /// Byte range.
     bytes: (usize, usize),
     kind: String,
 }
@@ -250,7 +250,7 @@ fn read_spans(
     let Value::Array(list) = value else {
         return Err(place.field(key, expected, value));
     };
-    // Where each character begins, and the end.
+    // The start of each character, and the end of the text.
     let places: Vec<usize> = text
         .char_indices()
         .map(|(at, _)| at)
@@ -300,7 +300,7 @@ fn read_spans(
     list.iter().map(read).collect()
 }
 
-/// Spans as entities: widened to whole words, none sharing a word with another.
+/// Converts spans to entities: widens them to whole words and resolves overlaps.
 fn entities(
     sentence: &TaggedSentence,
     spans: Vec<Span>,
@@ -326,7 +326,7 @@ fn entities(
         let kind = span.kind.clone();
         all.push((Entity { start, end, kind }, span));
     }
-    // The longest first; sorting is stable, so of equals the first in the file.
+    // Longest first; sorting is stable, so of equally long spans the first in the file is kept.
     all.sort_by_key(|(entity, span)| {
         (
             std::cmp::Reverse(entity.end - entity.start),

@@ -1,4 +1,4 @@
-//! The types of columns, and their values as cells.
+//! Column types, and conversion of their values to cells.
 
 use chrono::{DateTime, NaiveTime, TimeDelta};
 use half::f16;
@@ -11,15 +11,15 @@ use parquet::schema::types::{ColumnDescPtr, Type};
 
 use crate::table::Cell;
 
-/// How the values of a column become cells.
+/// How values of a column are converted to cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Boolean,
     Integer,
-    /// Unsigned: the bits of the stored number.
+    /// Unsigned, with the bit pattern of the stored number.
     Unsigned,
     Float,
-    /// Two bytes each.
+    /// Two bytes per value.
     HalfFloat,
     Text,
     Date,
@@ -34,7 +34,7 @@ pub(super) enum Kind {
     },
 }
 
-/// Units of time, in nanoseconds.
+/// A time unit, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ticks(i64);
 
@@ -53,7 +53,7 @@ impl Ticks {
 }
 
 impl Kind {
-    /// The kind of a column that is not nested; the name of its type if it cannot be read.
+    /// The kind of a column that is not nested, or the name of its type if it is not supported.
     pub(super) fn of(column: &ColumnDescPtr) -> std::result::Result<Self, String> {
         let logical = column.logical_type_ref();
         if let Some(kind) = logical.and_then(Self::of_logical) {
@@ -69,7 +69,7 @@ impl Kind {
             (_, _, Physical::BOOLEAN) => Ok(Self::Boolean),
             (_, _, Physical::INT32 | Physical::INT64) => Ok(Self::Integer),
             (_, _, Physical::FLOAT | Physical::DOUBLE) => Ok(Self::Float),
-            // Spark's and Impala's timestamps.
+            // Timestamps written by Spark and Impala.
             (_, _, Physical::INT96) => Ok(Self::Timestamp {
                 ticks: Ticks::NANOS,
                 utc: false,
@@ -98,7 +98,7 @@ impl Kind {
         })
     }
 
-    /// The kind of a column in a file from before logical types.
+    /// The kind of a column in a file that predates logical types.
     fn of_converted(column: &ColumnDescPtr) -> Option<Self> {
         let timestamp = |ticks| Self::Timestamp { ticks, utc: true };
         Some(match column.converted_type() {
@@ -121,7 +121,7 @@ impl Kind {
     }
 }
 
-/// What kind of nesting a field has, if any.
+/// The kind of nesting of a field, if any.
 pub(super) fn nested(field: &Type) -> Option<String> {
     let info = field.get_basic_info();
     if field.is_primitive() {
@@ -136,8 +136,8 @@ pub(super) fn nested(field: &Type) -> Option<String> {
     Some(kind.into())
 }
 
-/// All values of a column chunk: of `rows` rows after the first `before` rows of the file. `max_level` is the definition
-/// level of a value that is there.
+/// All values of a column chunk with `rows` rows, preceded by `before` rows in the file. `max_level` is the definition
+/// level of a value that is present.
 ///
 /// # Errors
 /// Damaged pages; a text that is not UTF-8.
@@ -163,7 +163,7 @@ pub(super) fn cells(
             kind => Ok(whole(kind, v.into())),
         }),
         ColumnReader::Int64ColumnReader(reader) => drain.of(reader, |&v| match kind {
-            // Numbers beyond 2^63 keep their digits.
+            // Numbers of 2^63 and more are stored as text, which preserves all digits.
             Kind::Unsigned if v < 0 => Ok(Cell::Text(v.cast_unsigned().to_string())),
             Kind::Decimal { precision, scale } => {
                 Ok(decimal(Decimal::from_i64(v, precision, scale)))
@@ -171,14 +171,14 @@ pub(super) fn cells(
             kind => Ok(whole(kind, v)),
         }),
         ColumnReader::Int96ColumnReader(reader) => drain.of(reader, |v| {
-            // The first two of three words are the nanoseconds of the day.
+            // The first two of the three words are the nanoseconds of the day.
             let words = v.data();
             let nanos = u64::from(words[1]) << 32 | u64::from(words[0]);
             let rest = (nanos % 1_000_000_000) as i64;
             Ok(timestamp(v.to_seconds(), rest, false))
         }),
         ColumnReader::FloatColumnReader(reader) => {
-            // The shortest digits that mean this number: 0.1, not 0.10000000149.
+            // Use the shortest decimal that represents this number: 0.1, not 0.10000000149.
             drain.of(reader, |v| {
                 Ok(Cell::Float(v.to_string().parse().unwrap_or(f64::from(*v))))
             })
@@ -191,7 +191,7 @@ pub(super) fn cells(
     }
 }
 
-/// Reads a column to its end.
+/// Reads all values of a column.
 struct Drain {
     max_level: i16,
     before: usize,
@@ -231,7 +231,7 @@ impl Drain {
     }
 }
 
-/// A whole number, or the date or time that it encodes.
+/// An integer, or the date or time that it encodes.
 fn whole(kind: Kind, value: i64) -> Cell {
     match kind {
         Kind::Date => timestamp_parts(value.saturating_mul(86_400), 0)
@@ -263,7 +263,7 @@ fn timestamp_parts(seconds: i64, nanos: i64) -> Option<chrono::NaiveDateTime> {
     Some(time.naive_utc())
 }
 
-/// A point in time, such as `2020-01-31T12:34:56.5Z`; a number of seconds where the year is beyond what can be written.
+/// A point in time, such as `2020-01-31T12:34:56.5Z`; a number of seconds if the year is out of range.
 fn timestamp(seconds: i64, nanos: i64, utc: bool) -> Cell {
     match timestamp_parts(seconds, nanos) {
         Some(time) => {

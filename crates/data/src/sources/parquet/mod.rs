@@ -1,7 +1,8 @@
-//! Apache Parquet: typed columns, without nested ones.
+//! Apache Parquet: typed columns; nested columns are not supported.
 //!
-//! Columns of lists, structs, maps and bytes are [unsupported](Table::unsupported): an error only where one is selected. Dates
-//! and times are read as ISO 8601 texts, decimals as texts. Rows count from 1, as a file without lines has no other places.
+//! Columns of lists, structs, maps and bytes are [unsupported](Table::unsupported), which is an error only if one is
+//! selected. Dates and times are read as ISO 8601 text, decimals as text. Positions in messages are row numbers from 1,
+//! because the file has no lines.
 
 mod column;
 mod zstd;
@@ -40,7 +41,7 @@ pub(super) const SPEC: FormatSpec = FormatSpec {
     ..FormatSpec::EMPTY
 };
 
-/// A column that can be read.
+/// A supported column.
 struct Column {
     name: String,
     /// Its index among the leaves of the schema.
@@ -52,8 +53,7 @@ struct Column {
 /// Reads a file as a table.
 ///
 /// # Errors
-/// An empty or damaged file; a compression that is not supported; two columns of one name; no rows; no column of a type that
-/// can be read.
+/// An empty or damaged file; an unsupported compression; two columns with the same name; no rows; no supported column.
 fn read(bytes: Vec<u8>, name: &str) -> Result<Table, DataError> {
     if bytes.is_empty() {
         return Err(DataError::File(FileError::Empty { path: name.into() }));
@@ -95,7 +95,7 @@ fn read(bytes: Vec<u8>, name: &str) -> Result<Table, DataError> {
     })
 }
 
-/// The columns of a file: those that can be read, and the others.
+/// The columns of a file: supported and unsupported ones.
 fn columns(metadata: &ParquetMetaData) -> (Vec<Column>, Vec<UnsupportedColumn>) {
     let schema = metadata.file_metadata().schema_descr();
     let (mut known, mut unsupported) = (Vec::new(), Vec::new());
@@ -127,7 +127,7 @@ fn columns(metadata: &ParquetMetaData) -> (Vec<Column>, Vec<UnsupportedColumn>) 
     (known, unsupported)
 }
 
-/// Refuses what no column can be read from.
+/// Returns an error for a file from which no column can be read.
 fn check(
     columns: &[Column],
     unsupported: &[UnsupportedColumn],
@@ -160,7 +160,7 @@ fn check(
         .iter()
         .flat_map(|group| group.columns());
     for chunk in chunks {
-        // The reader panics on what is negative.
+        // The reader panics on negative numbers.
         let numbers = [
             chunk.dictionary_page_offset().unwrap_or(0),
             chunk.data_page_offset(),
@@ -184,7 +184,7 @@ fn check(
     Ok(())
 }
 
-/// The cells of a column in a row group, given how many rows of the file are before the group and in it.
+/// The cells of a column in a row group, given the number of rows in the file before the group and in the group.
 fn chunk_cells(
     bytes: &Arc<Bytes>,
     chunk: &ColumnChunkMetaData,
@@ -225,7 +225,7 @@ fn chunk_cells(
     })
 }
 
-/// The text of an error without the name of its kind.
+/// The text of an error without its kind.
 fn message(error: &ParquetError) -> String {
     match error {
         ParquetError::General(message)

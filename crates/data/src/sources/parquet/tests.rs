@@ -7,7 +7,7 @@ use super::*;
 use crate::examples::{Examples, MissingPolicy, Selection};
 use crate::sources::{Format, ReadOptions, read_table, read_table_from};
 
-/// A file that pyarrow wrote; see `scripts/golden/make_parquet.py`.
+/// A file written by pyarrow; see `scripts/golden/make_parquet.py`.
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/parquet/{name}.parquet"))
 }
@@ -120,7 +120,7 @@ fn columns_that_cannot_be_read_are_an_error_only_if_selected() {
     let message = |name: &str| table.column(&name.into()).unwrap_err().to_string();
     assert!(message("struct").starts_with("column `struct` of `"));
     assert!(message("bytes").ends_with("is of type binary, expected text, numbers or booleans"));
-    // Positions are those in the file.
+    // Positions refer to the columns of the file.
     assert_eq!(table.column(&"22".into()).unwrap(), table.columns.len() - 1);
     assert!(message("17").contains("`list`"));
     let alone = read_table(&golden("only-lists"), &ReadOptions::default()).unwrap_err();

@@ -1,7 +1,7 @@
 //! Pages compressed with Zstandard, decompressed in Rust.
 //!
-//! The Zstandard of the `parquet` crate is the C library. Its page reader is used here as if the pages were not
-//! compressed, and their contents are decompressed afterwards.
+//! The `parquet` crate uses the C library for Zstandard. Here, its page reader treats the pages as uncompressed, and their
+//! contents are decompressed afterwards.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::serialized_reader::SerializedPageReader;
 use ruzstd::decoding::StreamingDecoder;
 
-/// The pages of a column chunk that is compressed with Zstandard.
+/// The pages of a Zstandard-compressed column chunk.
 pub(super) struct ZstdPages {
     raw: SerializedPageReader<Bytes>,
 }
@@ -28,7 +28,7 @@ impl ZstdPages {
     }
 }
 
-/// A buffer with everything after `plain` bytes decompressed.
+/// Decompresses everything in a buffer after the first `plain` bytes.
 fn decompress(buffer: &Bytes, plain: usize) -> Result<Bytes> {
     let split = buffer.split_at_checked(plain);
     let (plain, compressed) =

@@ -1,4 +1,4 @@
-//! Tagged words: columns as in CoNLL's files, JSON Lines with spans or tokens, and CSV with one word per row.
+//! Tagged words: CoNLL columns, JSON Lines with spans or tokens, and CSV with one word per row.
 
 pub(crate) mod options;
 mod write;
@@ -15,20 +15,20 @@ use crate::tagging::TaggedCorpus;
 
 /// Reads tagged words from a file.
 ///
-/// The text is UTF-8, with or without a byte order mark; lines end in LF, CR LF or CR. In columns, `-DOCSTART-` and
-/// `# newdoc` begin a document, and a line that begins with `#` is a comment, unless it has as many columns as the others
-/// and a tag: tweets are full of words like that.
+/// The text is UTF-8, with or without a byte order mark; lines end in LF, CR LF or CR. In columns, `-DOCSTART-` and `#
+/// newdoc` begin a document, and a line that begins with `#` is a comment unless it has as many columns as the other
+/// lines and a tag: such words are common in tweets.
 ///
 /// # Errors
-/// A missing or unreadable file, another encoding, an empty file, lines with too few or too many columns, tags that are
-/// none, spans outside their text: each names the file and, where there is one, the line.
+/// A missing or unreadable file, an unsupported encoding, an empty file, lines with too few or too many columns, invalid
+/// tags, spans outside their text. Errors name the file and, where applicable, the line.
 pub fn read_tagged(path: &Path, options: &TaggedOptions) -> Result<TaggedCorpus, DataError> {
     let (name, bytes) = read_bytes(path)?;
     encoding::check_container(&bytes, &name)?;
     parse(bytes, &name, options)
 }
 
-/// Reads tagged words from bytes, such as standard input; `name` is what messages call them.
+/// Reads tagged words from bytes, such as standard input; `name` is used in messages.
 ///
 /// # Errors
 /// As [`read_tagged`].

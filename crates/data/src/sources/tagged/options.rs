@@ -1,4 +1,4 @@
-//! How to read tagged words.
+//! Options for reading tagged words.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::tagging::DEFAULT_TYPE;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TagPolicy {
-    /// It must have tags.
+    /// The file must have tags.
     Required,
     /// Tags are read if there are any.
     #[default]
@@ -19,54 +19,55 @@ pub enum TagPolicy {
     Ignore,
 }
 
-/// Which of two tag columns is read, for nested entities (GermEval 2014).
+/// Which of two tag columns to read, for nested entities (GermEval 2014).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TagLevel {
-    /// The third column, of the outermost entities.
+    /// The third column, with the outer entities.
     #[default]
     Outer,
-    /// The fourth column, of the nested entities.
+    /// The fourth column, with the nested entities.
     Inner,
 }
 
-/// What happens to character spans that share a word.
+/// How to handle character spans that share a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OverlapPolicy {
-    /// The longest stays (of equals, the first), the others are left out and counted.
+    /// Keep the longest (the first, if equal); drop and count the others.
     #[default]
     KeepLongest,
-    /// Refuse the file.
+    /// Report an error.
     Refuse,
 }
 
-/// How to read tagged words; by default the format is detected.
+/// Options for reading tagged words; by default, the format is detected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaggedOptions {
-    /// The format; `None` takes it from the extension (`.csv`, `.jsonl`, `.ndjson`), and everything else for JSON Lines if
-    /// it begins with `{`, otherwise for columns.
+    /// The format. `None` infers it from the extension (`.csv`, `.jsonl`, `.ndjson`); other files are JSON Lines if they
+    /// begin with `{`, else columns.
     pub format: Option<Format>,
-    /// The words. In columns, a number from 1: by default the second if the first counts the words of each sentence,
-    /// otherwise the first. In CSV, by default `word` or `token`. In JSON Lines, the key of the text or of the tokens.
+    /// The column of words. In CoNLL columns, a number from 1: by default the second if the first one numbers the words
+    /// of each sentence, else the first. In CSV, by default `word` or `token`. In JSON Lines, the key of the text or of
+    /// the tokens.
     pub word: Option<Column>,
-    /// The tags. In columns, by default the one of `level` if the first column counts words, otherwise the last. In CSV, by
-    /// default `tag`, `label` or `ner_tag`. In JSON Lines, the key of the spans or of the tags.
+    /// The column of tags. In CoNLL columns, by default the one for `level` if the first column numbers words, else the
+    /// last. In CSV, by default `tag`, `label` or `ner_tag`. In JSON Lines, the key of the spans or of the tags.
     pub tag: Option<Column>,
-    /// In CSV, the id of the sentence, by default `sentence_id`, `sent_id`, `sentence` or `Sentence #`; an empty cell goes
-    /// on with the sentence above.
+    /// In CSV, the sentence id, by default `sentence_id`, `sent_id`, `sentence` or `Sentence #`; an empty cell continues
+    /// the sentence above.
     pub sentence: Option<Column>,
-    /// In CSV and JSON Lines, the id of the document, by default `document`, `document_id` or `doc_id`, if there.
+    /// In CSV and JSON Lines, the document id, by default `document`, `document_id` or `doc_id`, if present.
     pub document: Option<Column>,
-    /// The byte between the fields of CSV; `None` is a comma.
+    /// The byte between fields of CSV; `None` means a comma.
     pub delimiter: Option<u8>,
-    /// Whether there must be tags.
+    /// Whether tags are required.
     pub tags: TagPolicy,
-    /// Which column of tags is read if the first column counts words.
+    /// Which tag column to read if the first column numbers words.
     pub level: TagLevel,
-    /// The type of entities whose tags are bare letters.
+    /// The type of entities with bare tags.
     pub entity_type: String,
-    /// What happens to character spans that share a word.
+    /// How to handle character spans that share a word.
     pub overlaps: OverlapPolicy,
 }
 
@@ -87,5 +88,5 @@ impl Default for TaggedOptions {
     }
 }
 
-/// The usual names of the document column, or key, in lower case.
+/// Default names of the document column or key, in lower case.
 pub(crate) const DOCUMENT: [&str; 3] = ["document", "document_id", "doc_id"];

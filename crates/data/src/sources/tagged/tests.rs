@@ -36,7 +36,7 @@ fn message(error: DataError) -> String {
     }
 }
 
-/// Writes the corpus with the tags it was read with, and the last word of every sentence `O`.
+/// Writes the corpus with the tags it was read with, except that the last word of every sentence is `O`.
 fn written(corpus: &TaggedCorpus, scores: Option<&[Vec<Option<f64>>]>) -> String {
     let set = corpus.tag_set(Scheme::Bio).unwrap();
     let tags: Vec<Vec<usize>> = corpus
@@ -475,7 +475,7 @@ proptest! {
     }
 }
 
-/// Numbers of the published files, where `BERTKIT_DATA_DIR` says where they are.
+/// Checks counts of the published files, if `BERTKIT_DATA_DIR` is set to their folder.
 #[test]
 fn published_files_have_as_many_sentences_and_entities_as_they_should() {
     let Some(dir) = std::env::var_os("BERTKIT_DATA_DIR") else {

@@ -10,23 +10,22 @@ use crate::sources::read::write_table;
 use crate::table::Cell;
 use crate::tagging::{Entity, Layout, TagSet, TaggedCorpus, TaggedSentence, TextSpan};
 
-/// The key or the column of what was predicted.
+/// The key or column of predictions.
 const PREDICTED: &str = "predicted";
 
-/// Writes a file of tagged words again, with what was predicted: one more column in columns and CSV, one more key,
-/// `predicted`, in JSON Lines. Everything else stays as it was: columns, comments, blank lines, line ends (CSV is written
-/// with commas and LF). A column or key `predicted` that was there before is replaced.
+/// Writes a copy of a file of tagged words with predictions: an additional column in CoNLL columns and CSV, an additional
+/// key, `predicted`, in JSON Lines. Everything else is preserved: columns, comments, blank lines, line ends (CSV is
+/// written with commas and LF). An existing column or key `predicted` is replaced.
 ///
-/// `tags` are indices into `set`, one a word, for each sentence of the corpus. In JSON Lines, a text has entities (start,
-/// end, label, text), which count characters, and tokens have tags. Where the tags of the file are bare, so is the new
-/// column. `scores`, also one a word, `None` where there is none, give each entity of a text a `score`: their mean over its
-/// words.
+/// `tags` holds indices into `set`, one per word, for each sentence of the corpus. In JSON Lines, a text gets entities
+/// (start, end, label, text) in character positions, and tokens get tags. If the tags of the file are bare, so is the new
+/// column. `scores`, also one per word, or `None`, give each entity of a text a `score`: the mean over its words.
 ///
 /// # Errors
-/// [`FileError::Write`] if the writer fails.
+/// [`FileError::Write`] if writing fails.
 ///
 /// # Panics
-/// If there are not as many sentences, or tags, as in the corpus.
+/// If the number of sentences or tags differs from the corpus.
 pub fn write_tagged(
     writer: impl Write,
     corpus: &TaggedCorpus,
@@ -84,7 +83,7 @@ pub fn write_tagged(
     written.map_err(|source| DataError::File(FileError::Write { source }))
 }
 
-/// The name of a tag, without its type where the file has bare tags.
+/// The name of a tag, without its type if the file has bare tags.
 fn name<'a>(corpus: &TaggedCorpus, set: &'a TagSet, tag: usize) -> &'a str {
     let name = set.names()[tag].as_str();
     if corpus.bare { &name[..1] } else { name }
@@ -145,7 +144,7 @@ fn write_json(
     writer.flush()
 }
 
-/// The entities that tags mark, as parts of the text.
+/// The entities marked by tags, as spans of the text.
 fn entities(
     sentence: &TaggedSentence,
     set: &TagSet,

@@ -48,7 +48,7 @@ fn options(max_length: usize, overlap: usize) -> TagWindowOptions {
     }
 }
 
-/// The tag that every head was trained to give, as a perfect model would predict it.
+/// The target of every head, that is, the predictions of a perfect model.
 fn perfect(windows: &TagWindows) -> Vec<Vec<usize>> {
     let of = |window: &TagWindow| {
         let heads = window.heads.iter();
@@ -109,7 +109,7 @@ fn byte_level_tokens_that_begin_with_a_space_belong_to_the_word_behind_it() {
     let tags = corpus.tag_set(Scheme::Bio).unwrap();
     let windows = tag_windows(&corpus.sentences, Some(&tags), &roberta(), &options(16, 2)).unwrap();
     let window = &windows.windows[0];
-    // The last word is a space by itself and a letter: the space is its first token.
+    // The last word consists of a separate space and a letter: the space is its first token.
     assert_eq!(window.encoding.ids, [0, 8, 9, 7, 6, 2]);
     assert_eq!(
         window.words,

@@ -1,14 +1,15 @@
-//! The characters that a new vocabulary holds.
+//! Selects the characters of a new vocabulary.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::pairs::Vocabulary;
 
-/// This many characters are kept in any case, the most frequent ones.
+/// The most frequent characters, up to this number, are always kept.
 const ALWAYS: usize = 1000;
 
-/// More are kept until all but one of so many characters of the text are known, as in SentencePiece (0.9995).
+/// More characters are kept until at most one in this many characters of the text is unknown, as in SentencePiece
+/// (0.9995).
 const ONE_UNKNOWN_IN: u64 = 2000;
 
 /// The characters of a text, most frequent first.
@@ -17,12 +18,12 @@ pub(super) struct Characters(Vec<Character>);
 struct Character {
     character: char,
     count: u64,
-    /// Whether it occurs within a word, not only at the start.
+    /// Whether it occurs within a word, not only at its start.
     within: bool,
 }
 
 impl Characters {
-    /// The characters that are worth a token: the rarest of a large text are left to the unknown token.
+    /// Selects the characters to include; in a large text, the rarest become the unknown token.
     pub(super) fn of(words: &[(&str, u64)]) -> Self {
         let mut counts: BTreeMap<char, (u64, bool)> = BTreeMap::new();
         for &(word, count) in words {
@@ -53,7 +54,7 @@ impl Characters {
         Self(ranked)
     }
 
-    /// The most frequent ones, at most so many, with their counts.
+    /// The most frequent characters with their counts, at most `most`.
     pub(super) fn most_frequent(&self, most: usize) -> Vec<(char, u64)> {
         let characters = self.0.iter().take(most);
         characters
@@ -61,8 +62,8 @@ impl Characters {
             .collect()
     }
 
-    /// Adds the most frequent ones to a vocabulary of word pieces: each as the start of a word, and, where it stands
-    /// within one, with `##`.
+    /// Adds the most frequent characters to a WordPiece vocabulary: each as the start of a word and, if it occurs within
+    /// words, with `##`.
     pub(super) fn add_wordpieces(&self, vocabulary: &mut Vocabulary, room: usize) {
         let mut needed = 0;
         let mut kept: Vec<(char, bool)> = self

@@ -1,4 +1,4 @@
-//! Counts the words of a stream of texts, within a budget of memory.
+//! Counts the words of a stream of texts within a memory budget.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -7,55 +7,55 @@ use rayon::prelude::*;
 
 use super::super::TokenizerError;
 
-/// What one distinct word takes besides its bytes: its place in the map, the allocation, the count.
+/// Memory per distinct word in addition to its bytes: map entry, allocation and count.
 const WORD_OVERHEAD: u64 = 64;
 
-/// Texts that one task counts before its counts are added to the rest.
+/// Number of texts counted by one task before its counts are merged.
 const CHUNK: usize = 256;
 
 type Counts = HashMap<String, u64>;
 
 /// Word counts of the texts so far, or of a sample of them.
 ///
-/// A text's level is drawn from the seed and its number: 0 with probability 1/2, 1 with 1/4, and so on. Counts are kept by
-/// level, and when they outgrow the budget, the lowest level goes, with half of the texts. What stays is a uniform sample,
-/// and every text had the same chance, whenever it came: a reservoir that holds counts instead of texts, and whose size is
-/// given in bytes. Which texts are in it depends on the texts, the seed and the budget alone.
+/// A text's level is drawn from the seed and its index: 0 with probability 1/2, 1 with 1/4, and so on. Counts are kept by
+/// level; when they exceed the budget, the lowest level is dropped, and with it half of the texts. The remaining texts
+/// are a uniform sample, independent of their position: a reservoir of counts instead of texts, with its size given in
+/// bytes. The sample depends only on the texts, the seed and the budget.
 pub(super) struct Counter {
     levels: Vec<Counts>,
-    /// Texts of each level.
+    /// Number of texts of each level.
     texts: Vec<u64>,
-    /// Levels below have been dropped.
+    /// Levels below this one have been dropped.
     lowest: usize,
-    /// Texts so far.
+    /// Number of texts so far.
     read: u64,
     bytes: Vec<u64>,
     budget: u64,
     seed: u64,
 }
 
-/// How much of the text the counts are from.
+/// The part of the text that was counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sample {
-    /// Texts that were read.
+    /// Number of texts read.
     pub read: u64,
-    /// Texts that were counted: all of them, or as many as the memory allowed.
+    /// Number of texts counted: all of them, or as many as fit in memory.
     pub kept: u64,
 }
 
 impl Sample {
-    /// Whether there was more text than the memory allowed.
+    /// Whether some texts were dropped to save memory.
     pub fn is_partial(&self) -> bool {
         self.kept < self.read
     }
 }
 
-/// How often each word occurs, most frequent first; words that occur equally often by their letters.
+/// Number of occurrences of each word, most frequent first; ties are sorted by spelling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WordCounts(pub(super) Vec<(String, u64)>);
 
 impl Counter {
-    /// `budget` is in bytes of counts.
+    /// `budget` is the maximum size of the counts in bytes.
     pub(super) fn new(budget: u64, seed: u64) -> Self {
         const LEVELS: usize = 65;
         Self {
@@ -69,7 +69,7 @@ impl Counter {
         }
     }
 
-    /// Counts the words that `divide` finds in each of the texts.
+    /// Counts the words that `divide` finds in each text.
     pub(super) fn add<F>(&mut self, texts: &[&str], divide: F) -> Result<(), TokenizerError>
     where
         F: Fn(&str, &mut dyn FnMut(&str)) -> Result<(), TokenizerError> + Sync,
@@ -148,7 +148,7 @@ impl Counter {
     }
 }
 
-/// The level of a text: the zeros before the first one in a hash of seed and number (SplitMix64).
+/// The level of a text: the number of leading zeros in a hash of seed and index (SplitMix64).
 fn level(seed: u64, number: u64) -> usize {
     let mix = |value: u64| {
         let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -200,7 +200,7 @@ mod tests {
         assert!((2000..8000).contains(&sample.kept), "{sample:?}");
         assert_eq!(counts.0[0], ("the".into(), sample.kept));
         assert_eq!(counts.0.len() as u64, sample.kept + 1);
-        // As many from the first half of the texts as from the second.
+        // The two halves of the texts are sampled equally.
         let early = counts.0.iter().filter_map(|(word, _)| {
             let number: u64 = word.strip_prefix('w')?.parse().ok()?;
             Some(number < 10_000)

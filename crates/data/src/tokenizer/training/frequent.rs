@@ -1,4 +1,4 @@
-//! What a new tokenizer does to the words it was trained on.
+//! Statistics on how a new tokenizer splits its training words.
 
 use rayon::prelude::*;
 use tokenizers::{Decoder, Model};
@@ -8,17 +8,17 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use super::{TokenizerType, Trained};
 use crate::tokenizer::TokenizerError;
 
-/// A vocabulary of so many times as many tokens as words are checked should hold each of them.
+/// If the vocabulary is at least this many times the number of words checked, each of them should be in it.
 const TOKENS_PER_FREQUENT_WORD: usize = 8;
 
-/// How the words of the text are divided.
+/// Statistics on how the words of the text are split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
-    /// Words of the text, punctuation marks included; pieces that the pattern finds, where that divides it.
+    /// Number of words in the text, punctuation marks included; for a pattern tokenizer, the number of matches.
     pub words: u64,
-    /// Tokens that they become.
+    /// Number of tokens.
     pub tokens: u64,
-    /// Tokens among them that are the unknown token.
+    /// Number of unknown tokens among them.
     pub unknown: u64,
 }
 
@@ -27,28 +27,29 @@ pub struct Usage {
 pub struct FrequentWords {
     /// Number of words examined: as many as requested, or all.
     pub checked: usize,
-    /// Those that are one token.
+    /// Number of words that are one token.
     pub whole: usize,
-    /// Those that are not, most frequent first.
+    /// Words that are not one token, most frequent first.
     pub split: Vec<SplitWord>,
-    /// Whether all of them should be whole: the vocabulary comes from merges, the most frequent ones first, and is at least
-    /// eight times as large as their number. Unigram may do without a frequent word that is two probable pieces.
+    /// Whether all of them are expected to be whole: the vocabulary comes from merges, most frequent first, and is at
+    /// least eight times as large as the number of words. Unigram may omit a frequent word that consists of two probable
+    /// pieces.
     pub expected: bool,
 }
 
 /// A word that is not one token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SplitWord {
-    /// The word, after normalisation, without the mark of the space before it.
+    /// The word after normalisation, without the mark of the space before it.
     pub word: String,
-    /// How often it occurs.
+    /// Number of occurrences.
     pub count: u64,
     /// Its tokens.
     pub tokens: Vec<String>,
 }
 
 impl Trained {
-    /// How the words of the text are divided.
+    /// Statistics on how the words of the text are split.
     ///
     /// # Errors
     /// [`TokenizerError::Encode`]
@@ -72,8 +73,8 @@ impl Trained {
         })
     }
 
-    /// Which of the `most` most frequent words are whole tokens. A word has two characters or more, one of them a letter;
-    /// where words carry the space before them, it is another word without.
+    /// Checks which of the `most` most frequent words are whole tokens. A word has at least two characters, one of them a
+    /// letter; if words include the space before them, the same word without a space is a different word.
     ///
     /// # Errors
     /// [`TokenizerError::Encode`]
@@ -117,14 +118,14 @@ impl Trained {
         Ok(tokens.into_iter().map(|token| token.id).collect())
     }
 
-    /// A word as people write it.
+    /// A word in readable form.
     fn spelt(&self, word: &str) -> String {
         let text = self.spelt_in_place(word);
         let text = text.strip_prefix(['▁', ' ']).unwrap_or(&text);
         text.to_string()
     }
 
-    /// The letters of bytes that are one character each; other tokens as they are.
+    /// Decodes byte-level characters that represent a single byte; other tokens are unchanged.
     fn spelt_in_place(&self, token: &str) -> String {
         match self.kind {
             TokenizerType::ByteBpe => {

@@ -1,7 +1,7 @@
-//! New tokenizers from text.
+//! Trains tokenizers on text.
 //!
-//! The same texts, in any order, give the same tokenizer, byte for byte, as long as they fit into the memory allowed; a
-//! sample depends on their order and on the seed as well.
+//! The same texts in any order give the same tokenizer, byte for byte, if they fit in the memory budget; a sample also
+//! depends on their order and on the seed.
 
 mod characters;
 mod counting;
@@ -35,30 +35,30 @@ use super::spec::read_pattern;
 use super::special_tokens::special_places;
 use super::{TextTokenizer, TokenizerError, TokenizerFamily};
 
-/// Longer words are `[UNK]` in WordPiece; elsewhere they are cut, for training alone.
+/// Longer words are `[UNK]` in WordPiece; in other tokenizers they are split, for training only.
 const LONGEST_WORD: usize = 100;
 
 /// The kinds of tokenizer that can be trained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenizerType {
-    /// Pieces of words, by merging; those within a word begin with `##` (BERT).
+    /// WordPiece, trained by merging; pieces within a word begin with `##` (BERT).
     Wordpiece,
-    /// Byte-pair encoding of characters (Sennrich et al. 2016), a word's space before it marked by `▁`.
+    /// Byte-pair encoding of characters (Sennrich et al. 2016); the space before a word is marked by `▁`.
     Bpe,
-    /// Byte-pair encoding of bytes (GPT-2, RoBERTa): nothing is unknown.
+    /// Byte-pair encoding of bytes (GPT-2, RoBERTa): there are no unknown tokens.
     ByteBpe,
-    /// Pieces with probabilities (Kudo 2018), a word's space before it marked by `▁`.
+    /// Pieces with probabilities (Kudo 2018); the space before a word is marked by `▁`.
     Unigram,
     /// Every character is a token.
     Char,
-    /// Every piece of a sequence that its alphabet allows; needs no text.
+    /// All k-mers of an alphabet; needs no text.
     Kmer(Kmers),
-    /// Whatever the pattern in a file matches is a token.
+    /// The matches of the pattern in a file are tokens.
     Regex(PathBuf),
 }
 
 impl TokenizerType {
-    /// The family whose special tokens it has unless another is named: RoBERTa's for bytes, else BERT's.
+    /// The family whose special tokens are used by default: RoBERTa for bytes, else BERT.
     pub fn usual_family(&self) -> TokenizerFamily {
         TokenizerFamily::with_kind(match self {
             Self::ByteBpe => Kind::ByteLevelBpe,
@@ -71,7 +71,7 @@ impl TokenizerType {
         })
     }
 
-    /// Tokens to have at most unless said otherwise, special tokens included; `None` for as many as there are.
+    /// The default maximum number of tokens, special tokens included; `None` means no limit.
     pub fn usual_vocab_size(&self) -> Option<usize> {
         match self {
             Self::Wordpiece => Some(30_522), // BERT
@@ -85,7 +85,7 @@ impl TokenizerType {
         matches!(self, Self::Wordpiece | Self::Bpe | Self::ByteBpe)
     }
 
-    /// Whether frequent words can become whole tokens.
+    /// Whether training can turn frequent words into single tokens.
     pub fn learns_words(&self) -> bool {
         !matches!(self, Self::Char | Self::Kmer(_) | Self::Regex(_))
     }
@@ -132,31 +132,31 @@ impl fmt::Display for TokenizerType {
     }
 }
 
-/// What to train.
+/// Training options.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrainOptions {
     /// The kind of tokenizer.
     pub kind: TokenizerType,
-    /// Whose special tokens it has, and in which places.
+    /// The family that determines the special tokens and their positions.
     pub family: TokenizerFamily,
-    /// Tokens to have at most, special tokens included; `None` for [`TokenizerType::usual_vocab_size`]. K-mers have as
-    /// many as their alphabet makes, whatever is said here.
+    /// Maximum number of tokens, special tokens included; `None` means [`TokenizerType::usual_vocab_size`]. K-mer
+    /// vocabularies ignore this: the alphabet determines their size.
     pub vocab_size: Option<usize>,
-    /// Normalization of texts; k-mers have their own rules.
+    /// Normalization of texts; k-mers have their own.
     pub normalization: Normalization,
-    /// How often a pair of pieces must occur to become one, a candidate of Unigram (at least twice), or a token of those
-    /// that are whole.
+    /// Minimum number of occurrences of a pair to be merged, of a Unigram candidate (at least 2), or of a whole-word
+    /// token.
     pub min_frequency: u64,
-    /// The longest input of the model, in tokens.
+    /// The maximum input length of the model, in tokens.
     pub max_length: usize,
-    /// Bytes of memory that training may take, about; beyond it a sample of the texts is counted.
+    /// Approximate memory limit of training in bytes; beyond it, only a sample of the texts is counted.
     pub max_memory: u64,
-    /// Decides which texts are in the sample, and nothing else.
+    /// Seed of the sample; affects nothing else.
     pub seed: u64,
 }
 
 impl Default for TrainOptions {
-    /// BERT's WordPiece: 30,522 tokens, lower-cased, pieces that occur twice, 512 tokens; 1 GB of memory.
+    /// BERT's WordPiece: 30,522 tokens, lower-cased, minimum frequency 2, maximum length 512; 1 GB of memory.
     fn default() -> Self {
         Self {
             kind: TokenizerType::Wordpiece,
@@ -175,7 +175,7 @@ impl Default for TrainOptions {
 }
 
 impl TrainOptions {
-    /// Bytes that word counts may take: a part of the memory, as measured; the rest is for training on them.
+    /// Memory limit of the word counts in bytes: a measured fraction of the total; the rest is needed for training.
     fn counts_memory(&self) -> u64 {
         match self.kind {
             TokenizerType::Unigram => self.max_memory / 6,
@@ -189,7 +189,7 @@ impl TrainOptions {
     }
 }
 
-/// Trains a tokenizer on texts that lie in memory.
+/// Trains a tokenizer on texts in memory.
 ///
 /// # Errors
 /// As [`TokenizerTrainer`].
@@ -207,7 +207,7 @@ pub fn train_tokenizer<'a>(
     Ok(trainer.train(&mut |_| ())?.tokenizer)
 }
 
-/// Counts the words of texts as they come, then trains a tokenizer on the counts.
+/// Counts the words of a stream of texts, then trains a tokenizer on the counts.
 pub struct TokenizerTrainer {
     options: TrainOptions,
     parts: Parts,
@@ -215,23 +215,23 @@ pub struct TokenizerTrainer {
     counter: Counter,
 }
 
-/// A new tokenizer, and the words it comes from.
+/// A new tokenizer and its training words.
 #[derive(Debug, Clone)]
 pub struct Trained {
     /// The tokenizer.
     pub tokenizer: TextTokenizer,
-    /// How much of the text was counted.
+    /// The part of the text that was counted.
     pub sample: Sample,
     kind: TokenizerType,
     words: WordCounts,
 }
 
 impl TokenizerTrainer {
-    /// Gets ready to count words.
+    /// Creates a trainer.
     ///
     /// # Errors
-    /// A vocabulary that cannot hold the special tokens and a single character (of bytes: all of them); a pattern that
-    /// cannot be read or used.
+    /// A vocabulary too small for the special tokens and one character (for bytes, all bytes); a pattern that cannot be
+    /// read or used.
     pub fn new(options: &TrainOptions) -> Result<Self, TokenizerError> {
         let normalization = &options.normalization;
         let mut kmers = None;
@@ -270,8 +270,7 @@ impl TokenizerTrainer {
         })
     }
 
-    /// Counts the words of some texts, on all cores. Each text is in the sample or not as a whole, so it had better be a
-    /// line or a sentence than a book.
+    /// Counts the words of texts, on all cores. A text is sampled as a whole, so prefer lines or sentences to books.
     ///
     /// # Errors
     /// [`TokenizerError::Encode`]
@@ -281,12 +280,12 @@ impl TokenizerTrainer {
             .add(texts, |text, word| divider.divide(text, word))
     }
 
-    /// Trains the tokenizer; `progress` receives the number of tokens from time to time.
+    /// Trains the tokenizer; `progress` is called regularly with the number of tokens.
     ///
     /// The vocabulary is smaller than requested if the text has too few words and pieces that are frequent enough.
     ///
     /// # Errors
-    /// No words in the texts; none that fit into the memory allowed.
+    /// The texts have no words, or none that fit in the memory limit.
     pub fn train(self, progress: &mut dyn FnMut(usize)) -> Result<Trained, TokenizerError> {
         let Self {
             options,
@@ -359,16 +358,16 @@ fn learn(
     build::new(parts, model, &tokens, options.family)
 }
 
-/// A vocabulary in training.
+/// State of training a vocabulary.
 struct Learner<'a> {
     options: &'a TrainOptions,
-    /// The vocabulary so far, with the special tokens of the first ids.
+    /// The vocabulary so far; special tokens have the first ids.
     vocabulary: Vocabulary,
-    /// Words and their counts in the order of their letters: pairs that are equally frequent are merged in this order.
+    /// Words and their counts, sorted by spelling: ties between pairs are merged in this order.
     sorted: Vec<(&'a str, u64)>,
-    /// The largest vocabulary, without the special tokens of the last ids.
+    /// Maximum vocabulary size, excluding special tokens with the last ids.
     size: usize,
-    /// How many special tokens have the first ids.
+    /// Number of special tokens with the first ids.
     special: usize,
 }
 
@@ -396,7 +395,7 @@ impl<'a> Learner<'a> {
         }
     }
 
-    /// How many tokens can be learned.
+    /// Number of tokens that can still be learned.
     fn room(&self) -> usize {
         self.size - self.special
     }
@@ -419,7 +418,7 @@ impl<'a> Learner<'a> {
         )
     }
 
-    /// Characters, at the start and within words, and their merges.
+    /// Adds characters, at the start of and within words, and their merges.
     fn wordpiece(&mut self, progress: &mut dyn FnMut(usize)) -> Vec<(u32, u32)> {
         let room = self.room();
         Characters::of(&self.sorted).add_wordpieces(&mut self.vocabulary, room);
@@ -433,7 +432,7 @@ impl<'a> Learner<'a> {
         self.merge(divided, join, progress)
     }
 
-    /// Characters, or bytes, and their merges.
+    /// Adds characters or bytes, and their merges.
     fn bpe(&mut self, progress: &mut dyn FnMut(usize)) -> Vec<(u32, u32)> {
         let mut alphabet: Vec<char> = match self.options.kind {
             TokenizerType::ByteBpe => ByteLevel::alphabet().into_iter().collect(),
@@ -457,8 +456,8 @@ impl<'a> Learner<'a> {
         self.merge(divided, |a, b| format!("{a}{b}"), progress)
     }
 
-    /// The pieces of a unigram model. Returns the score of every token, with zeros for special tokens, of which so many
-    /// have the last ids.
+    /// Adds the pieces of a Unigram model. Returns the score of every token, with zeros for special tokens; `last` of
+    /// them have the last ids.
     fn unigram(&mut self, last: usize, progress: &mut dyn FnMut(usize)) -> Vec<f64> {
         let characters = Characters::of(&self.sorted).most_frequent(self.room());
         let known: std::collections::HashSet<char> =
@@ -487,7 +486,7 @@ impl<'a> Learner<'a> {
             .collect()
     }
 
-    /// Whole words, in the order of `words`, until the vocabulary is full.
+    /// Adds whole words, in the order of `words`, until the vocabulary is full.
     fn whole_words(&mut self, words: &WordCounts) {
         let words = words.0.iter();
         for (word, _) in words.filter(|(_, count)| *count >= self.options.min_frequency) {
@@ -498,7 +497,7 @@ impl<'a> Learner<'a> {
     }
 }
 
-/// A word as single characters; `None` if one is not in the vocabulary, because then WordPiece gives up on the word.
+/// A word as single characters; `None` if one is not in the vocabulary, because WordPiece then makes the word unknown.
 fn wordpieces(vocabulary: &Vocabulary, word: &str) -> Option<Vec<u32>> {
     if word.chars().count() > LONGEST_WORD {
         return None;
@@ -515,7 +514,7 @@ fn wordpieces(vocabulary: &Vocabulary, word: &str) -> Option<Vec<u32>> {
     word.chars().enumerate().map(piece).collect()
 }
 
-/// The parts of a word between unknown characters, cut where they are longer than words to learn from should be.
+/// The parts of a word between unknown characters, split if they exceed the maximum word length for training.
 fn stretches(word: &str, known: impl Fn(char) -> bool) -> impl Iterator<Item = &str> {
     word.split(move |character| !known(character))
         .flat_map(|mut rest| {
@@ -531,7 +530,7 @@ fn stretches(word: &str, known: impl Fn(char) -> bool) -> impl Iterator<Item = &
         })
 }
 
-/// Texts to words, as the tokenizer will divide them.
+/// Splits texts into words in the same way as the final tokenizer.
 struct Divider {
     normalizer: Option<NormalizerWrapper>,
     pre_tokenizer: PreTokenizerWrapper,

@@ -1,7 +1,7 @@
-//! Joins the most frequent pair of neighbouring pieces, again and again: what WordPiece and BPE training share.
+//! Merges the most frequent pair of adjacent pieces repeatedly: shared by WordPiece and BPE training.
 //!
-//! Sennrich et al. 2016, §3.2, with counts and places kept up to date instead of counted anew. Ties go to the pair whose
-//! pieces came first, so that the same words always give the same merges.
+//! Sennrich et al. 2016, §3.2, with counts and positions updated incrementally. Ties go to the pair whose pieces were
+//! added first, so that the same words always give the same merges.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -19,7 +19,7 @@ pub(super) struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// The id of a token, which is added if it is new.
+    /// The id of a token; the token is added if it is new.
     pub(super) fn add(&mut self, token: &str) -> u32 {
         if let Some(&id) = self.ids.get(token) {
             return id;
@@ -30,7 +30,7 @@ impl Vocabulary {
         id
     }
 
-    /// The id of a token that is there.
+    /// The id of an existing token.
     pub(super) fn id(&self, token: &str) -> Option<u32> {
         self.ids.get(token).copied()
     }
@@ -40,7 +40,7 @@ impl Vocabulary {
     }
 }
 
-/// Words as consecutive pieces, with the count of each word. Merging shortens a word in place.
+/// Words as consecutive pieces, with the count of each word. Merging shortens words in place.
 #[derive(Default)]
 pub(super) struct Words {
     pieces: Vec<u32>,
@@ -51,7 +51,7 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// Adds a word; one of a single piece has no pairs and is left out.
+    /// Adds a word; a word with a single piece has no pairs and is skipped.
     pub(super) fn push(&mut self, pieces: &[u32], count: u64) {
         if pieces.len() > 1 {
             self.starts.push(self.pieces.len());
@@ -89,9 +89,9 @@ impl Words {
     }
 }
 
-/// Adds to `vocabulary` what merging gives, up to `size` tokens, and returns the merges in their order.
+/// Adds merged tokens to `vocabulary` until it has `size` tokens, and returns the merges in order.
 ///
-/// `join` spells the token of two pieces. `progress` receives the number of tokens after each merge.
+/// `join` spells the merged token of two pieces. `progress` receives the number of tokens after each merge.
 pub(super) fn merge_pairs(
     vocabulary: &mut Vocabulary,
     mut words: Words,
@@ -124,7 +124,7 @@ pub(super) fn merge_pairs(
         };
         let now = totals.get(&pair).copied().unwrap_or(0);
         if now != total {
-            // An outdated entry. A total that grew has a newer entry; one that shrank gets it here.
+            // An outdated entry. If the total has grown, a newer entry exists; if it has shrunk, push one here.
             if now > 0 && now < total {
                 queue.push((now, Reverse(pair)));
             }

@@ -26,7 +26,7 @@ const FAMILIES: [TokenizerFamily; 4] = [
     TokenizerFamily::Distilbert,
 ];
 
-/// Sentences of made-up words whose frequencies fall as those of a language do.
+/// Sentences of made-up words with frequencies distributed as in natural language.
 fn sentences() -> Vec<String> {
     let syllables = ["ka", "lo", "mi", "ren", "tu", "sa", "vé", "po", "ши", "dra"];
     let word = |rank: usize| -> String {
@@ -194,7 +194,7 @@ fn the_same_texts_in_any_order_and_on_any_number_of_threads_give_the_same_bytes(
     }
 }
 
-/// Merges of words in which no two pairs are equally frequent are what the `tokenizers` crate's trainer finds.
+/// Compares with the `tokenizers` crate's trainer, on words in which no two pairs are equally frequent.
 #[test]
 fn byte_level_merges_are_those_of_the_tokenizers_crate() {
     let texts = sentences();
@@ -308,7 +308,7 @@ fn characters_and_matches_are_tokens_as_they_are() {
         ["[CLS]", "Br", "C", "Cl", "=", "[UNK]", "[SEP]"]
     );
     assert_eq!(trained.dropped("BrC?Cl =N").unwrap(), 1);
-    // The same rule with the vocabulary of a model's folder, as the command line names it.
+    // The same rule with the vocabulary of a model's folder, as specified on the command line.
     trained.save(dir.path()).unwrap();
     let spec: TokenizerSpec = format!("regex:{}", file.display()).parse().unwrap();
     let by_rule = spec.load(Some(dir.path()), TokenizerFamily::Bert).unwrap();
@@ -358,7 +358,7 @@ fn kmers_are_read_in_upper_case_and_as_dna() {
     );
     assert_eq!(blocks.dropped("ACGTTTAA").unwrap(), 2);
     assert_eq!(load("kmer").id("AAAAAA"), Some(5));
-    // A vocabulary in another order is taken as it is.
+    // A vocabulary in a different order is kept as it is.
     let dir = tempfile::tempdir().unwrap();
     fs::write(
         dir.path().join("vocab.txt"),

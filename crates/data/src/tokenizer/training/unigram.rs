@@ -1,45 +1,45 @@
 //! A Unigram vocabulary (Kudo 2018, §3.2): many candidate pieces, then expectation maximisation and pruning in turn.
 //!
-//! As SentencePiece does it, over words with their counts. Sums are taken over pieces of work of fixed number and in a
-//! fixed order, and ties go by the letters, so that the same words always give the same vocabulary. Where we differ: a
-//! single character that the estimate would drop stays with a count of one half, instead of being put back at the end
-//! with the lowest score.
+//! As SentencePiece does it, over words with counts. Work is split into a fixed number of parts that are summed in a
+//! fixed order, and ties are broken by spelling, so that the same words always give the same vocabulary. One difference:
+//! a single character that the estimate would drop keeps a count of one half, instead of being added at the end with the
+//! lowest score.
 
 use std::cmp::Ordering;
 
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
-/// Characters of the longest piece, as in SentencePiece.
+/// Maximum number of characters of a piece, as in SentencePiece.
 const LONGEST_PIECE: usize = 16;
 
-/// Candidates to start with at most, as in SentencePiece.
+/// Maximum number of initial candidates, as in SentencePiece.
 const MOST_SEEDS: usize = 1_000_000;
 
-/// The share of pieces that a round of pruning keeps, as in SentencePiece.
+/// The proportion of pieces kept by a round of pruning, as in SentencePiece.
 const SHRINKING: f64 = 0.75;
 
-/// Estimates between rounds of pruning, as in SentencePiece.
+/// Number of estimates between rounds of pruning, as in SentencePiece.
 const ESTIMATES: usize = 2;
 
-/// Pieces that are expected less often go, as in SentencePiece.
+/// Pieces with a lower expected count are dropped, as in SentencePiece.
 const LEAST_EXPECTED: f64 = 0.5;
 
-/// The number of sums that are taken side by side; fixed, so that results do not depend on the number of threads.
+/// Number of parallel partial sums; fixed, so that results do not depend on the number of threads.
 const PARTS: usize = 8;
 
-/// A piece and the logarithm of its probability.
+/// A piece and its log probability.
 pub(super) type Scored = (String, f64);
 
-/// A word of characters that are all in the vocabulary, and how often it occurs.
+/// A word whose characters are all in the vocabulary, and its count.
 pub(super) struct Word {
     pub(super) text: String,
     pub(super) count: u64,
 }
 
-/// The best pieces, at most `size`, every single character among them; most probable first.
+/// The best pieces, at most `size`, including all single characters; most probable first.
 ///
-/// `characters` are all characters of the words. `progress` receives the number of pieces after each round.
+/// `characters` holds all characters of the words. `progress` receives the number of pieces after each round.
 pub(super) fn train(
     words: &[Word],
     characters: &[(char, u64)],
@@ -47,7 +47,7 @@ pub(super) fn train(
     min_frequency: u64,
     progress: &mut dyn FnMut(usize),
 ) -> Vec<Scored> {
-    // A tenth more than wanted: the last cut is by probability.
+    // Keep 10% more than requested, because the final selection is by probability.
     let wanted = size + size / 10;
     let mut pieces = seeds(words, characters, min_frequency);
     loop {
@@ -81,7 +81,7 @@ fn is_character(piece: &str) -> bool {
 
 /// Characters, and substrings that occur often enough, scored by frequency times length.
 ///
-/// A substring that is always followed by the same character is left out for the longer one, as a suffix array does.
+/// A substring that is always followed by the same character is replaced by the longer one, as a suffix array does.
 fn seeds(words: &[Word], characters: &[(char, u64)], min_frequency: u64) -> Vec<Scored> {
     let least = min_frequency.max(2);
     let starts: Vec<Vec<usize>> = words
@@ -99,7 +99,7 @@ fn seeds(words: &[Word], characters: &[(char, u64)], min_frequency: u64) -> Vec<
         })
     };
     let mut found: Vec<(&str, u64)> = Vec::new();
-    // Substrings of the length before, and whether a longer one occurs as often.
+    // Substrings that are one character shorter, and whether a longer one occurs as often.
     let mut shorter: FxHashMap<&str, (u64, bool)> = FxHashMap::default();
     for (text, count) in substrings(1) {
         shorter.entry(text).or_default().0 += count;
@@ -109,7 +109,7 @@ fn seeds(words: &[Word], characters: &[(char, u64)], min_frequency: u64) -> Vec<
         for (text, count) in substrings(length) {
             let first = text.chars().next().map_or(0, char::len_utf8);
             let last = text.chars().next_back().map_or(0, char::len_utf8);
-            // A substring can only be frequent if its own substrings are.
+            // A substring can be frequent only if its own substrings are.
             let frequent = |part: &str| shorter.contains_key(part);
             if frequent(&text[..text.len() - last]) && frequent(&text[first..]) {
                 longer.entry(text).or_default().0 += count;
@@ -151,7 +151,7 @@ fn seeds(words: &[Word], characters: &[(char, u64)], min_frequency: u64) -> Vec<
     pieces
 }
 
-/// New probabilities, with the sparse prior of SentencePiece (the digamma function instead of the logarithm).
+/// New probabilities with the sparse prior of SentencePiece (the digamma function instead of the logarithm).
 fn estimate(pieces: Vec<Scored>, expected: &[f64]) -> Vec<Scored> {
     let mut kept: Vec<Scored> = pieces
         .into_iter()
@@ -170,7 +170,7 @@ fn estimate(pieces: Vec<Scored>, expected: &[f64]) -> Vec<Scored> {
     kept
 }
 
-/// The derivative of the logarithm of the gamma function, for `x` > 0: its recurrence up to 7, then its expansion in 1/x².
+/// The derivative of the log-gamma function for `x` > 0: its recurrence up to 7, then its expansion in 1/x².
 fn digamma(mut x: f64) -> f64 {
     let mut below = 0.0;
     while x < 7.0 {
@@ -183,7 +183,7 @@ fn digamma(mut x: f64) -> f64 {
     x.ln() - 0.5 / x - series - below
 }
 
-/// How often each piece is expected, over all ways to divide each word.
+/// The expected count of each piece, over all segmentations of each word.
 fn expected_counts(words: &[Word], pieces: &[Scored]) -> Vec<f64> {
     let trie = Trie::new(pieces);
     let parts: Vec<Vec<f64>> = words
@@ -210,10 +210,10 @@ fn add_up(parts: Vec<Vec<f64>>, length: usize) -> Vec<f64> {
     })
 }
 
-/// Keeps the pieces whose loss would cost the most likelihood, single characters in any case.
+/// Keeps all single characters, and the pieces whose removal would reduce the likelihood most.
 ///
-/// The cost is what SentencePiece takes: as if every piece in the best division of the words were replaced by its own
-/// second-best division.
+/// The cost is SentencePiece's: as if every occurrence of the piece in the best segmentations were replaced by the
+/// piece's own second-best segmentation.
 fn prune(words: &[Word], pieces: Vec<Scored>, wanted: usize) -> Vec<Scored> {
     let trie = Trie::new(&pieces);
     let parts: Vec<Vec<f64>> = words
@@ -234,7 +234,7 @@ fn prune(words: &[Word], pieces: Vec<Scored>, wanted: usize) -> Vec<Scored> {
     let all: f64 = used.iter().sum();
     let total_words: f64 = words.iter().map(|word| word.count as f64).sum();
 
-    // `None` where the piece stays in any case.
+    // `None` if the piece is always kept.
     let costs: Vec<Option<f64>> = pieces
         .par_iter()
         .enumerate()
@@ -276,9 +276,9 @@ fn prune(words: &[Word], pieces: Vec<Scored>, wanted: usize) -> Vec<Scored> {
     pieces
 }
 
-/// The pieces by their characters.
+/// A trie of the pieces by character.
 struct Trie {
-    /// From a node and a character to a node; the root is 0.
+    /// Maps a node and a character to a node; the root is 0.
     edges: FxHashMap<u64, u32>,
     /// The piece that ends at a node.
     ends: Vec<Option<u32>>,
@@ -312,14 +312,14 @@ impl Trie {
     }
 }
 
-/// The pieces that a word can be divided into, by where they end.
+/// The pieces that can occur in segmentations of a word, grouped by end position.
 #[derive(Default)]
 struct Lattice {
     characters: Vec<char>,
     /// The start and index of each piece; those that end after character `e` are at `ends[e]..ends[e + 1]`.
     pieces: Vec<(u32, u32)>,
     ends: Vec<usize>,
-    /// Start, end, piece, in the order they were found.
+    /// Start, end and piece, in the order in which they were found.
     found: Vec<(u32, u32, u32)>,
     forward: Vec<f64>,
     backward: Vec<f64>,
@@ -343,7 +343,7 @@ impl Lattice {
                 }
             }
         }
-        // By end, and within it by start: the order in which they were found.
+        // Sort by end and, for equal ends, by start: the order in which they were found.
         self.ends.clear();
         self.ends.resize(length + 2, 0);
         for &(_, end, _) in &self.found {
@@ -365,7 +365,7 @@ impl Lattice {
         &self.pieces[self.ends[end]..self.ends[end + 1]]
     }
 
-    /// Adds `count` times the probability of each piece, given the word.
+    /// Adds `count` times the posterior probability of each piece, given the word.
     fn add_expected(&mut self, pieces: &[Scored], count: f64, expected: &mut [f64]) {
         let length = self.characters.len();
         let mut forward = std::mem::take(&mut self.forward);

@@ -16,7 +16,7 @@ use crate::tokenizer::TokenizerFamily;
 
 const TEXT: &str = "The cat sat. The dog ran!\nAnother line, e.g. this one.\n\nA second document? \"Yes\" he said.\n";
 
-/// A WordPiece tokenizer that knows these words, all letters, and some marks.
+/// A WordPiece tokenizer with these words, all letters and some punctuation marks.
 fn tokenizer_of(words: &str) -> TextTokenizer {
     let letters = ('a'..='z').flat_map(|letter| [letter.to_string(), format!("##{letter}")]);
     let tokens: Vec<String> = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -67,7 +67,7 @@ fn refused(files: &[PathBuf], options: &CorpusOptions) -> DataError {
     corpus(files, options).unwrap_err()
 }
 
-/// Documents of sentences, as the tokens spell them.
+/// The documents as lists of sentences, spelled as tokens.
 fn spelt(corpus: &Corpus) -> Vec<Vec<String>> {
     let tokenizer = tokenizer();
     let sentence = |sentence| {
@@ -303,11 +303,11 @@ fn files_that_are_no_text_are_refused_with_line_and_place() {
 #[test]
 fn characters_may_lie_across_chunks() {
     let folder = folder();
-    // Two bytes each, and one byte before: every chunk ends within a character.
+    // Two bytes per character after a one-byte prefix, so that every chunk ends within a character.
     let text = format!("a{}\n", "é ".repeat(1_000_000).replace(' ', ""));
     let file = write(&folder, "a.txt", text);
     let corpus = corpus(&[file], &CorpusOptions::default());
-    // One line without white space in it, which is nevertheless no word list: it becomes many sentences.
+    // A single line without white space is not a word list: it is split into many sentences.
     assert!(
         matches!(corpus, Err(DataError::Corpus(CorpusError::WordList { lines })) if lines > 20),
         "{corpus:?}"
@@ -412,7 +412,7 @@ fn unknown_words_are_counted_and_listed() {
     assert_eq!(manifest.distinct_tokens, 3);
 }
 
-/// Lets a file look as if it had been changed long ago.
+/// Sets a file's modification time to the past.
 fn age(path: &Path, seconds: u64) {
     let time = SystemTime::now() - Duration::from_secs(seconds);
     File::options()
@@ -438,7 +438,7 @@ fn shards_are_reused_until_something_changes() {
         };
     assert_eq!(because(&files, &options), "built");
     assert_eq!(because(&files, &options), "reused");
-    // Another time alone is no change; another text of the same length is.
+    // A different modification time alone is not a change; a different text of the same length is.
     age(&files[0], 1000);
     assert_eq!(because(&files, &options), "reused");
     write(&folder, "a.txt", TEXT.replace("cat", "dog"));
@@ -498,7 +498,7 @@ fn any_flipped_byte_and_any_cut_is_noticed() {
                 Err(DataError::Corpus(CorpusError::DamagedShards { path, folder, .. })) => {
                     assert!(path.ends_with(&name) && folder.ends_with("shards"));
                 }
-                // A manifest of another version is no damage, and its shards are built again.
+                // A manifest of another version is not an error; the shards are rebuilt.
                 Ok(Prepared {
                     origin:
                         Origin::Built {
@@ -546,7 +546,7 @@ fn a_folder_with_other_things_is_left_alone() {
     );
 }
 
-/// A disk with room for so many bytes.
+/// A disk with limited free space.
 struct Disk {
     room: usize,
 }
@@ -784,7 +784,7 @@ proptest! {
         prop_assert_eq!(&shard, &with(3, &plain).0);
         prop_assert_eq!(&shard, &with(3, &packed).0);
         prop_assert_eq!(content.len(), documents.len());
-        // Every sentence has the tokens that the tokenizer alone gives it.
+        // Every sentence has the same tokens as when it is tokenized by itself.
         let target = tempfile::tempdir().unwrap();
         let corpus = prepared(&plain, &options, &target).unwrap().corpus;
         let tokenizer = tokenizer();

@@ -1,4 +1,4 @@
-//! Blocks of equal size of the stream of all tokens.
+//! Fixed-size blocks of the token stream.
 
 use super::running_text::{Chunk, OpenChunk};
 use crate::pretraining::corpus::Corpus;
@@ -49,7 +49,7 @@ impl Builder for Blocks {
                 }
             }
         }
-        // There is nothing to learn from a last chunk that is a separator only.
+        // Drop a last chunk that contains only a separator: it has nothing to learn from.
         let last = open.map(|full| full.chunk);
         chunks.extend(last.filter(|chunk| chunk.has_text(corpus, documents)));
         Ok(Box::new(BlockPlan {

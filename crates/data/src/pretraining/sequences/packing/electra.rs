@@ -7,7 +7,7 @@ use crate::pretraining::sequences::layout::Layout;
 use crate::pretraining::sequences::sequence::Sequence;
 use crate::random::Random;
 
-/// The shortest target length, and so the smallest `max_length`.
+/// The shortest target length, which is also the smallest `max_length`.
 const SHORTEST: u64 = 5;
 
 /// [`Packing::Electra`](super::Packing::Electra).
@@ -90,7 +90,7 @@ impl Plan for ElectraPlan {
     }
 }
 
-/// Consecutive sentences; which of them go to which segment is drawn again when the sequence is built.
+/// Consecutive sentences. Their assignment to segments is drawn again when the sequence is built.
 #[derive(Debug)]
 pub(super) struct Lines {
     /// The first sentence.

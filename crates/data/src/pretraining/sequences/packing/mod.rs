@@ -14,30 +14,29 @@ use serde::{Deserialize, Serialize};
 
 use super::builder::Builder;
 
-/// What a sequence consists of.
+/// How sequences are composed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Packing {
     /// Whole sentences, across document boundaries, with a separator token between documents (full-sentences of Liu et
     /// al. 2019, §4.2).
-    ///
     /// A sentence that does not fit begins the next sequence; one that is longer than a whole sequence is split. Every
-    /// token is in one sequence. The last sequence of an epoch holds whatever is left.
+    /// token is in exactly one sequence. The last sequence of an epoch contains the remaining tokens.
     Across,
     /// Whole sentences of one document (doc-sentences of Liu et al. 2019, §4.2), otherwise as [`Packing::Across`]: the
-    /// last sequence of every document holds whatever is left.
+    /// last sequence of every document contains the remaining tokens.
     Within,
     /// Tokens, across sentence and document boundaries, with a separator token after every document: break mode `none`
     /// of fairseq, as GottBERT was trained (Scheible et al. 2020).
     ///
     /// As in fairseq, a sequence is `<s>` and `max_length − 1` tokens of that stream, so it ends with a separator only
-    /// where a document does. Every token is in one sequence; the last one holds whatever is left.
+    /// where a document does. Every token is in exactly one sequence; the last one contains the remaining tokens.
     Blocks,
     /// Two segments of whole sentences; the second follows the first or comes from another document (Devlin et al.
     /// 2019, §3.1 and the published code).
     ///
-    /// The label is 0 if the second follows and 1 if it does not. Tokens are lost where a pair is truncated, and appear
-    /// twice where they are drawn as a random second segment.
+    /// The label is 0 if the second segment follows the first and 1 if it does not. Tokens are lost when a pair is
+    /// truncated, and appear twice when they are drawn as a random second segment.
     NextSentence,
     /// Two consecutive segments of whole sentences, in order or swapped (Lan et al. 2020, §3.1, and the published code).
     ///
@@ -52,7 +51,7 @@ pub enum Packing {
 }
 
 impl Packing {
-    /// Every packing.
+    /// All packings.
     pub const ALL: &'static [Self] = &[
         Self::Across,
         Self::Within,

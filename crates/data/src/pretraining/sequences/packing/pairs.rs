@@ -19,7 +19,7 @@ pub(super) fn shortest(layout: &Layout) -> usize {
 
 /// How the two segments of a chunk of several sentences become a labelled pair.
 pub(super) trait PairRule {
-    /// Refuses documents that offer no negative pairs.
+    /// Returns an error if the documents cannot provide negative pairs.
     fn check(&self, corpus: &Corpus, documents: &[u32]) -> Result<(), SequenceError>;
 
     /// Whether the second segment is replaced by one of another document; the pair is then labelled 1.
@@ -29,13 +29,13 @@ pub(super) trait PairRule {
     fn swaps(&self, random: &mut Random) -> bool;
 }
 
-/// Two stretches of the corpus.
+/// Two ranges of the corpus.
 #[derive(Debug)]
 pub(super) struct Pair {
     first: u64,
     second: u64,
     first_tokens: u32,
-    /// The highest bit, which no length reaches, holds the label.
+    /// The label is stored in the highest bit, which no length uses.
     second_tokens: u32,
 }
 
@@ -46,7 +46,7 @@ const LABEL: u32 = 1 << 31;
 pub(super) struct Pairs(Vec<Pair>);
 
 impl Pairs {
-    /// Builds the pairs of the documents, in this order.
+    /// Builds the pairs of the documents, in the given order.
     ///
     /// As in the published code, the shorter target is drawn once per document, not per pair; the first segment is a
     /// random prefix of the chunk; and a chunk of one sentence always gets a second segment from elsewhere.
@@ -137,10 +137,10 @@ fn sentence_range(corpus: &Corpus, sentences: Range<usize>) -> Range<u64> {
     corpus.sentence(sentences.start).start..corpus.sentence(sentences.end - 1).end
 }
 
-/// Consecutive sentences of a random document, from a random one on, until they have the wanted number of tokens or the
-/// document ends.
+/// Consecutive sentences of a random document, starting at a random one, until they have the requested number of tokens
+/// or the document ends.
 ///
-/// The document is not the one at `position`, unless ten draws hit no other.
+/// The document is not the one at `position`, unless ten draws find no other.
 fn elsewhere(
     corpus: &Corpus,
     documents: &[u32],
@@ -167,7 +167,7 @@ fn elsewhere(
     drawn
 }
 
-/// Removes tokens from the longer segment (the second if they are equal), each from a random end, until both fit.
+/// Removes tokens from the longer segment (the second if equal), each from a random end, until both fit.
 fn truncate(a: &mut Range<u64>, b: &mut Range<u64>, budget: u64, random: &mut Random) {
     while length(a) + length(b) > budget {
         let longer = if length(a) > length(b) {

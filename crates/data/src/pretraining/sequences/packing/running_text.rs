@@ -1,4 +1,4 @@
-//! Stretches of running text, and sequences of whole sentences made of them.
+//! Chunks of running text, and sequences of whole sentences made from them.
 
 use crate::pretraining::corpus::Corpus;
 use crate::pretraining::sequences::builder::{Epoch, Plan, document_range, length};
@@ -6,23 +6,23 @@ use crate::pretraining::sequences::layout::Layout;
 use crate::pretraining::sequences::sequence::Sequence;
 use crate::random::Random;
 
-/// A stretch of the documents in the order of the epoch.
+/// A contiguous part of the documents in the order of the epoch.
 #[derive(Debug)]
 pub(super) struct Chunk {
-    /// Where it begins in the corpus; the end of the document if it begins with the separator after it.
+    /// Start position in the corpus; the end of the document if the chunk begins with the separator after it.
     start: u64,
-    /// The document it begins in, as an index into the order.
+    /// The document in which it begins, as an index into the order.
     document: u32,
-    /// Number of tokens, separators between documents included.
+    /// Number of tokens, including separators between documents.
     pub(super) tokens: u32,
 }
 
-/// A chunk that is being filled.
+/// A chunk being filled.
 pub(super) struct OpenChunk {
     pub(super) chunk: Chunk,
-    /// The document it has reached, as an index into the order.
+    /// The current document, as an index into the order.
     last: u32,
-    /// The number of tokens to reach.
+    /// The target number of tokens.
     target: u64,
 }
 
@@ -46,7 +46,7 @@ impl OpenChunk {
 }
 
 impl Chunk {
-    /// Whether it holds a token of a document, not a separator alone.
+    /// Whether it contains a token of a document, not only a separator.
     pub(super) fn has_text(&self, corpus: &Corpus, documents: &[u32]) -> bool {
         self.tokens > 1
             || self.start < document_range(corpus, documents[self.document as usize]).end
@@ -77,7 +77,7 @@ impl Chunk {
     }
 }
 
-/// Sequences of whole sentences, each with a separator at its end.
+/// Sequences of whole sentences, each ending with a separator.
 #[derive(Debug)]
 pub(super) struct Sentences {
     documents: Vec<u32>,
