@@ -12,8 +12,8 @@ use crate::device::is_cpu;
 use crate::precision::MatmulPrecision;
 use crate::sequences::Sequences;
 
-/// The width is rounded up to a multiple of this: GPUs then read rows in whole words of 16 bytes, in f32 as in 16 bits, and
-/// fewer distinct shapes mean fewer kernels to tune and compile.
+/// On GPUs the width is rounded up to a multiple of this: rows are then read in whole words of 16 bytes, in f32 as in 16
+/// bits, and fewer distinct shapes mean fewer kernels to tune and compile.
 const ALIGNED: usize = 8;
 
 /// The layout of a batch for attention, built once and used by every layer.

@@ -111,7 +111,7 @@ pub(super) unsafe fn multiply(
 /// Several products in parallel, each on one thread, are faster than one product split over threads,
 /// and the operation after a product finds its rows still in the cache.
 pub(super) fn in_pieces(n: usize, work: impl Fn(Range<usize>, Parallelism) + Sync) {
-    // An even number of equal pieces of at most 512 rows, in multiples of ROWS.
+    // An even number of equal pieces of at most 512 indices, in multiples of ROWS.
     let pieces = 2 * n.div_ceil(1024);
     let length = n.div_ceil(pieces.max(1)).next_multiple_of(ROWS);
     let pieces = n.div_ceil(length.max(1));
