@@ -19,8 +19,8 @@ const ROLES: [Role; 5] = [
 
 /// The special tokens of a new vocabulary: those with the first ids and those with the last.
 ///
-/// `[PAD] [UNK] [CLS] [SEP] [MASK]` first, as in BERT's vocabularies but without the unused tokens in between; or `<s>
-/// <pad> </s> <unk>` first and `<mask>` last, as in RoBERTa's.
+/// `[PAD] [UNK] [CLS] [SEP] [MASK]` first, as in BERT's vocabularies but without the unused tokens in between; or
+/// `<s> <pad> </s> <unk>` first and `<mask>` last, as in RoBERTa's.
 pub(super) fn special_places(
     family: TokenizerFamily,
 ) -> (&'static [&'static str], &'static [&'static str]) {

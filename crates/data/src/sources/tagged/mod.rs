@@ -15,8 +15,8 @@ use crate::tagging::TaggedCorpus;
 
 /// Reads tagged words from a file.
 ///
-/// The text is UTF-8, with or without a byte order mark; lines end in LF, CR LF or CR. In columns, `-DOCSTART-` and `#
-/// newdoc` begin a document, and a line that begins with `#` is a comment unless it has as many columns as the other
+/// The text is UTF-8, with or without a byte order mark; lines end in LF, CR LF or CR. In columns, `-DOCSTART-` and
+/// `# newdoc` begin a document, and a line that begins with `#` is a comment unless it has as many columns as the other
 /// lines and a tag: such words are common in tweets.
 ///
 /// # Errors
