@@ -27,9 +27,9 @@ pub(super) const SPEC: FormatSpec = FormatSpec {
     ..FormatSpec::EMPTY
 };
 
-/// The snippets of factoid and list questions as contexts. The id of each is the question's id, `_` and a number from
-/// 001. A snippet that contains a name of the answer, ignoring case, is labelled with the first one found; other snippets
-/// are not labelled.
+/// The snippets of factoid and list questions as contexts. The id of each is the question's id, `_` and a number (`001`
+/// is the first). A snippet that contains a name of the answer, ignoring case, is labelled with the first one found;
+/// other snippets are not labelled.
 pub(super) fn read(document: &Value, name: &str, strict: bool) -> Result<Questions, DataError> {
     let file = JsonFile { name };
     let mut builder = QuestionsBuilder::new(name, strict);
