@@ -444,7 +444,7 @@ fn files_do_not_import_each_other_in_a_circle() {
     none("arrows of circles", &found);
 }
 
-/// What was added last of each kind: its name in code, the files of its own, and the most other files that may name it.
+/// The newest of each kind: its name in code, the path of its own files, and how many other files may name it at most.
 const ADDED: [(&str, &str, usize); 6] = [
     ("ALBERT", "crates/model/src/families/albert.rs", 1),
     (

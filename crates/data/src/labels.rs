@@ -37,7 +37,7 @@ const MOST_INTEGER_CLASSES: usize = 20;
 /// - With a separator: multi-label.
 /// - All cells are numbers, and some are not integers: regression.
 /// - All cells are integers with more than 20 distinct values and fewer than 10 rows per value on average: regression,
-///   because so many classes could hardly be learned, while counts and measurements look like this.
+///   because measurements and counts look like this, and so few rows per class are hardly enough to learn from.
 /// - Otherwise: classification. Integers are then classes, and `1.0` is the same class as `1`.
 ///
 /// Numbers with leading zeros, such as `007`, are codes and therefore classes; `nan` and `inf` are not numbers.
